@@ -1,0 +1,42 @@
+import { EncodingError } from './errors.js';
+import type { Kernels } from './kernels.js';
+import type { Words } from './words.js';
+
+/**
+ * Fixed point: a real v is the integer round(v·2^f) modulo 2^64.
+ * @param magnitude log2 of the largest |v| allowed
+ * @throws EncodingError naming the position of a value that is not finite or too large; the value itself is not printed
+ */
+export function encodeFixed(kernels: Kernels, values: Float32Array, fracBits: number, magnitude: number, what = 'tensor'): Words {
+  const limit = 2 ** magnitude;
+  for (let i = 0; i < values.length; i++) {
+    const v = values[i] as number;
+    // Written so that NaN fails too
+    if (!(Math.abs(v) <= limit)) {
+      throw new EncodingError(
+        `element ${i} of ${what} is ${Number.isFinite(v) ? `larger than ${limit}` : 'not finite'}; private tensors hold |v| ≤ ${limit}: scale it, or clip it before it is used`,
+      );
+    }
+  }
+  const out = new BigUint64Array(values.length);
+  kernels.encode(out, values, fracBits);
+  return out;
+}
+
+/** @returns the reals behind words of `bits` bits with `fracBits` after the point */
+export function decodeFixed(kernels: Kernels, words: Words, bits: number, fracBits: number): Float64Array {
+  const out = new Float64Array(words.length);
+  kernels.decode(out, words, bits, fracBits);
+  return out;
+}
+
+/** Fixed point of a public real, as a word. */
+export function encodeConstant(value: number, fracBits: number): bigint {
+  const scaled = value * 2 ** fracBits;
+  if (!Number.isFinite(scaled) || Math.abs(scaled) >= 2 ** 63) {
+    throw new EncodingError(`the constant ${value} with ${fracBits} fractional bits does not fit 64 bits`);
+  }
+  // Rounded as a double: exact below 2^53, and above it the double has no fraction to lose
+  return BigInt.asUintN(64, BigInt(Math.round(scaled)));
+}
+

@@ -1,0 +1,81 @@
+import type { Words } from './words.js';
+
+/** How an opening prepares a share: ((x + offset) mod 2^bits >> shift) + r mod 2^width. */
+export interface OpeningMask {
+  offset: bigint;
+  /** the modulus of the share, as a number of bits */
+  bits: number;
+  /** low bits to drop */
+  shift: number;
+  /** bits that travel */
+  width: number;
+}
+
+/** A matrix product C[m×n] = A·B mod 2^64. A is [m,k] (or [k,m] if transposed), B is [k,n] (or [n,k]). */
+export interface MatMulShape {
+  m: number;
+  k: number;
+  n: number;
+  transposeA?: boolean;
+  transposeB?: boolean;
+}
+
+/** One series of harmonics: angles are 2π·(word mod 2^period)/2^period, values have `fracBits` bits. */
+export interface TrigShape {
+  period: number;
+  harmonics: number;
+  fracBits: number;
+}
+
+/**
+ * The hot loops. Implementations agree bit for bit: WebAssembly is always there; a native addon plugs in by implementing
+ * this interface and being tried first in `loadKernels`. Arrays are ordinary ArrayBuffers; outputs may alias inputs of the same length.
+ */
+export interface Kernels {
+  readonly name: string;
+
+  /** ChaCha20 key stream (RFC 8439) with a zero nonce unless given, from block `counter` on. */
+  chacha20(key: Uint8Array, out: Uint8Array, counter?: number, nonce?: Uint8Array): void;
+
+  add(out: Words, a: Words, b: Words): void;
+  sub(out: Words, a: Words, b: Words): void;
+  mul(out: Words, a: Words, b: Words): void;
+  and(out: Words, a: Words, b: Words): void;
+  xor(out: Words, a: Words, b: Words): void;
+  /** out = (a·scale + offset) mod 2^bits */
+  affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void;
+  /** sums of `rows` rows of `a.length / rows` words */
+  rowSum(out: Words, a: Words, rows: number): void;
+  matMul(out: Words, a: Words, b: Words, shape: MatMulShape): void;
+
+  /** `bits` low bits of every word, least significant first, back to back */
+  pack(out: Uint8Array, a: Words, bits: number): void;
+  unpack(out: Words, bytes: Uint8Array, bits: number): void;
+
+  /** words = round(v·2^fracBits), ties to even */
+  encode(out: Words, v: Float32Array, fracBits: number): void;
+  /** v = the low `bits` bits of each word, signed, over 2^fracBits */
+  decode(out: Float64Array, a: Words, bits: number, fracBits: number): void;
+
+  maskForOpening(out: Words, x: Words, r: Words, how: OpeningMask): void;
+  /** share of y from m = y + offset + r mod 2^k, with w and w + msb r (protocols: lift) */
+  lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void;
+
+  /** 16-bit rows of comparison tables: kind 'lt', 'eq', or 'both' in one row */
+  chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void;
+  /** a plane of the entries that bits [position, position + width) of m − tau name */
+  pick(out: Words, m: Words, table: Uint16Array, tau: bigint, position: number, width: number, base: 0 | 8): void;
+  /** bit `position` of m − tau, as a plane */
+  bitPlane(out: Words, m: Words, tau: bigint, position: number): void;
+  planeToWords(out: Words, plane: Words): void;
+  /** share of b·x, b = c ⊕ β (protocols: bit times value); `wrap` when x was lifted from k bits */
+  bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void;
+
+  /** planes cos ωr, sin ωr, cos 2ωr, … one after another */
+  trigTables(out: Words, r: Words, how: TrigShape): void;
+  /** Σ a_k cos kω(m−r) + b_k sin kω(m−r); `coefficients` are the pairs (a_k, b_k), k from 1; the result has 2·fracBits */
+  trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void;
+  /** four planes: (1−h)e^r', h·e^r', and both times the bits of `beta` */
+  expTables(out: Words, r: Words, beta: Words): void;
+  expCombine(out: Words, m: Words, c: Words, shares: Words): void;
+}
