@@ -1,0 +1,146 @@
+import { check, type ShareType } from '../program/types.js';
+import { COARSE, lessThan } from './bits.js';
+import { type Emitter, FRAC_BITS } from './emitter.js';
+import { octave } from './octave.js';
+
+/** Fractional and all bits of the scores in the tournament: |s| ≤ 1023. */
+const SCORE_BITS = 2;
+const SCORE_WIDTH = 16;
+const SCORE_MAGNITUDE = 10;
+/** Fractional bits of e^(−u) after the selection. */
+const EXP_BITS = 20;
+/** The tournament's maximum is right to within ½: with this slack u is never negative. */
+const SLACK = 0.75;
+
+/** A softmax whose division is still to come: divided after the product with V, it costs n·d elements instead of h·n². */
+export interface Unnormalised {
+  /** numerators as an opened value with a 64-bit share, and as an operand modulo 2^width of a product with V */
+  numerator: number;
+  operandWidth: number;
+  /** fractional bits to drop from the product with V, and the bits kept */
+  productShift: number;
+  productWidth: number;
+  /** reciprocal of the row sums, shape [..., 1], opened with a 64-bit share */
+  inverse: number;
+}
+
+/**
+ * Maximum over the last axis to within ½: scores at 2 fractional bits modulo 2^16, exactly compared, two by two.
+ * Cost 2 bytes each way an element and level and 3 rounds a level. View: differences of openings under differences of masks; one mask a value.
+ * Source protocols section 9.
+ */
+export function coarseMax(e: Emitter, scores: number): number {
+  const { shape, fracBits } = e.share(scores);
+  const n = shape.at(-1)!;
+  const flat = e.axisFirst(e.reshape(scores, [-1, n].map((d) => (d < 0 ? shape.slice(0, -1).reduce((a, b) => a * b, 1) : d))), 1);
+  let open = e.emit('open', [flat], { shift: fracBits - SCORE_BITS, width: SCORE_WIDTH, offsetLog: -1, share: 'modular', bits: SCORE_WIDTH, within: [-(2 ** SCORE_MAGNITUDE), 2 ** SCORE_MAGNITUDE] });
+  let left = n;
+  while (left > 1) {
+    const pairs = Math.floor(left / 2);
+    const rows = e.opened(open).shape[1]!;
+    const part = (from: number) => e.slice(open, [from, 0], [pairs, rows], [2, 1]);
+    const [a, b] = [part(0), part(1)];
+    const magnitude = SCORE_MAGNITUDE + 2;
+    const less = lessThan(e, e.emit('subOpened', [a, b], { magnitude }), 0, SCORE_WIDTH, [0]);
+    const gain = e.emit('bitMultiply', [e.emit('openBits', [less]), e.emit('subOpened', [b, a], { magnitude })]);
+    let best = e.emit('add', [e.emit('unwrap', [a]), gain], { magnitude: SCORE_MAGNITUDE });
+    if (left % 2) best = e.emit('concat', [best, e.emit('unwrap', [e.slice(open, [left - 1, 0], [1, rows])])]);
+    left = pairs + (left % 2);
+    if (left === 1) return e.reshape(best, [...shape.slice(0, -1), 1]);
+    open = e.emit('open', [best], { shift: 0, width: SCORE_WIDTH, offsetLog: -1, share: 'modular', bits: SCORE_WIDTH });
+  }
+  return e.reshape(e.emit('unwrap', [open]), [...shape.slice(0, -1), 1]);
+}
+
+/** A share of scores that the tournament and the exponential can drop bits from: 46 bits at 32 fractional ones, or 64. */
+function workable(e: Emitter, x: number): number {
+  const t = e.share(x);
+  const shift = t.fracBits - SCORE_BITS;
+  return shift >= 0 && shift + SCORE_WIDTH <= t.bits && t.fracBits >= FRAC_BITS && t.bits - (t.fracBits - FRAC_BITS) >= 28 ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
+}
+
+/**
+ * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
+ *
+ *   1. coarse maximum                                                     3 rounds a level
+ *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
+ *   3. 1/Σ by octave and series                                            7 rounds
+ *
+ * Domain |s| ≤ 1023, rows of 2 to 1024. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
+ * Source protocols sections 7 to 9.
+ */
+export function exactSoftmax(e: Emitter, x: number): Unnormalised {
+  const scores = workable(e, x);
+  const t = e.share(scores);
+  const n = t.shape.at(-1)!;
+  check(n >= 1 && n <= 4096, () => `softmax over ${n} values; rows of 1 to 4096 are supported`);
+  const max = coarseMax(e, scores);
+  const top = e.emit('affine', [max], {
+    scale: String(1 << (FRAC_BITS - SCORE_BITS)),
+    offset: String(SLACK * 2 ** FRAC_BITS),
+    fracBits: FRAC_BITS,
+    bits: SCORE_WIDTH + FRAC_BITS - SCORE_BITS,
+    magnitude: SCORE_MAGNITUDE + 1,
+  });
+  const cut = t.fracBits === FRAC_BITS ? scores : e.emit('drop', [scores], { shift: t.fracBits - FRAC_BITS });
+  const u = e.emit('sub', [top, cut], { magnitude: SCORE_MAGNITUDE + 1 });
+  const opened = e.emit('open', [u], { shift: 0, width: 28, offsetLog: -1, share: 'none', bits: 0, within: [0, 2048] });
+  const near = e.emit('openBits', [lessThan(e, opened, COARSE.position, COARSE.window, [16 * COARSE.perUnit])]);
+  const power = e.emit('expNegative', [opened, near]);
+  const numerator = e.emit('open', [power], { shift: e.share(power).fracBits - EXP_BITS, width: EXP_BITS + 6, offsetLog: -1, share: 'lift', bits: 64 });
+  const total = e.sum(e.emit('unwrap', [numerator]), [t.shape.length - 1]);
+  // The leader's term is at least e^(−5/4) > 1/4
+  const hi = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));
+  const row = e.emit('open', [total], { shift: 0, width: hi + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, 2 ** (hi - EXP_BITS)] });
+  const inverse = octave(e, row, EXP_BITS - 2, hi, 'reciprocal');
+  const operand = e.emit('open', [inverse], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
+  return { numerator, operandWidth: 56, productShift: EXP_BITS, productWidth: 36, inverse: operand };
+}
+
+/** Fractional bits of 2Quad's squares as operands. */
+const QUAD_BITS = 8;
+
+/**
+ * 2Quad over the last axis: (s + c)²/Σ(s + c)², with a multiplicative mask of zeros and ones (0 fractional bits) if given.
+ *
+ *   1. open m of s + c; its square is local; truncated to 8 bits           2 rounds
+ *   2. the mask multiplies the square                                       local
+ *   3. 1/Σ by octave and series                                             8 rounds
+ *
+ * Domain |s + c| < 2^11 and Σ(s + c)² < 2^23. Error against its own plaintext ≤ 1e-4. Source MPCFormer; SecFormer section 3.2; protocols section 9.
+ */
+export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
+  const shifted = e.factor(e.addConstant(x, c));
+  const square = e.emit('square', [shifted], { magnitude: 22 });
+  const shift = e.share(square).fracBits - QUAD_BITS;
+  let numerator = e.emit('open', [square], { shift, width: 32, offsetLog: -1, share: 'lift', bits: 64 });
+  if (mask !== undefined) {
+    const kept = e.times(numerator, e.operand(mask, 64), 22);
+    numerator = e.emit('open', [kept], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
+  }
+  const { shape } = e.opened(numerator);
+  const total = e.sum(e.emit('unwrap', [numerator]), [shape.length - 1]);
+  const row = e.emit('open', [total], { shift: 0, width: 32, offsetLog: -1, share: 'source', bits: 64, within: [0, 2 ** 23] });
+  const inverse = octave(e, row, 0, 31, 'reciprocal');
+  const drop = e.share(inverse).fracBits - 34;
+  const operand = e.emit('open', [inverse], { shift: drop, width: 44, offsetLog: -1, share: 'lift', bits: 64, within: [0, 256] });
+  return { numerator, operandWidth: 64, productShift: FRAC_BITS, productWidth: 40, inverse: operand };
+}
+
+/** The probabilities themselves. */
+export function normalise(e: Emitter, { numerator, inverse }: Unnormalised): number {
+  return e.times(numerator, inverse, 1);
+}
+
+/** Probabilities times V, divided after the product. */
+export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boolean): number {
+  const left = e.opened(p.numerator).modular ? p.numerator : e.emit('extend', [p.numerator], { width: p.operandWidth });
+  const right = e.operand(v, p.operandWidth);
+  const t = e.share(v) as ShareType;
+  const room = Math.min(p.productWidth - 2 - (e.opened(left).fracBits + e.opened(right).fracBits - p.productShift), p.operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits);
+  const product = e.product(left, right, false, transposeB, room);
+  const context = e.emit('open', [product], { shift: p.productShift, width: p.productWidth, offsetLog: p.productWidth - 2, share: 'lift', bits: 64 });
+  const bound = 63 - e.opened(context).fracBits - e.opened(p.inverse).fracBits;
+  return e.times(context, p.inverse, Math.min(t.magnitude, bound));
+}
+

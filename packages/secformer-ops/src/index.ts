@@ -1,0 +1,13 @@
+export * from './compose/arg-max.js';
+export * from './compose/emitter.js';
+export * from './compose/gelu.js';
+export * from './compose/layer-norm.js';
+export * from './compose/octave.js';
+export * from './compose/softmax.js';
+export * from './limits.js';
+export * from './program/builder.js';
+export * from './program/interpret.js';
+export type * from './program/primitive.js';
+export * from './program/program.js';
+export * from './program/together.js';
+export * from './program/types.js';

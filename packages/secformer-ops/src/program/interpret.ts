@@ -1,0 +1,219 @@
+/** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
+import { encodeConstant, type Kernels, packedBytes, Purpose, type RunStreams, SecformerError, type Words, zeros } from '@secformer/ring';
+import type { Block, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
+import { blockBytes, type CheckedProgram, primitiveOf } from './program.js';
+
+type AnyPrimitive = Primitive<unknown>;
+
+/** Where a party's link to the other one is asked to carry a round. */
+export type Exchange = (round: number, mine: Uint8Array, expected: number) => Promise<Uint8Array>;
+/** Where P1 reads its corrections, in the dealer's order. */
+export type MaterialSource = (bytes: number) => Promise<Uint8Array>;
+/** Where the dealer writes P1's corrections. */
+export type MaterialSink = (bytes: Uint8Array) => Promise<void>;
+
+/** What one logical operation took at this node. Times are local work; waiting for the other side is `waitMs` of the run. */
+export interface OperationCost {
+  op: string;
+  ms: number;
+  /** sent by this party */
+  bytes: number;
+  rounds: number;
+}
+
+export interface RunTrace {
+  perOp: Map<string, OperationCost>;
+  waitMs: number;
+  bytesSent: number;
+  rounds: number;
+}
+
+export function newTrace(): RunTrace {
+  return { perOp: new Map(), waitMs: 0, bytesSent: 0, rounds: 0 };
+}
+
+function costOf(trace: RunTrace, op: string): OperationCost {
+  let c = trace.perOp.get(op);
+  if (!c) {
+    c = { op, ms: 0, bytes: 0, rounds: 0 };
+    trace.perOp.set(op, c);
+  }
+  return c;
+}
+
+export interface PartyRun {
+  kernels: Kernels;
+  role: Role;
+  checked: CheckedProgram;
+  inputs: PartyValue[];
+  /** streams shared with the dealer */
+  streams: RunStreams;
+  exchange: Exchange;
+  /** P1 only: P0 derives its shares of the material */
+  material?: MaterialSource;
+  /** lets the event loop breathe, and throws if the run was aborted */
+  pause?: () => Promise<void>;
+  trace?: RunTrace;
+}
+
+/** A party's run of a Program. @returns its values, by number; only outputs and keeps are left */
+export async function runParty(run: PartyRun): Promise<PartyValue[]> {
+  const { kernels, role, checked, streams, exchange } = run;
+  const { program, types, rounds, dies } = checked;
+  const trace = run.trace ?? newTrace();
+  const first = program.inputs.length;
+  const values: PartyValue[] = [...run.inputs];
+  const constants = encodeConstants(checked);
+  const nothing = zeros(0);
+
+  const contextOf = async (index: number): Promise<{ p: AnyPrimitive; c: PartyContext<unknown>; opens: Block | undefined; tag: string }> => {
+    const i = program.instructions[index]!;
+    const p = primitiveOf(i) as unknown as AnyPrimitive;
+    const ins = i.in.map((v) => types[v]!);
+    const out = types[first + index]!;
+    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
+    const material: Words[] = [];
+    for (const [slot, b] of (p.material?.(ins, i, out) ?? []).entries()) {
+      if (role === 0) {
+        material.push(streams.claim(Purpose.correction, index, slot).words(b.count, b.bits));
+      } else {
+        if (!run.material) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
+        const words = zeros(b.count);
+        kernels.unpack(words, await run.material(blockBytes(b)), b.bits);
+        material.push(words);
+      }
+    }
+    const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, constants };
+    return { p, c, opens: p.opens?.(ins, i, out), tag: i.tag ? String(i.tag) : i.op };
+  };
+  const bury = (index: number) => {
+    for (const v of dies[index]!) delete values[v];
+  };
+
+  for (const [number, round] of rounds.entries()) {
+    for (const index of round.local) {
+      await run.pause?.();
+      const { p, c, tag } = await contextOf(index);
+      const start = performance.now();
+      values[first + index] = p.finish(c);
+      costOf(trace, tag).ms += performance.now() - start;
+      bury(index);
+    }
+    if (round.openings.length === 0) continue;
+    const frame = new Uint8Array(round.bytes);
+    const pending: { index: number; p: AnyPrimitive; c: PartyContext<unknown>; block: Block; at: number; tag: string }[] = [];
+    let at = 0;
+    const tags = new Set<string>();
+    for (const index of round.openings) {
+      await run.pause?.();
+      const { p, c, opens, tag } = await contextOf(index);
+      const start = performance.now();
+      const block = opens!;
+      const length = blockBytes(block);
+      kernels.pack(frame.subarray(at, at + length), p.begin!(c), block.bits);
+      pending.push({ index, p, c, block, at, tag });
+      at += length;
+      const cost = costOf(trace, tag);
+      cost.ms += performance.now() - start;
+      cost.bytes += length;
+      if (!tags.has(tag)) cost.rounds++;
+      tags.add(tag);
+    }
+    const start = performance.now();
+    const theirs = await exchange(number, frame, round.bytes);
+    trace.waitMs += performance.now() - start;
+    trace.bytesSent += round.bytes;
+    trace.rounds++;
+    if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
+    for (const { index, p, c, block, at, tag } of pending) {
+      const start = performance.now();
+      const length = blockBytes(block);
+      const opened = zeros(block.count);
+      const other = zeros(block.count);
+      kernels.unpack(opened, frame.subarray(at, at + length), block.bits);
+      kernels.unpack(other, theirs.subarray(at, at + length), block.bits);
+      if (block.xor) kernels.xor(opened, opened, other);
+      else {
+        kernels.add(opened, opened, other);
+        if (block.bits < 64) kernels.affine(opened, opened, 1n, 0n, block.bits);
+      }
+      values[first + index] = p.finish({ ...c, opened });
+      costOf(trace, tag).ms += performance.now() - start;
+      bury(index);
+    }
+  }
+  return values;
+}
+
+function encodeConstants({ program }: CheckedProgram): Words[] {
+  return program.constants.map(({ fracBits, values }) => BigUint64Array.from(values, (v) => encodeConstant(v, fracBits)));
+}
+
+export interface DealerRun {
+  kernels: Kernels;
+  checked: CheckedProgram;
+  /** masks of stored openings and of one-hot inputs; nothing for shares */
+  inputs: DealerValue[];
+  /** streams shared with P0 and with P1 */
+  streams: readonly [RunStreams, RunStreams];
+  emit: MaterialSink;
+  pause?: () => Promise<void>;
+}
+
+/** The dealer's run of a Program: draws what the parties will draw, and sends P1 its share of every correction. */
+export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
+  const { kernels, checked, streams, emit } = run;
+  const { program, types, dies } = checked;
+  const first = program.inputs.length;
+  const values: DealerValue[] = [...run.inputs];
+  for (const [index, i] of program.instructions.entries()) {
+    await run.pause?.();
+    const p = primitiveOf(i) as unknown as AnyPrimitive;
+    const ins = i.in.map((v) => types[v]!);
+    const out = types[first + index]!;
+    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
+      const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
+      if (b.xor) kernels.xor(mine, mine, other);
+      else kernels.add(mine, mine, other);
+      return mine;
+    });
+    const blocks = p.material?.(ins, i, out) ?? [];
+    const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks };
+    const { value, material = [] } = p.deal?.(context) ?? { value: {} };
+    if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
+    for (const [slot, b] of blocks.entries()) {
+      const words = material[slot]!;
+      if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
+      const theirs = streams[0].claim(Purpose.correction, index, slot).words(b.count, b.bits);
+      if (b.xor) kernels.xor(theirs, words, theirs);
+      else kernels.sub(theirs, words, theirs);
+      const bytes = new Uint8Array(packedBytes(b.count, b.bits));
+      kernels.pack(bytes, theirs, b.bits);
+      await emit(bytes);
+    }
+    values[first + index] = value;
+    for (const v of dies[index]!) delete values[v];
+  }
+  return values;
+}
+
+/** Re-shares an output under a stream that P0 and P1 alone know: P0 adds it, P1 subtracts it. Without it the dealer and the client together could undo masks. */
+export function reshareOutput(kernels: Kernels, role: Role, share: Words, bits: number, pairStreams: RunStreams, output: number): Uint8Array {
+  const noise = pairStreams.claim(Purpose.output, output, 0).words(share.length, bits);
+  if (role === 0) kernels.add(noise, share, noise);
+  else kernels.sub(noise, share, noise);
+  const bytes = new Uint8Array(packedBytes(share.length, bits));
+  kernels.pack(bytes, noise, bits);
+  return bytes;
+}
+
+/** The client's end of `reshareOutput`: words of the value modulo 2^bits. */
+export function combineOutput(kernels: Kernels, fromP0: Uint8Array, fromP1: Uint8Array, count: number, bits: number): Words {
+  const [a, b] = [zeros(count), zeros(count)];
+  kernels.unpack(a, fromP0, bits);
+  kernels.unpack(b, fromP1, bits);
+  kernels.add(a, a, b);
+  kernels.affine(a, a, 1n, 0n, bits);
+  return a;
+}
+

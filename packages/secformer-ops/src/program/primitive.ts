@@ -1,0 +1,95 @@
+import type { Kernels, Words } from '@secformer/ring';
+import { z } from 'zod';
+import type { ValueType } from './types.js';
+
+/** What a party holds for a value. `share` of an opened value is absent where its type says bits 0. */
+export interface PartyValue {
+  share?: Words;
+  m?: Words;
+  /** a lifted opening's share of the wrap-around: y + offset = m − r + 2^width·wrap */
+  wrap?: Words;
+  /** planes of bits: shared bits, opened bits c, or for chunks l | e | top one after another */
+  planes?: Words;
+}
+
+/** What the dealer knows of a value: the mask r of an opened one, β of opened bits; of shares, nothing. */
+export interface DealerValue {
+  r?: Words;
+  /** of a lifted opening: r0 + r1 before the reduction */
+  total?: Words;
+  beta?: Words;
+}
+
+/** `count` words of `bits` bits each. */
+export interface Block {
+  count: number;
+  bits: number;
+  /** shared by xor instead of addition */
+  xor?: boolean;
+}
+
+export interface Instruction {
+  op: string;
+  in: number[];
+  [attribute: string]: unknown;
+}
+
+export type Role = 0 | 1;
+
+/**
+ * One instruction of a Program. The declarations (`masks`, `material`, `opens`) drive the dealer's interpreter and the party's
+ * alike: the dealer returns exactly the declared material, the party is handed exactly that, and the frame of a round has exactly the
+ * declared length. At most one opening an instruction; what has none is local.
+ */
+export interface Primitive<A = Record<string, unknown>> {
+  name: string;
+  attributes: z.ZodType<A>;
+  /** @throws ProgramError where the operands do not fit */
+  infer(ins: ValueType[], a: A): ValueType;
+  /** streams that the dealer shares with each party: the value's mask is the sum (or xor) of the two halves */
+  masks?(ins: ValueType[], a: A, out: ValueType): Block[];
+  /** dealer's values, re-shared: P0's share is a stream, P1's is sent */
+  material?(ins: ValueType[], a: A, out: ValueType): Block[];
+  /** what each party sends in this instruction's round */
+  opens?(ins: ValueType[], a: A, out: ValueType): Block;
+  /** the dealer's side: `masks` are the combined masks; returns the out value and the material */
+  deal?(c: DealContext<A>): { value: DealerValue; material?: Words[] };
+  /** what this party puts into the opening */
+  begin?(c: PartyContext<A>): Words;
+  /** the party's value, from the combined opening and its share of the material */
+  finish(c: PartyContext<A>): PartyValue;
+}
+
+export interface DealContext<A> {
+  kernels: Kernels;
+  a: A;
+  types: ValueType[];
+  out: ValueType;
+  ins: DealerValue[];
+  masks: Words[];
+}
+
+export interface PartyContext<A> {
+  kernels: Kernels;
+  role: Role;
+  a: A;
+  types: ValueType[];
+  out: ValueType;
+  ins: PartyValue[];
+  masks: Words[];
+  /** the sum (or xor) of both parties' openings; empty in `begin` and for local instructions */
+  opened: Words;
+  material: Words[];
+  constants: readonly Words[];
+}
+
+export const noAttributes: z.ZodType<Record<string, unknown>> = z.object({});
+
+/** Gives a primitive its attribute type. */
+export function primitive<A>(p: Primitive<A>): Primitive<A> {
+  return p;
+}
+
+export const int = (min: number, max: number) => z.number().int().min(min).max(max);
+/** A 64-bit integer as decimal text, for JSON has no such number. */
+export const integerText = z.string().regex(/^-?\d{1,20}$/);

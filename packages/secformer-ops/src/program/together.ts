@@ -1,0 +1,133 @@
+import { deriveRunKey, type Kernels, KeyStream, Purpose, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
+import { newTrace, type RunTrace, runDealer, runParty } from './interpret.js';
+import type { DealerValue, PartyValue, Role } from './primitive.js';
+import type { CheckedProgram } from './program.js';
+import { type ShareType, sizeOf, type ValueType } from './types.js';
+
+/** What a run of all three roles in one process leaves: shares of every value that lived to the end, what each party received, and the costs. */
+export interface Together {
+  /** words of an output, modulo its bits */
+  reveal(value: number): Words;
+  shares(value: number): [Words, Words];
+  types: ValueType[];
+  trace: RunTrace;
+  dealerBytes: number;
+  /** every byte that P0 received from P1, and that P1 received from P0 and from the dealer, in order */
+  received: { p0: Uint8Array[]; p1: Uint8Array[]; material: Uint8Array[] };
+}
+
+/** Puts an index matrix under the masks of a one-hot input: E = onehot + λ, and P0's share E − λ0, P1's −λ1. */
+export function maskOneHot(kernels: Kernels, indices: Int32Array, depth: number, width: number, keys: readonly [Secret, Secret]): Words {
+  const n = indices.length * depth;
+  const e = new KeyStream(kernels, keys[0]).words(n, width);
+  kernels.add(e, e, new KeyStream(kernels, keys[1]).words(n, width));
+  indices.forEach((index, row) => {
+    const at = row * depth + index;
+    e[at] = (e[at] as bigint) + 1n;
+  });
+  kernels.affine(e, e, 1n, 0n, width);
+  return e;
+}
+
+/** A party's value of a one-hot input, from E and its own stream. */
+export function openOneHot(kernels: Kernels, role: Role, e: Words, width: number, streams: RunStreams, input: number): PartyValue {
+  const share = streams.claim(Purpose.input, input, 0).words(e.length, width);
+  kernels.sub(share, role === 0 ? e : zeros(e.length), share);
+  return { m: e, share };
+}
+
+/** The dealer's value of a one-hot input. */
+export function dealOneHot(kernels: Kernels, n: number, width: number, streams: readonly [RunStreams, RunStreams], input: number): DealerValue {
+  const [r, other] = streams.map((s) => s.claim(Purpose.input, input, 0).words(n, width)) as [Words, Words];
+  kernels.add(r, r, other);
+  kernels.affine(r, r, 1n, 0n, width);
+  return { r };
+}
+
+/**
+ * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests and measurements.
+ * @param inputs words of each share input, or indices of each one-hot input
+ */
+export async function runTogether(kernels: Kernels, checked: CheckedProgram, inputs: (Words | Int32Array)[], randomness: Uint8Array = crypto.getRandomValues(new Uint8Array(32))): Promise<Together> {
+  const seed = (label: number) => deriveRunKey(new Secret(randomness), Uint8Array.of(label));
+  const runId = new Uint8Array(16);
+  const streamsOf = (label: number) => new RunStreams(kernels, deriveRunKey(seed(label), runId));
+  const { program } = checked;
+  const dealerStreams = [streamsOf(0), streamsOf(1)] as const;
+  const partyStreams = [streamsOf(0), streamsOf(1)] as const;
+  const inputNoise = new KeyStream(kernels, seed(9));
+  const parties: [PartyValue[], PartyValue[]] = [[], []];
+  const dealer: DealerValue[] = [];
+  program.inputs.forEach((input, i) => {
+    const given = inputs[i]!;
+    if (input.kind === 'oneHot') {
+      const keys = [dealerStreams[0].key(Purpose.input, i, 0), dealerStreams[1].key(Purpose.input, i, 0)] as const;
+      const e = maskOneHot(kernels, given as Int32Array, input.shape.at(-1)!, input.width, keys);
+      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, input.width, partyStreams[role], i));
+      dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
+      return;
+    }
+    const first = inputNoise.words(sizeOf(input.shape), 64);
+    const second = zeros(first.length);
+    kernels.sub(second, given as Words, first);
+    parties[0].push({ share: first });
+    parties[1].push({ share: second });
+    dealer.push({});
+  });
+  const material: Uint8Array[] = [];
+  let dealerBytes = 0;
+  await runDealer({
+    kernels,
+    checked,
+    inputs: dealer,
+    streams: dealerStreams,
+    emit: async (bytes) => {
+      dealerBytes += bytes.length;
+      material.push(bytes);
+    },
+  });
+  const received: Together['received'] = { p0: [], p1: [], material };
+  let next = 0;
+  // Each round's frames meet here: whoever comes second resolves both
+  const waiting = new Map<number, { frame: Uint8Array; resolve: (theirs: Uint8Array) => void }>();
+  const exchange = (role: Role) => (round: number, mine: Uint8Array) =>
+    new Promise<Uint8Array>((resolve) => {
+      received[role === 0 ? 'p1' : 'p0'].push(mine.slice());
+      const other = waiting.get(round);
+      if (!other) {
+        waiting.set(round, { frame: mine, resolve });
+        return;
+      }
+      waiting.delete(round);
+      other.resolve(mine);
+      resolve(other.frame);
+    });
+  const trace = newTrace();
+  const run = (role: Role) =>
+    runParty({
+      kernels,
+      role,
+      checked,
+      inputs: parties[role],
+      streams: partyStreams[role],
+      exchange: exchange(role),
+      ...(role === 0 && { trace }),
+      material: async () => material[next++]!,
+    });
+  const [v0, v1] = await Promise.all([run(0), run(1)]);
+  const shares = (value: number): [Words, Words] => [v0[value]!.share!, v1[value]!.share!];
+  return {
+    types: checked.types,
+    trace,
+    dealerBytes,
+    received,
+    shares,
+    reveal(value) {
+      const [a, b] = shares(value);
+      const out = zeros(a.length);
+      kernels.add(out, a, b);
+      kernels.affine(out, out, 1n, 0n, (checked.types[value] as ShareType).bits);
+      return out;
+    },
+  };
+}

@@ -1,0 +1,98 @@
+import { SecformerError, sizeOf } from '@secformer/ring';
+
+export type Shape = readonly number[];
+
+/** An additively shared tensor: words right modulo 2^bits, real = signed integer / 2^fracBits, |real| < 2^magnitude. */
+export interface ShareType {
+  kind: 'share';
+  shape: Shape;
+  fracBits: number;
+  bits: number;
+  magnitude: number;
+}
+
+/**
+ * A tensor that was opened under a mask r: the parties know m = y + offset + r mod 2^width and shares of y, the dealer knows r.
+ * modular: y is meant modulo 2^width, and m − offset is a Beaver opening E. Otherwise y + offset is an integer in [0, 2^(width−1)),
+ * and y = m − offset − r + 2^width·(1 − msb m)·msb r over the integers.
+ */
+export interface OpenedType {
+  kind: 'opened';
+  shape: Shape;
+  fracBits: number;
+  width: number;
+  /** log2 of the offset, −1 for none */
+  offsetLog: number;
+  modular: boolean;
+  /** modulus of the share of y that the parties keep beside m, 0 if they keep none */
+  bits: number;
+  magnitude: number;
+}
+
+/** Xor-shared bits, `planes` of them for every element, 64 to a word. */
+export interface BitsType {
+  kind: 'bits';
+  shape: Shape;
+  planes: number;
+}
+
+/** Bits opened under β: the parties know c = b ⊕ β, the dealer β. */
+export interface OpenBitsType {
+  kind: 'openBits';
+  shape: Shape;
+  planes: number;
+}
+
+/** A comparison under way: for every threshold and chunk the shared bits [low < r] and [low = r], and the shared xor of the top bits. */
+export interface ChunksType {
+  kind: 'chunks';
+  shape: Shape;
+  planes: number;
+  chunks: number;
+}
+
+export type ValueType = ShareType | OpenedType | BitsType | OpenBitsType | ChunksType;
+
+/** A Program that does not fit: an unknown operation, a shape, a range or a modulus that would give wrong answers. */
+export class ProgramError extends SecformerError {
+  constructor(message: string) {
+    super('BAD_PROGRAM', message);
+    this.name = 'ProgramError';
+  }
+}
+
+export function check(ok: boolean, message: () => string): asserts ok {
+  if (!ok) throw new ProgramError(message());
+}
+
+export function describe(t: ValueType): string {
+  const shape = `[${t.shape.join(',')}]`;
+  if (t.kind === 'share') return `share ${shape} f=${t.fracBits} bits=${t.bits} |v|<2^${t.magnitude}`;
+  if (t.kind === 'opened') return `opened ${shape} f=${t.fracBits} width=${t.width}${t.modular ? ' modular' : ''} |v|<2^${t.magnitude}`;
+  return `${t.kind} ${shape}×${t.planes}`;
+}
+
+/** A share type, refused unless the value fits its modulus: |v|·2^f < 2^(bits−1). */
+export function shareType(shape: Shape, fracBits: number, bits: number, magnitude: number): ShareType {
+  check(bits >= 1 && bits <= 64, () => `a modulus has 1 to 64 bits, got ${bits}`);
+  check(fracBits >= -64 && fracBits <= 63, () => `fracBits ${fracBits} is outside −64 to 63`);
+  check(magnitude + fracBits <= bits - 1, () => `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${magnitude + fracBits + 1} bits, the share is right modulo 2^${bits}`);
+  return { kind: 'share', shape, fracBits, bits, magnitude };
+}
+
+export function sameShape(a: Shape, b: Shape): boolean {
+  return a.length === b.length && a.every((d, i) => d === b[i]);
+}
+
+/** NumPy broadcasting of two shapes. */
+export function broadcastShapes(a: Shape, b: Shape): Shape {
+  const rank = Math.max(a.length, b.length);
+  return Array.from({ length: rank }, (_, i) => {
+    const x = a[i - rank + a.length] ?? 1;
+    const y = b[i - rank + b.length] ?? 1;
+    check(x === y || x === 1 || y === 1, () => `shapes [${a}] and [${b}] do not broadcast`);
+    return x === 1 ? y : x;
+  });
+}
+
+export { sizeOf };

@@ -1,0 +1,270 @@
+/**
+ * Local operations: linear in the secret, so each party applies them to its own share and nothing is sent.
+ * Cost: no rounds, no bytes. View: nothing new. Source: protocols of additive sharing since Ben-Or, Goldwasser and Wigderson 1988.
+ */
+import { broadcastTo, gatherStrided, stridesOf, type Words, zeros } from '@secformer/ring';
+import { z } from 'zod';
+import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
+import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+
+function twoShares(ins: ValueType[]): [ShareType, ShareType] {
+  const [x, y] = ins;
+  check(ins.length === 2 && x?.kind === 'share' && y?.kind === 'share', () => `needs two shares, got ${ins.map(describe).join('; ')}`);
+  check(x.fracBits === y.fracBits, () => `operands have ${x.fracBits} and ${y.fracBits} fractional bits`);
+  return [x, y];
+}
+
+function sumType(ins: ValueType[], a: { magnitude: number }): ShareType {
+  const [x, y] = twoShares(ins);
+  return shareType(broadcastShapes(x.shape, y.shape), x.fracBits, Math.min(x.bits, y.bits), a.magnitude);
+}
+
+function operands(c: PartyContext<unknown>): [Words, Words, Words] {
+  const x = broadcastTo(c.ins[0]!.share!, c.types[0]!.shape, c.out.shape);
+  const y = broadcastTo(c.ins[1]!.share!, c.types[1]!.shape, c.out.shape);
+  return [zeros(sizeOf(c.out.shape)), x, y];
+}
+
+const magnitude = int(-64, 63);
+
+/** x + y, broadcast. `magnitude` is the range that the planner claims for the sum. */
+export const add = primitive({
+  name: 'add',
+  attributes: z.object({ magnitude }),
+  infer: sumType,
+  finish(c) {
+    const [out, x, y] = operands(c);
+    c.kernels.add(out, x, y);
+    return { share: out };
+  },
+});
+
+/** x − y, broadcast. */
+export const sub = primitive({
+  name: 'sub',
+  attributes: z.object({ magnitude }),
+  infer: sumType,
+  finish(c) {
+    const [out, x, y] = operands(c);
+    c.kernels.sub(out, x, y);
+    return { share: out };
+  },
+});
+
+/** x·scale + offset for public integers: a shift to more fractional bits, a sign, a public constant. */
+export const affine = primitive({
+  name: 'affine',
+  attributes: z.object({ scale: integerText, offset: integerText, fracBits: int(-64, 63), bits: int(1, 64), magnitude }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share', () => 'affine needs one share');
+    const scale = BigInt(a.scale);
+    check(scale !== 0n, () => 'affine with scale 0');
+    let twos = 0;
+    while (twos < 64 && ((scale >> BigInt(twos)) & 1n) === 0n) twos++;
+    check(a.bits <= x.bits + twos, () => `a share modulo 2^${x.bits} times a multiple of 2^${twos} is not right modulo 2^${a.bits}`);
+    return shareType(x.shape, a.fracBits, a.bits, a.magnitude);
+  },
+  finish({ kernels, role, a, ins, out }) {
+    const to = zeros(sizeOf(out.shape));
+    const offset = role === 0 ? BigInt.asUintN(64, BigInt(a.offset)) : 0n;
+    kernels.affine(to, ins[0]!.share!, BigInt.asUintN(64, BigInt(a.scale)), offset, 64);
+    return { share: to };
+  },
+});
+
+/**
+ * x / 2^s by dropping the modulus: each party shifts its own share, and the result is right modulo 2^(a − s), off by less than one unit, mean 0.
+ * Not twice in a row: the second drop would see the first one's missing top bits. Source protocols section 4 (b).
+ */
+export const drop = primitive({
+  name: 'drop',
+  attributes: z.object({ shift: int(1, 62) }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share' && x.bits > a.shift, () => 'drop needs one share of more bits than it drops');
+    return shareType(x.shape, x.fracBits - a.shift, x.bits - a.shift, x.magnitude);
+  },
+  finish({ kernels, role, a, ins, types }) {
+    const x = ins[0]!.share!;
+    const { bits } = types[0] as ShareType;
+    const offset = role === 0 ? (1n << BigInt(a.shift)) - 1n : 0n;
+    const out = zeros(x.length);
+    kernels.maskForOpening(out, x, zeros(x.length), { offset, bits, shift: a.shift, width: bits - a.shift });
+    return { share: out };
+  },
+});
+
+/** A public tensor as a share: P0 holds it, P1 zero. */
+export const constant = primitive({
+  name: 'constant',
+  attributes: z.object({ constant: int(0, 65535), shape: z.array(int(0, 2 ** 31)).max(8), fracBits: int(-64, 63), magnitude }),
+  infer: (_ins, a) => shareType(a.shape, a.fracBits, 64, a.magnitude),
+  finish({ role, a, constants, out }) {
+    const words = constants[a.constant]!;
+    return { share: role === 0 ? words : zeros(sizeOf(out.shape)) };
+  },
+});
+
+/** x times a public tensor of integers with `constantBits` fractional bits, broadcast. */
+export const mulPublic = primitive({
+  name: 'mulPublic',
+  attributes: z.object({ constant: int(0, 65535), shape: z.array(int(0, 2 ** 31)).max(8), constantBits: int(-64, 63), magnitude }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share', () => 'mulPublic needs one share');
+    return shareType(broadcastShapes(x.shape, a.shape), x.fracBits + a.constantBits, x.bits, a.magnitude);
+  },
+  finish({ kernels, a, ins, types, out, constants }) {
+    const to = zeros(sizeOf(out.shape));
+    kernels.mul(to, broadcastTo(ins[0]!.share!, types[0]!.shape, out.shape), broadcastTo(constants[a.constant]!, a.shape, out.shape));
+    return { share: to };
+  },
+});
+
+/** Sums over the last axis, which stays with size 1. */
+export const rowSum = primitive({
+  name: 'rowSum',
+  attributes: z.object({ magnitude }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share' && x.shape.length > 0, () => 'rowSum needs one share with an axis');
+    return shareType([...x.shape.slice(0, -1), 1], x.fracBits, x.bits, a.magnitude);
+  },
+  finish({ kernels, ins, out }) {
+    const to = zeros(sizeOf(out.shape));
+    kernels.rowSum(to, ins[0]!.share!, to.length);
+    return { share: to };
+  },
+});
+
+/**
+ * A strided view, copied: reshape, transpose, slice, broadcast and tile. The same permutation of shares, openings and masks, so it
+ * applies to opened values too and costs no opening.
+ */
+export const layout = primitive({
+  name: 'layout',
+  attributes: z.object({ shape: z.array(int(0, 2 ** 31)).max(8), strides: z.array(int(0, 2 ** 31)).max(8), offset: int(0, 2 ** 31) }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && (x?.kind === 'share' || x?.kind === 'opened'), () => 'layout needs one share or opened value');
+    check(a.shape.length === a.strides.length, () => 'layout has a stride for each axis');
+    const last = a.shape.reduce((at, d, i) => at + Math.max(0, d - 1) * a.strides[i]!, a.offset);
+    check(sizeOf(a.shape) === 0 || last < sizeOf(x.shape), () => `layout reads element ${last} of ${sizeOf(x.shape)}`);
+    return { ...x, shape: a.shape };
+  },
+  deal({ a, ins, types }) {
+    return { value: views(ins[0]!, a, sizeOf(types[0]!.shape)) };
+  },
+  finish({ a, ins, types }) {
+    return views(ins[0]!, a, sizeOf(types[0]!.shape));
+  },
+});
+
+/** The same view of every array that a value is made of. */
+function views<V extends object>(value: V, a: { shape: number[]; strides: number[]; offset: number }, n: number): V {
+  return Object.fromEntries(Object.entries(value).map(([name, words]) => [name, view(words as Words, a, n)])) as V;
+}
+
+function view(a: Words, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): Words {
+  const own = stridesOf(shape);
+  const whole = offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
+  return whole ? a : gatherStrided(a, shape, strides, offset);
+}
+
+/** Concatenation along the first axis; other axes are a layout away. */
+export const concat = primitive({
+  name: 'concat',
+  attributes: noAttributes,
+  infer(ins) {
+    const [x] = ins;
+    check(x?.kind === 'share' && x.shape.length > 0, () => 'concat needs shares with an axis');
+    let rows = 0;
+    let bits = 64;
+    let magnitude = -64;
+    for (const t of ins) {
+      check(t.kind === 'share' && t.fracBits === x.fracBits && t.shape.slice(1).join() === x.shape.slice(1).join(), () => `concat of ${ins.map(describe).join('; ')}`);
+      rows += t.shape[0]!;
+      bits = Math.min(bits, t.bits);
+      magnitude = Math.max(magnitude, t.magnitude);
+    }
+    return shareType([rows, ...x.shape.slice(1)], x.fracBits, bits, magnitude);
+  },
+  finish({ ins, out }) {
+    const to = zeros(sizeOf(out.shape));
+    let at = 0;
+    for (const { share } of ins) {
+      to.set(share!, at);
+      at += share!.length;
+    }
+    return { share: to };
+  },
+});
+
+/** The share that the parties keep beside an opening, as a share. */
+export const unwrap = primitive({
+  name: 'unwrap',
+  attributes: noAttributes,
+  infer(ins) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'opened' && x.bits > 0, () => 'unwrap needs an opened value with a share');
+    return shareType(x.shape, x.fracBits, x.bits, x.magnitude);
+  },
+  finish: ({ ins }) => ({ share: ins[0]!.share! }),
+});
+
+/** a − b of two modular openings: m, share and mask subtract alike, so the difference is open without a message. */
+export const subOpened = primitive({
+  name: 'subOpened',
+  attributes: z.object({ magnitude }),
+  infer(ins, a) {
+    const [x, y] = ins as [OpenedType, OpenedType];
+    const ok = ins.length === 2 && x.kind === 'opened' && y.kind === 'opened' && x.modular && y.modular && x.width === y.width && x.bits > 0 && y.bits > 0;
+    check(ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && x.shape.join() === y.shape.join(), () => `subOpened of ${ins.map(describe).join('; ')}`);
+    return { ...x, offsetLog: -1, magnitude: a.magnitude };
+  },
+  deal({ kernels, ins, out }) {
+    return { value: { r: differ(ins[0]!.r!, ins[1]!.r!, (out as OpenedType).width) } };
+    function differ(x: Words, y: Words, bits: number): Words {
+      const to = zeros(x.length);
+      kernels.sub(to, x, y);
+      kernels.affine(to, to, 1n, 0n, bits);
+      return to;
+    }
+  },
+  finish({ kernels, ins, out }) {
+    const { width } = out as OpenedType;
+    const m = zeros(ins[0]!.m!.length);
+    kernels.sub(m, ins[0]!.m!, ins[1]!.m!);
+    kernels.affine(m, m, 1n, 0n, width);
+    const share = zeros(m.length);
+    kernels.sub(share, ins[0]!.share!, ins[1]!.share!);
+    return { m, share };
+  },
+});
+
+/** H·x − Σx over the last axis of a modular opening of 64 bits: linear, so its opening is free (protocols: LayerNorm). */
+export const center = primitive({
+  name: 'center',
+  attributes: z.object({ magnitude }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'opened' && x.modular && x.width === 64 && x.bits === 64 && x.offsetLog === -1, () => 'center needs a modular opening of 64 bits');
+    check(a.magnitude + x.fracBits <= 63, () => 'center overflows 64 bits');
+    return { ...x, magnitude: a.magnitude };
+  },
+  deal: ({ kernels, ins, out }) => ({ value: { r: centered(kernels, ins[0]!.r!, out) } }),
+  finish: ({ kernels, ins, out }) => ({ m: centered(kernels, ins[0]!.m!, out), share: centered(kernels, ins[0]!.share!, out) }),
+});
+
+function centered(kernels: PartyContext<unknown>['kernels'], x: Words, { shape }: ValueType): Words {
+  const h = shape.at(-1)!;
+  const rows = x.length / h;
+  const sums = zeros(rows);
+  kernels.rowSum(sums, x, rows);
+  const out = zeros(x.length);
+  kernels.affine(out, x, BigInt(h), 0n, 64);
+  kernels.sub(out, out, broadcastTo(sums, [rows, 1], [rows, h]));
+  return out;
+}
+

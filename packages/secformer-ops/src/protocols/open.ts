@@ -1,0 +1,169 @@
+import { halvesOf, type Words, zeros } from '@secformer/ring';
+import { z } from 'zod';
+import { int, primitive } from '../program/primitive.js';
+import { check, describe, type OpenedType, sizeOf } from '../program/types.js';
+
+/**
+ * Opening under a mask, with the drop of low bits that is a truncation.
+ *
+ *   1. y_i = ((x_i + [i=0](offset·2^s + 2^s − 1)) mod 2^a) >> s         (local: y0 + y1 is the floor or the ceiling of x/2^s + offset)
+ *   2. open m = y + r mod 2^k, r = r0 + r1 from the streams             (one round, k bits each way)
+ *   3. share 'lift': y − offset = m − r0 − r1 + 2^k·t − offset, t = ⟦w⟧ if msb m = 1, else ⟦w + msb r⟧, w the carry of r0 + r1
+ *
+ * share: 'none' keeps only m; 'source' keeps the operand itself (nothing dropped, no offset); 'modular' keeps y modulo 2^k, and then m is a
+ * Beaver opening of y modulo 2^k; 'lift' brings y to `bits` bits without the failures of local truncation.
+ * Domain k + s ≤ a. Not modular: 0 ≤ x/2^s + offset < 2^(k−1); beyond it the result is off by 2^k with probability (|x/2^s|/2^(k−2) − 1)/2.
+ * Error  ≤ 1 unit of the kept bits, mean 0 (the + 2^s − 1 of one side; without it sums of 512 are 0.8 % low).
+ * Cost   1 round, k bits each way an element; dealer 2(bits − k) bits an element for 'lift'.
+ * View   a party sees m, uniform because it knows only its half of r; the dealer sees nothing.
+ * Source Catrina and Saxena 2010 (masked truncation), with the wrap term prepared by the dealer so that it is exact.
+ */
+export const open = primitive({
+  name: 'open',
+  attributes: z.object({
+    shift: int(0, 63),
+    width: int(2, 64),
+    offsetLog: int(-1, 62),
+    share: z.enum(['none', 'source', 'modular', 'lift']),
+    bits: int(0, 64),
+    /** the values' range where it is not ±2^magnitude: a claim of the planner, as every magnitude is */
+    within: z.tuple([z.number(), z.number()]).optional(),
+  }),
+  infer(ins, a): OpenedType {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share', () => 'open needs one share');
+    const { shift, width, offsetLog, share } = a;
+    const fracBits = x.fracBits - shift;
+    check(width + shift <= x.bits, () => `open keeps ${width} bits after dropping ${shift}, the share is right modulo 2^${x.bits}`);
+    const modular = share === 'modular';
+    let magnitude = x.magnitude;
+    if (!modular) {
+      check(width < 64, () => 'an opening of 64 bits is modular');
+      const offset = offsetLog < 0 ? 0 : 2 ** offsetLog;
+      // Without an offset the planner claims values that are not negative
+      const [low, high] = a.within ?? [offsetLog < 0 ? 0 : -(2 ** x.magnitude), 2 ** x.magnitude];
+      check(low <= high && low * 2 ** fracBits + offset >= 0, () => `values down to ${low} at ${fracBits} bits and the offset 2^${offsetLog} are negative`);
+      check(high * 2 ** fracBits + offset <= 2 ** (width - 1), () => `values up to ${high} at ${fracBits} bits with the offset 2^${offsetLog} do not fit an opening of ${width} bits`);
+      magnitude = Math.ceil(Math.log2(Math.max(-low, high)));
+    }
+    if (modular && a.within) magnitude = Math.ceil(Math.log2(Math.max(-a.within[0], a.within[1])));
+    if (share === 'source') check(shift === 0 && x.bits === 64, () => "an opening keeps its 'source' only if nothing is dropped and it has 64 bits");
+    const bits = { none: 0, modular: width, source: 64, lift: a.bits }[share];
+    check(a.bits === bits, () => `an opening with share '${share}' keeps ${bits} bits, the instruction says ${a.bits}`);
+    check(share !== 'lift' || bits > width, () => `a lift from ${width} to ${bits} bits`);
+    return { kind: 'opened', shape: x.shape, fracBits, width, offsetLog, modular, bits, magnitude };
+  },
+  masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width }],
+  opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width }),
+  material: (ins, a) => (a.share === 'lift' ? Array(2).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits - a.width }) : []),
+  deal({ kernels, a, masks }) {
+    // masks[0] is r0 + r1 without the reduction: its bits from `width` up are the carry w
+    const total = masks[0]!;
+    const r = zeros(total.length);
+    kernels.affine(r, total, 1n, 0n, a.width);
+    if (a.share !== 'lift') return { value: { r } };
+    const { w, wh } = wrapBits(total, a.width);
+    return { value: { r, total }, material: [w, wh] };
+  },
+  begin({ kernels, role, a, ins, masks, types }) {
+    const x = ins[0]!.share!;
+    const out = zeros(x.length);
+    const s = BigInt(a.shift);
+    const offset = role === 0 ? ((a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog)) << s) + (1n << s) - 1n : 0n;
+    kernels.maskForOpening(out, x, masks[0]!, { offset: BigInt.asUintN(64, offset), bits: (types[0] as { bits: number }).bits, shift: a.shift, width: a.width });
+    return out;
+  },
+  finish({ kernels, role, a, ins, opened: m, masks, material }) {
+    const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);
+    if (a.share === 'none') return { m };
+    if (a.share === 'source' || (a.share === 'modular' && a.shift === 0)) return { m, share: ins[0]!.share! };
+    const share = zeros(m.length);
+    if (a.share === 'lift') {
+      const wrap = selectByTopBit(m, a.width, material[0]!, material[1]!);
+      kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
+      return { m, share, wrap };
+    }
+    // y = m − offset − r modulo 2^k
+    if (role === 0) kernels.affine(share, m, 1n, BigInt.asUintN(64, -offset), 64);
+    kernels.sub(share, share, masks[0]!);
+    return { m, share };
+  },
+});
+
+/** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum. */
+function wrapBits(total: Words, width: number): { w: Words; wh: Words } {
+  const w = zeros(total.length);
+  const wh = zeros(total.length);
+  const t = new Uint32Array(total.buffer, total.byteOffset, 2 * total.length);
+  const lo = new Uint32Array(w.buffer);
+  const hi = new Uint32Array(wh.buffer);
+  // Bits width and width − 1 of each sum; a sum of two 63-bit words still fits 64
+  const at = (i: number, bit: number) => (bit < 32 ? (t[2 * i] as number) >>> bit : (t[2 * i + 1] as number) >>> (bit - 32)) & 1;
+  for (let i = 0; i < total.length; i++) {
+    const carry = at(i, width);
+    lo[2 * i] = carry;
+    hi[2 * i] = carry + at(i, width - 1);
+  }
+  return { w, wh };
+}
+
+/** msb m = 1 ? ifSet : ifClear, element by element */
+function selectByTopBit(m: Words, width: number, ifSet: Words, ifClear: Words): Words {
+  const out = zeros(m.length);
+  const from = halvesOf(m);
+  const [to, one, zero] = [halvesOf(out), halvesOf(ifSet), halvesOf(ifClear)];
+  const half = width - 1 < 32 ? 0 : 1;
+  const bit = (width - 1) & 31;
+  for (let i = 0; i < from.length; i += 2) {
+    const side = ((from[i + half] as number) >>> bit) & 1 ? one : zero;
+    to[i] = side[i] as number;
+    to[i + 1] = side[i + 1] as number;
+  }
+  return out;
+}
+
+/**
+ * More bits for a lifted opening: from m modulo 2^k to a Beaver opening of y modulo 2^k'.
+ *
+ *   1. the lift left shares t_i with y + offset = m − r0 − r1 + 2^k(t0 + t1); ρ = ρ0 + ρ1 mod 2^(k'−k) from the streams
+ *   2. open u = t + ρ mod 2^(k'−k)                                         (one round)
+ *   3. m' = m + 2^k·u − offset = y + r' mod 2^k', r' = r0 + r1 + 2^k·ρ
+ *
+ * Exact. Cost 1 round, k' − k bits each way an element; nothing from the dealer.
+ * View   u is uniform because ρ is, whatever t is; so m' is uniform modulo 2^k' whatever y is.
+ * Source the split opening of protocols section 4 (c), with the wrap of the lift as its high part.
+ */
+export const extend = primitive({
+  name: 'extend',
+  attributes: z.object({ width: int(3, 64) }),
+  infer(ins, a): OpenedType {
+    const [x] = ins;
+    const ok = ins.length === 1 && x?.kind === 'opened' && !x.modular && x.bits > x.width && x.width < a.width && a.width <= x.bits;
+    check(ok, () => `extend to ${a.width} bits needs a lifted opening of fewer, got ${ins.map(describe).join('; ')}`);
+    return { ...x, width: a.width, offsetLog: -1, modular: true, bits: a.width };
+  },
+  masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }],
+  opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }),
+  deal({ kernels, a, ins, masks, types }) {
+    const { width } = types[0] as OpenedType;
+    const r = zeros(masks[0]!.length);
+    kernels.affine(r, masks[0]!, 1n << BigInt(width), 0n, 64);
+    kernels.add(r, r, ins[0]!.total!);
+    kernels.affine(r, r, 1n, 0n, a.width);
+    return { value: { r } };
+  },
+  begin({ kernels, ins, masks }) {
+    const out = zeros(masks[0]!.length);
+    kernels.add(out, ins[0]!.wrap!, masks[0]!);
+    return out;
+  },
+  finish({ kernels, a, ins, opened, types }) {
+    const x = types[0] as OpenedType;
+    const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
+    const m = zeros(opened.length);
+    kernels.affine(m, opened, 1n << BigInt(x.width), BigInt.asUintN(64, -offset), 64);
+    kernels.add(m, m, ins[0]!.m!);
+    kernels.affine(m, m, 1n, 0n, a.width);
+    return { m, share: ins[0]!.share! };
+  },
+});

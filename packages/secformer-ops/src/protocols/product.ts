@@ -1,0 +1,286 @@
+import { broadcastTo, stridesOf, type Words, zeros } from '@secformer/ring';
+import { z } from 'zod';
+import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
+import { broadcastShapes, check, describe, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+
+function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
+  const [x, y] = ins;
+  check(ins.length === 2 && x?.kind === 'opened' && y?.kind === 'opened', () => `a product needs two opened values, got ${ins.map(describe).join('; ')}`);
+  check(x.bits > 0 && y.bits > 0, () => 'a product needs the shares of both operands');
+  return [x, y];
+}
+
+function publicPart(c: PartyContext<unknown>, i: number): Words {
+  const t = c.types[i] as OpenedType;
+  const m = c.ins[i]!.m!;
+  if (t.offsetLog < 0) return m;
+  const out = zeros(m.length);
+  c.kernels.affine(out, m, 1n, BigInt.asUintN(64, -(1n << BigInt(t.offsetLog))), 64);
+  return out;
+}
+
+interface MatMulAttributes {
+  transposeA: boolean;
+  transposeB: boolean;
+  magnitude: number;
+}
+
+function matMulShape(x: Shape, y: Shape, a: MatMulAttributes): { batch: Shape; m: number; k: number; n: number } {
+  check(x.length >= 2 && y.length >= 2, () => `matMul of ranks ${x.length} and ${y.length}`);
+  const [m, k] = a.transposeA ? [x.at(-1)!, x.at(-2)!] : [x.at(-2)!, x.at(-1)!];
+  const [k2, n] = a.transposeB ? [y.at(-1)!, y.at(-2)!] : [y.at(-2)!, y.at(-1)!];
+  check(k === k2, () => `matMul: inner dimensions ${k} and ${k2} of [${x}] and [${y}] differ`);
+  return { batch: broadcastShapes(x.slice(0, -2), y.slice(0, -2)), m, k, n };
+}
+
+/** Calls `each` with the offsets of every pair of matrices, the batch axes broadcast. */
+function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number, out: number) => void): void {
+  const n = sizeOf(batch);
+  const offsets = (shape: Shape) => {
+    const own = shape.slice(0, -2);
+    const lead = batch.length - own.length;
+    const strides = stridesOf(own);
+    return batch.map((_, i) => (i < lead || own[i - lead] === 1 ? 0 : strides[i - lead]!));
+  };
+  const [sx, sy, sb] = [offsets(x), offsets(y), stridesOf(batch)];
+  for (let i = 0; i < n; i++) {
+    let [ox, oy] = [0, 0];
+    for (let d = 0, left = i; d < batch.length; d++) {
+      const at = Math.floor(left / sb[d]!);
+      left -= at * sb[d]!;
+      ox += at * sx[d]!;
+      oy += at * sy[d]!;
+    }
+    each(ox, oy, i);
+  }
+}
+
+function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words, types: ValueType[], a: MatMulAttributes): Words {
+  const [tx, ty] = types as [OpenedType, OpenedType];
+  const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
+  const out = zeros(sizeOf(batch) * m * n);
+  eachPair(tx.shape, ty.shape, batch, (ox, oy, i) => {
+    const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB };
+    kernels.matMul(out.subarray(i * m * n, (i + 1) * m * n), x.subarray(ox * m * k, (ox + 1) * m * k), y.subarray(oy * k * n, (oy + 1) * k * n), shape);
+  });
+  return out;
+}
+
+/**
+ * Matrix product of two secret tensors, batched.
+ *
+ *   1. E = x + r_x and D = y + r_y are open (protocols: open)
+ *   2. ⟦xy⟧ = E·⟦y⟧ − ⟦r_x⟧·D + ⟦r_x·r_y⟧                                (local; two products a party)
+ *
+ * Domain |Σxy| < 2^(a − 1 − fx − fy), a the smaller width of the openings; only the result must fit, partial sums may wrap. Exact modulo 2^a.
+ * Cost   no round; dealer ceil(a/8) bytes an element of the result.
+ * View   nothing is sent between the parties; P1 sees its correction, masked by P0's stream.
+ * Source Beaver 1991; Mohassel and Zhang 2017 (matrix form).
+ */
+export const matMul = primitive<MatMulAttributes>({
+  name: 'matMul',
+  attributes: z.object({ transposeA: z.boolean(), transposeB: z.boolean(), magnitude: int(-64, 63) }),
+  infer(ins, a): ShareType {
+    const [x, y] = twoOpened(ins);
+    check(x.modular && y.modular, () => 'matMul needs modular openings of both operands');
+    const { batch, m, n } = matMulShape(x.shape, y.shape, a);
+    return shareType([...batch, m, n], x.fracBits + y.fracBits, Math.min(x.width, y.width), a.magnitude);
+  },
+  material: (_ins, _a, out) => [{ count: sizeOf(out.shape), bits: (out as ShareType).bits }],
+  deal: ({ kernels, a, ins, types }) => ({ value: {}, material: [batchMatMul(kernels, ins[0]!.r!, ins[1]!.r!, types, a)] }),
+  finish(c) {
+    const { kernels, role, a, ins, types, material } = c;
+    const [x, y] = ins as [{ share: Words }, { share: Words }];
+    const [e, d] = [publicPart(c, 0), publicPart(c, 1)];
+    const out = batchMatMul(kernels, e, y.share, types, a);
+    // P0's half of r_x is E − x0, P1's −x1
+    const r = zeros(x.share.length);
+    kernels.sub(r, role === 0 ? e : r, x.share);
+    kernels.sub(out, out, batchMatMul(kernels, r, d, types, a));
+    kernels.add(out, out, material[0]!);
+    return { share: out };
+  },
+});
+
+/** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */
+function unknownParts(c: DealContext<unknown>, i: number, shape: Shape): Words[] {
+  const t = c.types[i] as OpenedType;
+  const r = broadcastTo(c.ins[i]!.r!, t.shape, shape);
+  const minus = zeros(r.length);
+  c.kernels.sub(minus, minus, r);
+  if (t.modular) return [minus];
+  // index 0: msb m = 0, so the wrap counts where msb r = 1
+  const h = zeros(r.length);
+  c.kernels.affine(h, r, 1n, 0n, t.width);
+  const top = zeros(r.length);
+  c.kernels.maskForOpening(top, h, top, { offset: 0n, bits: 64, shift: t.width - 1, width: 64 });
+  c.kernels.affine(top, top, t.width === 64 ? 0n : 1n << BigInt(t.width), 0n, 64);
+  const wrapped = zeros(r.length);
+  c.kernels.add(wrapped, minus, top);
+  return [wrapped, minus];
+}
+
+/** For every element the table that the public top bits of the openings name. */
+function choose(c: PartyContext<unknown>, tables: Words[], shape: Shape, operands: number[]): Words {
+  if (tables.length === 1) return tables[0]!;
+  const n = sizeOf(shape);
+  const index = new Uint8Array(n);
+  for (const i of operands) {
+    const t = c.types[i] as OpenedType;
+    if (t.modular) continue;
+    const m = broadcastTo(c.ins[i]!.m!, t.shape, shape);
+    const halves = new Uint32Array(m.buffer, m.byteOffset, 2 * n);
+    const bit = t.width - 1;
+    const half = bit < 32 ? 0 : 1;
+    for (let j = 0; j < n; j++) index[j] = ((index[j] as number) << 1) | (((halves[2 * j + half] as number) >>> (bit & 31)) & 1);
+  }
+  const out = zeros(n);
+  const to = new Uint32Array(out.buffer);
+  const from = tables.map((w) => new Uint32Array(w.buffer, w.byteOffset, 2 * n));
+  for (let j = 0; j < n; j++) {
+    const table = from[index[j] as number] as Uint32Array;
+    to[2 * j] = table[2 * j] as number;
+    to[2 * j + 1] = table[2 * j + 1] as number;
+  }
+  return out;
+}
+
+/**
+ * Elementwise product of two opened values, broadcast; either may be a truncation's opening with a wrap, so that an m is an operand without
+ * an opening of its own.
+ *
+ *   With y = M + u, M public and u = −r (+ 2^k·msb r where msb m = 0):
+ *   ⟦xy⟧ = M_x·⟦y⟧ + ⟦u_x⟧·M_y + ⟦u_x·u_y⟧                              (local)
+ *   T gives ⟦u_x·u_y⟧ for each case of the public top bits: one, two or four tables.
+ *
+ * Domain |xy| < 2^(a − 1 − fx − fy), a the smaller modulus of the two shares. Exact modulo 2^a.
+ * Cost   no round; dealer ceil(a/8) bytes an element for each case.
+ * View   nothing is sent between the parties; the tables are masked one by one, so the unused ones tell nothing.
+ * Source Beaver 1991; openings as operands: protocols section 4.
+ */
+export const mul = primitive({
+  name: 'mul',
+  attributes: z.object({ magnitude: int(-64, 63) }),
+  infer(ins, a): ShareType {
+    const [x, y] = twoOpened(ins);
+    return shareType(broadcastShapes(x.shape, y.shape), x.fracBits + y.fracBits, Math.min(x.bits, y.bits), a.magnitude);
+  },
+  material(ins, _a, out) {
+    const [x, y] = ins as [OpenedType, OpenedType];
+    return Array((x.modular ? 1 : 2) * (y.modular ? 1 : 2)).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits });
+  },
+  deal(c) {
+    const shape = c.out.shape;
+    const ys = unknownParts(c, 1, shape);
+    const material = unknownParts(c, 0, shape).flatMap((ux) =>
+      ys.map((uy) => {
+        const p = zeros(ux.length);
+        c.kernels.mul(p, ux, uy);
+        return p;
+      }),
+    );
+    return { value: {}, material };
+  },
+  finish(c) {
+    const { kernels, role, ins, types, material } = c;
+    const shape = c.out.shape;
+    const [ex, ey] = [0, 1].map((i) => broadcastTo(publicPart(c, i), types[i]!.shape, shape)) as [Words, Words];
+    const [sx, sy] = [0, 1].map((i) => broadcastTo(ins[i]!.share!, types[i]!.shape, shape)) as [Words, Words];
+    const out = zeros(ex.length);
+    kernels.mul(out, ex, sy);
+    // P0's half of u_x is x0 − M, P1's x1
+    const u = zeros(ex.length);
+    if (role === 0) kernels.sub(u, sx, ex);
+    kernels.mul(u, role === 0 ? u : sx, ey);
+    kernels.add(out, out, u);
+    kernels.add(out, out, choose(c, material, shape, [0, 1]));
+    return { share: out };
+  },
+});
+
+/**
+ * Square of an opened value: x² = M² + 2M·⟦u⟧ + ⟦u²⟧, with ⟦u²⟧ for each case of the top bit as in `mul`.
+ * Domain |x²| < 2^(a − 1 − 2f). Exact. Cost no round; dealer ceil(a/8) bytes an element, twice for an opening with a wrap.
+ * View   as in `mul`.
+ */
+export const square = primitive({
+  name: 'square',
+  attributes: z.object({ magnitude: int(-64, 63) }),
+  infer(ins, a): ShareType {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'opened' && x.bits > 0, () => 'square needs one opened value with a share');
+    return shareType(x.shape, 2 * x.fracBits, x.bits, a.magnitude);
+  },
+  material: (ins, _a, out) => Array((ins[0] as OpenedType).modular ? 1 : 2).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits }),
+  deal(c) {
+    const material = unknownParts(c, 0, c.out.shape).map((u) => {
+      const p = zeros(u.length);
+      c.kernels.mul(p, u, u);
+      return p;
+    });
+    return { value: {}, material };
+  },
+  finish(c) {
+    const { kernels, role, ins, material } = c;
+    const e = publicPart(c, 0);
+    const x = ins[0]!.share!;
+    // M² + 2M(x − M) = M·(2x − M) at P0, M·2x at P1
+    const out = zeros(e.length);
+    kernels.add(out, x, x);
+    if (role === 0) kernels.sub(out, out, e);
+    kernels.mul(out, out, e);
+    kernels.add(out, out, choose(c, material, c.out.shape, [0]));
+    return { share: out };
+  },
+});
+
+/**
+ * H·Σx² − (Σx)² over the last axis, which is H²·variance, from one 64-bit opening of x (no mean is formed).
+ *
+ *   Σx² = Σ(E² + 2E·u) + ⟦Σu²⟧,  (Σx)² = (ΣE)² + 2ΣE·Σu + ⟦(Σu)²⟧, u = −r  (local; T gives ⟦H·Σu² − (Σu)²⟧, one word a row)
+ *
+ * Domain H²·var·2^(2f) < 2^63; a large mean does no harm, only the difference has to fit. Exact.
+ * Cost   no round; dealer 8 bytes a row.
+ * View   nothing is sent between the parties. Source protocols section 10.
+ */
+export const moments = primitive({
+  name: 'moments',
+  attributes: z.object({ magnitude: int(-64, 63) }),
+  infer(ins, a): ShareType {
+    const [x] = ins;
+    const ok = ins.length === 1 && x?.kind === 'opened' && x.modular && x.width === 64 && x.bits === 64 && x.offsetLog === -1 && x.shape.length > 0;
+    check(ok, () => `moments needs a modular opening of 64 bits, got ${ins.map(describe).join('; ')}`);
+    return shareType([...x.shape.slice(0, -1), 1], 2 * x.fracBits, 64, a.magnitude);
+  },
+  material: (_ins, _a, out) => [{ count: sizeOf(out.shape), bits: 64 }],
+  deal({ kernels, ins, types, out }) {
+    return { value: {}, material: [spread(kernels, ins[0]!.r!, ins[0]!.r!, types[0]!.shape.at(-1)!, sizeOf(out.shape))] };
+  },
+  finish({ kernels, role, ins, types, out, material }) {
+    const e = ins[0]!.m!;
+    const x = ins[0]!.share!;
+    const h = types[0]!.shape.at(-1)!;
+    const rows = sizeOf(out.shape);
+    // Bilinear form B(a, b) = H·Σab − Σa·Σb: B(x, x) = B(E, 2x − E) + B(u, u)
+    const other = zeros(x.length);
+    kernels.add(other, x, x);
+    if (role === 0) kernels.sub(other, other, e);
+    const share = spread(kernels, e, other, h, rows);
+    kernels.add(share, share, material[0]!);
+    return { share };
+  },
+});
+
+/** H·Σab − Σa·Σb of every row */
+function spread(kernels: PartyContext<unknown>['kernels'], a: Words, b: Words, h: number, rows: number): Words {
+  const [ab, out, sa, sb] = [zeros(a.length), zeros(rows), zeros(rows), zeros(rows)];
+  kernels.mul(ab, a, b);
+  kernels.rowSum(out, ab, rows);
+  kernels.affine(out, out, BigInt(h), 0n, 64);
+  kernels.rowSum(sa, a, rows);
+  kernels.rowSum(sb, b, rows);
+  kernels.mul(sa, sa, sb);
+  kernels.sub(out, out, sa);
+  return out;
+}
+
