@@ -11,3 +11,7 @@ export type * from './program/primitive.js';
 export * from './program/program.js';
 export * from './program/together.js';
 export * from './program/types.js';
+export * from './graph/graph.js';
+export * from './graph/plaintext.js';
+export * from './plan/plan.js';
+export * from './suites/index.js';

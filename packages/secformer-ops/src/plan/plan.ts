@@ -1,0 +1,253 @@
+import { maxWithIndex } from '../compose/arg-max.js';
+import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
+import { lessConstant, relu } from '../compose/gelu.js';
+import { reciprocal, rsqrt } from '../compose/octave.js';
+import { attend, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
+import { checkGraph, type Graph, type GraphNode } from '../graph/graph.js';
+import { ProgramBuilder } from '../program/builder.js';
+import type { Program } from '../program/program.js';
+import { check, type Shape, type ShareType, sizeOf } from '../program/types.js';
+import type { Suite } from '../suites/index.js';
+
+/** Bits of a one-hot operand and its product: table values of 16 fractional bits below 2^14 fit 32. */
+const LOOKUP_BITS = 32;
+
+/** What the planner has to know of a graph's input: the type its share has at the nodes, and the widths of openings stored beside it. */
+export interface InputState {
+  fracBits: number;
+  bits: number;
+  magnitude: number;
+  stored: number[];
+}
+
+/** The type of a tensor that a client writes. */
+export const writtenTensor: InputState = { fracBits: FRAC_BITS, bits: 64, magnitude: MAGNITUDE, stored: [] };
+
+/** Where an input of the Program comes from. */
+export type Binding = { kind: 'share'; slot: number } | { kind: 'opened'; slot: number; width: number } | { kind: 'oneHot'; slot: number };
+
+export interface Plan {
+  program: Program;
+  bindings: Binding[];
+  /** Program keeps, in order: a graph output that stays as a tensor, or a new opening of an input */
+  keeps: ({ kind: 'output'; output: number } | { kind: 'opened'; slot: number; width: number })[];
+}
+
+/**
+ * From a graph to a Program: which protocol, which scale and modulus, where truncations go, and the schedule. Pure and deterministic.
+ * @param revealed indices into graph.outputs that the client reads
+ * @param kept indices into graph.outputs that stay at the nodes
+ */
+export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = []): Plan {
+  checkGraph(graph);
+  const lowering = new Lowering(graph, suite, states);
+  const outputs = graph.outputs.map((o) => lowering.share(o));
+  const { builder, emitter, bindings, slots } = lowering;
+  const keeps: Plan['keeps'] = kept.map((output) => ({ kind: 'output', output }));
+  const keptValues = kept.map((i) => outputs[i]!);
+  for (const [v, widths] of emitter.fresh) {
+    for (const [width, opened] of widths) {
+      keeps.push({ kind: 'opened', slot: slots.get(v)!, width });
+      keptValues.push(opened);
+    }
+  }
+  return {
+    program: builder.build(
+      revealed.map((i) => outputs[i]!),
+      keptValues,
+    ),
+    bindings,
+    keeps,
+  };
+}
+
+type Lowered = { value: number } | { soft: Unnormalised; value?: number } | { constant: number[] };
+
+class Lowering {
+  readonly builder = new ProgramBuilder();
+  readonly emitter = new Emitter(this.builder);
+  readonly bindings: Binding[] = [];
+  /** slot of each input's share, by value */
+  readonly slots = new Map<number, number>();
+  readonly #nodes: Lowered[] = [];
+  readonly #graph: Graph;
+  readonly #suite: Suite;
+
+  constructor(graph: Graph, suite: Suite, states: readonly InputState[]) {
+    this.#graph = graph;
+    this.#suite = suite;
+    const inputs = graph.nodes.map((n) => (n.op === 'input' || n.op === 'oneHot' ? this.#input(n, states) : undefined));
+    graph.nodes.forEach((node, i) => {
+      const given = inputs[i];
+      if (given !== undefined) {
+        this.#nodes.push({ value: given });
+        return;
+      }
+      this.builder.tag = node.op;
+      const lowered = this.#lower(node);
+      this.#nodes.push(lowered);
+      if ('value' in lowered && lowered.value !== undefined) {
+        const { shape } = this.emitter.type(lowered.value);
+        check(shape.join() === node.shape.join(), () => `node ${i} (${node.op}) has shape [${shape}], the graph says [${node.shape}]`);
+      }
+    });
+    this.builder.tag = 'output';
+  }
+
+  /** All Program inputs come first, whatever the order of the graph's nodes. */
+  #input(node: GraphNode, states: readonly InputState[]): number {
+    if (node.op === 'oneHot') {
+      this.bindings.push({ kind: 'oneHot', slot: node.slot });
+      return this.builder.input({ kind: 'oneHot', shape: [...node.shape], width: LOOKUP_BITS });
+    }
+    check(node.op === 'input', () => `node ${node.op} is not an input`);
+    const { fracBits, bits, magnitude, stored } = states[node.slot]!;
+    const common = { shape: [...node.shape], fracBits, bits, magnitude };
+    const share = this.builder.input({ kind: 'share', ...common });
+    this.bindings.push({ kind: 'share', slot: node.slot });
+    this.slots.set(share, node.slot);
+    const openings = new Map<number, number>();
+    for (const width of stored) {
+      openings.set(width, this.builder.input({ kind: 'opened', ...common, width }));
+      this.bindings.push({ kind: 'opened', slot: node.slot, width });
+    }
+    this.emitter.persistent(share, openings);
+    return share;
+  }
+
+  #constant(i: number): number[] | undefined {
+    const n = this.#nodes[i]!;
+    return 'constant' in n ? n.constant : undefined;
+  }
+
+  #shapeOf(i: number): Shape {
+    return this.#graph.nodes[i]!.shape;
+  }
+
+  /** A node's value as a share. */
+  share(i: number): number {
+    const e = this.emitter;
+    const n = this.#nodes[i]!;
+    if ('constant' in n) return e.constantShare(n.constant, this.#shapeOf(i), FRAC_BITS);
+    if ('soft' in n) {
+      n.value ??= normalise(e, n.soft);
+      return n.value;
+    }
+    const t = e.type(n.value);
+    return t.kind === 'opened' ? e.emit('unwrap', [n.value]) : n.value;
+  }
+
+  #lower(node: GraphNode): Lowered {
+    const e = this.emitter;
+    const x = () => this.share(node.in[0]!);
+    const y = () => this.share(node.in[1]!);
+    switch (node.op) {
+      case 'constant':
+        return { constant: node.values };
+      case 'add':
+      case 'sub':
+      case 'mul':
+      case 'div':
+        return { value: this.#arithmetic(node) };
+      case 'neg':
+        return { value: e.negate(x()) };
+      case 'square':
+        return { value: e.square(x()) };
+      case 'reciprocal':
+        return { value: reciprocal(e, x()) };
+      case 'rsqrt':
+        return { value: rsqrt(e, x()) };
+      case 'sqrt': {
+        const v = x();
+        return { value: e.mul(v, rsqrt(e, v)) };
+      }
+      case 'tanh':
+        return { value: this.#suite.tanh(e, x()) };
+      case 'relu':
+        return { value: relu(e, x()) };
+      case 'gelu':
+        return { value: this.#suite.gelu(e, x(), node.form) };
+      case 'softmax':
+        return { soft: this.#suite.softmax(e, x()) };
+      case 'quad':
+        return { soft: quadSoftmax(e, x(), node.c, node.in.length > 1 ? e.broadcast(y(), node.shape) : undefined) };
+      case 'layerNorm':
+        return { value: this.#suite.layerNorm(e, x(), node.epsilon) };
+      case 'matMul':
+        return { value: this.#matMul(node) };
+      case 'reshape':
+        return { value: e.reshape(x(), node.shape) };
+      case 'transpose':
+        return { value: e.transpose(x(), node.perm) };
+      case 'slice':
+        return { value: e.slice(x(), node.begin, node.shape, node.strides) };
+      case 'broadcast':
+        return { value: e.broadcast(x(), node.shape) };
+      case 'concat':
+        return {
+          value: e.concat(
+            node.in.map((i) => this.share(i)),
+            node.axis,
+          ),
+        };
+      case 'sum':
+        return { value: e.sum(x(), node.axes) };
+      case 'max':
+      case 'argMax': {
+        const { max, index } = maxWithIndex(e, x(), node.op === 'argMax');
+        return { value: index ?? max };
+      }
+      case 'less':
+        return { value: lessConstant(e, x(), node.than) };
+      default:
+        throw new Error(`unreachable: ${node.op}`);
+    }
+  }
+
+  #arithmetic(node: GraphNode): number {
+    const e = this.emitter;
+    const [a, b] = node.in as [number, number];
+    const [ca, cb] = [this.#constant(a), this.#constant(b)];
+    if (cb) return this.#withConstant(node, this.share(a), cb, this.#shapeOf(b), false);
+    if (ca) return this.#withConstant(node, this.share(b), ca, this.#shapeOf(a), true);
+    if (node.op === 'add') return e.add(this.share(a), this.share(b));
+    if (node.op === 'sub') return e.sub(this.share(a), this.share(b));
+    if (node.op === 'mul') return a === b ? e.square(this.share(a)) : e.mul(this.share(a), this.share(b));
+    return e.mul(this.share(a), reciprocal(e, this.share(b)));
+  }
+
+  /** x op c, or c op x if `reversed`. */
+  #withConstant(node: GraphNode, x: number, c: number[], shape: Shape, reversed: boolean): number {
+    const e = this.emitter;
+    const single = c.length === 1 && sizeOf(node.shape) === sizeOf(e.type(x).shape) ? c[0] : undefined;
+    const broadcast = (v: number) => e.broadcast(v, node.shape);
+    if (node.op === 'add' || node.op === 'sub') {
+      const sign = node.op === 'sub' && !reversed ? -1 : 1;
+      const from = node.op === 'sub' && reversed ? e.negate(x) : x;
+      if (single !== undefined) return broadcast(e.addConstant(from, sign * single));
+      return e.add(from, e.constantShare(c.map((v) => sign * v), shape, this.emitter.share(from).fracBits));
+    }
+    if (node.op === 'div' && reversed) return this.#withConstant({ ...node, op: 'mul' } as GraphNode, reciprocal(e, x), c, shape, false);
+    const factors = node.op === 'div' ? c.map((v) => 1 / v) : c;
+    check(factors.every(Number.isFinite), () => `${node.op} by a constant that is zero or not finite`);
+    return single !== undefined ? broadcast(e.scale(x, factors[0]!)) : e.mulConstant(x, factors, shape);
+  }
+
+  #matMul(node: GraphNode & { op: 'matMul' }): number {
+    const e = this.emitter;
+    const [a, b] = node.in as [number, number];
+    const left = this.#nodes[a]!;
+    if ('soft' in left && left.value === undefined && !node.transposeA) return attend(e, left.soft, this.share(b), node.transposeB);
+    const opened = (i: number, width?: number) => {
+      const n = this.#nodes[i]!;
+      if ('value' in n && n.value !== undefined && e.type(n.value).kind === 'opened') return n.value;
+      return width === undefined ? e.operand(this.share(i)) : e.operand(this.share(i), width);
+    };
+    return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
+  }
+}
+
+export function shareTypeOf(t: ShareType): InputState {
+  return { fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude, stored: [] };
+}
+
