@@ -103,6 +103,18 @@ export function inferInstruction(i: Instruction, types: readonly ValueType[]): V
  * @throws ProgramError naming the instruction
  */
 export function checkProgram(candidate: unknown): CheckedProgram {
+  return readProgram(new TextEncoder().encode(JSON.stringify(candidate)));
+}
+
+/** A Program from the bytes of its JSON text; the hash that nodes compare is of these bytes. */
+export function readProgram(bytes: Uint8Array): CheckedProgram {
+  check(bytes.length <= programLimits.bytes, () => `a program of ${bytes.length} bytes; the limit is ${programLimits.bytes}`);
+  let candidate: unknown;
+  try {
+    candidate = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch {
+    throw new ProgramError('the program is not JSON');
+  }
   const parsed = schema.safeParse(candidate);
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!;
@@ -165,7 +177,6 @@ export function checkProgram(candidate: unknown): CheckedProgram {
   for (const [v, index] of lastUse) if (!kept.has(v)) dies[index]!.push(v);
   const openRounds = rounds.filter((r) => r.openings.length > 0);
   const cost = { rounds: openRounds.length, online: openRounds.reduce((s, r) => s + r.bytes, 0), dealer };
-  const hash = sha256(new TextEncoder().encode(JSON.stringify(program)));
-  return { program, hash, types, rounds, dies, cost };
+  return { program, hash: sha256(bytes), types, rounds, dies, cost };
 }
 

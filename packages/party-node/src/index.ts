@@ -1,0 +1,8 @@
+/** The browser-safe part: errors, limits, the client, and what a link is. Node's part is in `@secformer/party-node/node`. */
+export * from './client/session.js';
+export * from './errors.js';
+export * from './limits.js';
+export { tokenFrom } from './wire/handshake.js';
+export type * from './wire/link.js';
+export * from './wire/port-link.js';
+export * from './wire/socket-link.js';

@@ -1,0 +1,65 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { SecformerError } from '@secformer/ring';
+import { serve } from './serve.js';
+
+function address(text: string): { host: string; port: number } {
+  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
+  if (!match || Number(match[2]) > 65535) throw new InvalidArgumentError('expected HOST:PORT');
+  return { host: match[1]!, port: Number(match[2]) };
+}
+
+interface Flags {
+  listen: { host: string; port: number };
+  index?: '0' | '1';
+  peer?: string;
+  dealer?: string;
+  nodeTokenFile: string;
+  clientTokenFile: string;
+  dataDir?: string;
+  tlsCert?: string;
+  tlsKey?: string;
+  tlsCa?: string;
+}
+
+/** The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. */
+export async function main(argv: string[]): Promise<void> {
+  const log = (event: string, fields: Record<string, unknown> = {}) => process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`);
+  const run = async (role: 'party0' | 'party1' | 'dealer', f: Flags) => {
+    const dials = { ...(f.dealer && { dealer: f.dealer }), ...(role === 'party1' && f.peer && { party0: f.peer }) };
+    const { host, port } = f.listen;
+    const tls = { ...(f.tlsCert && { tlsCert: f.tlsCert }), ...(f.tlsKey && { tlsKey: f.tlsKey }), ...(f.tlsCa && { tlsCa: f.tlsCa }) };
+    const node = await serve({ role, host, port, nodeTokenFile: f.nodeTokenFile, clientTokenFile: f.clientTokenFile, dials, ...(f.dataDir && { dataDir: f.dataDir }), ...tls, log });
+    const stop = () => void node.stop().then(() => process.exit(0));
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
+  };
+  const program = new Command('party-node').description('The nodes of a private inference: two parties that compute on shares and a dealer of randomness').exitOverride();
+  const common = (c: Command) =>
+    c
+      .requiredOption('--listen <host:port>', 'address to listen on; port 0 takes a free one', address)
+      .requiredOption('--node-token-file <file>', 'secret that the three nodes share')
+      .requiredOption('--client-token-file <file>', 'secret of the clients that may use this node')
+      .option('--data-dir <dir>', 'where the node writes its address')
+      .option('--tls-cert <file>', 'certificate (PEM); without it the node listens on loopback only')
+      .option('--tls-key <file>', 'its private key (PEM)')
+      .option('--tls-ca <file>', 'certificate authority (PEM) to trust when this node dials')
+      .exitOverride();
+  common(program.command('party').description('one of the two computing parties'))
+    .addOption(new Option('--index <index>', 'which party').choices(['0', '1']).makeOptionMandatory())
+    .option('--peer <url>', 'the other party; index 1 dials 0')
+    .requiredOption('--dealer <url>', 'the dealer')
+    .action(async (f: Flags) => {
+      if (f.index === '1' && !f.peer) throw new InvalidArgumentError('party 1 dials party 0: give --peer ws://HOST:PORT');
+      await run(f.index === '0' ? 'party0' : 'party1', f);
+    });
+  common(program.command('dealer').description('the dealer of correlated randomness')).action((f: Flags) => run('dealer', f));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    const { exitCode, code, message } = error as { exitCode?: number; code?: string; message: string };
+    if (exitCode === 0) return;
+    // commander has printed its own line already
+    if (error instanceof SecformerError || !code?.startsWith('commander.') || error instanceof InvalidArgumentError) process.stderr.write(`party-node: ${message}\n`);
+    process.exitCode = 2;
+  }
+}

@@ -1,0 +1,465 @@
+import { bytesToHex, hexToBytes, randomBytes } from '@noble/hashes/utils.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { type Kernels, loadKernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
+import { type CheckedProgram, programLimits, readProgram, shareType, type ShareType } from '@secformer/secformer-ops';
+import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, type NodeName, reportOf } from '../errors.js';
+import { limits } from '../limits.js';
+import type { MessageLink } from '../wire/framing.js';
+import { handshake, nodeName, type Peer, type Tokens, type WireRole } from '../wire/handshake.js';
+import type { Link } from '../wire/link.js';
+import type { BoundInput, BoundKeep, Message, MessageOf } from '../wire/messages.js';
+
+export type NodeRole = Exclude<WireRole, 'client'>;
+const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
+
+/** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
+export interface StoredTensor {
+  type: ShareType;
+  share?: Words;
+  /** m at a party, the mask r at the dealer; the key is `width:run` */
+  openings: Map<string, Words>;
+}
+
+/** What one client has at this node. No other client can name any of it. */
+export interface NodeSession {
+  id: string;
+  link: MessageLink;
+  tensors: Map<number, StoredTensor>;
+  programs: Map<string, CheckedProgram>;
+  bytes: number;
+}
+
+/** A promise that somebody else settles. */
+export class Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve!: (value: T) => void;
+  reject!: (error: Error) => void;
+  constructor() {
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever waits sees the rejection; nobody waiting is no failure of the process
+    this.promise.catch(() => {});
+  }
+}
+
+/** One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams again. */
+export abstract class NodeRun {
+  readonly aborted = new Deferred<never>();
+  error: NodeError | undefined;
+  runId = new Uint8Array(0);
+  readonly nonce = randomBytes(16);
+  constructor(
+    readonly ticket: string,
+    readonly session: NodeSession,
+    readonly checked: CheckedProgram,
+    readonly inputs: BoundInput[],
+    readonly keeps: BoundKeep[],
+    readonly whole: boolean,
+  ) {}
+
+  /** Waits for `promise`, an abort or the time limit, whichever is first. */
+  async within<T>(promise: Promise<T>, ms: number, node: NodeName, what: string): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new NodeError(node, 'NO_PROGRESS', `${what} did not come within ${ms} ms`)), ms);
+    });
+    try {
+      return await Promise.race([promise, this.aborted.promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets the event loop breathe between instructions, and stops here after an abort. */
+  readonly pause = async (): Promise<void> => {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.error) throw this.error;
+  };
+}
+
+export interface EngineOptions {
+  role: NodeRole;
+  tokens: Tokens;
+  /** how to reach the nodes that this one dials */
+  dial: Partial<Record<NodeRole, () => Promise<Link>>>;
+  log?: (event: string, fields?: Record<string, unknown>) => void;
+}
+
+interface Agreement {
+  peer: Peer;
+  message: MessageOf<'agree'>;
+}
+
+/**
+ * What a party and a dealer have in common: links to the other nodes, sessions of clients, the agreement on a run and its abort. A failure
+ * anywhere ends the run at every node and burns its ticket; the node lives on.
+ */
+export abstract class Engine<R extends NodeRun> {
+  kernels!: Kernels;
+  readonly role: NodeRole;
+  protected readonly runs = new Map<string, R>();
+  readonly #options: EngineOptions;
+  readonly #peers = new Map<NodeRole, Peer>();
+  readonly #peerWaiters = new Map<NodeRole, Deferred<Peer>>();
+  /** agreements that came before the client's own message */
+  readonly #early = new Map<string, Map<NodeRole, Agreement>>();
+  readonly #agreements = new Map<string, Map<NodeRole, Deferred<Agreement>>>();
+  /** tickets of finished and aborted runs, with the longest payload that may still come for them */
+  readonly #burnt = new Map<string, number>();
+  readonly #links = new Set<MessageLink>();
+  #stopped = false;
+
+  constructor(options: EngineOptions) {
+    this.role = options.role;
+    this.#options = options;
+  }
+
+  protected log(event: string, fields?: Record<string, unknown>): void {
+    this.#options.log?.(event, fields);
+  }
+
+  async start(): Promise<void> {
+    this.kernels = await loadKernels();
+    for (const role of NODES) if (this.#options.dial[role]) void this.#keepDialing(role);
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    for (const link of this.#links) link.close('the node stops');
+  }
+
+  /** Takes a new connection, of a node or a client. */
+  accept(link: Link): void {
+    if (this.#links.size >= limits.connections) {
+      link.close('too many connections');
+      return;
+    }
+    handshake(link, this.role, this.#options.tokens, 'accept', undefined, (peer) => this.#welcome(peer)).catch((error: Error) => this.log('refused', { why: error.message }));
+  }
+
+  async #keepDialing(role: NodeRole): Promise<void> {
+    while (!this.#stopped) {
+      try {
+        const link = await this.#options.dial[role]!();
+        const closed = new Deferred<void>();
+        await handshake(link, this.role, this.#options.tokens, 'dial', role, (peer) => this.#welcome(peer, () => closed.resolve()));
+        await closed.promise;
+      } catch (error) {
+        this.log('unreachable', { node: nodeName[role], why: (error as Error).message });
+      }
+      if (!this.#stopped) await new Promise((resolve) => setTimeout(resolve, limits.redialMs));
+    }
+  }
+
+  #welcome(peer: Peer, closed: () => void = () => {}): void {
+    const { link, role } = peer;
+    this.#links.add(link);
+    this.log('connected', { node: nodeName[role] });
+    if (role === 'client') {
+      this.#client(link);
+      return;
+    }
+    // A node that restarted comes back before its old link is known to be dead
+    this.#peers.get(role)?.link.close('the node connected again');
+    this.#peers.set(role, peer);
+    this.#peerWaiters.get(role)?.resolve(peer);
+    this.#peerWaiters.delete(role);
+    link.accept = (m) => this.#acceptFromNode(role, m);
+    link.onMessage = (m, payload) => this.#fromNode(peer, m, payload);
+    link.onClose = (why) => {
+      this.#links.delete(link);
+      if (this.#peers.get(role) === peer) this.#peers.delete(role);
+      this.log('disconnected', { node: nodeName[role], why });
+      for (const run of [...this.runs.values()]) this.abort(run, new NodeError(nodeName[role], 'LINK_CLOSED', `the link from ${nodeName[this.role]} was lost (${why})`));
+      closed();
+    };
+  }
+
+  protected peer(role: NodeRole): Peer | undefined {
+    return this.#peers.get(role);
+  }
+
+  #acceptFromNode(role: NodeRole, m: Message): number {
+    if (m.t === 'agree' || m.t === 'abort' || m.t === 'confirm' || m.t === 'credit') return 0;
+    if (m.t === 'round' || m.t === 'material') {
+      const burnt = this.#burnt.get(m.ticket);
+      return burnt ?? this.acceptPayload(role, m);
+    }
+    throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
+  }
+
+  async #fromNode(peer: Peer, m: Message, payload: Uint8Array): Promise<void> {
+    const role = peer.role as NodeRole;
+    if (m.t === 'agree') {
+      this.#agreed(role, { peer, message: m });
+    } else if (m.t === 'abort') {
+      const run = this.runs.get(m.ticket);
+      if (run) this.abort(run, errorOf(m.error));
+      else this.#burnEarly(m.ticket);
+    } else if ('ticket' in m) {
+      const run = this.runs.get(m.ticket);
+      if (run) await this.receive(run, role, m, payload);
+    }
+  }
+
+  /** Largest payload of a run's message that fits its schedule now. */
+  protected abstract acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number;
+  /** A message of a run from another node. */
+  protected abstract receive(run: R, from: NodeRole, m: Message, payload: Uint8Array): void | Promise<void>;
+  protected abstract newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): R;
+  /** The run itself, once it is agreed; throws to abort. */
+  protected abstract execute(run: R, peers: ReadonlyMap<NodeRole, Peer>): Promise<void>;
+  /** Waits until this node takes on another run. */
+  protected abstract admit(run: R): Promise<void>;
+  protected abstract release(run: R): void;
+  protected abstract put(session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor;
+  protected abstract putBytes(m: MessageOf<'put'>): number;
+  protected abstract begin(run: R, payload: Uint8Array): void;
+  protected abstract runBytes(run: R): number;
+
+  // ---- agreement
+
+  #agreed(role: NodeRole, a: Agreement): void {
+    const { ticket } = a.message;
+    const waiting = this.#agreements.get(ticket)?.get(role);
+    if (waiting) {
+      waiting.resolve(a);
+      return;
+    }
+    if (this.#burnt.has(ticket)) return;
+    const early = this.#early.get(ticket) ?? new Map<NodeRole, Agreement>();
+    early.set(role, a);
+    this.#early.set(ticket, early);
+    // A client that never asks this node leaves its ticket here; the oldest go
+    if (this.#early.size > 1000) this.#early.delete(this.#early.keys().next().value!);
+  }
+
+  #burnEarly(ticket: string): void {
+    this.#early.delete(ticket);
+    this.#burnt.set(ticket, 0);
+  }
+
+  /** Nonces and hashes are exchanged; the run id follows from all three. */
+  async #agree(run: R): Promise<Map<NodeRole, Peer>> {
+    const others = NODES.filter((r) => r !== this.role);
+    const program = bytesToHex(run.checked.hash);
+    const pending = new Map(others.map((r) => [r, new Deferred<Agreement>()] as const));
+    this.#agreements.set(run.ticket, pending);
+    for (const [role, a] of this.#early.get(run.ticket) ?? []) pending.get(role)?.resolve(a);
+    this.#early.delete(run.ticket);
+    try {
+      await this.admit(run);
+      for (const role of others) {
+        const peer = await this.#connected(run, role);
+        await peer.link.send({ t: 'agree', ticket: run.ticket, session: run.session.id, program, nonce: bytesToHex(run.nonce) });
+      }
+      const nonces = new Map<NodeRole, string>([[this.role, bytesToHex(run.nonce)]]);
+      const peers = new Map<NodeRole, Peer>();
+      for (const [role, deferred] of pending) {
+        const { peer, message } = await run.within(deferred.promise, limits.progressMs, nodeName[role], 'its agreement to the run');
+        if (message.program !== program || message.session !== run.session.id) throw new NodeError('client', 'BAD_MESSAGE', `asked ${nodeName[this.role]} and ${nodeName[role]} for different programs`);
+        nonces.set(role, message.nonce);
+        peers.set(role, peer);
+      }
+      const id = [run.ticket, ...NODES.map((r) => nonces.get(r)!), program].join('');
+      run.runId = sha256(hexToBytes(id)).slice(0, 16);
+      return peers;
+    } finally {
+      this.#agreements.delete(run.ticket);
+    }
+  }
+
+  async #connected(run: R, role: NodeRole): Promise<Peer> {
+    const there = this.#peers.get(role);
+    if (there) return there;
+    const waiter = this.#peerWaiters.get(role) ?? new Deferred<Peer>();
+    this.#peerWaiters.set(role, waiter);
+    try {
+      return await run.within(waiter.promise, limits.reconnectMs, nodeName[role], 'a connection');
+    } catch (error) {
+      if (run.error) throw run.error;
+      throw new NodeError(nodeName[role], 'UNREACHABLE', `${nodeName[this.role]} has no connection to it`, { cause: error });
+    }
+  }
+
+  // ---- clients
+
+  #client(link: MessageLink): void {
+    let session: NodeSession | undefined;
+    const mine = (): NodeSession => {
+      if (!session) throw new NodeError('client', 'BAD_MESSAGE', "sent a command before 'open'");
+      return session;
+    };
+    link.accept = (m) => {
+      if (m.t === 'put') {
+        const s = mine();
+        const bytes = sizeOf(m.shape) * 8;
+        if (sizeOf(m.shape) > programLimits.elements) throw new NodeError('client', 'LIMIT_EXCEEDED', `a tensor of ${sizeOf(m.shape)} elements; the limit is ${programLimits.elements}`);
+        if (s.bytes + bytes > limits.sessionBytes) throw new NodeError('client', 'LIMIT_EXCEEDED', `tensors of ${s.bytes + bytes} bytes in one session; the limit is ${limits.sessionBytes}`);
+        return this.putBytes(m);
+      }
+      if (m.t === 'program') return programLimits.bytes;
+      if (m.t === 'run') {
+        const run = this.runs.get(m.ticket);
+        return run && run.session === session ? this.runBytes(run) : (this.#burnt.get(m.ticket) ?? 0);
+      }
+      return 0;
+    };
+    link.onMessage = async (m, payload) => {
+      try {
+        await this.#command(m, payload, link, mine, (s) => {
+          session = s;
+        });
+      } catch (error) {
+        const report = reportOf(error, nodeName[this.role]);
+        if ('re' in m) await link.send({ t: 'failed', re: m.re, error: report });
+        else if ('ticket' in m) await link.send({ t: 'abort', ticket: m.ticket, error: report });
+        else link.close(report.message);
+      }
+    };
+    link.onClose = (why) => {
+      this.#links.delete(link);
+      for (const run of [...this.runs.values()]) if (run.session === session) this.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
+      session?.tensors.clear();
+      session?.programs.clear();
+    };
+  }
+
+  async #command(m: Message, payload: Uint8Array, link: MessageLink, mine: () => NodeSession, open: (s: NodeSession) => void): Promise<void> {
+    switch (m.t) {
+      case 'open':
+        open({ id: m.session, link, tensors: new Map(), programs: new Map(), bytes: 0 });
+        return link.send({ t: 'done', re: m.re });
+      case 'program': {
+        const checked = readProgram(payload);
+        if (bytesToHex(checked.hash) !== m.hash) throw new NodeError('client', 'BAD_MESSAGE', 'sent a program with the wrong hash');
+        const { programs } = mine();
+        if (programs.size >= limits.sessionPrograms) programs.delete(programs.keys().next().value!);
+        programs.set(m.hash, checked);
+        return link.send({ t: 'done', re: m.re });
+      }
+      case 'put': {
+        const s = mine();
+        if (s.tensors.has(m.tensor)) throw new NodeError('client', 'BAD_MESSAGE', `tensor ${m.tensor} exists already`);
+        if (s.tensors.size >= limits.sessionTensors) throw new NodeError('client', 'LIMIT_EXCEEDED', `more than ${limits.sessionTensors} tensors in one session`);
+        this.store(s, m.tensor, this.put(s, m, payload));
+        return link.send({ t: 'done', re: m.re });
+      }
+      case 'free':
+        for (const id of m.tensors) this.#forget(mine(), id);
+        return;
+      case 'prepare':
+        return this.#prepare(mine(), m);
+      case 'run': {
+        const run = this.runs.get(m.ticket);
+        if (!run || run.session !== mine()) throw new NodeError('client', 'BAD_MESSAGE', 'started a run that is not prepared here');
+        this.begin(run, payload);
+        return;
+      }
+      case 'cancel': {
+        const run = this.runs.get(m.ticket);
+        if (run && run.session === mine()) this.abort(run, new NodeError('client', 'RUN_FAILED', 'cancelled the run'));
+        return;
+      }
+      default:
+        throw new NodeError('client', 'BAD_MESSAGE', `sent '${m.t}', which clients do not send`);
+    }
+  }
+
+  protected store(s: NodeSession, id: number, tensor: StoredTensor): void {
+    s.tensors.set(id, tensor);
+    s.bytes += (tensor.share?.byteLength ?? 0) + [...tensor.openings.values()].reduce((n, w) => n + w.byteLength, 0);
+  }
+
+  #forget(s: NodeSession, id: number): void {
+    const t = s.tensors.get(id);
+    if (!t) return;
+    s.tensors.delete(id);
+    s.bytes -= (t.share?.byteLength ?? 0) + [...t.openings.values()].reduce((n, w) => n + w.byteLength, 0);
+  }
+
+  protected storedType(m: MessageOf<'put'>): ShareType {
+    return shareType(m.shape, m.fracBits, m.bits, m.magnitude);
+  }
+
+  #prepare(session: NodeSession, m: MessageOf<'prepare'>): void {
+    if (this.runs.has(m.ticket) || this.#burnt.has(m.ticket)) throw new NodeError('client', 'BAD_MESSAGE', 'used a ticket twice');
+    const checked = session.programs.get(m.program);
+    if (!checked) throw new NodeError('client', 'BAD_MESSAGE', 'asked for a program that this node does not have');
+    this.#checkBindings(session, m, checked);
+    const run = this.newRun(session, m, checked);
+    this.runs.set(m.ticket, run);
+    this.#agree(run)
+      .then((peers) => this.execute(run, peers))
+      .then(
+        () => this.#finish(run),
+        (error: unknown) => this.abort(run, error),
+      );
+  }
+
+  #checkBindings(session: NodeSession, m: MessageOf<'prepare'>, { program, types }: CheckedProgram): void {
+    const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
+    if (m.inputs.length !== program.inputs.length) throw bad(`bound ${m.inputs.length} inputs of ${program.inputs.length}`);
+    if (m.keeps.length !== program.keeps.length) throw bad(`bound ${m.keeps.length} kept values of ${program.keeps.length}`);
+    m.inputs.forEach((b, i) => {
+      const wants = program.inputs[i]!;
+      if (b.kind !== wants.kind) throw bad(`bound input ${i} to '${b.kind}', the program wants '${wants.kind}'`);
+      if (b.kind === 'oneHot' || wants.kind === 'oneHot') return;
+      const t = session.tensors.get(b.tensor);
+      if (!t) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `tensor ${b.tensor} is not here any more`);
+      const { shape, fracBits, bits, magnitude } = t.type;
+      if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude) throw bad(`bound input ${i} to a tensor of another type`);
+      if (b.kind === 'opened') {
+        if (wants.kind !== 'opened' || b.width !== wants.width) throw bad(`bound input ${i} to an opening of ${b.width} bits`);
+        if (!t.openings.has(`${b.width}:${b.run}`)) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `the opening of tensor ${b.tensor} is not here any more`);
+      }
+    });
+    m.keeps.forEach((k, i) => {
+      const kind = types[program.keeps[i]!]!.kind;
+      if ((k.kind === 'output') !== (kind === 'share')) throw bad(`keeps value ${i}, ${kind}, as ${k.kind}`);
+      if (k.kind === 'opened' && !session.tensors.has(k.tensor)) throw bad(`keeps an opening of tensor ${k.tensor}, which does not exist`);
+      if (k.kind === 'output' && session.tensors.has(k.tensor)) throw bad(`keeps an output as tensor ${k.tensor}, which exists`);
+    });
+  }
+
+  // ---- the end of a run
+
+  #finish(run: R): void {
+    this.runs.delete(run.ticket);
+    this.#burn(run);
+    this.release(run);
+  }
+
+  #burn(run: R): void {
+    const longest = Math.max(limits.frameBytes, ...run.checked.rounds.map((r) => r.bytes));
+    this.#burnt.set(run.ticket, longest);
+    if (this.#burnt.size > 10_000) this.#burnt.delete(this.#burnt.keys().next().value!);
+  }
+
+  /** Ends a run everywhere. What was computed of it is dropped, and nothing more is opened. */
+  protected abort(run: R, cause: unknown): void {
+    if (run.error || !this.runs.has(run.ticket)) return;
+    const report: ErrorReport = reportOf(cause, nodeName[this.role]);
+    run.error = errorOf(report);
+    this.log('aborted', { ...report });
+    this.runs.delete(run.ticket);
+    this.#burn(run);
+    run.aborted.reject(run.error);
+    this.release(run);
+    const message: Message = { t: 'abort', ticket: run.ticket, error: report };
+    for (const peer of this.#peers.values()) peer.link.send(message).catch(() => {});
+    run.session.link.send(message).catch(() => {});
+  }
+}
+
+/** The peak of this process's memory, in bytes. */
+export function peakMemory(): number {
+  return process.resourceUsage().maxRSS * 1024;
+}
+
+export function outputBytes(checked: CheckedProgram): number {
+  return checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(checked.types[v]!.shape), (checked.types[v] as ShareType).bits), 0);
+}
+

@@ -1,0 +1,236 @@
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, sizeOf, zeros } from '@secformer/ring';
+import { type CheckedProgram, newTrace, openOneHot, type PartyValue, type Role, reshareOutput, runParty, type ShareType } from '@secformer/secformer-ops';
+import { NodeError } from '../errors.js';
+import { limits } from '../limits.js';
+import { nodeName, type Peer } from '../wire/handshake.js';
+import type { Message, MessageOf } from '../wire/messages.js';
+import { Deferred, Engine, type EngineOptions, NodeRun, type NodeRole, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
+
+/** Corrections as they come from the dealer, handed out in its order. */
+class MaterialQueue {
+  received = 0;
+  #taken = 0;
+  readonly #chunks: Uint8Array[] = [];
+  #arrived = new Deferred<void>();
+  /** called with the bytes that were used up, so that the dealer may send more */
+  onTaken: (bytes: number) => void = () => {};
+
+  push(chunk: Uint8Array): void {
+    this.#chunks.push(chunk);
+    this.received += chunk.length;
+    this.#arrived.resolve();
+  }
+
+  async reached(total: number, wait: (p: Promise<void>) => Promise<void>): Promise<void> {
+    while (this.received < total) {
+      this.#arrived = new Deferred<void>();
+      await wait(this.#arrived.promise);
+    }
+  }
+
+  async take(bytes: number, wait: (p: Promise<void>) => Promise<void>): Promise<Uint8Array> {
+    const out = new Uint8Array(bytes);
+    for (let filled = 0; filled < bytes; ) {
+      const head = this.#chunks[0];
+      if (!head) {
+        await this.reached(this.received + 1, wait);
+        continue;
+      }
+      const n = Math.min(head.length, bytes - filled);
+      out.set(head.subarray(0, n), filled);
+      filled += n;
+      if (n === head.length) this.#chunks.shift();
+      else this.#chunks[0] = head.subarray(n);
+    }
+    this.#taken += bytes;
+    if (this.#taken >= limits.dealerLeadBytes / 8) {
+      this.onTaken(this.#taken);
+      this.#taken = 0;
+    }
+    return out;
+  }
+}
+
+class PartyRunState extends NodeRun {
+  readonly material = new MaterialQueue();
+  readonly frames = new Map<number, Uint8Array>();
+  frameArrived = new Deferred<void>();
+  readonly theirInputs = new Deferred<string>();
+  /** the client's masked inputs; given once */
+  readonly given = new Deferred<Uint8Array>();
+  started = false;
+  nextRound = 0;
+}
+
+/** A party: holds one share of everything and computes on it. */
+export class Party extends Engine<PartyRunState> {
+  readonly #index: Role;
+  readonly #other: NodeRole;
+  #prepared = 0;
+  readonly #admitted = new Set<PartyRunState>();
+
+  constructor(index: Role, options: Omit<EngineOptions, 'role'>) {
+    super({ ...options, role: index === 0 ? 'party0' : 'party1' });
+    this.#index = index;
+    this.#other = index === 0 ? 'party1' : 'party0';
+  }
+
+  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): PartyRunState {
+    return new PartyRunState(m.ticket, session, checked, m.inputs, m.keeps, m.whole);
+  }
+
+  /** The dealer admits runs; a party only bounds what it stores for prepared ones. */
+  protected async admit(run: PartyRunState): Promise<void> {
+    const bytes = this.#held(run);
+    if (this.#prepared + bytes > limits.preparedBytes) {
+      throw new NodeError(nodeName[this.role], 'LIMIT_EXCEEDED', `corrections of ${this.#prepared + bytes} bytes for prepared runs; the limit is ${limits.preparedBytes}: run without preparing`);
+    }
+    this.#prepared += bytes;
+    this.#admitted.add(run);
+  }
+
+  protected release(run: PartyRunState): void {
+    if (this.#admitted.delete(run)) this.#prepared -= this.#held(run);
+  }
+
+  #held(run: PartyRunState): number {
+    return this.#index === 1 && run.whole ? run.checked.cost.dealer : 0;
+  }
+
+  protected acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number {
+    const run = this.runs.get(m.ticket);
+    if (!run) return m.t === 'material' ? limits.frameBytes : 0;
+    if (m.t === 'material') {
+      if (role !== 'dealer' || this.#index !== 1) throw new NodeError(nodeName[role], 'BAD_MESSAGE', 'sent corrections to a node that takes none from it');
+      return Math.min(limits.frameBytes, run.checked.cost.dealer - run.material.received);
+    }
+    if (role !== this.#other || m.round < run.nextRound || m.round > run.nextRound + 1 || run.frames.has(m.round)) throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent round ${m.round} out of order`);
+    return run.checked.rounds[m.round]?.bytes ?? 0;
+  }
+
+  protected receive(run: PartyRunState, from: NodeRole, m: Message, payload: Uint8Array): void {
+    if (m.t === 'round' && from === this.#other) {
+      run.frames.set(m.round, payload);
+      run.frameArrived.resolve();
+    } else if (m.t === 'material' && from === 'dealer') {
+      run.material.push(payload);
+    } else if (m.t === 'confirm' && from === this.#other) {
+      run.theirInputs.resolve(m.hash);
+    }
+  }
+
+  protected putBytes(m: MessageOf<'put'>): number {
+    return m.seed ? 32 : packedBytes(sizeOf(m.shape), m.bits);
+  }
+
+  protected put(_session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor {
+    const type = this.storedType(m);
+    const n = sizeOf(m.shape);
+    if (payload.length !== this.putBytes(m)) throw new NodeError('client', 'BAD_FRAME', `sent ${payload.length} bytes for a share of ${n} words modulo 2^${m.bits}`);
+    if (m.seed) return { type, share: new KeyStream(this.kernels, new Secret(payload.slice())).words(n, m.bits), openings: new Map() };
+    const share = zeros(n);
+    this.kernels.unpack(share, payload, m.bits);
+    return { type, share, openings: new Map() };
+  }
+
+  protected runBytes(run: PartyRunState): number {
+    return run.checked.program.inputs.reduce((n, i) => n + (i.kind === 'oneHot' ? packedBytes(sizeOf(i.shape), i.width) : 0), 0);
+  }
+
+  /** The client's masked inputs. A second set under the same masks would give away the difference of the inputs, so it is refused. */
+  protected begin(run: PartyRunState, payload: Uint8Array): void {
+    if (run.started) throw new NodeError('client', 'INPUT_REFUSED', 'sent the inputs of a run twice');
+    if (payload.length !== this.runBytes(run)) throw new NodeError('client', 'BAD_FRAME', `sent ${payload.length} bytes of inputs, the program takes ${this.runBytes(run)}`);
+    run.started = true;
+    run.given.resolve(payload);
+  }
+
+  protected async execute(run: PartyRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
+    const { checked, session, ticket, material } = run;
+    const prepareStart = performance.now();
+    const dealer = peers.get('dealer')!;
+    const other = peers.get(this.#other)!;
+    const streams = new RunStreams(this.kernels, deriveRunKey(dealer.seed, run.runId));
+    const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
+    const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
+    if (this.#index === 1 && run.whole) await material.reached(checked.cost.dealer, waitForMaterial);
+    if (!run.whole) material.onTaken = (bytes) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
+    await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
+
+    const given = await run.within(run.given.promise, limits.progressMs, 'client', 'the start of the run');
+    const start = performance.now();
+    const overhead = other.link.overheadBytes;
+    // Different inputs at the two parties would make the output depend on one share of the weights alone
+    const hash = bytesToHex(sha256(given));
+    await other.link.send({ t: 'confirm', ticket, hash });
+    const trace = newTrace();
+    const inputs = this.#inputs(run, given, streams);
+    const values = await runParty({
+      kernels: this.kernels,
+      role: this.#index,
+      checked,
+      inputs,
+      streams,
+      trace,
+      pause: run.pause,
+      material: (bytes) => material.take(bytes, waitForMaterial),
+      exchange: (round, mine) => this.#exchange(run, other, round, mine),
+    });
+    const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
+    if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
+    if (run.error) throw run.error;
+    const outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
+    run.keeps.forEach((k, i) => {
+      const v = checked.program.keeps[i]!;
+      if (k.kind === 'output') this.store(session, k.tensor, { type: checked.types[v] as ShareType, share: values[v]!.share!, openings: new Map() });
+      else session.tensors.get(k.tensor)?.openings.set(`${k.width}:${bytesToHex(run.runId)}`, values[v]!.m!);
+    });
+    const record: MessageOf<'result'> = {
+      t: 'result',
+      ticket,
+      ms: performance.now() - start,
+      waitMs: trace.waitMs,
+      bytesSent: trace.bytesSent,
+      overheadBytes: other.link.overheadBytes - overhead,
+      rounds: trace.rounds,
+      perOp: [...trace.perOp.values()],
+      memory: peakMemory(),
+    };
+    await session.link.send(record, ...outputs);
+  }
+
+  #inputs(run: PartyRunState, given: Uint8Array, streams: RunStreams): PartyValue[] {
+    let at = 0;
+    return run.inputs.map((b, i) => {
+      if (b.kind === 'oneHot') {
+        const { shape, width } = run.checked.program.inputs[i] as { shape: number[]; width: number };
+        const e = zeros(sizeOf(shape));
+        const bytes = packedBytes(e.length, width);
+        this.kernels.unpack(e, given.subarray(at, at + bytes), width);
+        at += bytes;
+        return openOneHot(this.kernels, this.#index, e, width, streams, i);
+      }
+      const t = run.session.tensors.get(b.tensor)!;
+      if (b.kind === 'share') return { share: t.share! };
+      return { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! };
+    });
+  }
+
+  async #exchange(run: PartyRunState, other: Peer, round: number, mine: Uint8Array): Promise<Uint8Array> {
+    run.nextRound = round;
+    const sent = other.link.send({ t: 'round', ticket: run.ticket, round }, mine);
+    sent.catch(() => {});
+    for (;;) {
+      const theirs = run.frames.get(round);
+      if (theirs) {
+        run.frames.delete(round);
+        await run.within(sent, limits.progressMs, nodeName[this.#other], 'room for a frame');
+        return theirs;
+      }
+      run.frameArrived = new Deferred<void>();
+      await run.within(run.frameArrived.promise, limits.progressMs, nodeName[this.#other], `round ${round}`);
+    }
+  }
+}

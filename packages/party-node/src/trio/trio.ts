@@ -1,0 +1,47 @@
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
+import { randomBytes } from '@noble/hashes/utils.js';
+import { Secret } from '@secformer/ring';
+import type { NodeRole } from '../node/engine.js';
+import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
+import { PortLink } from '../wire/port-link.js';
+import type { Dial } from '../client/session.js';
+
+/** Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs the process. */
+export interface Trio {
+  dial: Dial;
+  token: Secret;
+  stop(): Promise<void>;
+}
+
+/** Starts the embedded trio. @param onFailure called if one of the threads dies */
+export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
+  const token = new Secret(randomBytes(32));
+  const nodeToken = randomBytes(32);
+  const workers = new Map<NodeRole, Worker>();
+  const connect = (to: NodeRole): MessagePort => {
+    const { port1, port2 } = new MessageChannel();
+    const message: ToEngine = { accept: port2 };
+    workers.get(to)!.postMessage(message, [port2]);
+    return port1;
+  };
+  const dials: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
+  for (const role of ['dealer', 'party0', 'party1'] as const) {
+    const workerData: EngineWorkerData = { role, nodeToken, clientToken: token.bytes, dials: dials[role] };
+    const worker = new Worker(new URL('../node/engine-worker.js', import.meta.url), { workerData });
+    workers.set(role, worker);
+    worker.on('message', (m: FromEngine) => {
+      if (!('dial' in m)) return;
+      const port = connect(m.dial);
+      const answer: ToEngine = { dialled: m.dial, port };
+      worker.postMessage(answer, [port]);
+    });
+    worker.on('error', (error) => onFailure(`${role}: ${error.message}`));
+  }
+  return {
+    token,
+    dial: async (role) => new PortLink(connect(role)),
+    async stop() {
+      await Promise.all([...workers.values()].map((w) => w.terminate()));
+    },
+  };
+}

@@ -1,0 +1,126 @@
+import { NodeError, type NodeName } from '../errors.js';
+import { limits, WIRE_VERSION } from '../limits.js';
+import type { Link } from './link.js';
+import { type Message, message } from './messages.js';
+
+/** version, kind, header length (u16), message id (u32), payload length (f64) */
+const HEAD = 16;
+const FIRST = 0;
+const MORE = 1;
+
+/**
+ * Messages over a link: a JSON header and a payload, cut into frames so that a long message does not keep a short one waiting. The
+ * receiver says how long a payload may be before any memory is taken.
+ */
+export class MessageLink {
+  /** Largest payload that the receiver takes for this header now; throws to refuse it. */
+  accept: (header: Message) => number = () => 0;
+  onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
+  onClose: (why: string) => void = () => {};
+  /** frame headers and message headers sent so far */
+  overheadBytes = 0;
+  readonly #link: Link;
+  readonly #peer: () => NodeName;
+  #nextId = 1;
+  readonly #partial = new Map<number, { header: Message; payload: Uint8Array; filled: number }>();
+
+  constructor(link: Link, peer: () => NodeName) {
+    this.#link = link;
+    this.#peer = peer;
+    link.onFrame = (frame) => {
+      try {
+        return this.#frame(frame);
+      } catch (error) {
+        this.close((error as Error).message);
+      }
+    };
+    link.onClose = (why) => this.onClose(why);
+  }
+
+  /** Resolves when all of it is on its way. The payload is copied frame by frame, never as a whole. */
+  async send(header: Message, ...payload: Uint8Array[]): Promise<void> {
+    const json = new TextEncoder().encode(JSON.stringify(header));
+    if (json.length > limits.headerBytes) throw new NodeError('client', 'LIMIT_EXCEEDED', `a message header of ${json.length} bytes; the limit is ${limits.headerBytes}`);
+    const total = payload.reduce((n, p) => n + p.length, 0);
+    const id = this.#nextId++ >>> 0;
+    let [part, at, sent] = [0, 0, 0];
+    let first = true;
+    while (first || sent < total) {
+      const head = first ? json.length : 0;
+      const room = Math.min(limits.frameBytes - HEAD - head, total - sent);
+      const frame = new Uint8Array(HEAD + head + room);
+      const view = new DataView(frame.buffer);
+      view.setUint8(0, WIRE_VERSION);
+      view.setUint8(1, first ? FIRST : MORE);
+      view.setUint16(2, head, true);
+      view.setUint32(4, id, true);
+      view.setFloat64(8, total, true);
+      if (first) frame.set(json, HEAD);
+      for (let to = HEAD + head; to < frame.length; ) {
+        const from = payload[part]!;
+        const n = Math.min(from.length - at, frame.length - to);
+        frame.set(from.subarray(at, at + n), to);
+        to += n;
+        at += n;
+        if (at === from.length) [part, at] = [part + 1, 0];
+      }
+      sent += room;
+      first = false;
+      this.overheadBytes += HEAD + head;
+      await this.#link.send(frame);
+    }
+  }
+
+  close(why: string): void {
+    this.#link.close(why);
+  }
+
+  #bad(what: string): NodeError {
+    return new NodeError(this.#peer(), 'BAD_FRAME', what);
+  }
+
+  #frame(frame: Uint8Array): void | Promise<void> {
+    if (frame.length < HEAD || frame.length > limits.frameBytes) throw this.#bad(`a frame of ${frame.length} bytes; ${HEAD} to ${limits.frameBytes} are allowed`);
+    const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
+    if (view.getUint8(0) !== WIRE_VERSION) throw new NodeError(this.#peer(), 'VERSION_MISMATCH', `speaks version ${view.getUint8(0)} of the protocol, this node speaks ${WIRE_VERSION}; run the same release everywhere`);
+    const kind = view.getUint8(1);
+    const headLength = view.getUint16(2, true);
+    const id = view.getUint32(4, true);
+    const total = view.getFloat64(8, true);
+    if (kind === MORE) {
+      const p = this.#partial.get(id);
+      const body = frame.subarray(HEAD);
+      if (!p || headLength !== 0 || total !== p.payload.length || p.filled + body.length > total || body.length === 0) throw this.#bad('a continuation of no message');
+      p.payload.set(body, p.filled);
+      p.filled += body.length;
+      if (p.filled < total) return;
+      this.#partial.delete(id);
+      return this.onMessage(p.header, p.payload);
+    }
+    if (kind !== FIRST || HEAD + headLength > frame.length) throw this.#bad('a frame of an unknown kind');
+    const header = this.#header(frame.subarray(HEAD, HEAD + headLength));
+    const body = frame.subarray(HEAD + headLength);
+    const most = this.accept(header);
+    if (!Number.isSafeInteger(total) || total < body.length || total > most) throw this.#bad(`'${header.t}' with ${total} bytes; at most ${most} are expected here`);
+    if (body.length === total) return this.onMessage(header, body);
+    if (this.#partial.size >= 64 || this.#partial.has(id)) throw this.#bad('too many unfinished messages');
+    const payload = new Uint8Array(total);
+    payload.set(body);
+    this.#partial.set(id, { header, payload, filled: body.length });
+  }
+
+  #header(bytes: Uint8Array): Message {
+    let json: unknown;
+    try {
+      json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    } catch (cause) {
+      throw new NodeError(this.#peer(), 'BAD_MESSAGE', 'sent a header that is not JSON', { cause });
+    }
+    const parsed = message.safeParse(json);
+    if (!parsed.success) {
+      const issue = parsed.error.issues[0]!;
+      throw new NodeError(this.#peer(), 'BAD_MESSAGE', `sent a message whose field '${issue.path.join('.') || 't'}' is wrong: ${issue.message}`);
+    }
+    return parsed.data;
+  }
+}

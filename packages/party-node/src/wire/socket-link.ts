@@ -1,0 +1,74 @@
+import { limits } from '../limits.js';
+import type { Link } from './link.js';
+
+/** What the browser's WebSocket and the one of `ws` have in common. */
+export interface Socket {
+  binaryType: string;
+  readonly bufferedAmount: number;
+  send(data: Uint8Array, done?: (error?: Error) => void): void;
+  close(code?: number, reason?: string): void;
+  addEventListener(event: string, listener: (event: { data?: unknown; reason?: string; message?: string }) => void): void;
+  /** of `ws` only */
+  pause?(): void;
+  resume?(): void;
+  terminate?(): void;
+}
+
+/** Frames through an open WebSocket. */
+export class SocketLink implements Link {
+  onFrame: Link['onFrame'] = () => {};
+  onClose: Link['onClose'] = () => {};
+  readonly #socket: Socket;
+  #closed = '';
+  #waiting = 0;
+
+  constructor(socket: Socket) {
+    this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
+    socket.addEventListener('message', ({ data }) => this.#receive(data));
+    socket.addEventListener('close', ({ reason }) => this.#end(reason || 'the connection was closed'));
+    socket.addEventListener('error', ({ message }) => this.#end(message || 'the connection failed'));
+  }
+
+  #receive(data: unknown): void {
+    if (this.#closed) return;
+    if (!(data instanceof ArrayBuffer)) {
+      this.close('only binary frames are understood');
+      return;
+    }
+    const pending = this.onFrame(new Uint8Array(data));
+    if (!pending) return;
+    if (this.#waiting++ === 0) this.#socket.pause?.();
+    pending.then(
+      () => {
+        if (--this.#waiting === 0) this.#socket.resume?.();
+      },
+      (error: Error) => this.close(error.message),
+    );
+  }
+
+  async send(frame: Uint8Array): Promise<void> {
+    if (this.#closed) throw new Error(this.#closed);
+    this.#socket.send(frame);
+    // A WebSocket has no event for room in its buffer
+    for (let wait = 1; this.#socket.bufferedAmount > limits.inFlightBytes && !this.#closed; wait = Math.min(20, wait * 2)) {
+      await new Promise((resolve) => setTimeout(resolve, wait));
+    }
+    if (this.#closed) throw new Error(this.#closed);
+  }
+
+  close(why: string): void {
+    if (this.#closed) return;
+    // A reason has at most 123 bytes (RFC 6455, section 5.5)
+    this.#socket.resume?.();
+    this.#socket.close(1000, why.replace(/[^ -~]/g, '?').slice(0, 120));
+    if (this.#socket.terminate) setTimeout(() => this.#socket.terminate!(), 2000).unref?.();
+    this.#end(why);
+  }
+
+  #end(why: string): void {
+    if (this.#closed) return;
+    this.#closed = why;
+    this.onClose(why);
+  }
+}
