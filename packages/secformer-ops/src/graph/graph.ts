@@ -8,7 +8,7 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'input'; slot: number; /** encoded with so many fractional bits; 16 if absent */ fracBits?: number }
   | { op: 'oneHot'; slot: number; depth: number }
   | { op: 'constant'; values: number[] }
-  | { op: 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'square' | 'reciprocal' | 'rsqrt' | 'sqrt' | 'tanh' | 'relu' | 'reshape' | 'softmax' }
+  | { op: 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'square' | 'reciprocal' | 'rsqrt' | 'sqrt' | 'tanh' | 'erf' | 'relu' | 'reshape' | 'softmax' }
   | { op: 'matMul'; transposeA: boolean; transposeB: boolean }
   | { op: 'transpose'; perm: number[] }
   | { op: 'slice'; begin: number[]; strides?: number[] }

@@ -35,6 +35,7 @@ const unary: Record<string, (x: number) => number> = {
   rsqrt: (x) => 1 / Math.sqrt(x),
   sqrt: Math.sqrt,
   tanh: Math.tanh,
+  erf,
   relu: (x) => Math.max(0, x),
 };
 const binary: Record<string, (x: number, y: number) => number> = { add: (x, y) => x + y, sub: (x, y) => x - y, mul: (x, y) => x * y, div: (x, y) => x / y };

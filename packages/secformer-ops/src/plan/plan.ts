@@ -1,6 +1,6 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
-import { lessConstant, relu } from '../compose/gelu.js';
+import { erfOf, lessConstant, relu } from '../compose/gelu.js';
 import { reciprocal, rsqrt } from '../compose/octave.js';
 import { attend, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
 import { checkGraph, type Graph, type GraphNode } from '../graph/graph.js';
@@ -163,6 +163,8 @@ class Lowering {
       }
       case 'tanh':
         return { value: this.#suite.tanh(e, x()) };
+      case 'erf':
+        return { value: erfOf(e, x()) };
       case 'relu':
         return { value: relu(e, x()) };
       case 'gelu':

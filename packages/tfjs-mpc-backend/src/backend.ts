@@ -1,0 +1,333 @@
+import { errorOf, type RunRecord } from '@secformer/party-node';
+import { EncodingError, SecformerError } from '@secformer/ring';
+import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
+import { runtime } from '#runtime';
+import { type Compiled, compile } from './compile.js';
+import { configuration } from './config.js';
+import type { PlainTensor } from './host.js';
+import { type Privacy, SecretNode } from './node-values.js';
+import type { Answer, Reply, Request, Write } from './runtime/messages.js';
+
+export const BACKEND_NAME = 'secformer';
+
+interface DataRecord {
+  dtype: DataType;
+  refCount: number;
+  privacy: Privacy;
+  shape: number[];
+  plain?: BackendValues;
+  node?: SecretNode;
+}
+
+/** What one read took; see `lastRun`. */
+export interface LastRun extends RunRecord {
+  /** sharing tensors that the nodes did not have yet */
+  setupMs: number;
+}
+
+/** A read whose randomness has been dealt ahead. */
+export interface PreparedRead {
+  run(): Promise<{ values: Float32Array; record: LastRun }>;
+}
+
+/** State that outlives a backend instance: TF.js disposes and recreates backends, connections stay. */
+const shared = {
+  nextRequest: 1,
+  session: -1,
+  /** tensors that the present session has */
+  known: new Set<number>(),
+  lastRun: undefined as LastRun | undefined,
+  queue: Promise.resolve() as Promise<unknown>,
+};
+
+/** What the most recent read took, if any. */
+export function lastRun(): LastRun | undefined {
+  return shared.lastRun;
+}
+
+/** Error classes a user meets, whatever thread they come from. */
+function raise(error: Extract<Reply, { error: unknown }>['error']): Error {
+  if (error.code === 'VALUE_OUT_OF_RANGE') return new EncodingError(error.message);
+  if (error.code === 'BAD_PROGRAM' || error.code === 'RUN_FAILED') return new SecformerError(error.code, error.message);
+  return errorOf(error);
+}
+
+/** The backend: kernels record secret operations, reading a tensor runs them at the nodes. */
+export class SecformerBackend extends KernelBackend {
+  readonly #data = new DataStorage<DataRecord>(this, engine());
+
+  // ---- data
+
+  override numDataIds(): number {
+    return this.#data.numDataIds();
+  }
+
+  override write(values: BackendValues, shape: number[], dtype: DataType): object {
+    // By provenance, then dtype: floats of rank 1 and more are secret, integers stay here, rank 0 is part of the program
+    const privacy: Privacy = shape.length === 0 ? 'public' : dtype === 'float32' ? 'secret' : 'local';
+    return this.#add({ dtype, refCount: 1, privacy, shape, plain: values });
+  }
+
+  override move(dataId: object, values: BackendValues, shape: number[], dtype: DataType, refCount: number): void {
+    const privacy: Privacy = shape.length === 0 ? 'public' : dtype === 'float32' ? 'secret' : 'local';
+    this.#data.set(dataId, { dtype, refCount, privacy, shape, plain: values });
+  }
+
+  #add(record: DataRecord): object {
+    const dataId = {};
+    this.#data.set(dataId, record);
+    return dataId;
+  }
+
+  override refCount(dataId: object): number {
+    return this.#data.has(dataId) ? this.#data.get(dataId).refCount : 0;
+  }
+
+  override incRef(dataId: object): void {
+    this.#data.get(dataId).refCount++;
+  }
+
+  override disposeData(dataId: object, force = false): boolean {
+    if (!this.#data.has(dataId)) return true;
+    const record = this.#data.get(dataId);
+    record.refCount--;
+    if (!force && record.refCount > 0) return false;
+    this.#data.delete(dataId);
+    if (record.node) release(record.node);
+    return true;
+  }
+
+  decRef(dataId: object): void {
+    if (this.#data.has(dataId)) this.#data.get(dataId).refCount--;
+  }
+
+  // ---- what kernels use
+
+  privacy(info: TensorInfo): Privacy {
+    return this.#data.get(info.dataId).privacy;
+  }
+
+  /** Plaintext of a tensor that is not secret. */
+  plain(info: TensorInfo): PlainTensor {
+    const { plain, dtype } = this.#data.get(info.dataId);
+    return { values: plain!, shape: info.shape, dtype };
+  }
+
+  /** A tensor as a node of the recorded graph, in the shape that this call sees it in. */
+  node(info: TensorInfo): SecretNode {
+    const record = this.#data.get(info.dataId);
+    if (!record.node) {
+      record.node = this.#leaf(record);
+      record.node.users++;
+    }
+    const { node } = record;
+    return node.shape.join() === info.shape.join() ? node : new SecretNode('reshape', [node], [...info.shape]);
+  }
+
+  #leaf({ plain, privacy, shape, dtype }: DataRecord): SecretNode {
+    if (dtype === 'string' || dtype === 'complex64') throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
+    const values = plain instanceof Float32Array ? plain : Float32Array.from(plain as ArrayLike<number>);
+    if (privacy === 'public') return new SecretNode('constant', [], shape, { values: Array.from(values) });
+    const node = new SecretNode('leaf', [], shape);
+    node.values = values;
+    return node;
+  }
+
+  secret(node: SecretNode, dtype: DataType = 'float32'): TensorInfo {
+    node.users++;
+    const dataId = this.#add({ dtype, refCount: 1, privacy: 'secret', shape: [...node.shape], node });
+    return { dataId, shape: [...node.shape], dtype } as TensorInfo;
+  }
+
+  /** The result of a host computation. */
+  unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy): TensorInfo {
+    return { dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values }), shape, dtype } as TensorInfo;
+  }
+
+  /** The same data under another shape. */
+  alias(info: TensorInfo, shape: number[]): TensorInfo {
+    this.incRef(info.dataId);
+    return { dataId: info.dataId, shape, dtype: info.dtype } as TensorInfo;
+  }
+
+  makePublic(info: TensorInfo): void {
+    const record = this.#data.get(info.dataId);
+    if (record.plain === undefined) throw new SecformerError('NOT_PLAIN', 'asPublic takes a tensor that the caller wrote; the result of a private computation stays secret');
+    if (record.node) throw new SecformerError('NOT_PLAIN', 'asPublic has to be called before the tensor is used in a private computation');
+    record.privacy = 'public';
+  }
+
+  // ---- reading
+
+  override async read(dataId: object): Promise<BackendValues> {
+    const record = this.#data.get(dataId);
+    const { node, plain, dtype } = record;
+    if (plain !== undefined) return plain;
+    const run = async () => {
+      if (node!.values) return;
+      const compiled = compile(node!, configuration().suite);
+      const answer = await this.#perform(compiled, (writes, base) => ({ ...base, kind: 'run', job: compiled.job, writes }));
+      this.#finish(node!, compiled, answer);
+    };
+    const turn = shared.queue.then(run, run);
+    shared.queue = turn.catch(() => {});
+    await turn;
+    return typed(node!.values!, dtype);
+  }
+
+  override readSync(dataId: object): BackendValues {
+    const { node, plain, dtype } = this.#data.get(dataId);
+    if (plain !== undefined) return plain;
+    if (!node!.values) {
+      const c = configuration();
+      const compiled = compile(node!, c.suite);
+      const ask = (writes: Write[]) => runtime.askSync({ id: shared.nextRequest++, kind: 'run', job: compiled.job, writes, configuration: c }, c.syncTimeoutMs);
+      let reply = ask(this.#writes(compiled, undefined));
+      let answer = this.#settle(reply, compiled);
+      if (Array.isArray(answer)) {
+        reply = ask(this.#writes(compiled, answer));
+        answer = this.#settle(reply, compiled);
+      }
+      if (Array.isArray(answer)) throw lost(answer);
+      this.#finish(node!, compiled, answer);
+    }
+    return typed(node!.values!, dtype);
+  }
+
+  /** Deals the randomness of a read ahead; `run` then is what a client waits for. */
+  async prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
+    const node = this.node(t);
+    const compiled = compile(node, configuration().suite);
+    const answer = await this.#perform(compiled, (writes, base) => ({ ...base, kind: 'prepare', job: compiled.job, writes }));
+    const prepared = answer.outputs[0]![0]!;
+    return {
+      record: { setupMs: answer.setupMs },
+      run: async () => {
+        const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'start', prepared });
+        const result = this.#settle(reply, compiled);
+        if (Array.isArray(result)) throw lost(result);
+        this.#finish(undefined, compiled, result);
+        return { values: result.outputs[0]!, record: shared.lastRun! };
+      },
+    };
+  }
+
+  /** Shares what a read of `t` will need, and no more. @returns milliseconds */
+  async share(t: Tensor): Promise<number> {
+    const compiled = compile(this.node(t), configuration().suite);
+    const writes = this.#writes(compiled, undefined);
+    const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'share', writes, configuration: configuration() });
+    const answer = this.#settle(reply, compiled);
+    return Array.isArray(answer) ? 0 : answer.setupMs;
+  }
+
+  async #perform(compiled: Compiled, request: (writes: Write[], base: { id: number; configuration: ReturnType<typeof configuration> }) => Request): Promise<Answer> {
+    const base = () => ({ id: shared.nextRequest++, configuration: configuration() });
+    let answer = this.#settle(await runtime.ask(request(this.#writes(compiled, undefined), base())), compiled);
+    // A new session has nothing yet: what the caller wrote is shared again
+    if (Array.isArray(answer)) answer = this.#settle(await runtime.ask(request(this.#writes(compiled, answer), base())), compiled);
+    if (Array.isArray(answer)) throw lost(answer);
+    return answer;
+  }
+
+  /** Tensors to share: those unknown to the session, or exactly those that it named as missing. */
+  #writes({ sources }: Compiled, missing: number[] | undefined): Write[] {
+    const wanted = missing ?? [...sources.keys()].filter((t) => !shared.known.has(t));
+    return wanted.flatMap((t) => {
+      const source = sources.get(t);
+      return source ? [source()] : [];
+    });
+  }
+
+  #settle(reply: Reply, { sources }: Compiled): Answer | number[] {
+    if (reply.session !== shared.session) {
+      shared.session = reply.session;
+      shared.known.clear();
+    }
+    if ('error' in reply) throw raise(reply.error);
+    if ('missing' in reply) return reply.missing;
+    for (const t of sources.keys()) shared.known.add(t);
+    return reply.answer;
+  }
+
+  #finish(target: SecretNode | undefined, { kept, job }: Compiled, { outputs, record, setupMs }: Answer): void {
+    if (record) shared.lastRun = { ...record, setupMs };
+    if (target) {
+      target.values = outputs[0]!;
+      executed(target);
+    }
+    kept.forEach(({ node }, i) => {
+      const { tensor } = job.kept[i]!;
+      if (node.users === 0 || node.tensor !== undefined || node.values) {
+        runtime.tell({ id: 0, kind: 'free', tensors: [tensor] });
+        return;
+      }
+      node.tensor = tensor;
+      executed(node);
+    });
+  }
+
+  // ---- what TF.js asks of any backend
+
+  override memory(): { unreliable: boolean; reasons?: string[] } {
+    return { unreliable: false };
+  }
+
+  override timerAvailable(): boolean {
+    return true;
+  }
+
+  override async time(f: () => void): Promise<{ kernelMs: number }> {
+    const start = performance.now();
+    f();
+    return { kernelMs: performance.now() - start };
+  }
+
+  override floatPrecision(): 16 | 32 {
+    return 32;
+  }
+
+  override epsilon(): number {
+    // Below the resolution of 16 fractional bits nothing is left of it
+    return 2 ** -12;
+  }
+
+  override dispose(): void {
+    // Connections live outside the instance
+  }
+}
+
+function lost(tensors: number[]): Error {
+  return errorOf({
+    node: 'client',
+    code: 'TENSOR_LOST',
+    message: `${tensors.length} computed tensor${tensors.length > 1 ? 's' : ''} went with a connection that was lost; compute ${tensors.length > 1 ? 'them' : 'it'} again from tensors you wrote`,
+  });
+}
+
+/** A computed node stands for itself: what it was computed from is let go. */
+function executed(node: SecretNode): void {
+  const { inputs } = node;
+  node.inputs = [];
+  if (node.values) node.op = 'leaf';
+  for (const i of inputs) release(i);
+}
+
+function release(node: SecretNode): void {
+  node.users--;
+  if (node.users > 0) return;
+  const tensors = [...node.variants.values()].map((v) => v.tensor);
+  if (node.tensor !== undefined) tensors.push(node.tensor);
+  for (const t of tensors) shared.known.delete(t);
+  if (tensors.length > 0) runtime.tell({ id: 0, kind: 'free', tensors });
+  const { inputs } = node;
+  node.inputs = [];
+  for (const i of inputs) release(i);
+}
+
+function typed(values: Float32Array, dtype: DataType): BackendValues {
+  if (dtype === 'int32') return Int32Array.from(values, Math.round);
+  if (dtype === 'bool') return Uint8Array.from(values, (v) => (v >= 0.5 ? 1 : 0));
+  return values;
+}
+

@@ -1,0 +1,192 @@
+import type { RunSlot } from '@secformer/party-node';
+import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
+import { sizeOf } from '@secformer/ring';
+import type { SecretNode, Variant } from './node-values.js';
+import { matchGelu } from './rewrites/gelu.js';
+import { matchLayerNorm } from './rewrites/layer-norm.js';
+import { clampMask, multiplicativeMask } from './rewrites/mask.js';
+import { matchQuad } from './rewrites/quad.js';
+import { scaledLeaf } from './rewrites/scale.js';
+import type { RunJob, Write } from './runtime/messages.js';
+
+/** Fractional bits that a written tensor is shared with. */
+const FRAC_BITS = 16;
+
+let nextTensor = 1;
+export function newTensor(): number {
+  return nextTensor++;
+}
+
+/** What a read turns into: a job for the session, what it may have to share first, and which recorded nodes stay at the nodes. */
+export interface Compiled {
+  job: RunJob;
+  /** how to share each tensor that the caller wrote */
+  sources: Map<number, () => Write>;
+  kept: { node: SecretNode; tensor: number }[];
+}
+
+/** Emits a Graph for some recorded nodes, rewriting what it recognises on the way. */
+export class Compiler {
+  readonly nodes: GraphNode[] = [];
+  readonly slots: RunSlot[] = [];
+  readonly sources = new Map<number, () => Write>();
+  readonly suite: string;
+  readonly #done = new Map<SecretNode, number>();
+  readonly #slotOf = new Map<number, number>();
+  readonly #uses: Map<SecretNode, number>;
+
+  constructor(suite: string, uses: Map<SecretNode, number>) {
+    this.suite = suite;
+    this.#uses = uses;
+  }
+
+  /** Is this node needed by one recorded node only? Then a rewrite may change its scale. */
+  usedOnce(n: SecretNode): boolean {
+    return n.users === 1 && (this.#uses.get(n) ?? 0) <= 1;
+  }
+
+  push(node: GraphNode): number {
+    return this.nodes.push(node) - 1;
+  }
+
+  constant(value: number): number {
+    return this.push({ op: 'constant', values: [value], in: [], shape: [] });
+  }
+
+  tensor(tensor: number, shape: Shape, source?: () => Write, fracBits?: number): number {
+    let slot = this.#slotOf.get(tensor);
+    if (slot === undefined) {
+      slot = this.slots.push({ tensor }) - 1;
+      this.#slotOf.set(tensor, slot);
+      if (source) this.sources.set(tensor, source);
+      const at = this.push({ op: 'input', slot, in: [], shape, ...(fracBits !== undefined && { fracBits }) });
+      this.#slotOf.set(-tensor, at);
+    }
+    return this.#slotOf.get(-tensor)!;
+  }
+
+  /** A changed form of a leaf's plaintext, shared as a tensor of its own. */
+  variant(leaf: SecretNode, key: string, values: () => Float32Array, fracBits = FRAC_BITS): number {
+    let v: Variant | undefined = leaf.variants.get(key);
+    if (!v) {
+      v = { tensor: newTensor(), values, fracBits };
+      leaf.variants.set(key, v);
+    }
+    const { tensor } = v;
+    return this.tensor(tensor, leaf.shape, () => ({ tensor, values: values(), shape: leaf.shape, fracBits }));
+  }
+
+  node(n: SecretNode): number {
+    const known = this.#done.get(n);
+    if (known !== undefined) return known;
+    const made = this.#leaf(n) ?? this.#rewritten(n) ?? this.#plain(n);
+    this.#done.set(n, made);
+    return made;
+  }
+
+  #leaf(n: SecretNode): number | undefined {
+    if (n.op === 'constant') return this.push({ op: 'constant', values: n.attr('values'), in: [], shape: n.shape });
+    if (n.tensor !== undefined && !n.values) return this.tensor(n.tensor, n.shape);
+    if (!n.values) return undefined;
+    n.tensor ??= newTensor();
+    const { tensor, shape } = n;
+    return this.tensor(tensor, shape, () => ({ tensor, values: n.values!, shape, fracBits: FRAC_BITS }));
+  }
+
+  #rewritten(n: SecretNode): number | undefined {
+    const gelu = matchGelu(n);
+    if (gelu) return this.push({ op: 'gelu', form: gelu.form, in: [this.node(gelu.x)], shape: n.shape });
+    const norm = matchLayerNorm(n);
+    if (norm) return this.push({ op: 'layerNorm', epsilon: norm.epsilon, in: [this.node(norm.x)], shape: n.shape });
+    const quad = matchQuad(n);
+    if (quad) {
+      const x = this.node(quad.scores);
+      const mask = quad.mask && this.variant(quad.mask, 'bits', () => quad.mask!.values!, 0);
+      return this.push({ op: 'quad', c: quad.c, in: mask === undefined ? [x] : [x, mask], shape: n.shape });
+    }
+    if (n.op === 'softmax') return this.#softmax(n);
+    return scaledLeaf(this, n);
+  }
+
+  #softmax(n: SecretNode): number {
+    const [x] = n.inputs as [SecretNode];
+    if (this.suite === 'fast') {
+      const masked = multiplicativeMask(x);
+      if (masked) {
+        const mask = this.variant(masked.leaf, `keep ${masked.sign}`, masked.keep, 0);
+        return this.push({ op: 'quad', c: 5, in: [this.node(masked.scores), mask], shape: n.shape });
+      }
+    }
+    const clamped = clampMask(x);
+    if (clamped) {
+      const mask = this.variant(clamped.leaf, `clamp ${clamped.sign}`, clamped.values);
+      const scores = this.push({ op: 'add', in: [this.node(clamped.scores), mask], shape: x.shape });
+      return this.push({ op: 'softmax', in: [scores], shape: n.shape });
+    }
+    return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+  }
+
+  #plain(n: SecretNode): number {
+    const { shape } = n;
+    if (n.op === 'gather') {
+      const [table] = n.inputs as [SecretNode];
+      const indices = n.attr<Int32Array>('indices');
+      const depth = table.shape[0]!;
+      const slot = this.slots.push({ indices }) - 1;
+      const hot = this.push({ op: 'oneHot', slot, depth, in: [], shape: [indices.length, depth] });
+      const width = sizeOf(table.shape.slice(1));
+      let from = this.node(table);
+      if (table.shape.length !== 2) from = this.push({ op: 'reshape', in: [from], shape: [depth, width] });
+      const rows = this.push({ op: 'matMul', transposeA: false, transposeB: false, in: [hot, from], shape: [indices.length, width] });
+      return this.push({ op: 'reshape', in: [rows], shape });
+    }
+    const ins = n.inputs.map((i) => this.node(i));
+    if (n.op === 'mean' || n.op === 'sum') {
+      const axes = n.attr<number[]>('axes');
+      const inner = n.inputs[0]!.shape;
+      const summed = this.push({ op: 'sum', axes, in: ins, shape: inner.map((d, i) => (axes.includes(i) ? 1 : d)) });
+      const scaled = n.op === 'sum' ? summed : this.push({ op: 'mul', in: [summed, this.constant(1 / sizeOf(axes.map((a) => inner[a]!)))], shape: this.nodes[summed]!.shape });
+      return this.nodes[scaled]!.shape.join() === shape.join() ? scaled : this.push({ op: 'reshape', in: [scaled], shape });
+    }
+    if (n.op === 'max' || n.op === 'argMax') {
+      const inner = n.inputs[0]!.shape;
+      const axis = n.attr<number>('axis');
+      const rank = inner.length;
+      let x = ins[0]!;
+      const perm = [...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis), axis];
+      const moved = perm.map((p) => inner[p]!);
+      if (axis !== rank - 1) x = this.push({ op: 'transpose', perm, in: [x], shape: moved });
+      const top = this.push({ op: n.op, in: [x], shape: [...moved.slice(0, -1), 1] });
+      return this.push({ op: 'reshape', in: [top], shape });
+    }
+    if (n.op === 'leaf') throw new ProgramError(`a tensor of shape [${shape}] is not at the nodes any more`);
+    return this.push({ op: n.op, in: ins, shape, ...n.attrs } as unknown as GraphNode);
+  }
+}
+
+/** Compiles the reading of one node: its ancestors up to what the nodes or the caller have. */
+export function compile(target: SecretNode, suite: string): Compiled {
+  const pending = new Set<SecretNode>();
+  const uses = new Map<SecretNode, number>();
+  const visit = (n: SecretNode) => {
+    if (pending.has(n) || n.values || n.tensor !== undefined) return;
+    pending.add(n);
+    for (const i of n.inputs) {
+      uses.set(i, (uses.get(i) ?? 0) + 1);
+      visit(i);
+    }
+  };
+  visit(target);
+  const compiler = new Compiler(suite, uses);
+  const outputs = [compiler.node(target)];
+  const kept: Compiled['kept'] = [];
+  // What a live handle or a node outside this read still refers to stays at the nodes, so that nothing is computed twice
+  for (const n of pending) {
+    if (n === target || n.op === 'constant' || n.users <= (uses.get(n) ?? 0)) continue;
+    outputs.push(compiler.node(n));
+    kept.push({ node: n, tensor: newTensor() });
+  }
+  const graph: Graph = { nodes: compiler.nodes, outputs };
+  const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
+  return { job, sources: compiler.sources, kept };
+}

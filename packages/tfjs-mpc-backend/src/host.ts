@@ -1,0 +1,48 @@
+import '@tensorflow/tfjs-backend-cpu';
+import { type BackendValues, type DataType, findBackend, getKernel, type KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+
+/** Values of a tensor that is not secret. */
+export interface PlainTensor {
+  values: BackendValues;
+  shape: number[];
+  dtype: DataType;
+}
+
+type Host = KernelBackend & {
+  write(values: BackendValues, shape: number[], dtype: DataType): object;
+  readSync(dataId: object): BackendValues;
+  disposeData(dataId: object, force?: boolean): boolean;
+};
+
+function host(): { name: string; backend: Host } {
+  for (const name of ['tensorflow', 'cpu']) {
+    const backend = findBackend(name) as Host | null;
+    if (backend) return { name, backend };
+  }
+  throw new Error("neither the 'tensorflow' nor the 'cpu' backend is registered, and 'secformer' computes what is not secret on one of them");
+}
+
+/** Can this kernel be computed on the host backend? */
+export function hostHas(kernel: string): boolean {
+  return getKernel(kernel, host().name) !== undefined;
+}
+
+/** Runs a kernel without secret inputs at once, on the host backend. */
+export function runOnHost(kernel: string, inputs: Record<string, PlainTensor | PlainTensor[] | undefined>, attrs: Record<string, unknown> | undefined): PlainTensor[] {
+  const { name, backend } = host();
+  const config = getKernel(kernel, name);
+  if (!config) throw new Error(`kernel '${kernel}' is not on the host backend '${name}'`);
+  const written: object[] = [];
+  const write = (t: PlainTensor): TensorInfo => {
+    const dataId = backend.write(t.values, t.shape, t.dtype);
+    written.push(dataId);
+    return { dataId, shape: t.shape, dtype: t.dtype } as TensorInfo;
+  };
+  const infos = Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t === undefined ? undefined : Array.isArray(t) ? t.map(write) : write(t)]));
+  const out = config.kernelFunc({ inputs: infos as never, backend, attrs: attrs as never });
+  const results = (Array.isArray(out) ? out : [out]).map((t) => ({ values: backend.readSync(t.dataId), shape: [...t.shape], dtype: t.dtype, id: t.dataId }));
+  // The host may hand back its input's or its own buffer
+  const copies = results.map(({ values, shape, dtype }) => ({ values: Array.isArray(values) ? values.slice() : (values.slice() as BackendValues), shape, dtype }));
+  for (const id of new Set([...written, ...results.map((r) => r.id)])) backend.disposeData(id, true);
+  return copies;
+}

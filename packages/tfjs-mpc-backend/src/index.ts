@@ -1,0 +1,49 @@
+/**
+ * The TensorFlow.js backend 'secformer'. Importing this registers it:
+ *
+ *   import * as tf from '@tensorflow/tfjs';
+ *   import '@secformer/tfjs-mpc-backend';
+ *   await tf.setBackend('secformer');
+ */
+import { backend, getBackend, registerBackend, type Tensor } from '@tensorflow/tfjs-core';
+import { BACKEND_NAME, type PreparedRead, SecformerBackend } from './backend.js';
+import { SecformerError } from '@secformer/ring';
+import { registerKernels } from './kernels/index.js';
+
+/** Below every stock backend, so that importing this makes it nobody's default. */
+const PRIORITY = 0;
+
+registerBackend(BACKEND_NAME, () => new SecformerBackend(), PRIORITY);
+registerKernels();
+
+function active(): SecformerBackend {
+  const b = getBackend() === BACKEND_NAME ? backend() : undefined;
+  if (!(b instanceof SecformerBackend)) throw new SecformerError('WRONG_BACKEND', `the active backend is '${getBackend()}'; call await tf.setBackend('secformer') first`);
+  return b;
+}
+
+/**
+ * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see. Cheaper than a secret where there is
+ * nothing to hide, such as an attention mask whose length may be known.
+ * @returns the same tensor
+ */
+export function asPublic<T extends Tensor>(t: T): T {
+  active().makePublic(t);
+  return t;
+}
+
+/** Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. */
+export function prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
+  return active().prepare(t);
+}
+
+/** Shares what reading `t` will need, such as a model's weights. @returns milliseconds */
+export function share(t: Tensor): Promise<number> {
+  return active().share(t);
+}
+
+export { type LastRun, lastRun, type PreparedRead } from './backend.js';
+export { type Configuration, configure } from './config.js';
+export { UnsupportedKernelError } from './kernels/kernel.js';
+export { NodeError } from '@secformer/party-node';
+export { EncodingError, SecformerError } from '@secformer/ring';

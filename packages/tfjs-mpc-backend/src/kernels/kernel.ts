@@ -1,0 +1,60 @@
+import { SecformerError } from '@secformer/ring';
+import { type KernelConfig, type NamedAttrMap, type NamedTensorInfoMap, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
+import { type PlainTensor, runOnHost } from '../host.js';
+import type { Privacy } from '../node-values.js';
+
+export interface KernelCall {
+  inputs: NamedTensorInfoMap;
+  attrs: Record<string, never>;
+  backend: SecformerBackend;
+}
+
+/** A kernel with at least one secret input: records, and returns a handle at once. */
+export type SecretKernel = (call: KernelCall) => TensorInfo | TensorInfo[];
+
+/** A kernel that does not exist on shares, or not with these arguments. */
+export class UnsupportedKernelError extends SecformerError {
+  constructor(kernel: string, why = 'has no protocol on secret shares') {
+    super('UNSUPPORTED_KERNEL', `kernel '${kernel}' ${why}. Compute it before setBackend('secformer'), on the result of data(), or on int32 tensors, which stay local`);
+    this.name = 'UnsupportedKernelError';
+  }
+}
+
+function tensorsOf(inputs: NamedTensorInfoMap): TensorInfo[] {
+  return Object.values(inputs)
+    .flat()
+    .filter((t): t is TensorInfo => t !== undefined && t !== null);
+}
+
+/** Registers a kernel: without a secret among its inputs it runs at once on the host backend, otherwise it is recorded. */
+export function register(kernelName: string, secret: SecretKernel | undefined): void {
+  const config: KernelConfig = {
+    kernelName,
+    backendName: BACKEND_NAME,
+    kernelFunc: ({ inputs, attrs, backend }) => {
+      const b = backend as SecformerBackend;
+      const all = tensorsOf(inputs);
+      const privacies = all.map((t) => b.privacy(t));
+      if (privacies.includes('secret')) {
+        if (!secret) throw new UnsupportedKernelError(kernelName);
+        return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
+      }
+      const privacy: Privacy = privacies.includes('local') ? 'local' : 'public';
+      return onHost(kernelName, inputs, attrs, b, privacy);
+    },
+  };
+  registerKernel(config);
+}
+
+function onHost(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, privacy: Privacy): TensorInfo | TensorInfo[] {
+  const plain: Record<string, PlainTensor | PlainTensor[] | undefined> = {};
+  for (const [name, t] of Object.entries(inputs) as [string, TensorInfo | TensorInfo[] | undefined][]) {
+    if (t) plain[name] = Array.isArray(t) ? t.map((x) => b.plain(x)) : b.plain(t);
+  }
+  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy));
+  return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
+}
+
+/** Kernels whose result is a list even when it has one element. */
+const MANY = new Set(['SplitV', 'Unpack', 'Split']);

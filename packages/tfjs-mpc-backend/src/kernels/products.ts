@@ -1,0 +1,43 @@
+import { broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import { sizeOf } from '@secformer/ring';
+import { type RecordedOp, SecretNode } from '../node-values.js';
+import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
+
+function product({ inputs, attrs, backend }: KernelCall): SecretNode {
+  const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
+  const { transposeA = false, transposeB = false } = attrs as unknown as { transposeA?: boolean; transposeB?: boolean };
+  const [ra, rb] = [a.shape.length, b.shape.length];
+  const inner = [transposeA ? a.shape[ra - 2] : a.shape[ra - 1], transposeB ? b.shape[rb - 1] : b.shape[rb - 2]];
+  util.assert(inner[0] === inner[1], () => `Error in matMul: inner shapes (${inner[0]}) and (${inner[1]}) of Tensors with shapes ${a.shape} and ${b.shape} and transposeA=${transposeA} and transposeB=${transposeB} must match.`);
+  const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
+  const shape = [...batch, (transposeA ? a.shape[ra - 1] : a.shape[ra - 2])!, (transposeB ? b.shape[rb - 2] : b.shape[rb - 1])!];
+  return new SecretNode('matMul', [backend.node(a), backend.node(b)], shape, { transposeA, transposeB });
+}
+
+export const BatchMatMul: SecretKernel = (call) => call.backend.secret(product(call));
+
+const activations: Record<string, RecordedOp | undefined> = { relu: 'relu', tanh: 'tanh' };
+
+export const FusedMatMul: SecretKernel = (call) => {
+  const { inputs, attrs, backend } = call;
+  const { activation } = attrs as unknown as { activation?: string };
+  let out = product(call);
+  const bias = inputs.bias as TensorInfo | undefined;
+  if (bias) out = new SecretNode('add', [out, backend.node(bias)], out.shape);
+  if (activation && activation !== 'linear') {
+    const op = activations[activation];
+    if (!op) throw new UnsupportedKernelError('_FusedMatMul', `with activation '${activation}' is not there for secret tensors`);
+    out = new SecretNode(op, [out], out.shape);
+  }
+  return backend.secret(out);
+};
+
+/** Zeros or ones in the shape of a tensor, which is public whatever the tensor is. */
+export function filled(value: number): SecretKernel {
+  return ({ inputs, backend }) => {
+    const x = inputs.x as TensorInfo;
+    const n = sizeOf(x.shape);
+    const values = x.dtype === 'int32' ? new Int32Array(n).fill(value) : x.dtype === 'bool' ? new Uint8Array(n).fill(value) : new Float32Array(n).fill(value);
+    return backend.unshared({ values, shape: [...x.shape], dtype: x.dtype }, 'public');
+  };
+}

@@ -1,0 +1,42 @@
+import type { Compiler } from '../compile.js';
+import type { SecretNode } from '../node-values.js';
+import { scalarOf } from './patterns.js';
+
+/**
+ * A public factor that is no power of two, such as the 1/√32 of attention scores, moves through products, sums and views into the weights that the
+ * caller wrote: the nodes then multiply by nothing and open nothing for it. Only where every value on the way has this one use.
+ */
+export function scaledLeaf(c: Compiler, n: SecretNode): number | undefined {
+  const found = scalarFactor(n);
+  if (!found || Number.isInteger(Math.log2(Math.abs(found.factor))) || found.factor === 0) return undefined;
+  return reaches(c, found.x) ? scaled(c, found.x, found.factor) : undefined;
+}
+
+function scalarFactor(n: SecretNode): { x: SecretNode; factor: number } | undefined {
+  if (n.op !== 'mul' && n.op !== 'div') return undefined;
+  const [a, b] = n.inputs as [SecretNode, SecretNode];
+  const [ca, cb] = [scalarOf(a), scalarOf(b)];
+  if (cb !== undefined) return { x: a, factor: n.op === 'mul' ? cb : 1 / cb };
+  if (ca !== undefined && n.op === 'mul') return { x: b, factor: ca };
+  return undefined;
+}
+
+/** The operand of a product that the factor goes to: the one whose weights are nearer. */
+function side(c: Compiler, n: SecretNode): 0 | 1 | undefined {
+  if (reaches(c, n.inputs[0]!)) return 0;
+  return reaches(c, n.inputs[1]!) ? 1 : undefined;
+}
+
+function reaches(c: Compiler, n: SecretNode): boolean {
+  if (n.values) return n.op === 'leaf';
+  if (n.tensor !== undefined || !c.usedOnce(n)) return false;
+  if (n.op === 'add' || n.op === 'sub') return n.inputs.every((i) => reaches(c, i));
+  if (n.op === 'transpose' || n.op === 'reshape' || n.op === 'slice') return reaches(c, n.inputs[0]!);
+  return n.op === 'matMul' && side(c, n) !== undefined;
+}
+
+function scaled(c: Compiler, n: SecretNode, factor: number): number {
+  if (n.values) return c.variant(n, `times ${factor}`, () => n.values!.map((v) => v * factor));
+  const ins = n.op === 'matMul' ? n.inputs.map((i, at) => (at === side(c, n) ? scaled(c, i, factor) : c.node(i))) : n.inputs.map((i) => scaled(c, i, factor));
+  return c.push({ op: n.op, in: ins, shape: n.shape, ...n.attrs } as never);
+}

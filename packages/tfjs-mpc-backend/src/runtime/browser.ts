@@ -1,0 +1,33 @@
+import { NodeError, SocketLink, tokenFrom } from '@secformer/party-node';
+import { SecformerError } from '@secformer/ring';
+import type { Configuration } from '../config.js';
+import { type Reach, SessionHolder } from './holder.js';
+import type { Reply, Request } from './messages.js';
+
+const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
+
+function reach(c: Configuration): Reach {
+  if (!c.parties) throw new SecformerError('BAD_CONFIGURATION', 'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend');
+  const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
+  const dial: Reach['dial'] = (node) =>
+    new Promise((resolve, reject) => {
+      const socket = new WebSocket(urls[node]);
+      socket.addEventListener('open', () => resolve(new SocketLink(socket as never)));
+      socket.addEventListener('error', () => reject(new NodeError(names[node], 'UNREACHABLE', `no connection to ${urls[node]}; is it running?`)));
+    });
+  return { dial, token: tokenFrom(c.token!) };
+}
+
+const holder = new SessionHolder(reach);
+
+/** In a browser the session lives on this thread, so nothing can wait for it. */
+export const runtime = {
+  ask: (request: Request): Promise<Reply> => holder.handle(request),
+  tell(request: Request): void {
+    void holder.handle(request);
+  },
+  askSync(): Reply {
+    throw new SecformerError('NO_SYNC_READ', 'dataSync() cannot wait for the nodes in a browser; use await tensor.data()');
+  },
+};
+export const canWait = false;

@@ -1,0 +1,32 @@
+import type { ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
+import type { Graph } from '@secformer/secformer-ops';
+import type { Configuration } from '../config.js';
+
+/** A tensor to share before a run. */
+export interface Write {
+  tensor: number;
+  values: Float32Array;
+  shape: readonly number[];
+  fracBits: number;
+}
+
+/** What the backend asks of whoever holds the session. */
+export interface RunJob {
+  graph: Graph;
+  slots: RunSlot[];
+  revealed: number[];
+  kept: { output: number; tensor: number }[];
+  suite: string;
+}
+
+export type Request =
+  | { id: number; kind: 'run'; job: RunJob; writes: Write[]; configuration: Configuration }
+  | { id: number; kind: 'prepare'; job: RunJob; writes: Write[]; configuration: Configuration }
+  | { id: number; kind: 'start'; prepared: number }
+  | { id: number; kind: 'share'; writes: Write[]; configuration: Configuration }
+  | { id: 0; kind: 'free'; tensors: number[] };
+
+export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number };
+
+/** Replies carry the session's number: tensors that were shared in an earlier one are gone. */
+export type Reply = { id: number; session: number } & ({ answer: Answer } | { missing: number[] } | { error: ErrorReport & { name?: string } });

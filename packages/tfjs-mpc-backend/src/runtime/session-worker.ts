@@ -1,0 +1,34 @@
+/** The thread that holds the session, so that dataSync can wait for it; it starts the embedded trio when no nodes are configured. */
+import { type MessagePort, workerData } from 'node:worker_threads';
+import { dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
+import { tokenFrom } from '@secformer/party-node';
+import type { Configuration } from '../config.js';
+import { type Reach, SessionHolder } from './holder.js';
+import type { Request } from './messages.js';
+
+let trio: Trio | undefined;
+
+function reach(c: Configuration): Reach {
+  if (!c.parties) {
+    trio ??= startTrio(() => {
+      // The next session starts a new one; the links' ends tell the present one
+      trio = undefined;
+    });
+    return { dial: trio.dial, token: trio.token };
+  }
+  const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
+  const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
+  return { dial: (node) => dialSocket(urls[node], names[node], c.ca), token: tokenFrom(c.token!) };
+}
+
+const holder = new SessionHolder(reach);
+const { port } = workerData as { port: MessagePort };
+port.on('message', async ({ request, flag }: { request: Request; flag: Int32Array | undefined }) => {
+  const reply = await holder.handle(request);
+  const buffers = 'answer' in reply ? reply.answer.outputs.map((o) => o.buffer as ArrayBuffer) : [];
+  port.postMessage(reply, buffers);
+  if (flag) {
+    Atomics.store(flag, 0, 1);
+    Atomics.notify(flag, 0);
+  }
+});
