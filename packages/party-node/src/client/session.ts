@@ -302,7 +302,7 @@ export class Session {
       return b.kind === 'share' ? { kind: 'share', tensor } : { kind: 'opened', tensor, width: b.width, run: this.#tensors.get(tensor)!.openings.get(b.width)! };
     });
     const keeps: BoundKeep[] = planned.keeps.map((k) =>
-      k.kind === 'output' ? { kind: 'output', tensor: request.kept[k.output]!.tensor } : { kind: 'opened', tensor: tensorOf(k.slot), width: k.width },
+      k.kind === 'output' ? { kind: 'output', tensor: keptAs(request, k.output) } : { kind: 'opened', tensor: tensorOf(k.slot), width: k.width },
     );
     const start = performance.now();
     try {
@@ -345,7 +345,7 @@ export class Session {
         }
         const t = checked.types[checked.program.keeps[i]!] as ShareType;
         const state = { fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude, stored: [] };
-        this.#tensors.set(request.kept[k.output]!.tensor, { state, shape: t.shape, openings: new Map() });
+        this.#tensors.set(keptAs(request, k.output), { state, shape: t.shape, openings: new Map() });
       });
       const record: RunRecord = {
         prepareMs,
@@ -393,6 +393,11 @@ export class Session {
       return Float32Array.from(decodeFixed(this.kernels, combineOutput(this.kernels, p, q, n, t.bits), t.bits, t.fracBits));
     });
   }
+}
+
+/** The tensor that a graph output stays as. */
+function keptAs(request: RunRequest, output: number): number {
+  return request.kept.find((k) => k.output === output)!.tensor;
 }
 
 function encodeProgram({ program }: Plan): Uint8Array {

@@ -1,0 +1,17 @@
+import * as tf from '@tensorflow/tfjs';
+import '@secformer/tfjs-mpc-backend';
+import {lastRun} from '@secformer/tfjs-mpc-backend';
+await tf.setBackend('secformer');
+console.log(tf.getBackend());
+const x=tf.tensor2d([[1,2],[3,4]]), w=tf.tensor2d([[0.5,-1],[2,0.25]]);
+const y=tf.tidy(()=>tf.matMul(x,w).add(1).softmax());
+console.log(await y.data(), lastRun()?.rounds);
+const z=tf.matMul(x,w).mul(0.3).tanh();
+console.log(z.dataSync());
+console.log(tf.argMax(z,1).arraySync(), tf.mean(z).dataSync(), z.greater(0.2).dataSync());
+const t=tf.tensor2d([[1,2,3],[4,5,6],[7,8,9]]);
+console.log(tf.gather(t,[2,0]).arraySync());
+const g=tf.tidy(()=>{const u=tf.tensor1d([-3,-1,0,1,2.5]);return u.mul(0.5).mul(tf.erf(u.div(Math.SQRT2)).add(1))});
+console.log(g.dataSync(), tf.memory().numTensors, lastRun().perOp.map(o=>o.op).join());
+console.log((await tf.time(()=>tf.matMul(x,w))));
+console.log((await tf.profile(()=>tf.matMul(x,w))).kernelNames);

@@ -1,0 +1,10 @@
+/** A model folder that cannot be used: the message names the file, and the tensor or field in it. */
+export class ModelFileError extends Error {
+  readonly code = 'BAD_MODEL_FILE';
+  readonly file: string;
+  constructor(file: string, what: string, options?: ErrorOptions) {
+    super(`${file}: ${what}`, options);
+    this.name = 'ModelFileError';
+    this.file = file;
+  }
+}

@@ -1,0 +1,44 @@
+import { tensor, type Tensor } from '@tensorflow/tfjs-core';
+import type { BertConfig } from './config.js';
+import { BertModel } from './model.js';
+import { BertTokenizer } from './tokenizer.js';
+import type { Dense, Layer, Norm } from './weights.js';
+
+/** Gaussian numbers from a seed (mulberry32 and Box–Muller), so that a random model is the same everywhere. */
+function gaussians(seed: number): () => number {
+  let s = seed >>> 0;
+  const uniform = () => {
+    s = (s + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(s ^ (s >>> 15), 1 | s);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
+}
+
+/** A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests and measurements. */
+export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>, seed = 1): BertModel {
+  const config: BertConfig = { ...shape, family: 'bert', types: 2, epsilon: 1e-12, activation: 'gelu', softmax: 'softmax', quadConstant: 5, labels: [], padToken: 0 };
+  const next = gaussians(seed);
+  const all: Tensor[] = [];
+  const make = (dims: number[], std: number, mean = 0): Tensor => {
+    const n = dims.reduce((a, b) => a * b, 1);
+    const t = tensor(
+      Float32Array.from({ length: n }, () => mean + std * next()),
+      dims,
+      'float32',
+    );
+    all.push(t);
+    return t;
+  };
+  const { hidden, intermediate, vocabSize } = config;
+  const dense = (out: number, from: number): Dense => ({ weight: make([out, from], 1 / Math.sqrt(from)), bias: make([out], 0.02) });
+  const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05) });
+  const layers = Array.from({ length: config.layers }, (): Layer => {
+    const square = () => dense(hidden, hidden);
+    return { query: square(), key: square(), value: square(), output: square(), norm1: norm(), up: dense(intermediate, hidden), down: dense(hidden, intermediate), norm2: norm() };
+  });
+  const weights = { words: make([vocabSize, hidden], 0.5), positions: make([config.positions, hidden], 0.2), types: make([2, hidden], 0.2), norm: norm(), layers, pooler: undefined, classifier: undefined, all };
+  const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...Array.from({ length: vocabSize - 5 }, (_, i) => `w${i}`)].join('\n');
+  return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), weights);
+}
