@@ -17,6 +17,8 @@ interface DataRecord {
   shape: number[];
   plain?: BackendValues;
   node?: SecretNode;
+  /** the same value under the shapes that reshapes gave it, so that equal views are one node */
+  views?: Map<string, SecretNode>;
 }
 
 /** What one read took; see `lastRun`. */
@@ -93,6 +95,7 @@ export class SecformerBackend extends KernelBackend {
     record.refCount--;
     if (!force && record.refCount > 0) return false;
     this.#data.delete(dataId);
+    for (const view of record.views?.values() ?? []) release(view);
     if (record.node) release(record.node);
     return true;
   }
@@ -121,7 +124,16 @@ export class SecformerBackend extends KernelBackend {
       record.node.users++;
     }
     const { node } = record;
-    return node.shape.join() === info.shape.join() ? node : new SecretNode('reshape', [node], [...info.shape]);
+    const shape = info.shape.join();
+    if (node.shape.join() === shape) return node;
+    record.views ??= new Map();
+    let view = record.views.get(shape);
+    if (!view) {
+      view = new SecretNode('reshape', [node], [...info.shape]);
+      view.users++;
+      record.views.set(shape, view);
+    }
+    return view;
   }
 
   #leaf({ plain, privacy, shape, dtype }: DataRecord): SecretNode {

@@ -1,0 +1,70 @@
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { UsageError } from './report.js';
+
+const whole = (text: string): number => {
+  const n = Number(text);
+  if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('expected a whole number above 0');
+  return n;
+};
+const number = (text: string): number => {
+  const n = Number(text);
+  if (text.trim() === '' || !Number.isFinite(n)) throw new InvalidArgumentError('expected a number');
+  return n;
+};
+const range = (text: string): [number, number] => {
+  const [a, b, ...rest] = text.split(',').map(Number);
+  if (rest.length > 0 || !Number.isFinite(a) || !Number.isFinite(b) || a! > b!) throw new InvalidArgumentError('expected LOW,HIGH');
+  return [a!, b!];
+};
+const json = new Option('--json <file>', "write the record as JSON; '-' is standard output");
+
+/** The commands of the benchmark app; a usage error is one line and exit 2. */
+export async function main(argv: string[]): Promise<void> {
+  const program = new Command('bench').description('Demo and benchmark of private BERT inference').exitOverride();
+  const command = (name: string, description: string) => program.command(name).description(description).exitOverride();
+  command('demo', 'real sentences through a real BERT, in plaintext and privately')
+    .addOption(json)
+    .action(async (f: { json?: string }) => (await import('./demo.js')).demo(f.json));
+  command('bert', 'private BERT inference beside plaintext TensorFlow.js')
+    .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'tiny')
+    .option('--seq <n>', 'tokens', whole, 128)
+    .option('--batch <n>', 'sentences', whole, 1)
+    .addOption(new Option('--suite <suite>', 'protocols').choices(['exact', 'fast']).default('exact'))
+    .option('--runs <n>', 'measured runs', whole, 3)
+    .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
+    .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'lan', 'wan', 'internet']).default('none'))
+    .addOption(new Option('--kernels <kernels>', 'ring kernels').choices(['auto', 'native', 'wasm']).default('auto'))
+    .addOption(json)
+    .action(async (f) => (await import('./bert.js')).bert(f));
+  command('op', 'one protocol: error, bytes, rounds, time')
+    .argument('<name>', 'matmul, mul, square, truncate, less, relu, gelu, erf, tanh, reciprocal, rsqrt, softmax, layernorm, max, argmax or gather')
+    .addOption(new Option('--suite <suite>', 'protocols').choices(['exact', 'fast']).default('exact'))
+    .option('--size <n>', 'elements', whole, 100_000)
+    .option('--range <low,high>', 'inputs', range)
+    .option('--row <n>', 'length of a row', whole)
+    .option('--threshold <t>', 'of less', number, 0)
+    .option('--m <n>', 'rows of matmul', whole, 128)
+    .option('--n <n>', 'columns of matmul', whole, 768)
+    .option('--k <n>', 'depth of matmul', whole, 768)
+    .addOption(json)
+    .action(async (name, f) => (await import('./op.js')).op(name, f));
+  command('gemm', 'the ring matrix product')
+    .option('--m <n>', 'rows', whole, 128)
+    .option('--n <n>', 'columns', whole, 3072)
+    .option('--k <n>', 'depth', whole, 768)
+    .addOption(json)
+    .action(async (f) => (await import('./gemm.js')).gemm(f));
+  try {
+    await program.parseAsync(argv, { from: 'user' });
+  } catch (error) {
+    const { exitCode, code, message } = error as { exitCode?: number; code?: string; message: string };
+    if (code?.startsWith('commander.')) {
+      process.exitCode = exitCode === 0 ? 0 : 2;
+    } else if (error instanceof UsageError || code === 'BAD_MODEL_FILE' || code === 'BAD_CONFIGURATION') {
+      process.stderr.write(`bench: ${message}\n`);
+      process.exitCode = 2;
+    } else {
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,69 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+
+export type NodeRole = 'party0' | 'party1' | 'dealer';
+
+/** Three nodes as processes of this machine, talking over WebSockets on loopback. */
+export interface Nodes {
+  urls: Record<NodeRole, string>;
+  token: string;
+  processes: Record<NodeRole, ChildProcess>;
+  /** starts one of them again, on the address it had */
+  restart(role: NodeRole): Promise<void>;
+  stop(): void;
+}
+
+/** How long a node may take to listen. */
+const START_MS = 20_000;
+
+const bin = join(dirname(createRequire(import.meta.url).resolve('@secformer/party-node/package.json')), 'bin.js');
+
+/** Starts the nodes with fresh tokens in a temporary folder. */
+export async function startNodes(): Promise<Nodes> {
+  const folder = mkdtempSync(join(tmpdir(), 'secformer-'));
+  const tokens = { node: randomBytes(32).toString('base64'), client: randomBytes(32).toString('base64') };
+  for (const [name, text] of Object.entries(tokens)) writeFileSync(join(folder, name), text, { mode: 0o600 });
+  const urls = {} as Record<NodeRole, string>;
+  const processes = {} as Record<NodeRole, ChildProcess>;
+  const flags: Record<NodeRole, () => string[]> = {
+    dealer: () => ['dealer'],
+    party0: () => ['party', '--index', '0', '--dealer', urls.dealer],
+    party1: () => ['party', '--index', '1', '--dealer', urls.dealer, '--peer', urls.party0],
+  };
+  const start = async (role: NodeRole, port: string) => {
+    const data = join(folder, role);
+    rmSync(data, { recursive: true, force: true });
+    const common = ['--listen', `127.0.0.1:${port}`, '--node-token-file', join(folder, 'node'), '--client-token-file', join(folder, 'client'), '--data-dir', data];
+    let errors = '';
+    const child = spawn(process.execPath, [bin, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe'] });
+    child.stderr.on('data', (chunk) => {
+      errors = (errors + chunk).slice(-4000);
+    });
+    processes[role] = child;
+    for (const began = performance.now(); !existsSync(join(data, 'address')); ) {
+      if (child.exitCode !== null || performance.now() - began > START_MS) throw new Error(`${role} did not start: ${errors}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    // The file is written in one go, after it exists
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    urls[role] = `ws://${readFileSync(join(data, 'address'), 'utf8').trim()}`;
+  };
+  const stop = () => {
+    for (const child of Object.values(processes)) child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    await start('dealer', '0');
+    await start('party0', '0');
+    await start('party1', '0');
+  } catch (error) {
+    stop();
+    throw error;
+  }
+  process.once('exit', stop);
+  return { urls, token: tokens.client, processes, restart: (role) => start(role, new URL(urls[role]).port), stop };
+}
