@@ -1,6 +1,7 @@
 // Compiles assembly/ to WebAssembly and writes it as a module, so that no runtime has to fetch a file.
-import asc from 'assemblyscript/asc';
+
 import { mkdirSync, writeFileSync } from 'node:fs';
+import asc from 'assemblyscript/asc';
 
 process.chdir(import.meta.dirname);
 const { error, stdout, stderr } = await asc.main(

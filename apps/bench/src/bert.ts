@@ -3,7 +3,7 @@ import { type BertInputs, type BertModel, loadBert, randomBert } from '@secforme
 import { configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { startNodes } from './nodes.js';
 import { tf } from './quiet-tfjs.js';
-import { columns, megabytes, median, milliseconds, report, Steps, UsageError } from './report.js';
+import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
 import { useWasm } from './wasm.js';
 
 export interface BertFlags {
@@ -41,9 +41,18 @@ async function loadModel(name: string): Promise<BertModel> {
 }
 
 function inputsOf(model: BertModel, f: BertFlags): BertInputs {
-  if (!(f.model in SHAPES)) return model.tokenize(Array.from({ length: f.batch }, (_, i) => TEXTS[i % TEXTS.length]!), f.seq);
+  if (!(f.model in SHAPES))
+    return model.tokenize(
+      Array.from({ length: f.batch }, (_, i) => TEXTS[i % TEXTS.length]!),
+      f.seq,
+    );
   const ids = Int32Array.from({ length: f.batch * f.seq }, (_, i) => (i * 7919 + 5) % model.config.vocabSize);
-  const ints = (pick: (i: number) => number) => tf.tensor2d(Int32Array.from(ids, (_, i) => pick(i)), [f.batch, f.seq], 'int32');
+  const ints = (pick: (i: number) => number) =>
+    tf.tensor2d(
+      Int32Array.from(ids, (_, i) => pick(i)),
+      [f.batch, f.seq],
+      'int32',
+    );
   // The last eighth is padding
   return { inputIds: ints((i) => ids[i]!), attentionMask: ints((i) => (i % f.seq < f.seq - (f.seq >> 3) ? 1 : 0)), tokenTypeIds: ints(() => 0) };
 }
@@ -59,7 +68,9 @@ function compare(got: Float32Array, want: Float32Array, mask: Int32Array, batch:
   });
   const hidden = got.length / (batch * seq);
   for (let b = 0; b < batch; b++) {
-    const pooled = [got, want].map((v) => Float64Array.from({ length: hidden }, (_, h) => mask.slice(b * seq, (b + 1) * seq).reduce((s, m, t) => s + m * v[(b * seq + t) * hidden + h]!, 0)));
+    const pooled = [got, want].map((v) =>
+      Float64Array.from({ length: hidden }, (_, h) => mask.slice(b * seq, (b + 1) * seq).reduce((s, m, t) => s + m * v[(b * seq + t) * hidden + h]!, 0)),
+    );
     const dot = (x: Float64Array, y: Float64Array) => x.reduce((s, v, i) => s + v * y[i]!, 0);
     const [p, q] = pooled as [Float64Array, Float64Array];
     cosine = Math.min(cosine, dot(p, q) / Math.sqrt(dot(p, p) * dot(q, q)));

@@ -60,7 +60,10 @@ export async function demo(json: string | undefined): Promise<void> {
   const online = { ms: hidden.runs.map((r) => r.onlineMs), bytes: { p0p1: last.bytes.p0p1, p1p0: last.bytes.p1p0 }, rounds: last.rounds };
   const record = { model: 'sst2-tiny', sentences, online, largestLogitError: worst, agree };
   report(record, json, () => {
-    const rows = [['sentence', 'plaintext', 'private', 'logits in plaintext', 'private'], ...sentences.map((s) => [s.text, s.label.plaintext, s.label.private, logitText(s.plaintext), logitText(s.private)])];
+    const rows = [
+      ['sentence', 'plaintext', 'private', 'logits in plaintext', 'private'],
+      ...sentences.map((s) => [s.text, s.label.plaintext, s.label.private, logitText(s.plaintext), logitText(s.private)]),
+    ];
     return [
       columns(rows),
       '',

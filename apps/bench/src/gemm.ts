@@ -41,6 +41,10 @@ export async function gemm(f: GemmFlags): Promise<void> {
   product();
   const float32 = { backend: 'wasm', gmacPerSecond: rate(m * n * k, product) };
   report({ command: 'gemm', m, n, k, results, float32 }, f.json, () =>
-    columns([['kernel', 'GMAC/s', 'threads'], ...results.map((r) => [r.kernel, r.gmacPerSecond.toFixed(2), r.threads]), [`float32, TF.js ${float32.backend}`, float32.gmacPerSecond.toFixed(2), 1]]),
+    columns([
+      ['kernel', 'GMAC/s', 'threads'],
+      ...results.map((r) => [r.kernel, r.gmacPerSecond.toFixed(2), r.threads]),
+      [`float32, TF.js ${float32.backend}`, float32.gmacPerSecond.toFixed(2), 1],
+    ]),
   );
 }

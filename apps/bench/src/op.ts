@@ -1,5 +1,21 @@
 import { decodeFixed, encodeFixed, loadKernels, sizeOf, type Words } from '@secformer/ring';
-import { checkProgram, Emitter, erf, erfOf, lessConstant, maxWithIndex, normalise, ProgramBuilder, reciprocal, relu, rsqrt, runTogether, type ShareType, suiteOf, tanh } from '@secformer/secformer-ops';
+import {
+  checkProgram,
+  Emitter,
+  erf,
+  erfOf,
+  lessConstant,
+  maxWithIndex,
+  normalise,
+  ProgramBuilder,
+  reciprocal,
+  relu,
+  rsqrt,
+  runTogether,
+  type ShareType,
+  suiteOf,
+  tanh,
+} from '@secformer/secformer-ops';
 import { columns, report, UsageError } from './report.js';
 
 export interface OpFlags {
@@ -179,16 +195,48 @@ const pair =
 
 const operations: Record<string, (n: number, f: OpFlags) => Case> = {
   matmul: matMulCase,
-  mul: pair((e, a, b) => e.truncated(e.mul(a, b)), (a, b) => a * b),
-  square: elementwise([-100, 100], (e, x) => e.truncated(e.square(x)), (x) => x * x),
+  mul: pair(
+    (e, a, b) => e.truncated(e.mul(a, b)),
+    (a, b) => a * b,
+  ),
+  square: elementwise(
+    [-100, 100],
+    (e, x) => e.truncated(e.square(x)),
+    (x) => x * x,
+  ),
   truncate: truncateCase,
-  less: (n, f) => elementwise([-1000, 1000], (e, x) => lessConstant(e, x, f.threshold), (x) => (x < f.threshold ? 1 : 0))(n, f),
-  relu: elementwise([-100, 100], (e, x) => relu(e, x), (x) => Math.max(0, x)),
-  gelu: elementwise([-100, 100], (e, x, f) => suiteOf(f.suite).gelu(e, x, 'erf'), (x) => (x / 2) * (1 + erf(x / Math.SQRT2)), draw, [124, -124, 124.1, -124.1, 1000, -1000]),
+  less: (n, f) =>
+    elementwise(
+      [-1000, 1000],
+      (e, x) => lessConstant(e, x, f.threshold),
+      (x) => (x < f.threshold ? 1 : 0),
+    )(n, f),
+  relu: elementwise(
+    [-100, 100],
+    (e, x) => relu(e, x),
+    (x) => Math.max(0, x),
+  ),
+  gelu: elementwise(
+    [-100, 100],
+    (e, x, f) => suiteOf(f.suite).gelu(e, x, 'erf'),
+    (x) => (x / 2) * (1 + erf(x / Math.SQRT2)),
+    draw,
+    [124, -124, 124.1, -124.1, 1000, -1000],
+  ),
   erf: elementwise([-10, 10], (e, x) => erfOf(e, x), erf),
   tanh: elementwise([-10, 10], (e, x) => tanh(e, x), Math.tanh),
-  reciprocal: elementwise([2 ** -11, 16000], (e, x) => reciprocal(e, x), (x) => 1 / x, drawLog),
-  rsqrt: elementwise([2 ** -11, 16000], (e, x) => rsqrt(e, x), (x) => 1 / Math.sqrt(x), drawLog),
+  reciprocal: elementwise(
+    [2 ** -11, 16000],
+    (e, x) => reciprocal(e, x),
+    (x) => 1 / x,
+    drawLog,
+  ),
+  rsqrt: elementwise(
+    [2 ** -11, 16000],
+    (e, x) => rsqrt(e, x),
+    (x) => 1 / Math.sqrt(x),
+    drawLog,
+  ),
   softmax: softmaxCase,
   layernorm: normCase,
   max: maxCase(false),

@@ -40,7 +40,8 @@ export function parseConfig(file: string, text: string): BertConfig {
   if (!activation) throw new ModelFileError(file, `hidden_act '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
   const softmax = c.softmax ?? 'softmax';
   if (softmax !== 'softmax' && softmax !== '2quad') throw new ModelFileError(file, `softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
-  if (c.position_embedding_type !== undefined && c.position_embedding_type !== 'absolute') throw new ModelFileError(file, `position_embedding_type '${c.position_embedding_type}' is not understood; 'absolute' is`);
+  if (c.position_embedding_type !== undefined && c.position_embedding_type !== 'absolute')
+    throw new ModelFileError(file, `position_embedding_type '${c.position_embedding_type}' is not understood; 'absolute' is`);
   const labels = Object.entries((c.id2label as Record<string, string>) ?? {}).sort(([a], [b]) => Number(a) - Number(b));
   const distil = type === 'distilbert';
   const config: BertConfig = {

@@ -39,7 +39,12 @@ export class BertModel {
     if (length !== undefined && !(Number.isInteger(length) && length >= 2 && length <= most)) throw new RangeError(`length is ${length}; the model takes 2 to ${most} tokens`);
     const encoded = list.map((t) => this.tokenizer.encode(t, length ?? most));
     const width = length ?? Math.max(...encoded.map((e) => e.ids.length));
-    const rows = (pick: (i: number, j: number) => number) => tf.tensor2d(Int32Array.from({ length: list.length * width }, (_, at) => pick(Math.floor(at / width), at % width)), [list.length, width], 'int32');
+    const rows = (pick: (i: number, j: number) => number) =>
+      tf.tensor2d(
+        Int32Array.from({ length: list.length * width }, (_, at) => pick(Math.floor(at / width), at % width)),
+        [list.length, width],
+        'int32',
+      );
     return {
       inputIds: rows((i, j) => encoded[i]!.ids[j] ?? this.config.padToken),
       attentionMask: rows((i, j) => (j < encoded[i]!.ids.length ? 1 : 0)),

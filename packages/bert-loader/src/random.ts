@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { BertConfig } from './config.js';
 import { BertModel } from './model.js';
 import { BertTokenizer } from './tokenizer.js';
@@ -38,7 +38,16 @@ export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'lay
     const square = () => dense(hidden, hidden);
     return { query: square(), key: square(), value: square(), output: square(), norm1: norm(), up: dense(intermediate, hidden), down: dense(hidden, intermediate), norm2: norm() };
   });
-  const weights = { words: make([vocabSize, hidden], 0.5), positions: make([config.positions, hidden], 0.2), types: make([2, hidden], 0.2), norm: norm(), layers, pooler: undefined, classifier: undefined, all };
+  const weights = {
+    words: make([vocabSize, hidden], 0.5),
+    positions: make([config.positions, hidden], 0.2),
+    types: make([2, hidden], 0.2),
+    norm: norm(),
+    layers,
+    pooler: undefined,
+    classifier: undefined,
+    all,
+  };
   const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...Array.from({ length: vocabSize - 5 }, (_, i) => `w${i}`)].join('\n');
   return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), weights);
 }

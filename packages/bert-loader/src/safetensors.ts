@@ -50,10 +50,12 @@ export class Safetensors {
     const { dtype, data_offsets: offsets } = entry;
     const width = WIDTH[dtype];
     if (width === undefined) throw new ModelFileError(this.#file, `tensor '${name}' is ${dtype}; F32, F16 and BF16 are understood`);
-    if (!Array.isArray(entry.shape) || entry.shape.join() !== shape.join()) throw new ModelFileError(this.#file, `tensor '${name}' has shape [${entry.shape}], expected [${shape}] from config.json`);
+    if (!Array.isArray(entry.shape) || entry.shape.join() !== shape.join())
+      throw new ModelFileError(this.#file, `tensor '${name}' has shape [${entry.shape}], expected [${shape}] from config.json`);
     const n = shape.reduce((a, b) => a * b, 1);
     const [from, to] = Array.isArray(offsets) ? offsets : [-1, -1];
-    if (to - from !== n * width || from < 0 || this.#start + to > this.#bytes.length) throw new ModelFileError(this.#file, `tensor '${name}' lies at bytes ${from} to ${to}, which do not hold ${n} values of ${dtype} in this file`);
+    if (to - from !== n * width || from < 0 || this.#start + to > this.#bytes.length)
+      throw new ModelFileError(this.#file, `tensor '${name}' lies at bytes ${from} to ${to}, which do not hold ${n} values of ${dtype} in this file`);
     // Copied, because a tensor need not lie at a multiple of its element's size; by the constructor, because a Buffer's slice is a view
     const raw = new Uint8Array(this.#bytes.subarray(this.#start + from, this.#start + to)).buffer;
     if (dtype === 'F32') return new Float32Array(raw);

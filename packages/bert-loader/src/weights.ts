@@ -1,4 +1,4 @@
-import { tensor, type Tensor } from '@tensorflow/tfjs-core';
+import { type Tensor, tensor } from '@tensorflow/tfjs-core';
 import type { BertConfig } from './config.js';
 import type { Safetensors } from './safetensors.js';
 

@@ -39,4 +39,3 @@ export function encodeConstant(value: number, fracBits: number): bigint {
   // Rounded as a double: exact below 2^53, and above it the double has no fraction to lose
   return BigInt.asUintN(64, BigInt(Math.round(scaled)));
 }
-

@@ -245,7 +245,10 @@ export class WasmKernels implements Kernels {
   }
 
   lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void {
-    need([m, r, w, wh].every((a) => a.length === out.length), 'operands of lift');
+    need(
+      [m, r, w, wh].every((a) => a.length === out.length),
+      'operands of lift',
+    );
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
       this.#x.lift(this.#slot(0), this.#in(1, m, i, end), this.#in(2, r, i, end), this.#in(3, w, i, end), this.#in(4, wh, i, end), end - i, BigInt(k), offset, first ? 1n : 0n);
@@ -295,7 +298,19 @@ export class WasmKernels implements Kernels {
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       const high = wrap ? this.#in(6, bh, i, end) : this.#slot(6);
-      this.#x.bitMultiply(this.#slot(0), this.#in(1, c, i / 64, Math.ceil(end / 64)), this.#in(2, x, i, end), this.#in(3, m, i, end), this.#in(4, b, i, end), this.#in(5, br, i, end), high, end - i, BigInt(k), offset, wrap ? 1 : 0);
+      this.#x.bitMultiply(
+        this.#slot(0),
+        this.#in(1, c, i / 64, Math.ceil(end / 64)),
+        this.#in(2, x, i, end),
+        this.#in(3, m, i, end),
+        this.#in(4, b, i, end),
+        this.#in(5, br, i, end),
+        high,
+        end - i,
+        BigInt(k),
+        offset,
+        wrap ? 1 : 0,
+      );
       this.#out(0, out, i, end);
     }
   }

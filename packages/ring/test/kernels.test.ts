@@ -91,7 +91,11 @@ test('matrix product agrees with BigInt, for both transposes and sizes around th
 });
 
 test('row sums agree with BigInt, rows longer than a chunk included', (t) => {
-  for (const [rows, cols] of [[3, 5], [1, 20000], [700, 33]] as const) {
+  for (const [rows, cols] of [
+    [3, 5],
+    [1, 20000],
+    [700, 33],
+  ] as const) {
     const a = seeded(rows * cols, 9);
     const out = new BigUint64Array(rows);
     kernels.rowSum(out, a, rows);
@@ -107,7 +111,10 @@ test('encode rounds to nearest, decode is its inverse and keeps the sign', (t) =
   const v = Float32Array.of(0, 1, -1, 0.5 / 65536, 1.5 / 65536, -0.6 / 65536, 1234.5678, -16000);
   const out = new BigUint64Array(v.length);
   kernels.encode(out, v, 16);
-  t.deepEqual([...out].map((x) => Number(BigInt.asIntN(64, x))), [0, 65536, -65536, 0, 2, -1, Math.round(v[6]! * 65536), -16000 * 65536]);
+  t.deepEqual(
+    [...out].map((x) => Number(BigInt.asIntN(64, x))),
+    [0, 65536, -65536, 0, 2, -1, Math.round(v[6]! * 65536), -16000 * 65536],
+  );
   const back = new Float64Array(v.length);
   kernels.decode(back, out, 48, 16);
   t.true(back.every((x, i) => Math.abs(x - v[i]!) <= 2 ** -17));
@@ -166,7 +173,11 @@ test('comparison tables and picks: the entry is [t < r] and [t = r] of the chunk
   const r = seeded(n, 11);
   const m = seeded(n, 12);
   const tau = 77n;
-  for (const [position, width, kind] of [[0, 4, 'lt'], [4, 4, 'eq'], [8, 3, 'both']] as const) {
+  for (const [position, width, kind] of [
+    [0, 4, 'lt'],
+    [4, 4, 'eq'],
+    [8, 3, 'both'],
+  ] as const) {
     const table = new Uint16Array(n);
     kernels.chunkTables(table, r, position, width, kind);
     const plane = new BigUint64Array(Math.ceil(n / 64));

@@ -3,7 +3,13 @@ import test from 'ava';
 import { deriveRunKey, loadKernels, Purpose, RunStreams, Secret, Share, StreamReuseError } from '../src/index.js';
 
 const kernels = await loadKernels();
-const hex = (s: string) => Uint8Array.from(s.replace(/\s+/g, '').match(/../g)!.map((b) => Number.parseInt(b, 16)));
+const hex = (s: string) =>
+  Uint8Array.from(
+    s
+      .replace(/\s+/g, '')
+      .match(/../g)!
+      .map((b) => Number.parseInt(b, 16)),
+  );
 
 test('ChaCha20 block of RFC 8439, section 2.3.2', (t) => {
   const key = Uint8Array.from({ length: 32 }, (_, i) => i);

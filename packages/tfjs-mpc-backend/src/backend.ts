@@ -342,4 +342,3 @@ function typed(values: Float32Array, dtype: DataType): BackendValues {
   if (dtype === 'bool') return Uint8Array.from(values, (v) => (v >= 0.5 ? 1 : 0));
   return values;
 }
-

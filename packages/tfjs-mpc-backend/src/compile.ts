@@ -1,6 +1,6 @@
 import type { RunSlot } from '@secformer/party-node';
-import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
 import { sizeOf } from '@secformer/ring';
+import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
 import type { SecretNode, Variant } from './node-values.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchLayerNorm } from './rewrites/layer-norm.js';

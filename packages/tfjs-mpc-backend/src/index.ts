@@ -5,9 +5,10 @@
  *   import '@secformer/tfjs-mpc-backend';
  *   await tf.setBackend('secformer');
  */
+
+import { SecformerError } from '@secformer/ring';
 import { backend, getBackend, registerBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, type PreparedRead, SecformerBackend } from './backend.js';
-import { SecformerError } from '@secformer/ring';
 import { registerKernels } from './kernels/index.js';
 
 /** Below every stock backend, so that importing this makes it nobody's default. */
@@ -42,8 +43,8 @@ export function share(t: Tensor): Promise<number> {
   return active().share(t);
 }
 
+export { NodeError } from '@secformer/party-node';
+export { EncodingError, SecformerError } from '@secformer/ring';
 export { type LastRun, lastRun, type PreparedRead } from './backend.js';
 export { type Configuration, configure } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';
-export { NodeError } from '@secformer/party-node';
-export { EncodingError, SecformerError } from '@secformer/ring';

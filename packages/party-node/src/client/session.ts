@@ -7,8 +7,8 @@ import {
   type Graph,
   type InputState,
   maskOneHot,
-  plan,
   type Plan,
+  plan,
   programLimits,
   readProgram,
   type ShareType,
@@ -17,8 +17,8 @@ import {
 } from '@secformer/secformer-ops';
 import { errorOf, NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
-import { handshake, nodeName, type WireRole } from '../wire/handshake.js';
 import type { MessageLink } from '../wire/framing.js';
+import { handshake, nodeName, type WireRole } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import type { BoundInput, BoundKeep, Message, MessageOf } from '../wire/messages.js';
 
@@ -168,7 +168,7 @@ export class Session {
   #accept(role: NodeRole, m: Message): number {
     if (m.t !== 'result') return 0;
     const w = this.#waiting.get(m.ticket);
-    if (!w || !w.results.has(role)) return 0;
+    if (!w?.results.has(role)) return 0;
     return w.checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(w.checked.types[v]!.shape), (w.checked.types[v] as ShareType).bits), 0);
   }
 
@@ -229,11 +229,7 @@ export class Session {
     const bytes = new Uint8Array(packedBytes(words.length, bits));
     this.kernels.pack(bytes, words, bits);
     const put = (re: number, withSeed: boolean): Message => ({ t: 'put', re, tensor, shape: [...shape], fracBits, bits, magnitude, seed: withSeed });
-    await Promise.all([
-      this.#ask('party0', (re) => put(re, true), seed),
-      this.#ask('party1', (re) => put(re, false), bytes),
-      this.#ask('dealer', (re) => put(re, false)),
-    ]);
+    await Promise.all([this.#ask('party0', (re) => put(re, true), seed), this.#ask('party1', (re) => put(re, false), bytes), this.#ask('dealer', (re) => put(re, false))]);
     this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
   }
 
@@ -307,7 +303,9 @@ export class Session {
     const start = performance.now();
     try {
       await Promise.all(NODES.map((role) => this.#send(role, { t: 'prepare', ticket, program: hash, inputs, keeps, whole })));
-      const answers = await Promise.all(NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')));
+      const answers = await Promise.all(
+        NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
+      );
       if (whole) await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const prepareMs = performance.now() - start;
       const keys = answers[2]!.header.slotKeys ?? [];
@@ -334,7 +332,10 @@ export class Session {
       const masked = this.#maskInputs(request, planned, checked, slotKeys);
       const parties = ['party0', 'party1'] as const;
       await Promise.all(parties.map((role) => this.#send(role, { t: 'run', ticket }, ...masked)));
-      const [a, b] = (await Promise.all(parties.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [Answer<'result'>, Answer<'result'>];
+      const [a, b] = (await Promise.all(parties.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [
+        Answer<'result'>,
+        Answer<'result'>,
+      ];
       const onlineMs = performance.now() - start;
       const dealt = await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const outputs = this.#combine(checked, a.payload, b.payload);
@@ -415,4 +416,3 @@ async function timed<T>(promise: Promise<T>, ms: number, node: NodeName, what: s
     clearTimeout(timer);
   }
 }
-

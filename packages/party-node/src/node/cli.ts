@@ -1,5 +1,5 @@
-import { Command, InvalidArgumentError, Option } from 'commander';
 import { SecformerError } from '@secformer/ring';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { serve } from './serve.js';
 
 function address(text: string): { host: string; port: number } {
@@ -28,7 +28,17 @@ export async function main(argv: string[]): Promise<void> {
     const dials = { ...(f.dealer && { dealer: f.dealer }), ...(role === 'party1' && f.peer && { party0: f.peer }) };
     const { host, port } = f.listen;
     const tls = { ...(f.tlsCert && { tlsCert: f.tlsCert }), ...(f.tlsKey && { tlsKey: f.tlsKey }), ...(f.tlsCa && { tlsCa: f.tlsCa }) };
-    const node = await serve({ role, host, port, nodeTokenFile: f.nodeTokenFile, clientTokenFile: f.clientTokenFile, dials, ...(f.dataDir && { dataDir: f.dataDir }), ...tls, log });
+    const node = await serve({
+      role,
+      host,
+      port,
+      nodeTokenFile: f.nodeTokenFile,
+      clientTokenFile: f.clientTokenFile,
+      dials,
+      ...(f.dataDir && { dataDir: f.dataDir }),
+      ...tls,
+      log,
+    });
     const stop = () => void node.stop().then(() => process.exit(0));
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);

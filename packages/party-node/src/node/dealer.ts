@@ -5,7 +5,7 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-import { Deferred, Engine, NodeRun, type NodeRole, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
+import { Deferred, Engine, type NodeRole, NodeRun, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
 
 class DealerRunState extends NodeRun {
   /** bytes of corrections that P1 has room for */
@@ -27,7 +27,8 @@ export class Dealer extends Engine<DealerRunState> {
       this.#active.add(run);
       return;
     }
-    if (this.#queue.length >= limits.queuedRuns) throw new NodeError('dealer', 'BUSY', `${limits.concurrentRuns} runs are under way and ${limits.queuedRuns} wait; try again later`);
+    if (this.#queue.length >= limits.queuedRuns)
+      throw new NodeError('dealer', 'BUSY', `${limits.concurrentRuns} runs are under way and ${limits.queuedRuns} wait; try again later`);
     const turn = new Deferred<void>();
     this.#queue.push({ run, turn });
     await run.within(turn.promise, limits.progressMs, 'dealer', 'a turn');

@@ -1,8 +1,8 @@
 /** The thread of a node that computes. Its parent opens connections and hands them over as message ports; the parent is a process or the trio. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Secret } from '@secformer/ring';
-import { PortLink } from '../wire/port-link.js';
 import type { Link } from '../wire/link.js';
+import { PortLink } from '../wire/port-link.js';
 import { Dealer } from './dealer.js';
 import { Deferred, type NodeRole } from './engine.js';
 import { Party } from './party.js';

@@ -1,7 +1,7 @@
-import { bytesToHex, hexToBytes, randomBytes } from '@noble/hashes/utils.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, hexToBytes, randomBytes } from '@noble/hashes/utils.js';
 import { type Kernels, loadKernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
-import { type CheckedProgram, programLimits, readProgram, shareType, type ShareType } from '@secformer/secformer-ops';
+import { type CheckedProgram, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, type NodeName, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
@@ -259,7 +259,8 @@ export abstract class Engine<R extends NodeRun> {
       const peers = new Map<NodeRole, Peer>();
       for (const [role, deferred] of pending) {
         const { peer, message } = await run.within(deferred.promise, limits.progressMs, nodeName[role], 'its agreement to the run');
-        if (message.program !== program || message.session !== run.session.id) throw new NodeError('client', 'BAD_MESSAGE', `asked ${nodeName[this.role]} and ${nodeName[role]} for different programs`);
+        if (message.program !== program || message.session !== run.session.id)
+          throw new NodeError('client', 'BAD_MESSAGE', `asked ${nodeName[this.role]} and ${nodeName[role]} for different programs`);
         nonces.set(role, message.nonce);
         peers.set(role, peer);
       }
@@ -296,8 +297,10 @@ export abstract class Engine<R extends NodeRun> {
       if (m.t === 'put') {
         const s = mine();
         const bytes = sizeOf(m.shape) * 8;
-        if (sizeOf(m.shape) > programLimits.elements) throw new NodeError('client', 'LIMIT_EXCEEDED', `a tensor of ${sizeOf(m.shape)} elements; the limit is ${programLimits.elements}`);
-        if (s.bytes + bytes > limits.sessionBytes) throw new NodeError('client', 'LIMIT_EXCEEDED', `tensors of ${s.bytes + bytes} bytes in one session; the limit is ${limits.sessionBytes}`);
+        if (sizeOf(m.shape) > programLimits.elements)
+          throw new NodeError('client', 'LIMIT_EXCEEDED', `a tensor of ${sizeOf(m.shape)} elements; the limit is ${programLimits.elements}`);
+        if (s.bytes + bytes > limits.sessionBytes)
+          throw new NodeError('client', 'LIMIT_EXCEEDED', `tensors of ${s.bytes + bytes} bytes in one session; the limit is ${limits.sessionBytes}`);
         return this.putBytes(m);
       }
       if (m.t === 'program') return programLimits.bytes;
@@ -410,7 +413,8 @@ export abstract class Engine<R extends NodeRun> {
       const t = session.tensors.get(b.tensor);
       if (!t) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `tensor ${b.tensor} is not here any more`);
       const { shape, fracBits, bits, magnitude } = t.type;
-      if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude) throw bad(`bound input ${i} to a tensor of another type`);
+      if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude)
+        throw bad(`bound input ${i} to a tensor of another type`);
       if (b.kind === 'opened') {
         if (wants.kind !== 'opened' || b.width !== wants.width) throw bad(`bound input ${i} to an opening of ${b.width} bits`);
         if (!t.openings.has(`${b.width}:${b.run}`)) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `the opening of tensor ${b.tensor} is not here any more`);
@@ -462,4 +466,3 @@ export function peakMemory(): number {
 export function outputBytes(checked: CheckedProgram): number {
   return checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(checked.types[v]!.shape), (checked.types[v] as ShareType).bits), 0);
 }
-

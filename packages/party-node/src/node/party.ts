@@ -6,7 +6,7 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName, type Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-import { Deferred, Engine, type EngineOptions, NodeRun, type NodeRole, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
+import { Deferred, Engine, type EngineOptions, type NodeRole, NodeRun, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
 
 /** Corrections as they come from the dealer, handed out in its order. */
 class MaterialQueue {
@@ -85,7 +85,11 @@ export class Party extends Engine<PartyRunState> {
   protected async admit(run: PartyRunState): Promise<void> {
     const bytes = this.#held(run);
     if (this.#prepared + bytes > limits.preparedBytes) {
-      throw new NodeError(nodeName[this.role], 'LIMIT_EXCEEDED', `corrections of ${this.#prepared + bytes} bytes for prepared runs; the limit is ${limits.preparedBytes}: run without preparing`);
+      throw new NodeError(
+        nodeName[this.role],
+        'LIMIT_EXCEEDED',
+        `corrections of ${this.#prepared + bytes} bytes for prepared runs; the limit is ${limits.preparedBytes}: run without preparing`,
+      );
     }
     this.#prepared += bytes;
     this.#admitted.add(run);
@@ -106,7 +110,8 @@ export class Party extends Engine<PartyRunState> {
       if (role !== 'dealer' || this.#index !== 1) throw new NodeError(nodeName[role], 'BAD_MESSAGE', 'sent corrections to a node that takes none from it');
       return Math.min(limits.frameBytes, run.checked.cost.dealer - run.material.received);
     }
-    if (role !== this.#other || m.round < run.nextRound || m.round > run.nextRound + 1 || run.frames.has(m.round)) throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent round ${m.round} out of order`);
+    if (role !== this.#other || m.round < run.nextRound || m.round > run.nextRound + 1 || run.frames.has(m.round))
+      throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent round ${m.round} out of order`);
     return run.checked.rounds[m.round]?.bytes ?? 0;
   }
 

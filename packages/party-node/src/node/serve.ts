@@ -35,7 +35,8 @@ const TOKEN_LENGTH = 16;
 
 function readToken(file: string): Uint8Array {
   const text = read(file, 'token').trim();
-  if (text.length < TOKEN_LENGTH) throw new NodeError('client', 'BAD_CONFIGURATION', `the token in ${file} has ${text.length} characters; make one with: head -c 32 /dev/urandom | base64 > ${file}`);
+  if (text.length < TOKEN_LENGTH)
+    throw new NodeError('client', 'BAD_CONFIGURATION', `the token in ${file} has ${text.length} characters; make one with: head -c 32 /dev/urandom | base64 > ${file}`);
   return tokenFrom(text).bytes;
 }
 
@@ -64,7 +65,11 @@ export function bridge(a: Link, b: Link): void {
 export async function serve(o: ServeOptions): Promise<{ host: string; port: number; stop(): Promise<void> }> {
   const secure = o.tlsCert !== undefined && o.tlsKey !== undefined;
   if (!secure && !isLoopback(o.host)) {
-    throw new NodeError('client', 'BAD_CONFIGURATION', `without --tls-cert and --tls-key a node listens on loopback only, not on ${o.host}: the dealer's masks and the parties' openings together are the plaintext`);
+    throw new NodeError(
+      'client',
+      'BAD_CONFIGURATION',
+      `without --tls-cert and --tls-key a node listens on loopback only, not on ${o.host}: the dealer's masks and the parties' openings together are the plaintext`,
+    );
   }
   const ca = o.tlsCa === undefined ? undefined : read(o.tlsCa, 'CA');
   for (const [role, url] of Object.entries(o.dials)) checkUrl(url, nodeName[role as NodeRole]);

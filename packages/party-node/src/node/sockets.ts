@@ -1,8 +1,8 @@
-import { type Socket as SocketType, SocketLink } from '../wire/socket-link.js';
-import { limits } from '../limits.js';
 import { WebSocket } from 'ws';
-import type { Link } from '../wire/link.js';
 import { NodeError, type NodeName } from '../errors.js';
+import { limits } from '../limits.js';
+import type { Link } from '../wire/link.js';
+import { SocketLink, type Socket as SocketType } from '../wire/socket-link.js';
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
 

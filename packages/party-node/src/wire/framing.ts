@@ -82,7 +82,12 @@ export class MessageLink {
   #frame(frame: Uint8Array): void | Promise<void> {
     if (frame.length < HEAD || frame.length > limits.frameBytes) throw this.#bad(`a frame of ${frame.length} bytes; ${HEAD} to ${limits.frameBytes} are allowed`);
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-    if (view.getUint8(0) !== WIRE_VERSION) throw new NodeError(this.#peer(), 'VERSION_MISMATCH', `speaks version ${view.getUint8(0)} of the protocol, this node speaks ${WIRE_VERSION}; run the same release everywhere`);
+    if (view.getUint8(0) !== WIRE_VERSION)
+      throw new NodeError(
+        this.#peer(),
+        'VERSION_MISMATCH',
+        `speaks version ${view.getUint8(0)} of the protocol, this node speaks ${WIRE_VERSION}; run the same release everywhere`,
+      );
     const kind = view.getUint8(1);
     const headLength = view.getUint16(2, true);
     const id = view.getUint32(4, true);

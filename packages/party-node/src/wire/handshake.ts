@@ -84,8 +84,10 @@ export function handshake(link: Link, mine: WireRole, tokens: Tokens, side: 'dia
     };
     const meet = (h: MessageOf<'hello'>) => {
       other = h;
-      if (h.version !== WIRE_VERSION) throw new NodeError(name(), 'VERSION_MISMATCH', `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`);
-      if (h.role === mine || (expect && h.role !== expect)) throw new NodeError(name(), 'NOT_AUTHENTICATED', `expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`);
+      if (h.version !== WIRE_VERSION)
+        throw new NodeError(name(), 'VERSION_MISMATCH', `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`);
+      if (h.role === mine || (expect && h.role !== expect))
+        throw new NodeError(name(), 'NOT_AUTHENTICATED', `expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`);
     };
     const receive = async (m: Message) => {
       if (m.t === 'refused') throw new NodeError(name(), m.code === 'VERSION_MISMATCH' ? 'VERSION_MISMATCH' : 'NOT_AUTHENTICATED', `refused the connection: ${m.message}`);
@@ -93,7 +95,8 @@ export function handshake(link: Link, mine: WireRole, tokens: Tokens, side: 'dia
         meet(m);
         const hash = side === 'dial' ? transcript(hello, m) : transcript(m, hello);
         if (side === 'dial') {
-          if (!m.mac || !equalBytes(hexToBytes(m.mac), proof('b', m.role, hash))) throw new NodeError(name(), 'NOT_AUTHENTICATED', 'does not know the token that this side was given');
+          if (!m.mac || !equalBytes(hexToBytes(m.mac), proof('b', m.role, hash)))
+            throw new NodeError(name(), 'NOT_AUTHENTICATED', 'does not know the token that this side was given');
           await channel.send({ t: 'proof', mac: bytesToHex(proof('a', m.role, hash)) });
           finish(hash);
         } else {

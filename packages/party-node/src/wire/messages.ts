@@ -4,7 +4,15 @@ import { z } from 'zod';
 const id = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const ticket = hex(16);
-const shape = z.array(z.number().int().min(0).max(2 ** 31)).max(8);
+const shape = z
+  .array(
+    z
+      .number()
+      .int()
+      .min(0)
+      .max(2 ** 31),
+  )
+  .max(8);
 const type = { shape, fracBits: z.number().int(), bits: z.number().int().min(1).max(64), magnitude: z.number().int() };
 
 const binding = z.discriminatedUnion('kind', [
@@ -39,7 +47,17 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('done'), re: id }),
   z.object({ t: z.literal('failed'), re: id, error: report }),
   z.object({ t: z.literal('prepared'), ticket, run: hex(16), slotKeys: z.array(z.tuple([hex(32), hex(32)])).optional(), ms: z.number(), bytes: z.number() }),
-  z.object({ t: z.literal('result'), ticket, ms: z.number(), waitMs: z.number(), bytesSent: z.number(), overheadBytes: z.number(), rounds: z.number(), perOp: z.array(cost), memory: z.number() }),
+  z.object({
+    t: z.literal('result'),
+    ticket,
+    ms: z.number(),
+    waitMs: z.number(),
+    bytesSent: z.number(),
+    overheadBytes: z.number(),
+    rounds: z.number(),
+    perOp: z.array(cost),
+    memory: z.number(),
+  }),
   z.object({ t: z.literal('dealt'), ticket, ms: z.number(), bytes: z.number(), memory: z.number() }),
   // everybody
   z.object({ t: z.literal('abort'), ticket, error: report }),

@@ -43,4 +43,3 @@ export function maxWithIndex(e: Emitter, x: number, wantIndex: boolean): { max: 
   }
   return { max: e.reshape(value, out), index: index === undefined ? undefined : e.reshape(index, out) };
 }
-

@@ -32,8 +32,21 @@ export interface Unnormalised {
 export function coarseMax(e: Emitter, scores: number): number {
   const { shape, fracBits } = e.share(scores);
   const n = shape.at(-1)!;
-  const flat = e.axisFirst(e.reshape(scores, [-1, n].map((d) => (d < 0 ? shape.slice(0, -1).reduce((a, b) => a * b, 1) : d))), 1);
-  let open = e.emit('open', [flat], { shift: fracBits - SCORE_BITS, width: SCORE_WIDTH, offsetLog: -1, share: 'modular', bits: SCORE_WIDTH, within: [-(2 ** SCORE_MAGNITUDE), 2 ** SCORE_MAGNITUDE] });
+  const flat = e.axisFirst(
+    e.reshape(
+      scores,
+      [-1, n].map((d) => (d < 0 ? shape.slice(0, -1).reduce((a, b) => a * b, 1) : d)),
+    ),
+    1,
+  );
+  let open = e.emit('open', [flat], {
+    shift: fracBits - SCORE_BITS,
+    width: SCORE_WIDTH,
+    offsetLog: -1,
+    share: 'modular',
+    bits: SCORE_WIDTH,
+    within: [-(2 ** SCORE_MAGNITUDE), 2 ** SCORE_MAGNITUDE],
+  });
   let left = n;
   while (left > 1) {
     const pairs = Math.floor(left / 2);
@@ -137,10 +150,12 @@ export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boole
   const left = e.opened(p.numerator).modular ? p.numerator : e.emit('extend', [p.numerator], { width: p.operandWidth });
   const right = e.operand(v, p.operandWidth);
   const t = e.share(v) as ShareType;
-  const room = Math.min(p.productWidth - 2 - (e.opened(left).fracBits + e.opened(right).fracBits - p.productShift), p.operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits);
+  const room = Math.min(
+    p.productWidth - 2 - (e.opened(left).fracBits + e.opened(right).fracBits - p.productShift),
+    p.operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits,
+  );
   const product = e.product(left, right, false, transposeB, room);
   const context = e.emit('open', [product], { shift: p.productShift, width: p.productWidth, offsetLog: p.productWidth - 2, share: 'lift', bits: 64 });
   const bound = 63 - e.opened(context).fracBits - e.opened(p.inverse).fracBits;
   return e.times(context, p.inverse, Math.min(t.magnitude, bound));
 }
-

@@ -5,7 +5,7 @@ import { check, type Shape, sizeOf } from '../program/types.js';
  * chosen. `in` names earlier nodes. Shapes are those of TensorFlow.js.
  */
 export type GraphNode = { in: number[]; shape: Shape } & (
-  | { op: 'input'; slot: number; /** encoded with so many fractional bits; 16 if absent */ fracBits?: number }
+  | { op: 'input'; slot: number /** encoded with so many fractional bits; 16 if absent */; fracBits?: number }
   | { op: 'oneHot'; slot: number; depth: number }
   | { op: 'constant'; values: number[] }
   | { op: 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'square' | 'reciprocal' | 'rsqrt' | 'sqrt' | 'tanh' | 'erf' | 'relu' | 'reshape' | 'softmax' }

@@ -7,7 +7,14 @@ export function evaluateGraph(graph: Graph, inputs: readonly Float64Array[]): Fl
   const values: Float64Array[] = [];
   const shapeOf = (i: number) => graph.nodes[i]!.shape;
   graph.nodes.forEach((node) => {
-    values.push(evaluate(node, node.in.map((i) => values[i]!), node.in.map(shapeOf), inputs));
+    values.push(
+      evaluate(
+        node,
+        node.in.map((i) => values[i]!),
+        node.in.map(shapeOf),
+        inputs,
+      ),
+    );
   });
   return graph.outputs.map((o) => values[o]!);
 }
@@ -84,12 +91,21 @@ function evaluate(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs:
       return x;
     case 'transpose': {
       const strides = stridesOf(shapes[0]!);
-      return strided(x, node.shape, node.perm.map((p) => strides[p]!));
+      return strided(
+        x,
+        node.shape,
+        node.perm.map((p) => strides[p]!),
+      );
     }
     case 'slice': {
       const strides = stridesOf(shapes[0]!);
       const offset = node.begin.reduce((s, b, i) => s + b * strides[i]!, 0);
-      return strided(x, node.shape, strides.map((s, i) => s * (node.strides?.[i] ?? 1)), offset);
+      return strided(
+        x,
+        node.shape,
+        strides.map((s, i) => s * (node.strides?.[i] ?? 1)),
+        offset,
+      );
     }
     case 'broadcast':
       return strided(x, node.shape, broadcastStrides(shapes[0]!, node.shape));

@@ -227,7 +227,14 @@ class Lowering {
       const sign = node.op === 'sub' && !reversed ? -1 : 1;
       const from = node.op === 'sub' && reversed ? e.negate(x) : x;
       if (single !== undefined) return broadcast(e.addConstant(from, sign * single));
-      return e.add(from, e.constantShare(c.map((v) => sign * v), shape, this.emitter.share(from).fracBits));
+      return e.add(
+        from,
+        e.constantShare(
+          c.map((v) => sign * v),
+          shape,
+          this.emitter.share(from).fracBits,
+        ),
+      );
     }
     if (node.op === 'div' && reversed) return this.#withConstant({ ...node, op: 'mul' } as GraphNode, reciprocal(e, x), c, shape, false);
     const factors = node.op === 'div' ? c.map((v) => 1 / v) : c;
@@ -252,4 +259,3 @@ class Lowering {
 export function shareTypeOf(t: ShareType): InputState {
   return { fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude, stored: [] };
 }
-

@@ -1,5 +1,5 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
-import { encodeConstant, type Kernels, packedBytes, Purpose, type RunStreams, SecformerError, type Words, zeros } from '@secformer/ring';
+import { encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, type Words, zeros } from '@secformer/ring';
 import type { Block, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
 import { blockBytes, type CheckedProgram, primitiveOf } from './program.js';
 
@@ -216,4 +216,3 @@ export function combineOutput(kernels: Kernels, fromP0: Uint8Array, fromP1: Uint
   kernels.affine(a, a, 1n, 0n, bits);
   return a;
 }
-

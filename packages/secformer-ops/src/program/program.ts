@@ -24,9 +24,7 @@ const schema = z.object({
   version: z.literal(1),
   inputs: z.array(input).max(programLimits.inputs),
   constants: z.array(z.object({ fracBits: int(-64, 63), values: z.array(z.number().finite()) })).max(65536),
-  instructions: z
-    .array(z.looseObject({ op: z.string().max(32), in: z.array(int(0, 2 ** 31)).max(4096), tag: z.string().max(64).optional() }))
-    .max(programLimits.instructions),
+  instructions: z.array(z.looseObject({ op: z.string().max(32), in: z.array(int(0, 2 ** 31)).max(4096), tag: z.string().max(64).optional() })).max(programLimits.instructions),
   /** values revealed to the client, re-shared */
   outputs: z.array(int(0, 2 ** 31)),
   /** values that stay at the nodes as tensors of the session */
@@ -179,4 +177,3 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   const cost = { rounds: openRounds.length, online: openRounds.reduce((s, r) => s + r.bytes, 0), dealer };
   return { program, hash: sha256(bytes), types, rounds, dies, cost };
 }
-

@@ -48,7 +48,12 @@ export function dealOneHot(kernels: Kernels, n: number, width: number, streams: 
  * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests and measurements.
  * @param inputs words of each share input, or indices of each one-hot input
  */
-export async function runTogether(kernels: Kernels, checked: CheckedProgram, inputs: (Words | Int32Array)[], randomness: Uint8Array = crypto.getRandomValues(new Uint8Array(32))): Promise<Together> {
+export async function runTogether(
+  kernels: Kernels,
+  checked: CheckedProgram,
+  inputs: (Words | Int32Array)[],
+  randomness: Uint8Array = crypto.getRandomValues(new Uint8Array(32)),
+): Promise<Together> {
   const seed = (label: number) => deriveRunKey(new Secret(randomness), Uint8Array.of(label));
   const runId = new Uint8Array(16);
   const streamsOf = (label: number) => new RunStreams(kernels, deriveRunKey(seed(label), runId));

@@ -35,7 +35,10 @@ export const planes = primitive({
   attributes: z.object({ from: int(0, 64), count: int(1, 64) }),
   infer(ins, a): BitsType | OpenBitsType {
     const [x] = ins;
-    check(ins.length === 1 && (x?.kind === 'bits' || x?.kind === 'openBits') && a.from + a.count <= x.planes, () => `planes ${a.from} to ${a.from + a.count - 1} of ${ins.map(describe).join('; ')}`);
+    check(
+      ins.length === 1 && (x?.kind === 'bits' || x?.kind === 'openBits') && a.from + a.count <= x.planes,
+      () => `planes ${a.from} to ${a.from + a.count - 1} of ${ins.map(describe).join('; ')}`,
+    );
     return { ...x, planes: a.count };
   },
   deal({ a, ins, types }) {

@@ -267,4 +267,3 @@ function centered(kernels: PartyContext<unknown>['kernels'], x: Words, { shape }
   kernels.sub(out, out, broadcastTo(sums, [rows, 1], [rows, h]));
   return out;
 }
-

@@ -283,4 +283,3 @@ function spread(kernels: PartyContext<unknown>['kernels'], a: Words, b: Words, h
   kernels.sub(out, out, sa);
   return out;
 }
-

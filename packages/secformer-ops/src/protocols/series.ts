@@ -22,7 +22,10 @@ export const trig = primitive({
     period: int(2, 24),
     constantTerm: z.number().finite(),
     /** pairs (a_k, b_k) for k = 1, 2, … */
-    coefficients: z.array(z.tuple([z.number().finite(), z.number().finite()])).min(1).max(16),
+    coefficients: z
+      .array(z.tuple([z.number().finite(), z.number().finite()]))
+      .min(1)
+      .max(16),
     seriesBits: int(8, 30),
     bits: int(16, 64),
     magnitude: int(0, 24),
@@ -99,4 +102,3 @@ export const expNegative = primitive({
 function sameElements(x: OpenedType, b: OpenBitsType): boolean {
   return x.shape.join() === b.shape.join();
 }
-

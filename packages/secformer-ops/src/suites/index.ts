@@ -1,8 +1,8 @@
-import { gelu, tanh } from '../compose/gelu.js';
+import { SecformerError } from '@secformer/ring';
 import type { Emitter } from '../compose/emitter.js';
+import { gelu, tanh } from '../compose/gelu.js';
 import { layerNorm } from '../compose/layer-norm.js';
 import { exactSoftmax, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
-import { SecformerError } from '@secformer/ring';
 
 /** Which protocol stands for which logical operation. */
 export interface Suite {

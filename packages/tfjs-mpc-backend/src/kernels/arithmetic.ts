@@ -1,5 +1,5 @@
-import { type TensorInfo, upcastType } from '@tensorflow/tfjs-core';
 import { broadcastShapes } from '@secformer/secformer-ops';
+import { type TensorInfo, upcastType } from '@tensorflow/tfjs-core';
 import { type RecordedOp, SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
 import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
@@ -48,21 +48,18 @@ export const Pow: SecretKernel = ({ inputs, backend }) => {
   return backend.secret(power(exponent));
 };
 
-/** Comparison with a public number; the result is a secret bit. */
-export function comparison(kernel: string, below: boolean, orEqual: boolean): SecretKernel {
+/** Comparison with a public number, or of two tensors by their difference; the result is a secret bit. */
+export function comparison(below: boolean, orEqual: boolean): SecretKernel {
   return ({ inputs, backend }) => {
     const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
     const [x, y] = [backend.node(a), backend.node(b)];
     const c = scalarOf(y);
-    let [difference, than] = [x, c ?? 0];
-    if (c === undefined) difference = new SecretNode('sub', [x, y], broadcastShapes(x.shape, y.shape));
-    // [v < τ] on the grid of 2^−16: v ≤ τ is v < τ + 2^−16, and v > τ is not that
-    const threshold = below === orEqual ? than + 2 ** -16 : than;
-    than = threshold;
+    const difference = c === undefined ? new SecretNode('sub', [x, y], broadcastShapes(x.shape, y.shape)) : x;
+    // On the grid of 2^−16, v ≤ τ is v < τ + 2^−16, and v > τ is not that
+    const than = (c ?? 0) + (below === orEqual ? 2 ** -16 : 0);
     const less = new SecretNode('less', [difference], difference.shape, { than });
     if (below) return backend.secret(less, 'bool');
     const one = new SecretNode('constant', [], [], { values: [1] });
-    void kernel;
     return backend.secret(new SecretNode('sub', [one, less], less.shape), 'bool');
   };
 }

@@ -1,5 +1,5 @@
-import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { sizeOf } from '@secformer/ring';
+import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
 
@@ -17,7 +17,10 @@ export const Reshape: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const { shape } = attrs as unknown as { shape: number[] };
   const inferred = util.inferFromImplicitShape(shape, util.sizeFromShape(x.shape));
-  util.assert(sizeOf(inferred) === sizeOf(x.shape), () => `The new shape (${inferred}) has ${sizeOf(inferred)} elements and the old shape (${x.shape}) has ${sizeOf(x.shape)} elements. They must be equal.`);
+  util.assert(
+    sizeOf(inferred) === sizeOf(x.shape),
+    () => `The new shape (${inferred}) has ${sizeOf(inferred)} elements and the old shape (${x.shape}) has ${sizeOf(x.shape)} elements. They must be equal.`,
+  );
   return backend.alias(x, inferred);
 };
 
@@ -98,7 +101,14 @@ export const Unpack: SecretKernel = ({ inputs, attrs, backend }) => {
   return Array.from({ length: x.shape[axis]! }, (_, i) => {
     const begin = x.shape.map((_, d) => (d === axis ? i : 0));
     const cut = new SecretNode('slice', [backend.node(x)], shape, { begin });
-    return backend.secret(new SecretNode('reshape', [cut], x.shape.filter((_, d) => d !== axis)), x.dtype);
+    return backend.secret(
+      new SecretNode(
+        'reshape',
+        [cut],
+        x.shape.filter((_, d) => d !== axis),
+      ),
+      x.dtype,
+    );
   });
 };
 
@@ -137,7 +147,8 @@ export const Tile: SecretKernel = ({ inputs, attrs, backend }) => {
 export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
   const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
-  if (backend.privacy(indices) === 'secret') throw new UnsupportedKernelError('GatherV2', 'needs indices that are not secret shares; int32 tensors stay local and are looked up privately');
+  if (backend.privacy(indices) === 'secret')
+    throw new UnsupportedKernelError('GatherV2', 'needs indices that are not secret shares; int32 tensors stay local and are looked up privately');
   if (batchDims !== 0 && batchDims !== undefined) throw new UnsupportedKernelError('GatherV2', 'with batchDims is not there for secret tensors');
   const at = util.parseAxisParam(axis, x.shape)[0]!;
   const ids = Int32Array.from(backend.plain(indices).values as ArrayLike<number>);
@@ -151,7 +162,11 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const rows = new SecretNode('gather', [table], [...indices.shape, ...moved.slice(1)], { indices: ids });
   if (at === 0) return backend.secret(rows, x.dtype);
   const n = indices.shape.length;
-  const perm = [...Array.from({ length: at }, (_, i) => n + i), ...Array.from({ length: n }, (_, i) => i), ...Array.from({ length: x.shape.length - 1 - at }, (_, i) => n + at + i)];
+  const perm = [
+    ...Array.from({ length: at }, (_, i) => n + i),
+    ...Array.from({ length: n }, (_, i) => i),
+    ...Array.from({ length: x.shape.length - 1 - at }, (_, i) => n + at + i),
+  ];
   return backend.secret(
     new SecretNode(
       'transpose',

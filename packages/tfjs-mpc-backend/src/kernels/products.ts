@@ -1,5 +1,5 @@
-import { broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { sizeOf } from '@secformer/ring';
+import { broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { type RecordedOp, SecretNode } from '../node-values.js';
 import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
 
@@ -8,7 +8,11 @@ function product({ inputs, attrs, backend }: KernelCall): SecretNode {
   const { transposeA = false, transposeB = false } = attrs as unknown as { transposeA?: boolean; transposeB?: boolean };
   const [ra, rb] = [a.shape.length, b.shape.length];
   const inner = [transposeA ? a.shape[ra - 2] : a.shape[ra - 1], transposeB ? b.shape[rb - 1] : b.shape[rb - 2]];
-  util.assert(inner[0] === inner[1], () => `Error in matMul: inner shapes (${inner[0]}) and (${inner[1]}) of Tensors with shapes ${a.shape} and ${b.shape} and transposeA=${transposeA} and transposeB=${transposeB} must match.`);
+  util.assert(
+    inner[0] === inner[1],
+    () =>
+      `Error in matMul: inner shapes (${inner[0]}) and (${inner[1]}) of Tensors with shapes ${a.shape} and ${b.shape} and transposeA=${transposeA} and transposeB=${transposeB} must match.`,
+  );
   const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
   const shape = [...batch, (transposeA ? a.shape[ra - 1] : a.shape[ra - 2])!, (transposeB ? b.shape[rb - 2] : b.shape[rb - 1])!];
   return new SecretNode('matMul', [backend.node(a), backend.node(b)], shape, { transposeA, transposeB });

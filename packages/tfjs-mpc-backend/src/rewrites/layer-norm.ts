@@ -8,7 +8,13 @@ import { sumWithScalar, throughViews } from './patterns.js';
 export function matchLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number } | undefined {
   if (n.op !== 'mul' && n.op !== 'div') return undefined;
   const [a, b] = n.inputs as [SecretNode, SecretNode];
-  const pairs: [SecretNode, SecretNode][] = n.op === 'div' ? [[a, b]] : [[a, b], [b, a]];
+  const pairs: [SecretNode, SecretNode][] =
+    n.op === 'div'
+      ? [[a, b]]
+      : [
+          [a, b],
+          [b, a],
+        ];
   for (const [difference, scale] of pairs) {
     const root = throughViews(scale);
     if (root.op !== (n.op === 'div' ? 'sqrt' : 'rsqrt')) continue;

@@ -16,7 +16,7 @@ interface Masked {
 function maskedScores(n: SecretNode): Masked | undefined {
   if (n.op !== 'add' && n.op !== 'sub') return undefined;
   const [a, b] = n.inputs as [SecretNode, SecretNode];
-  const isMask = (m: SecretNode, sign: number) => m.values !== undefined && m.values.some((v) => sign * v <= MASKED);
+  const isMask = (m: SecretNode, sign: number) => m.values?.some((v) => sign * v <= MASKED) ?? false;
   if (isMask(b, n.op === 'add' ? 1 : -1)) return { scores: a, leaf: b, sign: n.op === 'add' ? 1 : -1 };
   if (n.op === 'add' && isMask(a, 1)) return { scores: b, leaf: a, sign: 1 };
   return undefined;
@@ -31,6 +31,6 @@ export function clampMask(n: SecretNode): (Masked & { values: () => Float32Array
 /** The same masks before 2Quad, where a large negative score would get the largest weight: zeros and ones that multiply. */
 export function multiplicativeMask(n: SecretNode): (Masked & { keep: () => Float32Array }) | undefined {
   const m = maskedScores(n);
-  if (!m?.leaf.values!.every((v) => m.sign * v <= MASKED || v === 0)) return undefined;
+  if (!m || !m.leaf.values?.every((v) => m.sign * v <= MASKED || v === 0)) return undefined;
   return { ...m, keep: () => m.leaf.values!.map((v) => (m.sign * v <= MASKED ? 0 : 1)) };
 }

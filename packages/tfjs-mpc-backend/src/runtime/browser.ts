@@ -7,7 +7,8 @@ import type { Reply, Request } from './messages.js';
 const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
 
 function reach(c: Configuration): Reach {
-  if (!c.parties) throw new SecformerError('BAD_CONFIGURATION', 'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend');
+  if (!c.parties)
+    throw new SecformerError('BAD_CONFIGURATION', 'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend');
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
   const dial: Reach['dial'] = (node) =>
     new Promise((resolve, reject) => {

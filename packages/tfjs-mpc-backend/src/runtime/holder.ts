@@ -84,4 +84,3 @@ const none: Answer = { outputs: [], record: undefined, setupMs: 0 };
 function tensorsOf(job: RunJob): number[] {
   return job.slots.flatMap((s) => ('tensor' in s ? [s.tensor] : []));
 }
-

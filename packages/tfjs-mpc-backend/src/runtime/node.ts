@@ -14,7 +14,8 @@ class Runtime {
     port1.on('message', (reply: Reply) => this.#settle(reply));
     worker.on('error', (error) => {
       this.#port = undefined;
-      for (const [id] of [...this.#pending]) this.#settle({ id, session: -1, error: { node: 'client', code: 'RUN_FAILED', message: `client: the session's thread failed (${error.message})` } });
+      for (const [id] of [...this.#pending])
+        this.#settle({ id, session: -1, error: { node: 'client', code: 'RUN_FAILED', message: `client: the session's thread failed (${error.message})` } });
     });
     worker.unref();
     port1.unref();

@@ -1,7 +1,7 @@
 /** The thread that holds the session, so that dataSync can wait for it; it starts the embedded trio when no nodes are configured. */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
 import { tokenFrom } from '@secformer/party-node';
+import { dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
 import type { Configuration } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
 import type { Request } from './messages.js';

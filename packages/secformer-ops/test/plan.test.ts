@@ -1,0 +1,101 @@
+import { decodeFixed, encodeFixed, type Words } from '@secformer/ring';
+import test from 'ava';
+import { checkProgram, evaluateGraph, type Graph, type GraphNode, plan, runTogether, type ShareType, suiteOf, writtenTensor } from '../src/index.js';
+import { kernels, uniform } from './harness.js';
+
+/** Runs a graph on shares and in floating point; the largest difference. */
+async function difference(graph: Graph, inputs: Float32Array[], suite = 'exact'): Promise<number> {
+  const states = inputs.map(() => writtenTensor);
+  const planned = plan(
+    graph,
+    suiteOf(suite),
+    states,
+    graph.outputs.map((_, i) => i),
+  );
+  const checked = checkProgram(planned.program);
+  const given = planned.bindings.map((b): Words | Int32Array => (b.kind === 'oneHot' ? Int32Array.from(inputs[b.slot]!) : encodeFixed(kernels, inputs[b.slot]!, 16, 14)));
+  const run = await runTogether(kernels, checked, given);
+  const want = evaluateGraph(
+    graph,
+    inputs.map((v) => Float64Array.from(v)),
+  );
+  let worst = 0;
+  checked.program.outputs.forEach((v, i) => {
+    const t = checked.types[v] as ShareType;
+    decodeFixed(kernels, run.reveal(v), t.bits, t.fracBits).forEach((x, j) => {
+      worst = Math.max(worst, Math.abs(x - want[i]![j]!));
+    });
+  });
+  return worst;
+}
+
+const nodes = (...list: GraphNode[]) => list;
+
+test('a graph with arithmetic, views and reductions agrees with its plaintext', async (t) => {
+  const graph: Graph = {
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [4, 6] },
+      { op: 'input', slot: 1, in: [], shape: [6] },
+      { op: 'constant', values: [0.3], in: [], shape: [] },
+      { op: 'mul', in: [0, 1], shape: [4, 6] },
+      { op: 'mul', in: [3, 2], shape: [4, 6] },
+      { op: 'add', in: [4, 0], shape: [4, 6] },
+      { op: 'transpose', perm: [1, 0], in: [5], shape: [6, 4] },
+      { op: 'slice', begin: [1, 0], in: [6], shape: [4, 4] },
+      { op: 'concat', axis: 1, in: [7, 7], shape: [4, 8] },
+      { op: 'sum', axes: [1], in: [8], shape: [4, 1] },
+      { op: 'div', in: [9, 2], shape: [4, 1] },
+      { op: 'sub', in: [2, 10], shape: [4, 1] },
+      { op: 'neg', in: [11], shape: [4, 1] },
+      { op: 'square', in: [12], shape: [4, 1] },
+    ),
+    outputs: [5, 8, 12, 13],
+  };
+  t.true((await difference(graph, [uniform(24, -5, 5, 1), uniform(6, -2, 2, 2)])) < 0.02);
+});
+
+test('a lookup by private indices is exact', async (t) => {
+  const graph: Graph = {
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [50, 8] },
+      { op: 'oneHot', slot: 1, depth: 50, in: [], shape: [3, 50] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [1, 0], shape: [3, 8] },
+    ),
+    outputs: [2],
+  };
+  t.true((await difference(graph, [uniform(400, -60, 60, 1), Float32Array.of(49, 0, 7)])) <= 2 ** -17);
+});
+
+for (const suite of ['exact']) {
+  test(`attention divides after the product with V, suite ${suite}`, async (t) => {
+    const graph: Graph = {
+      nodes: nodes(
+        { op: 'input', slot: 0, in: [], shape: [2, 5, 8] },
+        { op: 'input', slot: 1, in: [], shape: [2, 5, 8] },
+        { op: 'matMul', transposeA: false, transposeB: true, in: [0, 1], shape: [2, 5, 5] },
+        { op: 'softmax', in: [2], shape: [2, 5, 5] },
+        { op: 'matMul', transposeA: false, transposeB: false, in: [3, 1], shape: [2, 5, 8] },
+      ),
+      outputs: [4],
+    };
+    t.true((await difference(graph, [uniform(80, -2, 2, 3), uniform(80, -2, 2, 4)], suite)) < 2e-4);
+  });
+}
+
+test('planning is deterministic', (t) => {
+  const graph: Graph = { nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4] }, { op: 'gelu', form: 'erf', in: [0], shape: [4] }), outputs: [1] };
+  const once = () => JSON.stringify(plan(graph, suiteOf('exact'), [writtenTensor], [0]));
+  t.is(once(), once());
+});
+
+test('an opening of a tensor that is kept is not made again', (t) => {
+  const graph: Graph = {
+    nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4, 4] }, { op: 'matMul', transposeA: false, transposeB: false, in: [0, 0], shape: [4, 4] }),
+    outputs: [1],
+  };
+  const first = plan(graph, suiteOf('exact'), [writtenTensor], [0]);
+  t.deepEqual(first.keeps, [{ kind: 'opened', slot: 0, width: 48 }]);
+  const second = plan(graph, suiteOf('exact'), [{ ...writtenTensor, stored: [48] }], [0]);
+  t.deepEqual(second.keeps, []);
+  t.is(checkProgram(second.program).cost.rounds, 0);
+});

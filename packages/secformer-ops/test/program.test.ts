@@ -1,0 +1,152 @@
+import test from 'ava';
+import {
+  checkProgram,
+  Emitter,
+  exactSoftmax,
+  gelu,
+  layerNorm,
+  maxWithIndex,
+  normalise,
+  type Program,
+  ProgramBuilder,
+  ProgramError,
+  quadSoftmax,
+  reciprocal,
+  relu,
+  tanh,
+} from '../src/index.js';
+import { evaluate, uniform } from './harness.js';
+
+function sample(): Program {
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [4, 8], fracBits: 16, bits: 64, magnitude: 14 });
+  const w = builder.input({ kind: 'share', shape: [8, 3], fracBits: 16, bits: 64, magnitude: 14 });
+  return builder.build([gelu(e, e.matMul(x, w))]);
+}
+
+const refused = (change: (p: any) => void): string => {
+  const p = JSON.parse(JSON.stringify(sample()));
+  change(p);
+  try {
+    checkProgram(p);
+  } catch (error) {
+    if (error instanceof ProgramError) return error.message;
+    throw error;
+  }
+  return '';
+};
+
+test('a planned program passes its own check after a journey as JSON', (t) => {
+  t.notThrows(() => checkProgram(JSON.parse(JSON.stringify(sample()))));
+});
+
+test('ranges, moduli and scales that do not fit are refused with the instruction’s number', (t) => {
+  const open = sample().instructions.findIndex((i) => i.op === 'open' && i.share === 'lift');
+  t.regex(
+    refused((p) => {
+      p.instructions[open].width = 20;
+    }),
+    new RegExp(`instruction ${open} .*do not fit|instruction ${open}`),
+  );
+  t.regex(
+    refused((p) => {
+      p.instructions[open].shift = 40;
+    }),
+    /open keeps|fit/,
+  );
+  t.regex(
+    refused((p) => {
+      p.inputs[0].magnitude = 50;
+    }),
+    /needs 67 bits/,
+  );
+  t.regex(
+    refused((p) => {
+      p.inputs[0].fracBits = 40;
+    }),
+    /fractional bits|fit|bits/,
+  );
+});
+
+test('hostile programs are refused before anything is allocated', (t) => {
+  t.regex(
+    refused((p) => {
+      p.instructions[0].op = 'reveal';
+    }),
+    /no instruction 'reveal'/,
+  );
+  t.regex(
+    refused((p) => {
+      p.instructions[0].in = [99999];
+    }),
+    /not computed yet/,
+  );
+  t.regex(
+    refused((p) => {
+      p.inputs[0].shape = [2 ** 20, 2 ** 20];
+    }),
+    /limit/,
+  );
+  t.regex(
+    refused((p) => {
+      p.outputs = [0, 5000];
+    }),
+    /does not exist/,
+  );
+  t.regex(
+    refused((p) => {
+      p.version = 2;
+    }),
+    /version/,
+  );
+  t.regex(
+    refused((p) => {
+      p.instructions.reverse();
+    }),
+    /instruction/,
+  );
+  t.throws(() => checkProgram('x'), { instanceOf: ProgramError });
+  t.throws(() => checkProgram({ version: 1 }), { instanceOf: ProgramError });
+});
+
+test('only shares are revealed', (t) => {
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [4], fracBits: 16, bits: 64, magnitude: 14 });
+  const opened = e.factor(x);
+  t.throws(() => checkProgram(builder.build([opened])), { instanceOf: ProgramError, message: /only shares are revealed/ });
+});
+
+test('equal instructions are emitted once, so one opening serves all its users', (t) => {
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [8, 8], fracBits: 16, bits: 64, magnitude: 14 });
+  const out = e.add(e.matMul(x, x), e.matMul(x, e.transpose(x, [1, 0])));
+  const opens = builder.build([out]).instructions.filter((i) => i.op === 'open');
+  t.is(opens.length, 1);
+});
+
+const compositions: Record<string, (e: Emitter, x: number) => number> = {
+  product: (e, x) => e.truncated(e.matMul(x, x, false, true)),
+  gelu,
+  tanh,
+  relu,
+  softmax: (e, x) => normalise(e, exactSoftmax(e, x)),
+  quad: (e, x) => normalise(e, quadSoftmax(e, x, 5)),
+  layerNorm: (e, x) => layerNorm(e, x, 1e-12),
+  reciprocal: (e, x) => reciprocal(e, e.addConstant(e.square(x), 1)),
+  argMax: (e, x) => maxWithIndex(e, x, true).index!,
+};
+
+for (const [name, compose] of Object.entries(compositions)) {
+  test(`declared rounds and bytes are the traffic: ${name}`, async (t) => {
+    const { run, checked } = await evaluate([{ shape: [5, 13], values: uniform(65, -20, 20, 1) }], (e, [x]) => [compose(e, x!)]);
+    const bytes = (frames: Uint8Array[]) => frames.reduce((n, f) => n + f.length, 0);
+    t.is(run.trace.rounds, checked.cost.rounds);
+    t.is(run.received.p0.length, checked.cost.rounds);
+    t.is(bytes(run.received.p0), checked.cost.online);
+    t.is(bytes(run.received.p1), checked.cost.online);
+    t.is(bytes(run.received.material), checked.cost.dealer);
+  });
+}

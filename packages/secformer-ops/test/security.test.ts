@@ -1,0 +1,141 @@
+import { deriveRunKey, loadKernels, Purpose, RunStreams, Secret, StreamReuseError, type Words } from '@secformer/ring';
+import test from 'ava';
+import { checkProgram, Emitter, exactSoftmax, gelu, layerNorm, normalise, ProgramBuilder, relu, reshareOutput, runParty, runTogether } from '../src/index.js';
+import { primitives } from '../src/protocols/index.js';
+import { evaluate, uniform } from './harness.js';
+
+const kernels = await loadKernels();
+
+/** Upper 1e-6 quantile of chi-square with 255 degrees of freedom (Wilson–Hilferty): one false alarm in a million tests. */
+const BAR = 255 * (1 - 2 / (9 * 255) + 4.7534 * Math.sqrt(2 / (9 * 255))) ** 3;
+
+function histogram(frames: Uint8Array[]): { counts: Float64Array; total: number } {
+  const counts = new Float64Array(256);
+  let total = 0;
+  for (const f of frames) {
+    for (const b of f) counts[b] = counts[b]! + 1;
+    total += f.length;
+  }
+  return { counts, total };
+}
+
+/** Chi-square of the bytes against uniform. */
+function chiSquare(frames: Uint8Array[]): number {
+  const { counts, total } = histogram(frames);
+  const want = total / 256;
+  return counts.reduce((s, c) => s + (c - want) ** 2 / want, 0);
+}
+
+/** Chi-square of two samples against each other. */
+function chiSquareOfTwo(a: Uint8Array[], b: Uint8Array[]): number {
+  const [x, y] = [histogram(a), histogram(b)];
+  const [p, q] = [Math.sqrt(y.total / x.total), Math.sqrt(x.total / y.total)];
+  return x.counts.reduce((s, c, i) => {
+    const both = c + y.counts[i]!;
+    return both === 0 ? s : s + (p * c - q * y.counts[i]!) ** 2 / both;
+  }, 0);
+}
+
+const program = (e: Emitter, [x]: number[]) => [gelu(e, x!), normalise(e, exactSoftmax(e, x!)), layerNorm(e, x!, 1e-12), relu(e, e.matMul(x!, x!, false, true))];
+const extremes = [
+  { shape: [64, 64], values: new Float32Array(4096) },
+  { shape: [64, 64], values: uniform(4096, -100, 100, 3) },
+];
+
+/** The words of all openings of 8-bit multiples, so that bytes are whole; packed bits of other widths mix neighbours and stay uniform as well. */
+async function views(): Promise<Record<'p0' | 'p1' | 'material', Uint8Array[]>[]> {
+  const out = [];
+  for (const input of extremes) out.push((await evaluate([input], program)).run.received);
+  return out;
+}
+
+test('what each party receives is uniform, and the same for a constant input and a wild one', async (t) => {
+  const [a, b] = (await views()) as [Awaited<ReturnType<typeof views>>[0], Awaited<ReturnType<typeof views>>[0]];
+  for (const who of ['p0', 'p1', 'material'] as const) {
+    t.true(chiSquare(a[who]) < BAR, `${who}, constant input: ${chiSquare(a[who])}`);
+    t.true(chiSquare(b[who]) < BAR, `${who}, wild input: ${chiSquare(b[who])}`);
+    t.true(chiSquareOfTwo(a[who], b[who]) < BAR, `${who}, the two against each other`);
+  }
+});
+
+test.serial('the same test fails where masking is switched off', async (t) => {
+  // For this test alone every mask is drawn as zeros, at the parties and at the dealer
+  const original = RunStreams.prototype.claim;
+  RunStreams.prototype.claim = function (purpose, instruction, slot) {
+    const stream = original.call(this, purpose, instruction, slot);
+    if (purpose === Purpose.mask) stream.bytes = (out) => out.fill(0);
+    return stream;
+  };
+  try {
+    const [a, b] = (await views()) as [Awaited<ReturnType<typeof views>>[0], Awaited<ReturnType<typeof views>>[0]];
+    t.true(chiSquare(a.p0) > BAR, 'unmasked openings of zeros look uniform');
+    t.true(chiSquareOfTwo(a.p0, b.p0) > BAR, 'unmasked openings of different inputs look alike');
+  } finally {
+    RunStreams.prototype.claim = original;
+  }
+});
+
+test('moving a secret and its mask together leaves an opening unchanged', (t) => {
+  // Exactly, and not only in distribution: (x, r) and (x + d, r − d) give the same m
+  const n = 500;
+  const draw = (seed: number) => {
+    const out = new BigUint64Array(n);
+    kernels.chacha20(new Uint8Array(32).fill(seed), new Uint8Array(out.buffer));
+    return out;
+  };
+  const [x, r, d] = [draw(1), draw(2), draw(3)];
+  const opening = (value: Words, mask: Words) => {
+    const out = new BigUint64Array(n);
+    kernels.maskForOpening(out, value, mask, { offset: 0n, bits: 64, shift: 0, width: 48 });
+    return out;
+  };
+  const [moved, mask] = [new BigUint64Array(n), new BigUint64Array(n)];
+  kernels.add(moved, x, d);
+  kernels.sub(mask, r, d);
+  t.deepEqual(opening(moved, mask), opening(x, r));
+});
+
+test('the dealer with the client: a ReLU that gives 0 gives away no more, because outputs are re-shared', async (t) => {
+  const n = 4096;
+  const values = uniform(n, -100, -0.1, 4);
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [n], fracBits: 16, bits: 64, magnitude: 14 });
+  const checked = checkProgram(builder.build([relu(e, x)]));
+  const words = new BigUint64Array(n);
+  kernels.encode(words, values, 16);
+  const run = await runTogether(kernels, checked, [words]);
+  const out = checked.program.outputs[0]!;
+  t.true(run.reveal(out).every((v) => v === 0n));
+  const key = () => new RunStreams(kernels, deriveRunKey(new Secret(crypto.getRandomValues(new Uint8Array(32))), new Uint8Array(16)));
+  const seed = new Secret(crypto.getRandomValues(new Uint8Array(32)));
+  const pair = () => new RunStreams(kernels, deriveRunKey(seed, new Uint8Array(16)));
+  const shares = run.shares(out);
+  const sent = [0, 1].map((role) => reshareOutput(kernels, role as 0 | 1, shares[role]!, 64, pair(), 0));
+  // The dealer can regenerate every stream but the parties' own; that one makes each share uniform and fresh
+  for (const s of sent) t.true(chiSquare([s]) < BAR);
+  const again = reshareOutput(kernels, 0, shares[0], 64, key(), 0);
+  t.notDeepEqual(again, sent[0]);
+  t.true(chiSquareOfTwo([again], [sent[0]!]) < BAR);
+  // They still add up to the output
+  const [a, b] = sent.map((s) => new BigUint64Array(s.buffer)) as [Words, Words];
+  kernels.add(a, a, b);
+  t.true(a.every((v) => v === 0n));
+});
+
+test('a party cannot be made to run a program twice on the same streams', async (t) => {
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [4], fracBits: 16, bits: 64, magnitude: 14 });
+  const checked = checkProgram(builder.build([relu(e, x)]));
+  const streams = new RunStreams(kernels, new Secret(new Uint8Array(32)));
+  const run = () => runParty({ kernels, role: 0, checked, inputs: [{ share: new BigUint64Array(4) }], streams, exchange: async (_r, mine) => mine });
+  await run();
+  await t.throwsAsync(run, { instanceOf: StreamReuseError });
+});
+
+test('every primitive that sends something declares the mask that hides it', (t) => {
+  for (const [name, p] of primitives) {
+    if (p.opens) t.truthy(p.masks, `${name} opens without a mask`);
+  }
+});
