@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
+import { startLocalNodes } from '@secformer/party-node/node';
 import { configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
-import { startNodes } from './nodes.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
 import { useWasm } from './wasm.js';
@@ -101,7 +101,7 @@ export async function bert(f: BertFlags): Promise<void> {
   const mask = (await inputs.attentionMask.data()) as Int32Array;
 
   steps.next('starting nodes');
-  const nodes = f.link === 'websocket' ? await startNodes() : undefined;
+  const nodes = f.link === 'websocket' ? await startLocalNodes() : undefined;
   try {
     const { urls, token } = nodes ?? {};
     configure({ suite: f.suite, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });

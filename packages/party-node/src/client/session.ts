@@ -309,8 +309,13 @@ export class Session {
       if (whole) await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const prepareMs = performance.now() - start;
       const keys = answers[2]!.header.slotKeys ?? [];
+      let used = false;
       return {
-        run: () => this.#online(request, planned, ticket, waiting, keys, answers[0]!.header.run, prepareMs),
+        run: async () => {
+          if (used) throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
+          used = true;
+          return this.#online(request, planned, ticket, waiting, keys, answers[0]!.header.run, prepareMs);
+        },
         cancel: () => this.#cancel(ticket, waiting),
       };
     } catch (error) {

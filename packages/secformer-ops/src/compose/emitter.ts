@@ -257,7 +257,7 @@ export class Emitter {
   factor(v: number, fracBits = FRAC_BITS): number {
     const t = this.share(v);
     const stored = this.#persistentOperand(v, 64);
-    if (stored !== undefined && t.fracBits <= fracBits) return stored;
+    if (stored !== undefined) return stored;
     const f = Math.min(fracBits, t.fracBits);
     const shift = t.fracBits - f;
     const width = Math.min(t.magnitude + f + 2, t.bits - shift, 63);
@@ -269,7 +269,8 @@ export class Emitter {
 
   #persistentOperand(v: number, width: number): number | undefined {
     const stored = this.#stored.get(v);
-    if (!stored) return undefined;
+    // What a run left at another scale is truncated anew instead
+    if (!stored || this.share(v).fracBits > FRAC_BITS || this.share(v).bits < width) return undefined;
     for (const [w, opened] of stored) if (w >= width) return opened;
     const made = this.emit('open', [v], { shift: 0, width, offsetLog: -1, share: 'modular', bits: width });
     const fresh = this.fresh.get(v) ?? new Map<number, number>();
@@ -288,7 +289,7 @@ export class Emitter {
     const view = this.#views.get(v);
     if (view && this.type(view.source).kind === 'share') {
       const whole = sizeOf(view.shape) === sizeOf(this.type(view.source).shape);
-      if (whole || this.#stored.has(view.source)) return this.view(this.operand(view.source, width), view.shape, view.strides, view.offset);
+      if (whole || this.#persistentOperand(view.source, width) !== undefined) return this.view(this.operand(view.source, width), view.shape, view.strides, view.offset);
     }
     const t = this.share(v);
     const shift = Math.max(0, t.fracBits - FRAC_BITS);

@@ -1,14 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-
-export type NodeRole = 'party0' | 'party1' | 'dealer';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { NodeRole } from './engine.js';
 
 /** Three nodes as processes of this machine, talking over WebSockets on loopback. */
-export interface Nodes {
+export interface LocalNodes {
   urls: Record<NodeRole, string>;
   token: string;
   processes: Record<NodeRole, ChildProcess>;
@@ -20,10 +19,10 @@ export interface Nodes {
 /** How long a node may take to listen. */
 const START_MS = 20_000;
 
-const bin = join(dirname(createRequire(import.meta.url).resolve('@secformer/party-node/package.json')), 'bin.js');
+const bin = fileURLToPath(new URL('../../../bin.js', import.meta.url));
 
 /** Starts the nodes with fresh tokens in a temporary folder. */
-export async function startNodes(): Promise<Nodes> {
+export async function startLocalNodes(): Promise<LocalNodes> {
   const folder = mkdtempSync(join(tmpdir(), 'secformer-'));
   const tokens = { node: randomBytes(32).toString('base64'), client: randomBytes(32).toString('base64') };
   for (const [name, text] of Object.entries(tokens)) writeFileSync(join(folder, name), text, { mode: 0o600 });
