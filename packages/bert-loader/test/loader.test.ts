@@ -1,0 +1,213 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs';
+import test from 'ava';
+import { BertTokenizer, bertFromFiles, loadBert, ModelFileError, randomBert } from '../src/index.js';
+import { Safetensors } from '../src/safetensors.js';
+
+const root = fileURLToPath(new URL('../../../..', import.meta.url));
+const demoModel = join(root, 'apps/bench/models/sst2-tiny');
+const others = join(root, '../shared/models');
+
+test.before(() => tf.setBackend('cpu'));
+
+interface Expected {
+  text: string;
+  input_ids: number[];
+  logits?: number[];
+  mean?: number[];
+  firstToken?: number[];
+}
+
+/** Largest difference from what PyTorch computed on the same weights; token ids have to be equal. */
+async function differenceFromPyTorch(t: { deepEqual(a: unknown, b: unknown): unknown }, folder: string): Promise<number> {
+  const model = await loadBert(folder);
+  let worst = 0;
+  for (const e of (JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Expected[]).slice(0, 4)) {
+    const inputs = model.tokenize(e.text);
+    t.deepEqual(Array.from(inputs.inputIds.dataSync()), e.input_ids);
+    const pairs: [Float32Array, number[]][] = [];
+    if (e.logits) pairs.push([model.logits(inputs).dataSync() as Float32Array, e.logits]);
+    if (e.mean) pairs.push([model.embed(inputs).dataSync() as Float32Array, e.mean]);
+    if (e.firstToken) pairs.push([model.embed(inputs, 'cls').dataSync() as Float32Array, e.firstToken]);
+    for (const [got, want] of pairs) {
+      want.forEach((w, i) => {
+        worst = Math.max(worst, Math.abs(w - got[i]!));
+      });
+    }
+  }
+  model.dispose();
+  return worst;
+}
+
+test('the classifier in the repository gives PyTorch’s logits on cpu', async (t) => {
+  t.true((await differenceFromPyTorch(t, demoModel)) < 1e-4);
+});
+
+for (const name of ['minilm-l6', 'sst2-tiny-2quad']) {
+  const folder = join(others, name);
+  (existsSync(folder) ? test : test.skip)(`${name} gives PyTorch’s answers on cpu`, async (t) => {
+    t.timeout(120_000);
+    t.true((await differenceFromPyTorch(t, folder)) < 1e-4);
+  });
+}
+
+test('padding to a length changes nothing but rounding', async (t) => {
+  const model = await loadBert(demoModel);
+  const text = 'A warm, funny film.';
+  const short = model.logits(model.tokenize(text)).dataSync();
+  const long = model.logits(model.tokenize(text, 32)).dataSync();
+  short.forEach((v, i) => t.true(Math.abs(v - long[i]!) < 1e-4));
+  t.throws(() => model.tokenize(text, 1000), { instanceOf: RangeError, message: /2 to 128/ });
+  model.dispose();
+});
+
+test('a tokenizer made from vocab.txt gives the ids of tokenizer.json, pairs and cuts included', (t) => {
+  const json = JSON.parse(readFileSync(join(demoModel, 'tokenizer.json'), 'utf8'));
+  const vocab = Object.entries(json.model.vocab as Record<string, number>).sort((a, b) => a[1] - b[1]);
+  const fromVocab = BertTokenizer.fromVocabulary('vocab.txt', `${vocab.map(([token]) => token).join('\n')}\n`, true);
+  const fromJson = new BertTokenizer('tokenizer.json', json);
+  for (const text of ['Hello, World!', 'Café naïve 東京 unbelievable', '', ['first part', 'and the second one']] as (string | [string, string])[]) {
+    t.deepEqual(fromVocab.encode(text, 64), fromJson.encode(text, 64));
+  }
+  const cut = fromVocab.encode('one two three four five six', 5);
+  t.is(cut.ids.length, 5);
+  t.is(cut.ids.at(-1), 102);
+  t.deepEqual(fromVocab.encode(['a', 'b'], 64).types, [0, 0, 0, 1, 1]);
+});
+
+function safetensors(tensors: Record<string, { dtype: string; shape: number[]; bytes: Uint8Array }>): Uint8Array {
+  let at = 0;
+  const header: Record<string, unknown> = {};
+  for (const [name, { dtype, shape, bytes }] of Object.entries(tensors)) {
+    header[name] = { dtype, shape, data_offsets: [at, at + bytes.length] };
+    at += bytes.length;
+  }
+  const json = new TextEncoder().encode(JSON.stringify(header));
+  const out = new Uint8Array(8 + json.length + at);
+  new DataView(out.buffer).setBigUint64(0, BigInt(json.length), true);
+  out.set(json, 8);
+  let to = 8 + json.length;
+  for (const { bytes } of Object.values(tensors)) {
+    out.set(bytes, to);
+    to += bytes.length;
+  }
+  return out;
+}
+
+test('fp32, fp16 and bf16 tensors are read; anything damaged names the file and the tensor', (t) => {
+  const values = [1, -2.5, 0.15625];
+  const bf16 = new Uint16Array(new Uint32Array(Float32Array.from(values).buffer).map((w) => w >>> 16));
+  const f16 = Uint16Array.of(0x3c00, 0xc100, 0x3100);
+  const file = safetensors({
+    a: { dtype: 'F32', shape: [3], bytes: new Uint8Array(Float32Array.from(values).buffer) },
+    b: { dtype: 'BF16', shape: [3], bytes: new Uint8Array(Uint16Array.from(bf16).buffer) },
+    c: { dtype: 'F16', shape: [3], bytes: new Uint8Array(f16.buffer) },
+    d: { dtype: 'I8', shape: [3], bytes: new Uint8Array(3) },
+  });
+  const s = new Safetensors('m.safetensors', file);
+  for (const name of ['a', 'b', 'c']) t.deepEqual(Array.from(s.read(name, [3])), values);
+  const cases: [() => unknown, RegExp][] = [
+    [() => s.read('a', [4]), /m\.safetensors: tensor 'a' has shape \[3\], expected \[4\]/],
+    [() => s.read('d', [3]), /tensor 'd' is I8/],
+    [() => s.read('x', [3]), /no tensor 'x'/],
+    [() => new Safetensors('cut', file.subarray(0, 20)), /cut: .*cut short/],
+    [() => new Safetensors('cut', file.subarray(0, file.length - 2)).read('d', [3]), /cut: tensor 'd'/],
+    [() => new Safetensors('empty', new Uint8Array(3)), /too few/],
+  ];
+  for (const [f, message] of cases) t.throws(f, { instanceOf: ModelFileError, message });
+});
+
+test('missing and wrong files of a folder are named', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'model-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  await t.throwsAsync(loadBert(folder), { instanceOf: ModelFileError, message: /config\.json: is not there/ });
+  const config = JSON.parse(readFileSync(join(demoModel, 'config.json'), 'utf8'));
+  for (const [change, message] of [
+    [{ model_type: 'gpt2' }, /model_type is 'gpt2'/],
+    [{ hidden_act: 'swish' }, /hidden_act 'swish'/],
+    [{ softmax: 'cubic' }, /softmax 'cubic'/],
+    [{ num_attention_heads: 5 }, /not a multiple/],
+    [{ num_hidden_layers: 'four' }, /num_hidden_layers/],
+  ] as const) {
+    writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, ...change }));
+    await t.throwsAsync(loadBert(folder), { instanceOf: ModelFileError, message });
+  }
+  const before = tf.memory().numTensors;
+  const files = (name: string) =>
+    name === 'config.json' ? new TextEncoder().encode(JSON.stringify({ ...config, num_hidden_layers: 5 })) : new Uint8Array(readFileSync(join(demoModel, name)));
+  await t.throwsAsync(
+    bertFromFiles(async (name) => (name === 'tokenizer_config.json' ? undefined : files(name)), 'five layers'),
+    { instanceOf: ModelFileError, message: /bert\.encoder\.layer\.4/ },
+  );
+  t.is(tf.memory().numTensors, before, 'tensors of a model that failed to load are disposed');
+});
+
+test('a DistilBERT checkpoint: its names, no token types, relu before the classifier', async (t) => {
+  const [hidden, ffn, vocabulary] = [8, 16, 12];
+  const config = {
+    model_type: 'distilbert',
+    vocab_size: vocabulary,
+    dim: hidden,
+    n_layers: 1,
+    n_heads: 2,
+    hidden_dim: ffn,
+    max_position_embeddings: 6,
+    activation: 'gelu',
+    id2label: { 0: 'a', 1: 'b' },
+  };
+  let seed = 1;
+  const tensors: Parameters<typeof safetensors>[0] = {};
+  const put = (name: string, ...shape: number[]) => {
+    const n = shape.reduce((a, b) => a * b, 1);
+    const values = Float32Array.from({ length: n }, () => ((seed = (seed * 16807) % 2147483647) / 2147483647 - 0.5) * 0.8);
+    tensors[name] = { dtype: 'F32', shape, bytes: new Uint8Array(values.buffer) };
+  };
+  put('distilbert.embeddings.word_embeddings.weight', vocabulary, hidden);
+  put('distilbert.embeddings.position_embeddings.weight', 6, hidden);
+  const dense = (name: string, out: number, from: number) => {
+    put(`${name}.weight`, out, from);
+    put(`${name}.bias`, out);
+  };
+  const norm = (name: string) => {
+    put(`${name}.weight`, hidden);
+    put(`${name}.bias`, hidden);
+  };
+  norm('distilbert.embeddings.LayerNorm');
+  const layer = 'distilbert.transformer.layer.0.';
+  for (const part of ['q_lin', 'k_lin', 'v_lin', 'out_lin']) dense(`${layer}attention.${part}`, hidden, hidden);
+  norm(`${layer}sa_layer_norm`);
+  dense(`${layer}ffn.lin1`, ffn, hidden);
+  dense(`${layer}ffn.lin2`, hidden, ffn);
+  norm(`${layer}output_layer_norm`);
+  dense('pre_classifier', hidden, hidden);
+  dense('classifier', 2, hidden);
+  const files: Record<string, Uint8Array> = {
+    'config.json': new TextEncoder().encode(JSON.stringify(config)),
+    'vocab.txt': new TextEncoder().encode('[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\na\nb\nc\nd\ne\nf\ng\n'),
+    'model.safetensors': safetensors(tensors),
+  };
+  const model = await bertFromFiles(async (name) => files[name], 'distil');
+  const inputs = model.tokenize('a b');
+  t.deepEqual(Array.from(inputs.inputIds.dataSync()), [2, 5, 6, 3]);
+  const logits = model.logits(inputs).dataSync();
+  t.is(logits.length, 2);
+  // relu between pre_classifier and classifier: computed by hand from the first hidden state
+  const first = tf.squeeze(tf.slice(model.hiddenStates(inputs), [0, 0, 0], [1, 1, hidden]));
+  const read = (name: string, shape: number[]) => tf.tensor(new Float32Array(tensors[name]!.bytes.buffer), shape);
+  const inner = tf.relu(tf.add(tf.dot(read('pre_classifier.weight', [hidden, hidden]), first), read('pre_classifier.bias', [hidden])));
+  const want = tf.add(tf.dot(read('classifier.weight', [2, hidden]), inner), read('classifier.bias', [2])).dataSync();
+  logits.forEach((v, i) => t.true(Math.abs(v - want[i]!) < 1e-5));
+});
+
+test('a random model is the same for the same seed', (t) => {
+  const shape = { vocabSize: 30, hidden: 8, layers: 1, heads: 2, intermediate: 16, positions: 8 };
+  const run = (seed: number) => {
+    const m = randomBert(shape, seed);
+    return Array.from(m.hiddenStates(m.tokenize('w1 w2')).dataSync());
+  };
+  t.deepEqual(run(3), run(3));
+  t.notDeepEqual(run(3), run(4));
+});
