@@ -1,0 +1,72 @@
+import { spawnSync } from 'node:child_process';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+
+const bin = join(dirname(fileURLToPath(import.meta.url)), '../../bin.js');
+const bench = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 240_000 });
+/** The record is one line, the last on standard output. */
+const record = (stdout: string) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
+
+test('demo: at least eight sentences, private as plaintext', (t) => {
+  t.timeout(240_000);
+  const { status, stdout, stderr } = bench('demo', '--json', '-');
+  t.is(status, 0, stderr);
+  t.is(stdout.trimEnd().split('\n').length, 1, 'nothing else is on standard output');
+  const { sentences, agree, model } = record(stdout);
+  t.is(model, 'sst2-tiny');
+  t.true(agree);
+  t.true(sentences.length >= 8);
+  for (const s of sentences) {
+    t.is(s.label.private, s.label.plaintext);
+    s.plaintext.forEach((v: number, i: number) => t.true(Math.abs(v - s.private[i]) <= 0.02));
+  }
+  t.is(new Set(sentences.map((s: { label: { private: string } }) => s.label.private)).size, 2, 'both labels occur');
+});
+
+for (const link of ['worker', 'websocket']) {
+  test(`bert over ${link}: the fields of the record, and the same answers`, (t) => {
+    t.timeout(240_000);
+    const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', '--link', link, '--json', '-');
+    t.is(status, 0, stderr);
+    const r = record(stdout);
+    t.true(r.error.cosine > 0.99999 && r.error.maxAbs < 0.01, JSON.stringify(r.error));
+    t.true(r.online.rounds > 0 && r.online.bytes.p0p1 === r.online.bytes.p1p0 && r.online.bytes.p0p1 > 0 && r.offline.bytes.dealer > 0);
+    t.true(r.setup.bytes > 0 && r.perOp.some((o: { op: string }) => o.op === 'gelu'));
+    t.is(r.layers, 2);
+    t.is(r.peakMemoryBytes === null, link === 'worker');
+  });
+}
+
+test('the fast suite computes 2Quad', (t) => {
+  t.timeout(240_000);
+  const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', '--suite', 'fast', '--json', '-');
+  t.is(status, 0, stderr);
+  t.true(record(stdout).perOp.some((o: { op: string }) => o.op === 'quad' || o.op === 'softmax'));
+});
+
+test('op and gemm: records with the documented fields', (t) => {
+  const truncate = record(bench('op', 'truncate', '--size', '20000', '--range', '-16000,16000', '--json', '-').stdout);
+  t.is(truncate.failures, 0);
+  t.true(truncate.error.maxAbs <= 1 && Math.abs(truncate.meanError) < 0.05);
+  t.is(truncate.bytesPerElement.online, 8);
+  const gemm = record(bench('gemm', '--m', '8', '--n', '64', '--k', '64', '--json', '-').stdout);
+  t.is(gemm.results[0].kernel, 'wasm');
+  t.true(gemm.results[0].gmacPerSecond > 0 && gemm.float32.gmacPerSecond > 0);
+});
+
+test('a wrong flag or name: one line on standard error, exit 2', (t) => {
+  for (const [args, message] of [
+    [['bert', '--seq', 'many'], /whole number/],
+    [['bert', '--model', '/no/such/folder'], /neither a folder/],
+    [['op', 'divide'], /choose one of/],
+    [['op', 'gelu', '--range', '5'], /LOW,HIGH/],
+    [['nothing'], /unknown command/],
+    [['bert', '--suite', 'quick'], /exact, fast/],
+  ] as const) {
+    const { status, stderr } = bench(...args);
+    t.is(status, 2, args.join(' '));
+    t.regex(stderr, message);
+    t.is(stderr.trim().split('\n').length, 1, stderr);
+  }
+});
