@@ -59,7 +59,7 @@ test('padding to a length changes nothing but rounding', async (t) => {
   const text = 'A warm, funny film.';
   const short = model.logits(model.tokenize(text)).dataSync();
   const long = model.logits(model.tokenize(text, 32)).dataSync();
-  short.forEach((v, i) => t.true(Math.abs(v - long[i]!) < 1e-4));
+  t.true(short.every((v, i) => Math.abs(v - long[i]!) < 1e-4));
   t.throws(() => model.tokenize(text, 1000), { instanceOf: RangeError, message: /2 to 128/ });
   model.dispose();
 });
@@ -162,7 +162,10 @@ test('a DistilBERT checkpoint: its names, no token types, relu before the classi
   const tensors: Parameters<typeof safetensors>[0] = {};
   const put = (name: string, ...shape: number[]) => {
     const n = shape.reduce((a, b) => a * b, 1);
-    const values = Float32Array.from({ length: n }, () => ((seed = (seed * 16807) % 2147483647) / 2147483647 - 0.5) * 0.8);
+    const values = Float32Array.from({ length: n }, () => {
+      seed = (seed * 16807) % 2147483647;
+      return (seed / 2147483647 - 0.5) * 0.8;
+    });
     tensors[name] = { dtype: 'F32', shape, bytes: new Uint8Array(values.buffer) };
   };
   put('distilbert.embeddings.word_embeddings.weight', vocabulary, hidden);
@@ -199,7 +202,7 @@ test('a DistilBERT checkpoint: its names, no token types, relu before the classi
   const read = (name: string, shape: number[]) => tf.tensor(new Float32Array(tensors[name]!.bytes.buffer), shape);
   const inner = tf.relu(tf.add(tf.dot(read('pre_classifier.weight', [hidden, hidden]), first), read('pre_classifier.bias', [hidden])));
   const want = tf.add(tf.dot(read('classifier.weight', [2, hidden]), inner), read('classifier.bias', [2])).dataSync();
-  logits.forEach((v, i) => t.true(Math.abs(v - want[i]!) < 1e-5));
+  t.true(logits.every((v, i) => Math.abs(v - want[i]!) < 1e-5));
 });
 
 test('a random model is the same for the same seed', (t) => {

@@ -31,6 +31,8 @@ export const limits = {
   pongMs: 10_000,
   /** How long a run waits for the next frame of another node. The longest instruction of BERT-large at 512 tokens takes seconds. */
   progressMs: 120_000,
+  /** How long a prepared run may wait for its client to start it. */
+  preparedMs: 3_600_000,
   /** How long a run waits for a node that is not connected at present. */
   reconnectMs: 10_000,
   /** Pauses between attempts to reach a node. */

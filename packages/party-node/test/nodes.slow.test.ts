@@ -1,9 +1,13 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
 import { NodeError, type NodeName, Session, tokenFrom } from '../src/index.js';
-import { checkUrl, dialSocket, type LocalNodes, startLocalNodes } from '../src/node.js';
+import { checkUrl, dialSocket, type LocalNodes, serve, startLocalNodes } from '../src/node.js';
+import { handshake } from '../src/wire/handshake.js';
 
 const names: Record<'party0' | 'party1' | 'dealer', NodeName> = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' };
 const roles = ['party0', 'party1', 'dealer'] as const;
@@ -95,6 +99,55 @@ test('a node without tokens, with a missing file or off loopback without a certi
     t.regex(stderr, message);
     t.is(stderr.trim().split('\n').length, 1, stderr);
   }
+});
+
+const openssl = spawnSync('openssl', ['version']).status === 0;
+
+(openssl ? test : test.skip)('with a certificate a node speaks wss, and only to who trusts it', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tls-'));
+  const file = (name: string) => join(folder, name);
+  const made = spawnSync('openssl', [
+    'req',
+    '-x509',
+    '-newkey',
+    'ec',
+    '-pkeyopt',
+    'ec_paramgen_curve:prime256v1',
+    '-nodes',
+    '-keyout',
+    file('key'),
+    '-out',
+    file('cert'),
+    '-days',
+    '1',
+    '-subj',
+    '/CN=localhost',
+    '-addext',
+    'subjectAltName=IP:127.0.0.1',
+  ]);
+  t.is(made.status, 0, String(made.stderr));
+  writeFileSync(file('token'), 'a token of more than sixteen characters');
+  const node = await serve({
+    role: 'dealer',
+    host: '127.0.0.1',
+    port: 0,
+    nodeTokenFile: file('token'),
+    clientTokenFile: file('token'),
+    dials: {},
+    tlsCert: file('cert'),
+    tlsKey: file('key'),
+    log: () => {},
+  });
+  t.teardown(async () => {
+    await node.stop();
+    rmSync(folder, { recursive: true });
+  });
+  const url = `wss://127.0.0.1:${node.port}`;
+  await t.throwsAsync(dialSocket(url, 'dealer'), { code: 'UNREACHABLE' });
+  const link = await dialSocket(url, 'dealer', readFileSync(file('cert'), 'utf8'));
+  const peer = await handshake(link, 'client', { client: tokenFrom('a token of more than sixteen characters') }, 'dial', 'dealer');
+  t.is(peer.role, 'dealer');
+  peer.link.close('done');
 });
 
 test('plain WebSockets are for loopback alone', (t) => {

@@ -25,7 +25,10 @@ function sample(): Program {
   return builder.build([gelu(e, e.matMul(x, w))]);
 }
 
-const refused = (change: (p: any) => void): string => {
+/** A program's JSON, to be damaged field by field. */
+type Loose = Record<string, Record<string, unknown>[] & Record<string, Record<string, unknown>>> & { outputs: unknown; version: unknown };
+
+const refused = (change: (p: Loose) => void): string => {
   const p = JSON.parse(JSON.stringify(sample()));
   change(p);
   try {

@@ -134,6 +134,38 @@ test('a party cannot be made to run a program twice on the same streams', async 
   await t.throwsAsync(run, { instanceOf: StreamReuseError });
 });
 
+test.serial('a run that is repeated after an abort draws no stream of the first attempt again', async (t) => {
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [4], fracBits: 16, bits: 64, magnitude: 14 });
+  const checked = checkProgram(builder.build([gelu(e, x)]));
+  const seed = new Secret(new Uint8Array(32).fill(5));
+  const drawn: string[] = [];
+  const original = RunStreams.prototype.claim;
+  RunStreams.prototype.claim = function (purpose, instruction, slot) {
+    drawn.push(this.key(purpose, instruction, slot).bytes.join());
+    return original.call(this, purpose, instruction, slot);
+  };
+  try {
+    for (const [attempt, last] of [
+      [1, 1],
+      [2, 99],
+    ] as const) {
+      // The same nodes, the same seed; the run id is new because all three nodes put a fresh nonce into it
+      const streams = new RunStreams(kernels, deriveRunKey(seed, new Uint8Array(16).fill(attempt)));
+      const exchange = async (round: number, mine: Uint8Array) => {
+        if (round >= last) throw new Error('aborted');
+        return mine;
+      };
+      await runParty({ kernels, role: 0, checked, inputs: [{ share: new BigUint64Array(4) }], streams, exchange }).catch(() => {});
+    }
+  } finally {
+    RunStreams.prototype.claim = original;
+  }
+  t.true(drawn.length > 20);
+  t.is(new Set(drawn).size, drawn.length);
+});
+
 test('every primitive that sends something declares the mask that hides it', (t) => {
   for (const [name, p] of primitives) {
     if (p.opens) t.truthy(p.masks, `${name} opens without a mask`);

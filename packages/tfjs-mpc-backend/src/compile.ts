@@ -111,6 +111,7 @@ export class Compiler {
   #softmax(n: SecretNode): number {
     const [x] = n.inputs as [SecretNode];
     if (this.suite === 'fast') {
+      warnOfQuad();
       const masked = multiplicativeMask(x);
       if (masked) {
         const mask = this.variant(masked.leaf, `keep ${masked.sign}`, masked.keep, 0);
@@ -162,6 +163,15 @@ export class Compiler {
     if (n.op === 'leaf') throw new ProgramError(`a tensor of shape [${shape}] is not at the nodes any more`);
     return this.push({ op: n.op, in: ins, shape, ...n.attrs } as unknown as GraphNode);
   }
+}
+
+let warned = false;
+
+/** Once: a model that was not trained for it answers differently under 2Quad. */
+function warnOfQuad(): void {
+  if (warned) return;
+  warned = true;
+  console.warn("secformer: suite 'fast' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'");
 }
 
 /** Compiles the reading of one node: its ancestors up to what the nodes or the caller have. */

@@ -164,7 +164,7 @@ export class Party extends Engine<PartyRunState> {
     if (!run.whole) material.onTaken = (bytes) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
 
-    const given = await run.within(run.given.promise, limits.progressMs, 'client', 'the start of the run');
+    const given = await run.within(run.given.promise, limits.preparedMs, 'client', 'the start of the run');
     const start = performance.now();
     const overhead = other.link.overheadBytes;
     // Different inputs at the two parties would make the output depend on one share of the weights alone

@@ -31,6 +31,7 @@ export function clampMask(n: SecretNode): (Masked & { values: () => Float32Array
 /** The same masks before 2Quad, where a large negative score would get the largest weight: zeros and ones that multiply. */
 export function multiplicativeMask(n: SecretNode): (Masked & { keep: () => Float32Array }) | undefined {
   const m = maskedScores(n);
-  if (!m || !m.leaf.values?.every((v) => m.sign * v <= MASKED || v === 0)) return undefined;
+  if (!m) return undefined;
+  if (!m.leaf.values?.every((v) => m.sign * v <= MASKED || v === 0)) return undefined;
   return { ...m, keep: () => m.leaf.values!.map((v) => (m.sign * v <= MASKED ? 0 : 1)) };
 }
