@@ -1,6 +1,8 @@
 // Fits of the trigonometric series that the protocols use: minimax by iteratively reweighted least squares (Lawson 1961).
 // node tools/fit-series.js prints each function's coefficients and largest errors.
 
+import { erf } from '@secformer/secformer-ops';
+
 /** Solves min |A·c − y| by Householder QR; A is an array of rows. */
 function leastSquares(A, y) {
   const m = A.length;
@@ -57,21 +59,6 @@ function minimax(basis, f, low, high, { points = 1200, iterations = 150, relativ
     w = w.map((v) => v / top);
   }
   return best;
-}
-
-export function erf(x) {
-  const a = Math.abs(x);
-  if (a < 3) {
-    let [term, sum] = [a, a];
-    for (let n = 1; n < 80; n++) {
-      term *= (-a * a) / n;
-      sum += term / (2 * n + 1);
-    }
-    return Math.sign(x) * (2 / Math.sqrt(Math.PI)) * sum;
-  }
-  let f = 0;
-  for (let k = 60; k >= 1; k--) f = k / 2 / (a + f);
-  return Math.sign(x) * (1 - Math.exp(-a * a) / (Math.sqrt(Math.PI) * (a + f)));
 }
 
 const harmonics = (from, to) => Array.from({ length: to - from + 1 }, (_, i) => from + i);

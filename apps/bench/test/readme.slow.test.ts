@@ -93,3 +93,21 @@ test('“Three real nodes”, step by step', async (t) => {
   t.is(byEnvironment.status, 0, byEnvironment.stderr);
   t.regex(byEnvironment.stdout, /0\.99\d+/);
 });
+
+const printed: Record<string, RegExp> = {
+  ring: /2\.25,\s*4/,
+  'secformer-ops': /^3 8\.\d/,
+  'party-node': /0,\s*2/,
+  'tfjs-mpc-backend': /0,\s*2 \][\s\S]*\n4/,
+  'bert-loader': /1,\s*0/,
+};
+
+for (const [name, output] of Object.entries(printed)) {
+  test(`the snippet of ${name}'s README prints what it says`, (t) => {
+    t.timeout(120_000);
+    const text = readFileSync(join(root, 'packages', name, 'README.md'), 'utf8');
+    const { status, stdout, stderr } = run(folderOf(t), /```js\n([\s\S]*?)```/.exec(text)![1]!);
+    t.is(status, 0, stderr);
+    t.regex(stdout.trim(), output);
+  });
+}

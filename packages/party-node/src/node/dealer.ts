@@ -5,7 +5,8 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-import { Deferred, Engine, type NodeRole, NodeRun, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
+import { Engine, peakMemory } from './engine.js';
+import { Deferred, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
 class DealerRunState extends NodeRun {
   /** bytes of corrections that P1 has room for */

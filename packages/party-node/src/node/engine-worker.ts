@@ -4,8 +4,8 @@ import { Secret } from '@secformer/ring';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import { Dealer } from './dealer.js';
-import { Deferred, type NodeRole } from './engine.js';
 import { Party } from './party.js';
+import { Deferred, type NodeRole } from './run.js';
 
 export interface EngineWorkerData {
   role: NodeRole;

@@ -1,83 +1,16 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, hexToBytes, randomBytes } from '@noble/hashes/utils.js';
-import { type Kernels, loadKernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
+import { type Kernels, loadKernels, packedBytes, sizeOf } from '@secformer/ring';
 import { type CheckedProgram, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
-import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, type NodeName, reportOf } from '../errors.js';
+import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
-import { handshake, nodeName, type Peer, type Tokens, type WireRole } from '../wire/handshake.js';
+import { handshake, nodeName, type Peer, type Tokens } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
-import type { BoundInput, BoundKeep, Message, MessageOf } from '../wire/messages.js';
+import type { Message, MessageOf } from '../wire/messages.js';
+import { Deferred, type NodeRole, type NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
-export type NodeRole = Exclude<WireRole, 'client'>;
 const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
-
-/** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
-export interface StoredTensor {
-  type: ShareType;
-  share?: Words;
-  /** m at a party, the mask r at the dealer; the key is `width:run` */
-  openings: Map<string, Words>;
-}
-
-/** What one client has at this node. No other client can name any of it. */
-export interface NodeSession {
-  id: string;
-  link: MessageLink;
-  tensors: Map<number, StoredTensor>;
-  programs: Map<string, CheckedProgram>;
-  bytes: number;
-}
-
-/** A promise that somebody else settles. */
-export class Deferred<T> {
-  readonly promise: Promise<T>;
-  resolve!: (value: T) => void;
-  reject!: (error: Error) => void;
-  constructor() {
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    // Whoever waits sees the rejection; nobody waiting is no failure of the process
-    this.promise.catch(() => {});
-  }
-}
-
-/** One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams again. */
-export abstract class NodeRun {
-  readonly aborted = new Deferred<never>();
-  error: NodeError | undefined;
-  runId = new Uint8Array(0);
-  readonly nonce = randomBytes(16);
-  constructor(
-    readonly ticket: string,
-    readonly session: NodeSession,
-    readonly checked: CheckedProgram,
-    readonly inputs: BoundInput[],
-    readonly keeps: BoundKeep[],
-    readonly whole: boolean,
-  ) {}
-
-  /** Waits for `promise`, an abort or the time limit, whichever is first. */
-  async within<T>(promise: Promise<T>, ms: number, node: NodeName, what: string): Promise<T> {
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new NodeError(node, 'NO_PROGRESS', `${what} did not come within ${ms} ms`)), ms);
-    });
-    try {
-      return await Promise.race([promise, this.aborted.promise, late]);
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
-  /** Lets the event loop breathe between instructions, and stops here after an abort. */
-  readonly pause = async (): Promise<void> => {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-    if (this.error) throw this.error;
-  };
-}
 
 export interface EngineOptions {
   role: NodeRole;
@@ -213,9 +146,12 @@ export abstract class Engine<R extends NodeRun> {
   protected abstract execute(run: R, peers: ReadonlyMap<NodeRole, Peer>): Promise<void>;
   /** Waits until this node takes on another run. */
   protected abstract admit(run: R): Promise<void>;
+  /** Gives up what `admit` took. */
   protected abstract release(run: R): void;
+  /** Takes this node's part of a tensor that the client shares. */
   protected abstract put(session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor;
   protected abstract putBytes(m: MessageOf<'put'>): number;
+  /** The client's word to start, with its masked inputs. */
   protected abstract begin(run: R, payload: Uint8Array): void;
   protected abstract runBytes(run: R): number;
 

@@ -4,7 +4,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { NodeRole } from './engine.js';
+import type { NodeRole } from './run.js';
 
 /** Three nodes as processes of this machine, talking over WebSockets on loopback. */
 export interface LocalNodes {

@@ -6,7 +6,8 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName, type Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-import { Deferred, Engine, type EngineOptions, type NodeRole, NodeRun, type NodeSession, peakMemory, type StoredTensor } from './engine.js';
+import { Engine, type EngineOptions, peakMemory } from './engine.js';
+import { Deferred, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
 /** Corrections as they come from the dealer, handed out in its order. */
 class MaterialQueue {

@@ -11,8 +11,8 @@ import { nodeName, tokenFrom } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import { type Socket, SocketLink } from '../wire/socket-link.js';
-import type { NodeRole } from './engine.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
+import type { NodeRole } from './run.js';
 import { checkUrl, dialSocket, isLoopback, keepAlive } from './sockets.js';
 
 export interface ServeOptions {

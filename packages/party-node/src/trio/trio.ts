@@ -2,8 +2,8 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
 import type { Dial } from '../client/session.js';
-import type { NodeRole } from '../node/engine.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
+import type { NodeRole } from '../node/run.js';
 import { PortLink } from '../wire/port-link.js';
 
 /** Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs the process. */

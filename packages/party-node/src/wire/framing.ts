@@ -17,6 +17,8 @@ export class MessageLink {
   accept: (header: Message) => number = () => 0;
   onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
   onClose: (why: string) => void = () => {};
+  /** Largest frame that is read: small until the other side has shown that it knows the token. */
+  frameLimit: number = limits.frameBytes;
   /** frame headers and message headers sent so far */
   overheadBytes = 0;
   readonly #link: Link;
@@ -80,7 +82,7 @@ export class MessageLink {
   }
 
   #frame(frame: Uint8Array): void | Promise<void> {
-    if (frame.length < HEAD || frame.length > limits.frameBytes) throw this.#bad(`a frame of ${frame.length} bytes; ${HEAD} to ${limits.frameBytes} are allowed`);
+    if (frame.length < HEAD || frame.length > this.frameLimit) throw this.#bad(`a frame of ${frame.length} bytes; ${HEAD} to ${this.frameLimit} are allowed`);
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     if (view.getUint8(0) !== WIRE_VERSION)
       throw new NodeError(

@@ -59,6 +59,7 @@ export function handshake(link: Link, mine: WireRole, tokens: Tokens, side: 'dia
   let other: MessageOf<'hello'> | undefined;
   const name = (): NodeName => (other ? nodeName[other.role] : expect ? nodeName[expect] : 'client');
   const channel = new MessageLink(link, name);
+  channel.frameLimit = limits.handshakeFrameBytes;
 
   return new Promise<Peer>((resolve, reject) => {
     const timer = setTimeout(() => fail(new NodeError(name(), 'NOT_AUTHENTICATED', `did not finish the handshake in ${limits.handshakeMs} ms`)), limits.handshakeMs);
@@ -79,6 +80,7 @@ export function handshake(link: Link, mine: WireRole, tokens: Tokens, side: 'dia
       clearTimeout(timer);
       const shared = x25519.getSharedSecret(secret, hexToBytes(other!.key));
       const peer: Peer = { role: other!.role, seed: new Secret(hkdf(sha256, shared, hash, utf8ToBytes('secformer seed'), 32)), link: channel };
+      channel.frameLimit = limits.frameBytes;
       ready?.(peer);
       resolve(peer);
     };

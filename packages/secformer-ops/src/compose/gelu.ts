@@ -1,4 +1,4 @@
-import { COARSE, intervals } from './bits.js';
+import { COARSE, intervals, lessThan } from './bits.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 
 /** Bits of the series' tables, their modulus, and the period 16 in units of 2^−16. */
@@ -112,15 +112,8 @@ export function tanh(e: Emitter, x: number): number {
 export function relu(e: Emitter, x: number): number {
   const opened = e.factor(x);
   const { width } = e.opened(opened);
-  const negative = e.emit('openBits', [lessThanZero(e, opened, width)]);
+  const negative = e.emit('openBits', [lessThan(e, opened, 0, width, [0])]);
   return e.sub(e.emit('unwrap', [opened]), e.emit('bitMultiply', [negative, opened]));
-}
-
-function lessThanZero(e: Emitter, opened: number, window: number): number {
-  let v = e.emit('compare', [opened], { position: 0, window, thresholds: ['0'] });
-  do v = e.emit('combine', [v]);
-  while (e.type(v).kind === 'chunks');
-  return v;
 }
 
 /** [x < τ] as a share of 0 or 1, at full resolution. */
@@ -128,8 +121,6 @@ export function lessConstant(e: Emitter, x: number, tau: number): number {
   const opened = e.factor(x);
   const t = e.opened(opened);
   const threshold = Math.round(tau * 2 ** t.fracBits);
-  let v = e.emit('compare', [opened], { position: 0, window: t.width, thresholds: [String(threshold)] });
-  do v = e.emit('combine', [v]);
-  while (e.type(v).kind === 'chunks');
-  return e.emit('bitValue', [e.emit('openBits', [v])], { bits: 64 });
+  const less = lessThan(e, opened, 0, t.width, [threshold]);
+  return e.emit('bitValue', [e.emit('openBits', [less])], { bits: 64 });
 }

@@ -170,8 +170,7 @@ export const combine = primitive({
   masks: (ins) => [{ count: countOf(ins, (g) => g.variables.length), bits: 64, xor: true }],
   opens: (ins) => ({ count: countOf(ins, (g) => g.variables.length), bits: 64, xor: true }),
   material: (ins) => [{ count: countOf(ins, (g) => g.products.length), bits: 64, xor: true }],
-  deal({ ins, types, masks }) {
-    void ins;
+  deal({ types, masks }) {
     const { planes, chunks, size } = dimensions(types);
     const out = zeros(countOf(types, (g) => g.products.length));
     let [v, p] = [0, 0];

@@ -1,0 +1,76 @@
+import { randomBytes } from '@noble/hashes/utils.js';
+import type { Words } from '@secformer/ring';
+import type { CheckedProgram, ShareType } from '@secformer/secformer-ops';
+import { NodeError, type NodeName } from '../errors.js';
+import type { MessageLink } from '../wire/framing.js';
+import type { WireRole } from '../wire/handshake.js';
+import type { BoundInput, BoundKeep } from '../wire/messages.js';
+
+export type NodeRole = Exclude<WireRole, 'client'>;
+
+/** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
+export interface StoredTensor {
+  type: ShareType;
+  share?: Words;
+  /** m at a party, the mask r at the dealer; the key is `width:run` */
+  openings: Map<string, Words>;
+}
+
+/** What one client has at this node. No other client can name any of it. */
+export interface NodeSession {
+  id: string;
+  link: MessageLink;
+  tensors: Map<number, StoredTensor>;
+  programs: Map<string, CheckedProgram>;
+  bytes: number;
+}
+
+/** A promise that somebody else settles. */
+export class Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve!: (value: T) => void;
+  reject!: (error: Error) => void;
+  constructor() {
+    this.promise = new Promise<T>((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever waits sees the rejection; nobody waiting is no failure of the process
+    this.promise.catch(() => {});
+  }
+}
+
+/** One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams again. */
+export abstract class NodeRun {
+  readonly aborted = new Deferred<never>();
+  error: NodeError | undefined;
+  runId = new Uint8Array(0);
+  readonly nonce = randomBytes(16);
+  constructor(
+    readonly ticket: string,
+    readonly session: NodeSession,
+    readonly checked: CheckedProgram,
+    readonly inputs: BoundInput[],
+    readonly keeps: BoundKeep[],
+    readonly whole: boolean,
+  ) {}
+
+  /** Waits for `promise`, an abort or the time limit, whichever is first. */
+  async within<T>(promise: Promise<T>, ms: number, node: NodeName, what: string): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new NodeError(node, 'NO_PROGRESS', `${what} did not come within ${ms} ms`)), ms);
+    });
+    try {
+      return await Promise.race([promise, this.aborted.promise, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  /** Lets the event loop breathe between instructions, and stops here after an abort. */
+  readonly pause = async (): Promise<void> => {
+    await new Promise<void>((resolve) => setImmediate(resolve));
+    if (this.error) throw this.error;
+  };
+}
