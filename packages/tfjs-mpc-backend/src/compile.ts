@@ -3,7 +3,7 @@ import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
 import type { SecretNode, Variant } from './node-values.js';
 import { matchGelu } from './rewrites/gelu.js';
-import { matchLayerNorm } from './rewrites/layer-norm.js';
+import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
 import { clampMask, multiplicativeMask } from './rewrites/mask.js';
 import { matchQuad } from './rewrites/quad.js';
 import { scaledLeaf } from './rewrites/scale.js';
@@ -98,6 +98,13 @@ export class Compiler {
     if (gelu) return this.push({ op: 'gelu', form: gelu.form, in: [this.node(gelu.x)], shape: n.shape });
     const norm = matchLayerNorm(n);
     if (norm) return this.push({ op: 'layerNorm', epsilon: norm.epsilon, in: [this.node(norm.x)], shape: n.shape });
+    const folded = matchFoldedLayerNorm(n);
+    if (folded) {
+      const { shape } = n;
+      const normal = this.push({ op: 'layerNorm', epsilon: folded.epsilon, in: [this.node(folded.x)], shape });
+      const scaled = folded.gain ? this.push({ op: 'mul', in: [normal, this.node(folded.gain)], shape }) : normal;
+      return this.push({ op: 'add', in: [scaled, this.node(folded.bias)], shape });
+    }
     const quad = matchQuad(n);
     if (quad) {
       const x = this.node(quad.scores);

@@ -27,8 +27,11 @@ export function hostHas(kernel: string): boolean {
   return getKernel(kernel, host().name) !== undefined;
 }
 
+/** A kernel's inputs by name; Concat, Pack and AddN take a list. */
+export type HostInputs = PlainTensor[] | Record<string, PlainTensor | undefined>;
+
 /** Runs a kernel without secret inputs at once, on the host backend. */
-export function runOnHost(kernel: string, inputs: Record<string, PlainTensor | PlainTensor[] | undefined>, attrs: Record<string, unknown> | undefined): PlainTensor[] {
+export function runOnHost(kernel: string, inputs: HostInputs, attrs: Record<string, unknown> | undefined): PlainTensor[] {
   const { name, backend } = host();
   const config = getKernel(kernel, name);
   if (!config) throw new Error(`kernel '${kernel}' is not on the host backend '${name}'`);
@@ -38,7 +41,7 @@ export function runOnHost(kernel: string, inputs: Record<string, PlainTensor | P
     written.push(dataId);
     return { dataId, shape: t.shape, dtype: t.dtype } as TensorInfo;
   };
-  const infos = Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t === undefined ? undefined : Array.isArray(t) ? t.map(write) : write(t)]));
+  const infos = Array.isArray(inputs) ? inputs.map(write) : Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t && write(t)]));
   const out = config.kernelFunc({ inputs: infos as never, backend, attrs: attrs as never });
   const results = (Array.isArray(out) ? out : [out]).map((t) => ({ values: backend.readSync(t.dataId), shape: [...t.shape], dtype: t.dtype, id: t.dataId }));
   // The host may hand back its input's or its own buffer

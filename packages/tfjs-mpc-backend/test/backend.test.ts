@@ -58,6 +58,22 @@ const cases: Record<string, [() => tf.Tensor, number?]> = {
   'gather rows and columns by int32 ids': [() => tf.add(tf.gather(x(), tf.tensor2d([0, 3, 1, 1], [2, 2], 'int32')), tf.scalar(1))],
   'gather along the second axis': [() => tf.gather(x(), tf.tensor1d([5, 0], 'int32'), 1)],
   'zerosLike and onesLike': [() => tf.add(x(), tf.add(tf.onesLike(x()), tf.zerosLike(x())))],
+  pad: [
+    () =>
+      tf.pad(
+        x(),
+        [
+          [1, 0],
+          [2, 1],
+        ],
+        0.5,
+      ),
+  ],
+  'einsum, batched and not': [() => tf.einsum('abc,acd->dba', tf.reshape(x(), [2, 3, 4]), tf.reshape(x(), [2, 4, 3]))],
+  'concat and stack of int32 tensors, on the host': [
+    () => tf.concat([tf.stack([tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32')]), tf.tensor2d([[5, 6]], [1, 2], 'int32')]),
+    0,
+  ],
   moments: [() => tf.moments(x(), 1).variance],
 };
 
@@ -98,6 +114,18 @@ test.serial('moments and rsqrt become LayerNorm', async (t) => {
     return tf.div(centered, tf.sqrt(tf.add(tf.mean(tf.square(centered), -1, true), 1e-12)));
   };
   t.true((await difference(divided)) < 1e-3);
+  t.true(ops().includes('layerNorm'));
+});
+
+test.serial('LayerNorm with gain and bias folded in, a mean much larger than the deviation', async (t) => {
+  const f = () => {
+    const v = tf.add(x(), 40);
+    const mean = tf.mean(v, 1, true);
+    const variance = tf.mean(tf.squaredDifference(v, mean), 1, true);
+    const a = tf.mul(tf.rsqrt(tf.add(variance, 1e-12)), tf.tensor1d([1, 2, 0.5, 1, -1, 3]));
+    return tf.add(tf.mul(v, a), tf.sub(tf.tensor1d([0, 1, 2, 3, 4, 5]), tf.mul(mean, a)));
+  };
+  t.true((await difference(f)) < 1e-3);
   t.true(ops().includes('layerNorm'));
 });
 

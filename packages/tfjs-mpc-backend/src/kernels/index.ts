@@ -1,8 +1,9 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { getKernelsForBackend } from '@tensorflow/tfjs-core';
 import { AddN, binary, comparison, extremum, Pow, SquaredDifference, unary } from './arithmetic.js';
+import { Einsum } from './einsum.js';
 import { register, type SecretKernel } from './kernel.js';
-import { Cast, Concat, ExpandDims, GatherV2, Identity, Pack, Reshape, Slice, SplitV, StridedSlice, Tile, Transpose, Unpack } from './layout.js';
+import { Cast, Concat, ExpandDims, GatherV2, Identity, Pack, PadV2, Reshape, Slice, SplitV, StridedSlice, Tile, Transpose, Unpack } from './layout.js';
 import { BatchMatMul, FusedMatMul, filled } from './products.js';
 import { ArgMax, Max, Softmax, total } from './reductions.js';
 
@@ -14,6 +15,7 @@ const secretKernels: Record<string, SecretKernel> = {
   BatchMatMul,
   Cast,
   Concat,
+  Einsum,
   Erf: unary('erf'),
   ExpandDims,
   GatherV2,
@@ -30,6 +32,7 @@ const secretKernels: Record<string, SecretKernel> = {
   Neg: unary('neg'),
   OnesLike: filled(1),
   Pack,
+  PadV2,
   Pow,
   RealDiv: binary('div'),
   Reciprocal: unary('reciprocal'),

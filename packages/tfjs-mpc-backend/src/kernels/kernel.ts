@@ -1,7 +1,7 @@
 import { SecformerError } from '@secformer/ring';
 import { type KernelConfig, type NamedAttrMap, type NamedTensorInfoMap, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
-import { type PlainTensor, runOnHost } from '../host.js';
+import { type HostInputs, runOnHost } from '../host.js';
 import type { Privacy } from '../node-values.js';
 
 export interface KernelCall {
@@ -48,10 +48,9 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
 }
 
 function onHost(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, privacy: Privacy): TensorInfo | TensorInfo[] {
-  const plain: Record<string, PlainTensor | PlainTensor[] | undefined> = {};
-  for (const [name, t] of Object.entries(inputs) as [string, TensorInfo | TensorInfo[] | undefined][]) {
-    if (t) plain[name] = Array.isArray(t) ? t.map((x) => b.plain(x)) : b.plain(t);
-  }
+  const plain: HostInputs = Array.isArray(inputs)
+    ? (inputs as TensorInfo[]).map((t) => b.plain(t))
+    : Object.fromEntries(Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.plain(t)]));
   const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy));
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }

@@ -143,6 +143,26 @@ export const Tile: SecretKernel = ({ inputs, attrs, backend }) => {
   );
 };
 
+/** Padding with a public number. */
+export const PadV2: SecretKernel = ({ inputs, attrs, backend }) => {
+  const x = inputs.x as TensorInfo;
+  const { paddings, constantValue } = attrs as unknown as { paddings: [number, number][]; constantValue: number };
+  let out = backend.node(x);
+  paddings.forEach(([before, after], axis) => {
+    const block = (n: number): SecretNode[] => {
+      const shape = out.shape.map((d, i) => (i === axis ? n : d));
+      const value = new SecretNode('constant', [], [], { values: [constantValue] });
+      return n === 0 ? [] : [new SecretNode('broadcast', [value], shape)];
+    };
+    const parts = [...block(before), out, ...block(after)];
+    if (parts.length > 1) {
+      const shape = out.shape.map((d, i) => (i === axis ? d + before + after : d));
+      out = new SecretNode('concat', parts, shape, { axis });
+    }
+  });
+  return backend.secret(out, x.dtype);
+};
+
 /** Rows of a secret table by local indices: a private lookup, the indices never leave this process in the clear. */
 export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };

@@ -25,6 +25,44 @@ export function matchLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number 
   return undefined;
 }
 
+/**
+ * The same with gain and bias folded in, as TensorFlow writes it: x·a + (β − mean·a), a = γ/√(var + ε). Left as it stands, mean·a and x·a cancel where the mean is
+ * much larger than the deviation.
+ */
+export function matchFoldedLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number; gain: SecretNode | undefined; bias: SecretNode } | undefined {
+  if (n.op !== 'add') return undefined;
+  for (const [scaled, rest] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
+    if (scaled.op !== 'mul' || rest.op !== 'sub' || rest.inputs[1]!.op !== 'mul') continue;
+    const [bias, shift] = rest.inputs as [SecretNode, SecretNode];
+    for (const [x, a] of [scaled.inputs, [...scaled.inputs].reverse()] as [SecretNode, SecretNode][]) {
+      const mean = shift.inputs.find((i) => i !== a);
+      if (!shift.inputs.includes(a) || !mean || !isRowMean(throughViews(mean)) || throughViews(mean).inputs[0] !== x) continue;
+      const scale = inverseDeviation(a, x);
+      if (scale) return { x, bias, ...scale };
+    }
+  }
+  return undefined;
+}
+
+/** γ and ε of a = γ/√(var(x) + ε) */
+function inverseDeviation(a: SecretNode, x: SecretNode): { epsilon: number; gain: SecretNode | undefined } | undefined {
+  const parts: [SecretNode, SecretNode | undefined][] =
+    a.op === 'mul'
+      ? [
+          [a.inputs[0]!, a.inputs[1]],
+          [a.inputs[1]!, a.inputs[0]],
+        ]
+      : [[a, undefined]];
+  for (const [root, gain] of parts) {
+    const inverse = throughViews(root);
+    if (inverse.op !== 'rsqrt') continue;
+    const variance = throughViews(inverse.inputs[0]!);
+    const sum = sumWithScalar(variance) ?? { x: variance, c: 0 };
+    if (varianceOf(throughViews(sum.x)) === x) return { epsilon: sum.c, gain };
+  }
+  return undefined;
+}
+
 /** x of x − mean(x) */
 function meanDifference(n: SecretNode): SecretNode | undefined {
   if (n.op !== 'sub') return undefined;
