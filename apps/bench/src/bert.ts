@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
 import { startLocalNodes } from '@secformer/party-node/node';
 import { configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
+import { emulate, networks } from './network.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
 import { useWasm } from './wasm.js';
@@ -80,7 +81,8 @@ function compare(got: Float32Array, want: Float32Array, mask: Int32Array, batch:
 
 /** Private BERT inference beside plaintext TensorFlow.js, in one run. */
 export async function bert(f: BertFlags): Promise<void> {
-  if (f.net !== 'none') throw new UsageError(`--net ${f.net}: network emulation is not there yet; use --net none`);
+  const network = networks[f.net];
+  if (network && f.link !== 'websocket') throw new UsageError(`--net ${f.net} emulates a network between processes; add --link websocket`);
   if (f.kernels === 'native') throw new UsageError('--kernels native: no native kernels are built here; use wasm or auto');
   const steps = new Steps(4 + f.runs, f.json === '-');
   steps.next('loading');
@@ -101,7 +103,7 @@ export async function bert(f: BertFlags): Promise<void> {
   const mask = (await inputs.attentionMask.data()) as Int32Array;
 
   steps.next('starting nodes');
-  const nodes = f.link === 'websocket' ? await startLocalNodes() : undefined;
+  const nodes = f.link === 'websocket' ? await startLocalNodes(network && ((url) => emulate(url, network))) : undefined;
   try {
     const { urls, token } = nodes ?? {};
     configure({ suite: f.suite, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });

@@ -48,6 +48,17 @@ test('the fast suite computes 2Quad', (t) => {
   t.true(perOp.find((o: { op: string }) => o.op === 'quad').rounds > 0 && errorVsModel.cosine > 0);
 });
 
+test('an emulated network costs half a round trip a message and leaves the answers alone', (t) => {
+  t.timeout(240_000);
+  const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '8', '--runs', '1', '--link', 'websocket', '--net', 'wan', '--json', '-');
+  t.is(status, 0, stderr);
+  const r = record(stdout);
+  t.is(r.net, 'wan');
+  // Every round waits for the other party's message, 2 ms away
+  t.true(r.online.ms[0] >= 2 * r.online.rounds, `${r.online.ms[0]} ms for ${r.online.rounds} rounds`);
+  t.true(r.error.cosine > 0.99999);
+});
+
 test('op and gemm: records with the documented fields', (t) => {
   const truncate = record(bench('op', 'truncate', '--size', '20000', '--range', '-16000,16000', '--json', '-').stdout);
   t.is(truncate.failures, 0);
@@ -66,6 +77,7 @@ test('a wrong flag or name: one line on standard error, exit 2', (t) => {
     [['op', 'gelu', '--range', '5'], /LOW,HIGH/],
     [['nothing'], /unknown command/],
     [['bert', '--suite', 'quick'], /exact, fast/],
+    [['bert', '--net', 'wan', '--link', 'worker'], /websocket/],
   ] as const) {
     const { status, stderr } = bench(...args);
     t.is(status, 2, args.join(' '));

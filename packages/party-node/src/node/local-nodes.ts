@@ -21,12 +21,16 @@ const START_MS = 20_000;
 
 const bin = fileURLToPath(new URL('../../../bin.js', import.meta.url));
 
-/** Starts the nodes with fresh tokens in a temporary folder. */
-export async function startLocalNodes(): Promise<LocalNodes> {
+/**
+ * Starts the nodes with fresh tokens in a temporary folder.
+ * @param through what stands between a node and whoever dials it, such as an emulated network: takes the node's URL, gives the one to dial
+ */
+export async function startLocalNodes(through: (url: string) => Promise<string> = async (url) => url): Promise<LocalNodes> {
   const folder = mkdtempSync(join(tmpdir(), 'secformer-'));
   const tokens = { node: randomBytes(32).toString('base64'), client: randomBytes(32).toString('base64') };
   for (const [name, text] of Object.entries(tokens)) writeFileSync(join(folder, name), text, { mode: 0o600 });
   const urls = {} as Record<NodeRole, string>;
+  const ports = {} as Record<NodeRole, string>;
   const processes = {} as Record<NodeRole, ChildProcess>;
   const flags: Record<NodeRole, () => string[]> = {
     dealer: () => ['dealer'],
@@ -47,9 +51,10 @@ export async function startLocalNodes(): Promise<LocalNodes> {
       if (child.exitCode !== null || performance.now() - began > START_MS) throw new Error(`${role} did not start: ${errors}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
-    // The file is written in one go, after it exists
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    urls[role] = `ws://${readFileSync(join(data, 'address'), 'utf8').trim()}`;
+    const url = `ws://${readFileSync(join(data, 'address'), 'utf8').trim()}`;
+    ports[role] = new URL(url).port;
+    // A node that comes back has its old address, and so has what stands before it
+    urls[role] ??= await through(url);
   };
   const stop = () => {
     for (const child of Object.values(processes)) child.kill('SIGKILL');
@@ -64,5 +69,5 @@ export async function startLocalNodes(): Promise<LocalNodes> {
     throw error;
   }
   process.once('exit', stop);
-  return { urls, token: tokens.client, processes, restart: (role) => start(role, new URL(urls[role]).port), stop };
+  return { urls, token: tokens.client, processes, restart: (role) => start(role, ports[role]), stop };
 }

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { createServer as createPlain } from 'node:http';
 import { createServer as createTls } from 'node:https';
 import type { AddressInfo } from 'node:net';
@@ -117,7 +117,9 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   worker.on('error', failed);
   if (o.dataDir !== undefined) {
     mkdirSync(o.dataDir, { recursive: true });
-    writeFileSync(join(o.dataDir, 'address'), `${o.host}:${port}\n`);
+    // Renamed into place, so that whoever waits for it reads all of it
+    writeFileSync(join(o.dataDir, 'address.new'), `${o.host}:${port}\n`);
+    renameSync(join(o.dataDir, 'address.new'), join(o.dataDir, 'address'));
   }
   o.log('listening', { address: `${secure ? 'wss' : 'ws'}://${o.host}:${port}` });
   return {
