@@ -51,7 +51,7 @@ export class SocketLink implements Link {
     if (this.#closed) throw new Error(this.#closed);
     this.#socket.send(frame);
     // A WebSocket has no event for room in its buffer
-    for (let wait = 1; this.#socket.bufferedAmount > limits.inFlightBytes && !this.#closed; wait = Math.min(20, wait * 2)) {
+    for (let wait = 1; this.#socket.bufferedAmount > limits.inFlightBytes && !this.#closed; wait = Math.min(4, wait * 2)) {
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
     if (this.#closed) throw new Error(this.#closed);
