@@ -134,6 +134,60 @@ test('a party cannot be made to run a program twice on the same streams', async 
   await t.throwsAsync(run, { instanceOf: StreamReuseError });
 });
 
+/** The inverse of an odd word modulo 2^64: Newton's step doubles the right bits. */
+function inverse(a: bigint): bigint {
+  let x = a;
+  for (let i = 0; i < 6; i++) x = BigInt.asUintN(64, x * (2n - a * x));
+  return x;
+}
+
+/**
+ * What the dealer and a client can do together with P1's share of ReLU(x) = x − [x < 0]·x: where c = 1 the share is M·⟦β⟧ − ⟦βr⟧ + 2^32(1 − msb m)·⟦β·msb r⟧ with
+ * corrections that the dealer sent, so an odd ⟦β⟧ gives the opening m, and with the dealer's r the input.
+ */
+function attack(share: Words, [b, br, bh]: [Words, Words, Words]): (bigint | undefined)[] {
+  const offset = 1n << 30n;
+  return Array.from(share, (out, i) => {
+    if ((b[i]! & 1n) === 0n) return undefined;
+    for (const top of [0n, 1n]) {
+      const wrap = top === 0n ? bh[i]! << 32n : 0n;
+      const m = BigInt.asUintN(64, (out + br[i]! - wrap) * inverse(b[i]!) + offset);
+      // A wrong guess is below 2^32 once in four billion
+      if (m < 1n << 32n && m >> 31n === top) return m;
+    }
+    return undefined;
+  });
+}
+
+test('the dealer with the client recover hidden inputs from shares that were not re-shared, and none from those that were', async (t) => {
+  const n = 1024;
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [n], fracBits: 16, bits: 64, magnitude: 14 });
+  const checked = checkProgram(builder.build([relu(e, x)]));
+  const words = new BigUint64Array(n);
+  kernels.encode(words, uniform(n, -100, -0.1, 6), 16);
+  const run = await runTogether(kernels, checked, [words]);
+  const out = checked.program.outputs[0]!;
+  t.true(run.reveal(out).every((v) => v === 0n));
+  const unpack = (bytes: Uint8Array, bits: number) => {
+    const to = new BigUint64Array(n);
+    kernels.unpack(to, bytes, bits);
+    return to;
+  };
+  // The last three corrections are those of the selection; the first round is the opening of x
+  const corrections = run.received.material.slice(-3).map((bytes, i) => unpack(bytes, [64, 64, 32][i]!)) as [Words, Words, Words];
+  const m = unpack(run.received.p0[0]!, 32);
+  kernels.add(m, m, unpack(run.received.p1[0]!, 32));
+  kernels.affine(m, m, 1n, 0n, 32);
+  const recovered = (share: Words) => attack(share, corrections).filter((v, i) => v === m[i]).length;
+  const [, raw] = run.shares(out);
+  t.true(recovered(raw) > n / 8, `only ${recovered(raw)} of ${n} from shares as they were computed`);
+  const pair = new RunStreams(kernels, new Secret(crypto.getRandomValues(new Uint8Array(32))));
+  const sent = unpack(reshareOutput(kernels, 1, raw, 64, pair, 0), 64);
+  t.is(recovered(sent), 0);
+});
+
 test.serial('a run that is repeated after an abort draws no stream of the first attempt again', async (t) => {
   const builder = new ProgramBuilder();
   const e = new Emitter(builder);
