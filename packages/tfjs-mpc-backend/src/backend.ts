@@ -100,10 +100,6 @@ export class SecformerBackend extends KernelBackend {
     return true;
   }
 
-  decRef(dataId: object): void {
-    if (this.#data.has(dataId)) this.#data.get(dataId).refCount--;
-  }
-
   // ---- what kernels use
 
   privacy(info: TensorInfo): Privacy {

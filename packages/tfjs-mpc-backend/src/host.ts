@@ -22,11 +22,6 @@ function host(): { name: string; backend: Host } {
   throw new Error("neither the 'tensorflow' nor the 'cpu' backend is registered, and 'secformer' computes what is not secret on one of them");
 }
 
-/** Can this kernel be computed on the host backend? */
-export function hostHas(kernel: string): boolean {
-  return getKernel(kernel, host().name) !== undefined;
-}
-
 /** A kernel's inputs by name; Concat, Pack and AddN take a list. */
 export type HostInputs = PlainTensor[] | Record<string, PlainTensor | undefined>;
 

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { type Kernels, loadKernels, packedBytes, sizeOf } from '@secformer/ring';
+import { type Kernels, loadKernels, sizeOf } from '@secformer/ring';
 import { type CheckedProgram, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -397,8 +397,4 @@ export abstract class Engine<R extends NodeRun> {
 /** The peak of this process's memory, in bytes. */
 export function peakMemory(): number {
   return process.resourceUsage().maxRSS * 1024;
-}
-
-export function outputBytes(checked: CheckedProgram): number {
-  return checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(checked.types[v]!.shape), (checked.types[v] as ShareType).bits), 0);
 }

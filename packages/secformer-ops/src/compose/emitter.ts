@@ -1,6 +1,6 @@
 import { encodeConstant, stridesOf } from '@secformer/ring';
 import type { ProgramBuilder } from '../program/builder.js';
-import { broadcastShapes, check, describe, type OpenedType, type Shape, type ShareType, sizeOf, type ValueType } from '../program/types.js';
+import { check, describe, type OpenedType, type Shape, type ShareType, sizeOf, type ValueType } from '../program/types.js';
 
 /** Fractional bits of an encoded tensor. */
 export const FRAC_BITS = 16;
@@ -333,10 +333,6 @@ export class Emitter {
     const x = this.factor(a);
     const t = this.opened(x);
     return this.emit('square', [x], { magnitude: Math.min(2 * t.magnitude, 63 - 2 * t.fracBits) });
-  }
-
-  broadcastShape(a: number, b: number): Shape {
-    return broadcastShapes(this.type(a).shape, this.type(b).shape);
   }
 }
 

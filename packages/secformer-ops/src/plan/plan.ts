@@ -6,7 +6,7 @@ import { attend, normalise, quadSoftmax, type Unnormalised } from '../compose/so
 import { checkGraph, type Graph, type GraphNode } from '../graph/graph.js';
 import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
-import { check, type Shape, type ShareType, sizeOf } from '../program/types.js';
+import { check, type Shape, sizeOf } from '../program/types.js';
 import type { Suite } from '../suites/index.js';
 
 /** Bits of a one-hot operand and its product: table values of 16 fractional bits below 2^14 fit 32. */
@@ -254,8 +254,4 @@ class Lowering {
     };
     return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
   }
-}
-
-export function shareTypeOf(t: ShareType): InputState {
-  return { fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude, stored: [] };
 }

@@ -16,7 +16,11 @@ export interface Together {
   received: { p0: Uint8Array[]; p1: Uint8Array[]; material: Uint8Array[] };
 }
 
-/** Puts an index matrix under the masks of a one-hot input: E = onehot + λ, and P0's share E − λ0, P1's −λ1. */
+/**
+ * Puts an index matrix under the masks of a one-hot input: E = onehot + λ0 + λ1, and then P0's share is E − λ0, P1's −λ1.
+ * View: the client knows both keys, which are of this input of this run and issued once; each party sees E, uniform because it knows one λ only; the dealer knows λ and
+ * never sees E. A party takes one E for a run, and the two compare a hash of it before any output leaves. Source protocols section 11.
+ */
 export function maskOneHot(kernels: Kernels, indices: Int32Array, depth: number, width: number, keys: readonly [Secret, Secret]): Words {
   const n = indices.length * depth;
   const e = new KeyStream(kernels, keys[0]).words(n, width);

@@ -83,10 +83,6 @@ export function shareType(shape: Shape, fracBits: number, bits: number, magnitud
   return { kind: 'share', shape, fracBits, bits, magnitude };
 }
 
-export function sameShape(a: Shape, b: Shape): boolean {
-  return a.length === b.length && a.every((d, i) => d === b[i]);
-}
-
 /** NumPy broadcasting of two shapes. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);

@@ -31,4 +31,3 @@ export const runtime = {
     throw new SecformerError('NO_SYNC_READ', 'dataSync() cannot wait for the nodes in a browser; use await tensor.data()');
   },
 };
-export const canWait = false;

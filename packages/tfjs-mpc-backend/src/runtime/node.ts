@@ -62,4 +62,3 @@ class Runtime {
 }
 
 export const runtime = new Runtime();
-export const canWait = true;
