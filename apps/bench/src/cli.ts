@@ -1,3 +1,4 @@
+import { suites } from '@secformer/secformer-ops';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UsageError } from './report.js';
 
@@ -18,6 +19,9 @@ const range = (text: string): [number, number] => {
 };
 const json = new Option('--json <file>', "write the record as JSON; '-' is standard output");
 
+const shadow = new Option('--shadow', 'compare every instruction with its plaintext; this opens every secret, on this machine, in one process');
+const SUITES = Object.keys(suites);
+
 /** The commands of the benchmark app; a usage error is one line and exit 2. */
 export async function main(argv: string[]): Promise<void> {
   const program = new Command('bench').description('Demo and benchmark of private BERT inference').exitOverride();
@@ -29,7 +33,7 @@ export async function main(argv: string[]): Promise<void> {
     .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'tiny')
     .option('--seq <n>', 'tokens', whole, 128)
     .option('--batch <n>', 'sentences', whole, 1)
-    .addOption(new Option('--suite <suite>', 'protocols').choices(['exact', 'fast']).default('exact'))
+    .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
     .option('--runs <n>', 'measured runs', whole, 3)
     .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
     .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'lan', 'wan', 'internet']).default('none'))
@@ -37,8 +41,8 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
   command('op', 'one protocol: error, bytes, rounds, time')
-    .argument('<name>', 'matmul, mul, square, truncate, less, relu, gelu, erf, tanh, reciprocal, rsqrt, softmax, layernorm, max, argmax or gather')
-    .addOption(new Option('--suite <suite>', 'protocols').choices(['exact', 'fast']).default('exact'))
+    .argument('<name>', 'which; a wrong name lists them')
+    .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
     .option('--size <n>', 'elements', whole, 100_000)
     .option('--range <low,high>', 'inputs', range)
     .option('--row <n>', 'length of a row', whole)
@@ -46,8 +50,9 @@ export async function main(argv: string[]): Promise<void> {
     .option('--m <n>', 'rows of matmul', whole, 128)
     .option('--n <n>', 'columns of matmul', whole, 768)
     .option('--k <n>', 'depth of matmul', whole, 768)
+    .addOption(shadow)
     .addOption(json)
-    .action(async (name, f) => (await import('./op.js')).op(name, f));
+    .action(async (name, f) => (await import('./op/op.js')).op(name, f));
   command('gemm', 'the ring matrix product')
     .option('--m <n>', 'rows', whole, 128)
     .option('--n <n>', 'columns', whole, 3072)

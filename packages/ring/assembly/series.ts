@@ -78,14 +78,15 @@ export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, co
   }
 }
 
-// Dealer's part of e^(−u), u = m − r on a window of 2^21 units of 2^−16: four words an element,
-// (1−h)e^r', h·e^r' and both times β, at 18 bits; h, r' the top bit and the rest of r mod 2^21
-export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32): void {
+// Dealer's part of e^(−u), u = m − r on a window of 2^(half + 1) units of 2^−16: four words an element,
+// (1−h)e^r', h·e^r' and both times β, at 18 bits; h, r' the top bit and the rest of r on the window
+export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32, half: u32): void {
+  const mask: u32 = (1 << half) - 1;
   for (let i = 0; i < n; i++, o += 8, r += 8) {
-    const x = <u32>load<u64>(r) & 0x1fffff;
-    const e = <u64>fixed(Math.exp(<f64>(x & 0xfffff) / 65536.0), 262144.0);
+    const x = <u32>load<u64>(r);
+    const e = <u64>fixed(Math.exp(<f64>(x & mask) / 65536.0), 262144.0);
     const b = (load<u64>(beta + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1;
-    const h = <u64>(x >> 20);
+    const h = <u64>((x >> half) & 1);
     const low = (1 - h) * e;
     const high = h * e;
     store<u64>(o, low);
@@ -95,15 +96,17 @@ export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32
   }
 }
 
-// bit·e^(−u) at 58 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_g = e^(−m' − 16g) at 40 bits
-export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32): void {
-  const far = Math.exp(-16.0);
+// bit·factor·e^(−u) at 58 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m') at 40 bits, c_1 that
+// of half a window further
+export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64, half: u32): void {
+  const mask: u32 = (1 << half) - 1;
+  const far = Math.exp(-<f64>(1 << half) / 65536.0);
   for (let i = 0; i < n; i++, o += 8, m += 8, shares += 8) {
-    const x = <u32>load<u64>(m) & 0x1fffff;
-    const near = Math.exp(-<f64>(x & 0xfffff) / 65536.0);
+    const x = <u32>load<u64>(m);
+    const near = factor * Math.exp(-<f64>(x & mask) / 65536.0);
     const a = <u64>fixed(near, 1099511627776.0);
     const b = <u64>fixed(near * far, 1099511627776.0);
-    const g = x >> 20;
+    const g = (x >> half) & 1;
     const same = g ? b : a;
     const other = g ? a : b;
     const ci = (load<u64>(c + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1;

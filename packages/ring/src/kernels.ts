@@ -75,7 +75,8 @@ export interface Kernels {
   trigTables(out: Words, r: Words, how: TrigShape): void;
   /** Σ a_k cos kω(m−r) + b_k sin kω(m−r); `coefficients` are the pairs (a_k, b_k), k from 1; the result has 2·fracBits */
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void;
-  /** four planes: (1−h)e^r', h·e^r', and both times the bits of `beta` */
-  expTables(out: Words, r: Words, beta: Words): void;
-  expCombine(out: Words, m: Words, c: Words, shares: Words): void;
+  /** four planes: (1−h)e^r', h·e^r', and both times the bits of `beta`; h is bit `half` of r in units of 2^−16, r' what is below it */
+  expTables(out: Words, r: Words, beta: Words, half: number): void;
+  /** bit·factor·e^(−u), factor ≤ 1 public */
+  expCombine(out: Words, m: Words, c: Words, shares: Words, factor: number, half: number): void;
 }

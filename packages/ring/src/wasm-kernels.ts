@@ -6,8 +6,10 @@ import { bytesOf, maskOf, packedBytes, type Words } from './words.js';
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
 const CHUNK = 8192;
 const SLOT = CHUNK * 8 + 64;
-/** Slots: the widest step has 2·16 planes of a series and a few operands. */
-const SLOTS = 40;
+/** Harmonics of the longest series. */
+export const HARMONICS = 24;
+/** Slots: the widest step has two planes for each harmonic, their coefficients, and a few operands. */
+const SLOTS = 2 * HARMONICS + 8;
 /** Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed, and C mb×nb. */
 const MB = 128;
 const NB = 512;
@@ -317,7 +319,7 @@ export class WasmKernels implements Kernels {
 
   trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
     const n = r.length;
-    need(out.length === 2 * harmonics * n && 2 * harmonics <= 32, 'operands of trigTables');
+    need(out.length === 2 * harmonics * n && harmonics <= HARMONICS, 'operands of trigTables');
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       this.#x.trigTables(this.#slot(1), SLOT, this.#in(0, r, i, end), end - i, period, harmonics, 2 ** fracBits);
@@ -327,8 +329,8 @@ export class WasmKernels implements Kernels {
 
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
     const n = m.length;
-    need(shares.length === 2 * harmonics * n && out.length === n && coefficients.length === 2 * harmonics, 'operands of trigCombine');
-    const q = this.#in(39, coefficients, 0, coefficients.length);
+    need(shares.length === 2 * harmonics * n && out.length === n && coefficients.length === 2 * harmonics && harmonics <= HARMONICS, 'operands of trigCombine');
+    const q = this.#in(SLOTS - 1, coefficients, 0, coefficients.length);
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       for (let p = 0; p < 2 * harmonics; p++) this.#in(2 + p, shares, p * n + i, p * n + end);
@@ -337,23 +339,23 @@ export class WasmKernels implements Kernels {
     }
   }
 
-  expTables(out: Words, r: Words, beta: Words): void {
+  expTables(out: Words, r: Words, beta: Words, half: number): void {
     const n = r.length;
     need(out.length === 4 * n && beta.length === Math.ceil(n / 64), 'operands of expTables');
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
-      this.#x.expTables(this.#slot(2), SLOT, this.#in(0, r, i, end), this.#in(1, beta, i / 64, Math.ceil(end / 64)), end - i);
+      this.#x.expTables(this.#slot(2), SLOT, this.#in(0, r, i, end), this.#in(1, beta, i / 64, Math.ceil(end / 64)), end - i, half);
       for (let p = 0; p < 4; p++) this.#out(2 + p, out, p * n + i, p * n + end);
     }
   }
 
-  expCombine(out: Words, m: Words, c: Words, shares: Words): void {
+  expCombine(out: Words, m: Words, c: Words, shares: Words, factor: number, half: number): void {
     const n = m.length;
     need(out.length === n && shares.length === 4 * n && c.length === Math.ceil(n / 64), 'operands of expCombine');
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       for (let p = 0; p < 4; p++) this.#in(3 + p, shares, p * n + i, p * n + end);
-      this.#x.expCombine(this.#slot(0), this.#in(1, m, i, end), this.#in(2, c, i / 64, Math.ceil(end / 64)), this.#slot(3), SLOT, end - i);
+      this.#x.expCombine(this.#slot(0), this.#in(1, m, i, end), this.#in(2, c, i / 64, Math.ceil(end / 64)), this.#slot(3), SLOT, end - i, factor, half);
       this.#out(0, out, i, end);
     }
   }

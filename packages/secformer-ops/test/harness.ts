@@ -6,15 +6,17 @@ export const kernels = await loadKernels();
 export interface Input {
   shape: number[];
   values: Float32Array;
+  /** claimed range, 14 if absent */
+  magnitude?: number;
 }
 
 /** Builds a program over 16-bit inputs, runs all three roles on it and decodes the outputs. */
 export async function evaluate(inputs: Input[], compose: (e: Emitter, inputs: number[]) => number[]): Promise<{ outputs: Float64Array[]; run: Together; checked: CheckedProgram }> {
   const builder = new ProgramBuilder();
   const emitter = new Emitter(builder);
-  const ids = inputs.map((i) => builder.input({ kind: 'share', shape: i.shape, fracBits: 16, bits: 64, magnitude: 14 }));
+  const ids = inputs.map((i) => builder.input({ kind: 'share', shape: i.shape, fracBits: 16, bits: 64, magnitude: i.magnitude ?? 14 }));
   const checked = checkProgram(JSON.parse(JSON.stringify(builder.build(compose(emitter, ids)))));
-  const words: Words[] = inputs.map((i) => encodeFixed(kernels, i.values, 16, 14));
+  const words: Words[] = inputs.map((i) => encodeFixed(kernels, i.values, 16, i.magnitude ?? 14));
   const run = await runTogether(kernels, checked, words);
   const outputs = checked.program.outputs.map((v) => {
     const t = checked.types[v] as ShareType;

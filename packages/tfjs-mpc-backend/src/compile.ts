@@ -1,12 +1,14 @@
 import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
-import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
+import { type Graph, type GraphNode, ProgramError, type Shape, suiteOf } from '@secformer/secformer-ops';
 import type { SecretNode, Variant } from './node-values.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
 import { clampMask, multiplicativeMask } from './rewrites/mask.js';
 import { matchQuad } from './rewrites/quad.js';
 import { scaledLeaf } from './rewrites/scale.js';
+import { matchSilu } from './rewrites/silu.js';
+import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
 import type { RunJob, Write } from './runtime/messages.js';
 
 /** Fractional bits that a written tensor is shared with. */
@@ -111,14 +113,18 @@ export class Compiler {
       const mask = quad.mask && this.variant(quad.mask, 'bits', () => quad.mask!.values!, 0);
       return this.push({ op: 'quad', c: quad.c, in: mask === undefined ? [x] : [x, mask], shape: n.shape });
     }
-    if (n.op === 'softmax') return this.#softmax(n);
+    const weights = matchSoftmax(n);
+    if (weights) return this.#softmax(n, weights);
+    const logarithm = matchLogSoftmax(n);
+    if (logarithm) return this.push({ op: 'logSoftmax', in: [this.node(logarithm)], shape: n.shape });
+    const gated = matchSilu(n);
+    if (gated) return this.push({ op: 'silu', in: [this.node(gated)], shape: n.shape });
     return scaledLeaf(this, n);
   }
 
-  #softmax(n: SecretNode): number {
-    const [x] = n.inputs as [SecretNode];
-    if (this.suite === 'fast') {
-      warnOfQuad();
+  #softmax(n: SecretNode, x: SecretNode): number {
+    if (suiteOf(this.suite).quadratic) {
+      warnOfQuad(this.suite);
       const masked = multiplicativeMask(x);
       if (masked) {
         const mask = this.variant(masked.leaf, `keep ${masked.sign}`, masked.keep, 0);
@@ -156,7 +162,7 @@ export class Compiler {
       const scaled = n.op === 'sum' ? summed : this.push({ op: 'mul', in: [summed, this.constant(1 / sizeOf(axes.map((a) => inner[a]!)))], shape: this.nodes[summed]!.shape });
       return this.nodes[scaled]!.shape.join() === shape.join() ? scaled : this.push({ op: 'reshape', in: [scaled], shape });
     }
-    if (n.op === 'max' || n.op === 'argMax') {
+    if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') {
       const inner = n.inputs[0]!.shape;
       const axis = n.attr<number>('axis');
       const rank = inner.length;
@@ -164,7 +170,10 @@ export class Compiler {
       const perm = [...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis), axis];
       const moved = perm.map((p) => inner[p]!);
       if (axis !== rank - 1) x = this.push({ op: 'transpose', perm, in: [x], shape: moved });
-      const top = this.push({ op: n.op, in: [x], shape: [...moved.slice(0, -1), 1] });
+      const least = n.op === 'min' || n.op === 'argMin';
+      if (least) x = this.push({ op: 'neg', in: [x], shape: moved });
+      let top = this.push({ op: n.op === 'max' || n.op === 'min' ? 'max' : 'argMax', in: [x], shape: [...moved.slice(0, -1), 1] });
+      if (n.op === 'min') top = this.push({ op: 'neg', in: [top], shape: this.nodes[top]!.shape });
       return this.push({ op: 'reshape', in: [top], shape });
     }
     if (n.op === 'leaf') throw new ProgramError(`a tensor of shape [${shape}] is not at the nodes any more`);
@@ -175,10 +184,10 @@ export class Compiler {
 let warned = false;
 
 /** Once: a model that was not trained for it answers differently under 2Quad. */
-function warnOfQuad(): void {
+function warnOfQuad(suite: string): void {
   if (warned) return;
   warned = true;
-  console.warn("secformer: suite 'fast' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'");
+  console.warn(`secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`);
 }
 
 /** Compiles the reading of one node: its ancestors up to what the nodes or the caller have. */

@@ -9,7 +9,7 @@ export interface Configuration {
   dealer?: string;
   /** the nodes' client token: the text of their --client-token-file */
   token?: string;
-  /** 'exact' (default) or 'fast' (softmax becomes 2Quad) */
+  /** 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or 'crypten' */
   suite?: string;
   /** certificate authority (PEM text) to trust for wss:// in Node */
   ca?: string;

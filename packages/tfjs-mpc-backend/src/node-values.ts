@@ -1,22 +1,18 @@
-import type { Shape } from '@secformer/secformer-ops';
+import type { ElementwiseOp, Shape } from '@secformer/secformer-ops';
 
 /** Operations of the recorded graph: what TF.js calls, before rewrites. `attrs` as the operation needs them. */
 export type RecordedOp =
+  | ElementwiseOp
   | 'leaf'
   | 'constant'
   | 'add'
   | 'sub'
   | 'mul'
   | 'div'
-  | 'neg'
   | 'square'
-  | 'sqrt'
-  | 'rsqrt'
-  | 'reciprocal'
-  | 'tanh'
-  | 'erf'
-  | 'relu'
+  | 'prelu'
   | 'softmax'
+  | 'logSoftmax'
   | 'matMul'
   | 'reshape'
   | 'transpose'
@@ -25,10 +21,13 @@ export type RecordedOp =
   | 'broadcast'
   | 'sum'
   | 'mean'
+  | 'cumSum'
   | 'gather'
   | 'max'
+  | 'min'
   | 'argMax'
-  | 'less';
+  | 'argMin'
+  | 'topK';
 
 /** By provenance: what a tensor's plaintext may be shown to. */
 export type Privacy = 'secret' | 'local' | 'public';

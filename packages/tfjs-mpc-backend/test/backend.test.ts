@@ -1,33 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { asPublic, configure, lastRun, prepare, SecformerError, share, UnsupportedKernelError } from '../src/index.js';
-
-test.before(async (t) => {
-  t.timeout(60_000);
-  t.true(await tf.setBackend('secformer'));
-});
-
-const values = (n: number, low: number, high: number, seed = 1) => {
-  let s = seed;
-  return Float32Array.from({ length: n }, () => {
-    s = (s * 16807) % 2147483647;
-    return low + ((high - low) * s) / 2147483647;
-  });
-};
-
-/** The same function on 'cpu' and here; the largest difference. */
-async function difference(f: () => tf.Tensor): Promise<number> {
-  await tf.setBackend('cpu');
-  const want = tf.tidy(f);
-  const [plain, shape, dtype] = [want.dataSync().slice(), want.shape, want.dtype];
-  await tf.setBackend('secformer');
-  const got = tf.tidy(f);
-  const data = await got.data();
-  if (got.shape.join() !== shape.join() || got.dtype !== dtype || data.constructor !== plain.constructor)
-    throw new Error(`${got.dtype} [${got.shape}], on cpu ${dtype} [${shape}]`);
-  got.dispose();
-  return Array.from(plain).reduce((worst, v, i) => Math.max(worst, Math.abs(v - data[i]!)), 0);
-}
+import { difference, sample as values } from './harness.js';
 
 const x = () => tf.tensor2d(values(24, -3, 3), [4, 6]);
 const w = () => tf.tensor2d(values(30, -2, 2, 7), [6, 5]);
@@ -174,7 +148,7 @@ test.serial('a kernel without a protocol says its name and what to do; argument 
   t.is(tf.sin(tf.scalar(0)).dataSync()[0], 0, 'public values are computed on the host');
   t.throws(() => tf.matMul(x(), x()), { message: /inner/i });
   t.throws(() => tf.gather(x(), tf.tensor1d([9], 'int32')), { message: /not in/ });
-  t.throws(() => tf.pow(x(), 0.5), { instanceOf: UnsupportedKernelError });
+  t.throws(() => tf.pow(x(), 0.3), { instanceOf: UnsupportedKernelError });
 });
 
 test.serial('a value out of range is refused when it is needed, and the next read works', async (t) => {

@@ -1,8 +1,8 @@
 import type { Emitter } from './emitter.js';
 
 /** Bits [x < τ] for rising thresholds, from an opened value: tables, then rounds of four chunks. Thresholds in units of the window. */
-export function lessThan(e: Emitter, opened: number, position: number, window: number, thresholds: (number | bigint)[]): number {
-  let v = e.emit('compare', [opened], { position, window, thresholds: thresholds.map(String) });
+export function lessThan(e: Emitter, opened: number, position: number, window: number, thresholds: (number | bigint)[], borrow = false): number {
+  let v = e.emit('compare', [opened], { position, window, thresholds: thresholds.map(String), ...(borrow && { borrow }) });
   do v = e.emit('combine', [v]);
   while (e.type(v).kind === 'chunks');
   return v;
@@ -14,5 +14,38 @@ export function intervals(e: Emitter, opened: number, position: number, window: 
   return e.emit('openBits', [e.emit('planes', [hot], { from, count })]);
 }
 
-/** Window of the coarse comparisons on 16 fractional bits: bits 12 to 27, that is ±2048 at a resolution of 2^−4. */
+/** Window of the coarse comparisons on 16 fractional bits: from bit 12 up to bit 27, that is ±2048 at a resolution of 2^−4. */
 export const COARSE = { position: 12, window: 16, perUnit: 16 } as const;
+
+/** The coarse window of an opened value: as many bits from bit 12 up as its claimed range needs. */
+export function coarseWindow(e: Emitter, opened: number): number {
+  return Math.min(COARSE.window, e.opened(opened).width - COARSE.position);
+}
+
+/** As `intervals` at a resolution of 2^−4, which must not matter: both branches agree there. Thresholds in units of the value. */
+export function coarseIntervals(e: Emitter, opened: number, thresholds: number[], from?: number, count?: number): number {
+  const units = thresholds.map((t) => Math.round(t * COARSE.perUnit));
+  return intervals(e, opened, COARSE.position, coarseWindow(e, opened), units, from, count);
+}
+
+/** Thresholds on the grid of an opened value, so that [x < τ] is exact; beyond its range the answer is known and any threshold there will do. */
+export function onGrid(e: Emitter, opened: number, thresholds: number[]): number[] {
+  const { fracBits, magnitude } = e.opened(opened);
+  const top = 2 ** (fracBits + magnitude);
+  return thresholds.map((t) => Math.max(-top, Math.min(top, Math.ceil(t * 2 ** fracBits))));
+}
+
+/** As `intervals` at full resolution, thresholds in units of the value. */
+export function exactIntervals(e: Emitter, opened: number, thresholds: number[], from?: number, count?: number): number {
+  return intervals(e, opened, 0, e.opened(opened).width, onGrid(e, opened, thresholds), from, count);
+}
+
+/** The opened bit [x < τ] at full resolution. */
+export function below(e: Emitter, opened: number, tau: number): number {
+  return e.emit('openBits', [lessThan(e, opened, 0, e.opened(opened).width, onGrid(e, opened, [tau]))]);
+}
+
+/** One of several opened bits. */
+export function plane(e: Emitter, bits: number, from: number): number {
+  return e.emit('planes', [bits], { from, count: 1 });
+}

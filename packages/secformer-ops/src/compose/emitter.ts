@@ -30,6 +30,8 @@ export class Emitter {
   readonly #views = new Map<number, View>();
   /** stored openings of input tensors, by the share's number: width → value */
   readonly #stored = new Map<number, Map<number, number>>();
+  /** the opened value behind each unwrapped share */
+  readonly #wrapped = new Map<number, number>();
   /** openings of input tensors made by this program, to be kept: share number → width → value */
   readonly fresh = new Map<number, Map<number, number>>();
 
@@ -59,7 +61,20 @@ export class Emitter {
   }
 
   emit(op: string, ins: number[], attributes: Record<string, unknown> = {}): number {
-    return this.builder.emit(op, ins, attributes);
+    const out = this.builder.emit(op, ins, attributes);
+    if (op === 'unwrap') this.#wrapped.set(out, ins[0]!);
+    return out;
+  }
+
+  /** Emits values that may leave their claimed range, because where they do an exact zero multiplies them later. */
+  guarded<T>(body: () => T): T {
+    const before = this.builder.guarded;
+    this.builder.guarded = true;
+    try {
+      return body();
+    } finally {
+      this.builder.guarded = before;
+    }
   }
 
   // ---- layout
@@ -246,6 +261,13 @@ export class Emitter {
     );
   }
 
+  /** Running sums along the last axis. */
+  cumSum(v: number, exclusive: boolean, reverse: boolean): number {
+    const t = this.share(v);
+    const magnitude = Math.min(t.magnitude + Math.ceil(Math.log2(Math.max(1, t.shape.at(-1)!))), t.bits - 1 - t.fracBits);
+    return this.emit('cumSum', [v], { exclusive, reverse, magnitude });
+  }
+
   // ---- operands
 
   /** A share modulo 2^64 with at most 16 fractional bits. */
@@ -259,9 +281,19 @@ export class Emitter {
    * a tensor of the session is opened once modulo 2^64 and kept.
    */
   factor(v: number, fracBits = FRAC_BITS): number {
-    const t = this.share(v);
     const stored = this.#persistentOperand(v, 64);
     if (stored !== undefined) return stored;
+    const before = this.#wrapped.get(v);
+    if (before !== undefined) {
+      const o = this.opened(before);
+      if (o.bits === 64 && o.fracBits <= fracBits) return before;
+    }
+    return this.lifted(v, fracBits);
+  }
+
+  /** As `factor`, an opening of its own with a wrap and never a modular one. */
+  lifted(v: number, fracBits = FRAC_BITS): number {
+    const t = this.share(v);
     const f = Math.min(fracBits, t.fracBits);
     const shift = t.fracBits - f;
     const width = Math.min(t.magnitude + f + 2, t.bits - shift, 63);
@@ -269,6 +301,19 @@ export class Emitter {
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
     const share = shift === 0 && t.bits === 64 ? 'source' : 'lift';
     return this.emit('open', [v], { shift, width, offsetLog: width - 2, share, bits: 64, ...claimed });
+  }
+
+  /**
+   * The variable of a windowed function: opened at exactly 16 fractional bits, its claimed range at least ±reach so that comparisons with thresholds up to there and
+   * a series of a period beyond them fit the opening.
+   */
+  variable(v: number, reach: number): number {
+    const least = Math.ceil(Math.log2(reach)) + 1;
+    let x = this.share(v).fracBits < FRAC_BITS ? this.atScale(this.share(v).bits < 64 ? this.wide(v) : v, FRAC_BITS) : v;
+    const t = this.share(x);
+    if (t.magnitude < least) x = this.reinterpret(t.bits < 64 && least + t.fracBits > t.bits - 1 ? this.wide(x) : x, this.share(x).fracBits, least);
+    const opened = this.factor(x);
+    return this.opened(opened).fracBits === FRAC_BITS ? opened : this.lifted(x);
   }
 
   #persistentOperand(v: number, width: number): number | undefined {

@@ -1,7 +1,7 @@
-import { intervals } from './bits.js';
+import { below, intervals } from './bits.js';
 import type { Emitter } from './emitter.js';
 
-/** Series of period 4 on [1, 2]: Σ c_k cos(kπv/2) + s_k sin(kπv/2), exact to 1.2e-7 (1/v) and 3e-8 (v^−½). */
+/** Series of period 4 on [1, 2]: Σ c_k cos(kπv/2) + s_k sin(kπv/2), exact to 1.2e-7 (1/v), 3e-8 (v^−½, ln v) and 9e-9 (√v). */
 const SERIES = {
   reciprocal: {
     cosines: [1.7175724654, 1.7336387668, 0.5811773774, 0.0433139024, -0.026881388, -0.0050842691],
@@ -11,43 +11,54 @@ const SERIES = {
     cosines: [1.1824726629, 0.6746271566, 0.229050713, 0.0237920691, -0.0076222982, -0.0016249494],
     sines: [-0.0323029983, -0.171769289, -0.0872417024, -0.0166794692, -0.0007383843],
   },
+  sqrt: {
+    cosines: [1.107308304, -0.442748997, -0.1631746022, -0.0264621166, 0.0015578114, 0.000689077],
+    sines: [-0.2329983857, 0.0387044986, 0.039542745, 0.0089500589, 0.000500422],
+  },
+  log: {
+    cosines: [-0.0618399997, -1.0722893988, -0.3728808719, -0.0499993049, 0.0076335737, 0.0020542568],
+    sines: [-0.2051027208, 0.1846599419, 0.1147363064, 0.0234786708, 0.0011646128],
+  },
 } as const;
 
-/** Bits of the cut mantissa, of the series' tables, of its result, and of the constants of rsqrt. */
+/** Bits of the cut mantissa, of the series' tables, of its result, and of the constants of 1/√v and √v. */
 const MANTISSA = 22;
 const SERIES_BITS = 30;
-const RESULT_BITS = 24;
+const RESULT_BITS = { reciprocal: 24, rsqrt: 24, sqrt: 22, log: 24 } as const;
 const CONSTANT_BITS = 30;
 
 /**
- * 1/v or 1/√v of an opened integer V = v·2^f in [2^lo, 2^hi), without an iteration:
+ * 1/v, 1/√v, √v or ln v of an opened integer V = v·2^f in [2^lo, 2^hi), without an iteration:
  *
  *   1. compare V with every 2^j at full resolution; one-hot o_j of its octave, opened          2 to 3 rounds
  *   2. v_n = Σ o_j·V·2^(hi−j) in [1, 2)                                                        local
  *   3. open v_n cut to 22 bits modulo 2^24; a series of period 4 is local                       1 round
- *   4. truncate to 24 bits, times Σ o_j·c_j                                                     1 round, local
+ *   4. truncate to 24 bits (√v: 22), times Σ o_j·c_j; ln v plus Σ o_j·(j − f)·ln 2               1 round, local
  *
- * c_j = 2^(hi−1−j) for 1/v (result at 24 + hi − 1 − f bits), factor·2^((f−j)/2) at 30 bits for 1/√v (54 bits).
- * Domain V in [2^lo, 2^hi); below 2^lo the result is that of 2^lo's octave, wrong. Relative error 7e-7, to the encoded V.
+ * c_j = 2^(hi−1−j) for 1/v (result at 24 + hi − 1 − f bits), factor·2^((f−j)/2) or 2^((j−f)/2) at 30 bits for the roots (54 and 52 bits).
+ * Domain V in [2^lo, 2^hi); below 2^lo the result is that of 2^lo's octave, wrong; √v with lo = 0 gives 0 at 0, exactly. Relative error 7e-7, to the
+ * encoded V; of ln v 3e-7 absolute.
  * Cost   (width bits of the opening apart) about 7 bits a threshold and 4 chunks, 3 + 3.5 bytes each way an element; 5 to 6 rounds.
  * View   openings under masks of their own. Source protocols section 8.
  */
-export function octave(e: Emitter, opened: number, lo: number, hi: number, kind: 'reciprocal' | 'rsqrt', factor = 1, offset = 0): number {
+export function octave(e: Emitter, opened: number, lo: number, hi: number, kind: keyof typeof SERIES, factor = 1): number {
   const { fracBits: f, width } = e.opened(opened);
-  const thresholds = Array.from({ length: hi - lo - 1 }, (_, i) => (1n << BigInt(lo + 1 + i)) - BigInt(offset));
-  const hot = intervals(e, opened, 0, width, thresholds);
+  // √0 is 0: the interval below the first threshold is left out
+  const skip = kind === 'sqrt' && lo === 0 ? 1 : 0;
+  const thresholds = Array.from({ length: hi - lo - 1 + skip }, (_, i) => 1n << BigInt(lo + 1 - skip + i));
   const octaves = hi - lo;
-  const weigh = (values: number, weight: (j: number) => number, fracBits: number, magnitude: number) => {
+  const hot = intervals(e, opened, 0, width, thresholds, skip, octaves);
+  const weigh = (values: number, weight: (j: number) => number, bits: number, fracBits: number, magnitude: number) => {
     const t = e.share(values);
     const weights = Array.from({ length: octaves }, (_, i) => weight(lo + i));
     const shape = [octaves, ...t.shape.slice(1).map(() => 1)];
-    const product = e.emit('mulPublic', [values], { constant: e.builder.constant(weights, 0), shape, constantBits: 0, magnitude: 63 - t.fracBits });
+    const product = e.emit('mulPublic', [values], { constant: e.builder.constant(weights, bits), shape, constantBits: bits, magnitude: 63 - t.fracBits - bits });
     const total = e.sum(product, [0]);
     return e.reinterpret(e.reshape(total, t.shape.slice(1)), fracBits, magnitude);
   };
-  const normal = weigh(e.emit('bitMultiply', [hot, opened]), (j) => 2 ** (hi - j), hi, 1);
+  const normal = weigh(e.emit('bitMultiply', [hot, opened]), (j) => 2 ** (hi - j), 0, hi, 1);
   const cut = hi > MANTISSA ? normal : e.atScale(normal, MANTISSA);
-  const mantissa = e.emit('open', [cut], { shift: Math.max(0, hi - MANTISSA), width: MANTISSA + 2, offsetLog: -1, share: 'modular', bits: MANTISSA + 2 });
+  const mantissa = e.emit('open', [cut], { shift: Math.max(0, hi - MANTISSA), width: MANTISSA + 2, offsetLog: -1, share: 'modular', bits: MANTISSA + 2, within: [1 - skip, 2] });
   const { cosines, sines } = SERIES[kind];
   const series = e.emit('trig', [mantissa], {
     period: MANTISSA + 2,
@@ -57,16 +68,25 @@ export function octave(e: Emitter, opened: number, lo: number, hi: number, kind:
     bits: 64,
     magnitude: 1,
   });
-  const result = e.emit('open', [series], { shift: 2 * SERIES_BITS - RESULT_BITS, width: RESULT_BITS + 4, offsetLog: -1, share: 'lift', bits: 64 });
+  const kept = RESULT_BITS[kind];
+  // ln 1 may come out a little below 0
+  const slack = kind === 'log' ? { offsetLog: kept - 1, within: [-0.5, 1] } : { offsetLog: -1 };
+  const result = e.emit('open', [series], { shift: 2 * SERIES_BITS - kept, width: kept + 4, share: 'lift', bits: 64, ...slack });
+  if (kind === 'log') {
+    const powers = weigh(e.emit('bitValue', [hot], { bits: 64 }), (j) => (j - f) * Math.LN2, kept, kept, 6);
+    return e.add(e.emit('unwrap', [result]), powers);
+  }
   const selected = e.emit('bitMultiply', [hot, result]);
   if (kind === 'reciprocal') {
-    return weigh(selected, (j) => 2 ** (hi - 1 - j), RESULT_BITS + hi - 1 - f, f - lo);
+    return weigh(selected, (j) => 2 ** (hi - 1 - j), 0, kept + hi - 1 - f, f - lo);
   }
-  const magnitude = Math.min(63 - RESULT_BITS - CONSTANT_BITS, Math.ceil((f - lo) / 2 + Math.max(0, Math.log2(factor))) + 1);
-  return weigh(selected, (j) => Math.round(factor * 2 ** ((f - j) / 2 + CONSTANT_BITS)), RESULT_BITS + CONSTANT_BITS, magnitude);
+  const bits = kept + CONSTANT_BITS;
+  const power = kind === 'rsqrt' ? (f - lo) / 2 : (hi - f) / 2;
+  const magnitude = Math.min(63 - bits, Math.ceil(power + Math.max(0, Math.log2(factor))) + (kind === 'rsqrt' ? 1 : 0));
+  return weigh(selected, (j) => Math.round(factor * 2 ** ((kind === 'rsqrt' ? f - j : j - f) / 2 + CONSTANT_BITS)), 0, bits, magnitude);
 }
 
-/** Range of the general reciprocal and inverse square root: [2^−12, 2^20). */
+/** Range of the general functions of positive values: [2^−12, 2^20), and from 2^−16 where nothing is divided. */
 export const POSITIVE_RANGE = { low: 2 ** -12, high: 2 ** 20, lo: 4, hi: 36 } as const;
 
 /** Opens a positive value of 16 fractional bits for `octave`. */
@@ -78,13 +98,32 @@ function openPositive(e: Emitter, x: number): number {
 }
 
 /**
- * 1/x for x in [2^−12, 2^20). Relative error 7e-7, to the encoded input; the result keeps 43 bits. Cost 8 rounds at most.
+ * 1/x for x in [2^−12, 2^20), and for −x there too unless x is known to be positive. Relative error 7e-7, to the encoded input; the result keeps 43 bits.
+ * Cost 6 rounds; with a sign 13, for |x| = x − 2·[x < 0]·x comes first and the sign goes back on last.
  */
-export function reciprocal(e: Emitter, x: number): number {
-  return octave(e, openPositive(e, x), POSITIVE_RANGE.lo, POSITIVE_RANGE.hi, 'reciprocal');
+export function reciprocal(e: Emitter, x: number, positive = true): number {
+  const { lo, hi } = POSITIVE_RANGE;
+  if (positive) return octave(e, openPositive(e, x), lo, hi, 'reciprocal');
+  const opened = e.factor(x);
+  const negative = below(e, opened, 0);
+  const size = e.sub(e.emit('unwrap', [opened]), e.scale(e.emit('bitMultiply', [negative, opened]), 2));
+  const inverse = octave(e, openPositive(e, size), lo, hi, 'reciprocal');
+  const operand = e.emit('open', [inverse], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
+  const flip = e.emit('bitMultiply', [negative, operand]);
+  return e.sub(inverse, e.scale(flip, 2));
 }
 
-/** 1/√x for x in [2^−12, 2^20). Relative error 7e-7, to the encoded input. */
+/** 1/√x for x in [2^−12, 2^20). Relative error 7e-7, to the encoded input. Cost 6 rounds. */
 export function rsqrt(e: Emitter, x: number): number {
   return octave(e, openPositive(e, x), POSITIVE_RANGE.lo, POSITIVE_RANGE.hi, 'rsqrt');
+}
+
+/** √x for x in [0, 2^20). Relative error 7e-7, to the encoded input; 0 at 0. Cost 6 rounds. */
+export function sqrt(e: Emitter, x: number): number {
+  return octave(e, openPositive(e, x), 0, POSITIVE_RANGE.hi, 'sqrt');
+}
+
+/** ln x for x in [2^−16, 2^20). Error 3e-7, to the encoded input. Cost 6 rounds. */
+export function log(e: Emitter, x: number): number {
+  return octave(e, openPositive(e, x), 0, POSITIVE_RANGE.hi, 'log');
 }

@@ -72,17 +72,8 @@ function workable(e: Emitter, x: number): number {
   return shift >= 0 && shift + SCORE_WIDTH <= t.bits && t.fracBits >= FRAC_BITS && t.bits - (t.fracBits - FRAC_BITS) >= 28 ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
 }
 
-/**
- * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
- *
- *   1. coarse maximum                                                     3 rounds a level
- *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
- *   3. 1/Σ by octave and series                                            7 rounds
- *
- * Domain |s| ≤ 1023, rows of 2 to 1024. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
- * Source protocols sections 7 to 9.
- */
-export function exactSoftmax(e: Emitter, x: number): Unnormalised {
+/** u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row sums. */
+function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance: number; numerator: number; row: number; high: number } {
   const scores = workable(e, x);
   const t = e.share(scores);
   const n = t.shape.at(-1)!;
@@ -97,17 +88,42 @@ export function exactSoftmax(e: Emitter, x: number): Unnormalised {
   });
   const cut = t.fracBits === FRAC_BITS ? scores : e.emit('drop', [scores], { shift: t.fracBits - FRAC_BITS });
   const u = e.emit('sub', [top, cut], { magnitude: SCORE_MAGNITUDE + 1 });
-  const opened = e.emit('open', [u], { shift: 0, width: 28, offsetLog: -1, share: 'none', bits: 0, within: [0, 2048] });
-  const near = e.emit('openBits', [lessThan(e, opened, COARSE.position, COARSE.window, [16 * COARSE.perUnit])]);
-  const power = e.emit('expNegative', [opened, near]);
+  const kept = keepDistance ? { share: 'lift', bits: 64 } : { share: 'none', bits: 0 };
+  const distance = e.emit('open', [u], { shift: 0, width: 28, offsetLog: -1, ...kept, within: [0, 2048] });
+  const near = e.emit('openBits', [lessThan(e, distance, COARSE.position, COARSE.window, [16 * COARSE.perUnit])]);
+  const power = e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
   const numerator = e.emit('open', [power], { shift: e.share(power).fracBits - EXP_BITS, width: EXP_BITS + 6, offsetLog: -1, share: 'lift', bits: 64 });
   const total = e.sum(e.emit('unwrap', [numerator]), [t.shape.length - 1]);
   // The leader's term is at least e^(−5/4) > 1/4
-  const hi = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));
-  const row = e.emit('open', [total], { shift: 0, width: hi + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, 2 ** (hi - EXP_BITS)] });
-  const inverse = octave(e, row, EXP_BITS - 2, hi, 'reciprocal');
+  const high = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));
+  const row = e.emit('open', [total], { shift: 0, width: high + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, 2 ** (high - EXP_BITS)] });
+  return { distance, numerator, row, high };
+}
+
+/**
+ * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
+ *
+ *   1. coarse maximum                                                     3 rounds a level
+ *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
+ *   3. 1/Σ by octave and series                                            7 rounds
+ *
+ * Domain |s| ≤ 1023, rows of 1 to 4096. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
+ * Source protocols sections 7 to 9.
+ */
+export function exactSoftmax(e: Emitter, x: number): Unnormalised {
+  const { numerator, row, high } = exponentials(e, x, false);
+  const inverse = octave(e, row, EXP_BITS - 2, high, 'reciprocal');
   const operand = e.emit('open', [inverse], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   return { numerator, operandWidth: 56, productShift: EXP_BITS, productWidth: 36, inverse: operand };
+}
+
+/**
+ * ln softmax over the last axis: −u − ln Σe^(−u). Domain as softmax; error 3e-5 (rows of 128), 1e-4 (512). Cost as softmax, and 2 bytes more of corrections.
+ */
+export function logSoftmax(e: Emitter, x: number): number {
+  const { distance, row, high } = exponentials(e, x, true);
+  const total = octave(e, row, EXP_BITS - 2, high, 'log');
+  return e.negate(e.add(e.emit('unwrap', [distance]), total));
 }
 
 /** Fractional bits of 2Quad's squares as operands. */

@@ -1,4 +1,5 @@
 import { check, type Shape, sizeOf } from '../program/types.js';
+import { type ElementwiseOp, functionOf, type Parameters } from './functions.js';
 
 /**
  * A graph of logical operations on secret tensors, in the order of their evaluation: what was recorded and rewritten, before any protocol is
@@ -8,7 +9,8 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'input'; slot: number /** encoded with so many fractional bits; 16 if absent */; fracBits?: number }
   | { op: 'oneHot'; slot: number; depth: number }
   | { op: 'constant'; values: number[] }
-  | { op: 'add' | 'sub' | 'mul' | 'div' | 'neg' | 'square' | 'reciprocal' | 'rsqrt' | 'sqrt' | 'tanh' | 'erf' | 'relu' | 'reshape' | 'softmax' }
+  | ({ op: ElementwiseOp } & { [parameter: string]: unknown })
+  | { op: 'add' | 'sub' | 'mul' | 'div' | 'prelu' | 'square' | 'reshape' | 'softmax' | 'logSoftmax' }
   | { op: 'matMul'; transposeA: boolean; transposeB: boolean }
   | { op: 'transpose'; perm: number[] }
   | { op: 'slice'; begin: number[]; strides?: number[] }
@@ -19,7 +21,8 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'quad'; c: number }
   | { op: 'layerNorm'; epsilon: number }
   | { op: 'max' | 'argMax' }
-  | { op: 'less'; than: number }
+  | { op: 'topK'; k: number; index: boolean }
+  | { op: 'cumSum'; exclusive: boolean; reverse: boolean }
 );
 
 export interface Graph {
@@ -36,4 +39,11 @@ export function checkGraph({ nodes, outputs }: Graph): void {
     }
   });
   for (const o of outputs) check(o < nodes.length, () => `output ${o} is not a node`);
+}
+
+/** The public numbers of an elementwise node, those it leaves out as the table has them. */
+export function parametersOf(node: GraphNode): Parameters {
+  const wanted = functionOf(node.op)?.parameters ?? {};
+  const given = node as unknown as Record<string, number | undefined>;
+  return Object.fromEntries(Object.entries(wanted).map(([name, usual]) => [name, given[name] ?? usual]));
 }

@@ -1,13 +1,16 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
-import { erfOf, lessConstant, relu } from '../compose/gelu.js';
-import { reciprocal, rsqrt } from '../compose/octave.js';
-import { attend, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
-import { checkGraph, type Graph, type GraphNode } from '../graph/graph.js';
+import { reciprocal } from '../compose/octave.js';
+import { prelu } from '../compose/piecewise.js';
+import { attend, logSoftmax, normalise, type Unnormalised } from '../compose/softmax.js';
+import { topK } from '../compose/top-k.js';
+import type { ElementwiseOp } from '../graph/functions.js';
+import { checkGraph, type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
 import { check, type Shape, sizeOf } from '../program/types.js';
-import type { Suite } from '../suites/index.js';
+import type { Suite } from '../suites/suite.js';
+import { notNegative } from './sign.js';
 
 /** Bits of a one-hot operand and its product: table values of 16 fractional bits below 2^14 fit 32. */
 const LOOKUP_BITS = 32;
@@ -149,30 +152,20 @@ class Lowering {
       case 'mul':
       case 'div':
         return { value: this.#arithmetic(node) };
-      case 'neg':
-        return { value: e.negate(x()) };
       case 'square':
         return { value: e.square(x()) };
       case 'reciprocal':
-        return { value: reciprocal(e, x()) };
-      case 'rsqrt':
-        return { value: rsqrt(e, x()) };
-      case 'sqrt': {
-        const v = x();
-        return { value: e.mul(v, rsqrt(e, v)) };
-      }
-      case 'tanh':
-        return { value: this.#suite.tanh(e, x()) };
-      case 'erf':
-        return { value: erfOf(e, x()) };
-      case 'relu':
-        return { value: relu(e, x()) };
+        return { value: reciprocal(e, x(), notNegative(this.#graph, node.in[0]!)) };
+      case 'prelu':
+        return { value: prelu(e, x(), y()) };
       case 'gelu':
         return { value: this.#suite.gelu(e, x(), node.form) };
       case 'softmax':
-        return { soft: this.#suite.softmax(e, x()) };
+        return this.#weights(this.#suite.softmax(e, x()));
       case 'quad':
-        return { soft: quadSoftmax(e, x(), node.c, node.in.length > 1 ? e.broadcast(y(), node.shape) : undefined) };
+        return this.#weights(this.#suite.quad(e, x(), node.c, node.in.length > 1 ? e.broadcast(y(), node.shape) : undefined));
+      case 'logSoftmax':
+        return { value: logSoftmax(e, x()) };
       case 'layerNorm':
         return { value: this.#suite.layerNorm(e, x(), node.epsilon) };
       case 'matMul':
@@ -199,11 +192,22 @@ class Lowering {
         const { max, index } = maxWithIndex(e, x(), node.op === 'argMax');
         return { value: index ?? max };
       }
-      case 'less':
-        return { value: lessConstant(e, x(), node.than) };
-      default:
-        throw new Error(`unreachable: ${node.op}`);
+      case 'topK': {
+        const { values, indices } = topK(e, x(), node.k);
+        return { value: node.index ? indices : values };
+      }
+      case 'cumSum':
+        return { value: e.cumSum(x(), node.exclusive, node.reverse) };
+      default: {
+        const simple = this.#suite.elementwise[node.op as ElementwiseOp];
+        check(simple !== undefined, () => `there is no operation '${node.op}'`);
+        return { value: simple.emit(e, x(), parametersOf(node)) };
+      }
     }
+  }
+
+  #weights(made: number | Unnormalised): Lowered {
+    return typeof made === 'number' ? { value: made } : { soft: made };
   }
 
   #arithmetic(node: GraphNode): number {
@@ -215,7 +219,7 @@ class Lowering {
     if (node.op === 'add') return e.add(this.share(a), this.share(b));
     if (node.op === 'sub') return e.sub(this.share(a), this.share(b));
     if (node.op === 'mul') return a === b ? e.square(this.share(a)) : e.mul(this.share(a), this.share(b));
-    return e.mul(this.share(a), reciprocal(e, this.share(b)));
+    return e.mul(this.share(a), reciprocal(e, this.share(b), notNegative(this.#graph, b)));
   }
 
   /** x op c, or c op x if `reversed`. */
@@ -236,7 +240,7 @@ class Lowering {
         ),
       );
     }
-    if (node.op === 'div' && reversed) return this.#withConstant({ ...node, op: 'mul' } as GraphNode, reciprocal(e, x), c, shape, false);
+    if (node.op === 'div' && reversed) return this.#withConstant({ ...node, op: 'mul' } as GraphNode, reciprocal(e, x, notNegative(this.#graph, node.in[1]!)), c, shape, false);
     const factors = node.op === 'div' ? c.map((v) => 1 / v) : c;
     check(factors.every(Number.isFinite), () => `${node.op} by a constant that is zero or not finite`);
     return single !== undefined ? broadcast(e.scale(x, factors[0]!)) : e.mulConstant(x, factors, shape);

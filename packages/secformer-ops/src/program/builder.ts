@@ -16,6 +16,8 @@ export class ProgramBuilder {
   readonly #inputIds: number[] = [];
   /** name of the logical operation that instructions emitted now belong to */
   tag = '';
+  /** values of instructions emitted now may leave their claimed range where an exact zero multiplies them later */
+  guarded = false;
 
   input(i: ProgramInput): number {
     this.#inputs.push(i);
@@ -37,7 +39,7 @@ export class ProgramBuilder {
     const key = `${op} ${ins} ${JSON.stringify(attributes)}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const instruction: Instruction = { op, in: ins, ...attributes, ...(this.tag && { tag: this.tag }) };
+    const instruction: Instruction = { op, in: ins, ...attributes, ...(this.tag && { tag: this.tag }), ...(this.guarded && { guarded: true }) };
     this.types.push(inferInstruction(instruction, this.types));
     const id = this.#instructions.push(instruction) - 1;
     this.#known.set(key, id);

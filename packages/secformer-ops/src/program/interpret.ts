@@ -1,7 +1,8 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
 import { encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, type Words, zeros } from '@secformer/ring';
-import type { Block, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
-import { blockBytes, type CheckedProgram, primitiveOf } from './program.js';
+import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
+import type { DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
+import { type CheckedProgram, primitiveOf } from './program.js';
 
 type AnyPrimitive = Primitive<unknown>;
 
@@ -54,6 +55,8 @@ export interface PartyRun {
   /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
   trace?: RunTrace;
+  /** sees every value as it is made: for runs of all roles in one process only */
+  observe?: (value: number, v: PartyValue) => void;
 }
 
 /** A party's run of a Program. @returns its values, by number; only outputs and keeps are left */
@@ -79,7 +82,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       } else {
         if (!run.material) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
         const words = zeros(b.count);
-        kernels.unpack(words, await run.material(blockBytes(b)), b.bits);
+        unpackBlock(kernels, words, await run.material(blockBytes(b)), b);
         material.push(words);
       }
     }
@@ -97,6 +100,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       const start = performance.now();
       values[first + index] = p.finish(c);
       costOf(trace, tag).ms += performance.now() - start;
+      run.observe?.(first + index, values[first + index]!);
       bury(index);
     }
     if (round.openings.length === 0) continue;
@@ -110,7 +114,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       const start = performance.now();
       const block = opens!;
       const length = blockBytes(block);
-      kernels.pack(frame.subarray(at, at + length), p.begin!(c), block.bits);
+      packBlock(kernels, frame.subarray(at, at + length), p.begin!(c), block);
       pending.push({ index, p, c, block, at, tag });
       at += length;
       const cost = costOf(trace, tag);
@@ -130,8 +134,8 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       const length = blockBytes(block);
       const opened = zeros(block.count);
       const other = zeros(block.count);
-      kernels.unpack(opened, frame.subarray(at, at + length), block.bits);
-      kernels.unpack(other, theirs.subarray(at, at + length), block.bits);
+      unpackBlock(kernels, opened, frame.subarray(at, at + length), block);
+      unpackBlock(kernels, other, theirs.subarray(at, at + length), block);
       if (block.xor) kernels.xor(opened, opened, other);
       else {
         kernels.add(opened, opened, other);
@@ -139,6 +143,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       }
       values[first + index] = p.finish({ ...c, opened });
       costOf(trace, tag).ms += performance.now() - start;
+      run.observe?.(first + index, values[first + index]!);
       bury(index);
     }
   }
@@ -187,8 +192,8 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
       const theirs = streams[0].claim(Purpose.correction, index, slot).words(b.count, b.bits);
       if (b.xor) kernels.xor(theirs, words, theirs);
       else kernels.sub(theirs, words, theirs);
-      const bytes = new Uint8Array(packedBytes(b.count, b.bits));
-      kernels.pack(bytes, theirs, b.bits);
+      const bytes = new Uint8Array(blockBytes(b));
+      packBlock(kernels, bytes, theirs, b);
       await emit(bytes);
     }
     values[first + index] = value;

@@ -1,5 +1,6 @@
 import type { Kernels, Words } from '@secformer/ring';
 import { z } from 'zod';
+import type { Block } from './blocks.js';
 import type { ValueType } from './types.js';
 
 /** What a party holds for a value. `share` of an opened value is absent where its type says bits 0. */
@@ -18,14 +19,6 @@ export interface DealerValue {
   /** of a lifted opening: r0 + r1 before the reduction */
   total?: Words;
   beta?: Words;
-}
-
-/** `count` words of `bits` bits each. */
-export interface Block {
-  count: number;
-  bits: number;
-  /** shared by xor instead of addition */
-  xor?: boolean;
 }
 
 export interface Instruction {
@@ -58,6 +51,21 @@ export interface Primitive<A = Record<string, unknown>> {
   begin?(c: PartyContext<A>): Words;
   /** the party's value, from the combined opening and its share of the material */
   finish(c: PartyContext<A>): PartyValue;
+  /**
+   * What it stands for, in floating point: of shares and openings the reals, of bits zeros and ones plane after plane. Undefined where a value
+   * means nothing without its mask.
+   */
+  plain(c: PlainContext<A>): Float64Array | undefined;
+  /** largest difference of a value from `plain` of the same operands; 0 if absent */
+  error?(a: A, out: ValueType): number;
+}
+
+export interface PlainContext<A> {
+  a: A;
+  types: ValueType[];
+  out: ValueType;
+  ins: Float64Array[];
+  constants: readonly (readonly number[])[];
 }
 
 export interface DealContext<A> {

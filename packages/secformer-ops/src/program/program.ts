@@ -1,13 +1,13 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { packedBytes } from '@secformer/ring';
 import { z } from 'zod';
 import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
-import { type Block, type Instruction, int, type Primitive } from './primitive.js';
+import { blockBytes } from './blocks.js';
+import { type Instruction, int, type Primitive } from './primitive.js';
 import { check, describe, ProgramError, shareType, sizeOf, type ValueType } from './types.js';
 
 const shape = z.array(int(0, 2 ** 31)).max(8);
-const common = { shape, fracBits: int(-64, 63), bits: int(1, 64), magnitude: int(-64, 63) };
+const common = { shape, fracBits: int(-64, 80), bits: int(1, 64), magnitude: int(-64, 63) };
 
 /**
  * Where a Program's first values come from: a share, a stored opening (of a tensor that an earlier run opened, modulo 2^width), or a
@@ -23,7 +23,7 @@ export type ProgramInput = z.infer<typeof input>;
 const schema = z.object({
   version: z.literal(1),
   inputs: z.array(input).max(programLimits.inputs),
-  constants: z.array(z.object({ fracBits: int(-64, 63), values: z.array(z.number().finite()) })).max(65536),
+  constants: z.array(z.object({ fracBits: int(-64, 80), values: z.array(z.number().finite()) })).max(65536),
   instructions: z.array(z.looseObject({ op: z.string().max(32), in: z.array(int(0, 2 ** 31)).max(4096), tag: z.string().max(64).optional() })).max(programLimits.instructions),
   /** values revealed to the client, re-shared */
   outputs: z.array(int(0, 2 ** 31)),
@@ -62,8 +62,6 @@ export interface CheckedProgram {
   dies: number[][];
   cost: { rounds: number; online: number; dealer: number };
 }
-
-export const blockBytes = (b: Block): number => packedBytes(b.count, b.bits);
 
 export function primitiveOf(i: Instruction): Primitive<never> {
   const p = primitives.get(i.op);

@@ -50,13 +50,15 @@ export function dealOneHot(kernels: Kernels, n: number, width: number, streams: 
 
 /**
  * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests and measurements.
- * @param inputs words of each share input, or indices of each one-hot input
+ * @param inputs words of each share or opened input, or indices of each one-hot input
  */
 export async function runTogether(
   kernels: Kernels,
   checked: CheckedProgram,
   inputs: (Words | Int32Array)[],
   randomness: Uint8Array = crypto.getRandomValues(new Uint8Array(32)),
+  /** both parties' share of every value, or its xor-shared bits, in the order of the values */
+  observe?: (value: number, p0: Words | undefined, p1: Words | undefined) => void,
 ): Promise<Together> {
   const seed = (label: number) => deriveRunKey(new Secret(randomness), Uint8Array.of(label));
   const runId = new Uint8Array(16);
@@ -79,6 +81,17 @@ export async function runTogether(
     const first = inputNoise.words(sizeOf(input.shape), 64);
     const second = zeros(first.length);
     kernels.sub(second, given as Words, first);
+    if (input.kind === 'opened') {
+      // As an earlier run would have left it
+      const r = inputNoise.words(first.length, input.width);
+      const m = zeros(first.length);
+      kernels.add(m, given as Words, r);
+      kernels.affine(m, m, 1n, 0n, input.width);
+      parties[0].push({ share: first, m });
+      parties[1].push({ share: second, m });
+      dealer.push({ r });
+      return;
+    }
     parties[0].push({ share: first });
     parties[1].push({ share: second });
     dealer.push({});
@@ -112,8 +125,20 @@ export async function runTogether(
       resolve(other.frame);
     });
   const trace = newTrace();
+  // The parties run apart; a value is shown once both have it, in order
+  const seen: [Map<number, Words | undefined>, Map<number, Words | undefined>] = [new Map(), new Map()];
+  let shown = program.inputs.length;
+  const watch = (role: Role) => (value: number, v: PartyValue) => {
+    seen[role].set(value, v.share ?? v.planes);
+    while (seen[0].has(shown) && seen[1].has(shown)) {
+      observe!(shown, seen[0].get(shown), seen[1].get(shown));
+      for (const s of seen) s.delete(shown);
+      shown++;
+    }
+  };
   const run = (role: Role) =>
     runParty({
+      ...(observe && { observe: watch(role) }),
       kernels,
       role,
       checked,

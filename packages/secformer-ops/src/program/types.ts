@@ -75,7 +75,7 @@ export function describe(t: ValueType): string {
 /** A share type, refused unless the value fits its modulus: |v|·2^f < 2^(bits−1). */
 export function shareType(shape: Shape, fracBits: number, bits: number, magnitude: number): ShareType {
   check(bits >= 1 && bits <= 64, () => `a modulus has 1 to 64 bits, got ${bits}`);
-  check(fracBits >= -64 && fracBits <= 63, () => `fracBits ${fracBits} is outside −64 to 63`);
+  check(fracBits >= -64 && fracBits <= 80, () => `fracBits ${fracBits} is outside −64 to 80`);
   check(
     magnitude + fracBits <= bits - 1,
     () => `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${magnitude + fracBits + 1} bits, the share is right modulo 2^${bits}`,

@@ -1,5 +1,6 @@
 import { planeWords, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
+import { type Block, planeBlock } from '../program/blocks.js';
 import { int, noAttributes, primitive } from '../program/primitive.js';
 import { type BitsType, check, describe, type OpenBitsType, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
@@ -27,6 +28,14 @@ export const oneHot = primitive({
     kernels.xor(out, out, shifted);
     return { planes: out };
   },
+  plain({ ins, types }) {
+    const n = sizeOf(types[0]!.shape);
+    const out = new Float64Array(ins[0]!.length + n);
+    out.set(ins[0]!);
+    out.fill(1, ins[0]!.length);
+    for (let i = out.length - 1; i >= n; i--) out[i] = Number(out[i] !== out[i - n]);
+    return out;
+  },
 });
 
 /** Some of the planes, in order. Local; of opened bits the β go along. */
@@ -46,6 +55,10 @@ export const planes = primitive({
     return { value: beta ? { beta: cut(beta, types, a) } : {} };
   },
   finish: ({ a, ins, types }) => ({ planes: cut(ins[0]!.planes!, types, a) }),
+  plain({ a, ins, types }) {
+    const n = sizeOf(types[0]!.shape);
+    return ins[0]!.subarray(a.from * n, (a.from + a.count) * n);
+  },
 });
 
 function cut(words: Words, types: ValueType[], { from, count }: { from: number; count: number }): Words {
@@ -65,8 +78,8 @@ export const openBits = primitive({
     check(ins.length === 1 && x?.kind === 'bits', () => `openBits of ${ins.map(describe).join('; ')}`);
     return { ...x, kind: 'openBits' };
   },
-  masks: (ins) => [planeBlock(ins)],
-  opens: (ins) => planeBlock(ins),
+  masks: (ins) => [planesOf(ins)],
+  opens: (ins) => planesOf(ins),
   deal: ({ masks }) => ({ value: { beta: masks[0]! } }),
   begin({ kernels, ins, masks }) {
     const out = zeros(masks[0]!.length);
@@ -74,11 +87,12 @@ export const openBits = primitive({
     return out;
   },
   finish: ({ opened }) => ({ planes: opened }),
+  plain: ({ ins }) => ins[0],
 });
 
-function planeBlock(ins: ValueType[]) {
+function planesOf(ins: ValueType[]): Block {
   const t = ins[0] as BitsType;
-  return { count: t.planes * planeWords(sizeOf(t.shape)), bits: 64, xor: true };
+  return planeBlock(t.planes, sizeOf(t.shape));
 }
 
 /** The shape of one value a plane: the planes become a leading axis where there are several. */
@@ -122,6 +136,7 @@ export const bitValue = primitive({
     });
     return { share };
   },
+  plain: ({ ins }) => ins[0],
 });
 
 /**
@@ -181,4 +196,5 @@ export const bitMultiply = primitive({
     });
     return { share: result };
   },
+  plain: ({ ins }) => ins[0]!.map((b, i) => (b === 0 ? 0 : b * ins[1]![i % ins[1]!.length]!)),
 });

@@ -1,6 +1,7 @@
 import { halvesOf, planeWords, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type Block, int, integerText, noAttributes, primitive } from '../program/primitive.js';
+import { type Block, planeBlock } from '../program/blocks.js';
+import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
 import { type BitsType, type ChunksType, check, describe, type OpenedType, sizeOf, type ValueType } from '../program/types.js';
 
 const CHUNK_BITS = 4;
@@ -47,7 +48,13 @@ const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n
  */
 export const compare = primitive({
   name: 'compare',
-  attributes: z.object({ position: int(0, 62), window: int(2, 64), thresholds: z.array(integerText).min(1).max(64) }),
+  attributes: z.object({
+    position: int(0, 62),
+    window: int(2, 64),
+    thresholds: z.array(integerText).min(1).max(64),
+    /** the borrow [low(m − offset − τ) < low r] of the bits below the window's top, for `quotient`; it depends on the mask */
+    borrow: z.boolean().optional(),
+  }),
   infer(ins, a): ChunksType {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'opened', () => 'compare needs an opened value');
@@ -56,7 +63,8 @@ export const compare = primitive({
   },
   material(ins, a) {
     const n = sizeOf(ins[0]!.shape);
-    return [...tableRows(a.position, a.window).map(() => rowBlock(n)), { count: planeWords(n), bits: 64, xor: true }];
+    const rows = tableRows(a.position, a.window).map(() => rowBlock(n));
+    return a.borrow ? rows : [...rows, planeBlock(1, n)];
   },
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
@@ -65,6 +73,7 @@ export const compare = primitive({
       kernels.chunkTables(asRow(words, r.length), r, row.position, row.width, row.kind);
       return words;
     });
+    if (a.borrow) return { value: {}, material };
     const top = zeros(planeWords(r.length));
     kernels.bitPlane(top, r, 0n, a.position + a.window - 1);
     return { value: {}, material: [...material, top] };
@@ -84,11 +93,23 @@ export const compare = primitive({
         if (row.kind !== 'eq') kernels.pick(at.less(result, t, row.chunk), m, table, tau, row.position, row.width, 0);
         if (row.kind !== 'lt') kernels.pick(at.equal(result, t, row.chunk), m, table, tau, row.position, row.width, row.kind === 'both' ? 8 : 0);
       });
+      if (a.borrow) continue;
       const top = at.top(result, t);
       if (role === 0) kernels.bitPlane(top, m, tau, a.position + a.window - 1);
       kernels.xor(top, top, material.at(-1)!);
     }
     return { planes: result };
+  },
+  plain({ a, ins, types }) {
+    if (a.borrow) return undefined;
+    const scale = 2 ** ((types[0] as OpenedType).fracBits - a.position);
+    const n = ins[0]!.length;
+    const out = new Float64Array(n * a.thresholds.length);
+    a.thresholds.forEach((text, t) => {
+      const tau = Number(text);
+      for (let i = 0; i < n; i++) out[t * n + i] = ins[0]![i]! * scale < tau ? 1 : 0;
+    });
+    return out;
   },
 });
 
@@ -167,12 +188,12 @@ export const combine = primitive({
     const chunks = Math.ceil(x.chunks / GROUP);
     return chunks === 1 ? { kind: 'bits', shape: x.shape, planes: x.planes } : { ...x, chunks };
   },
-  masks: (ins) => [{ count: countOf(ins, (g) => g.variables.length), bits: 64, xor: true }],
-  opens: (ins) => ({ count: countOf(ins, (g) => g.variables.length), bits: 64, xor: true }),
-  material: (ins) => [{ count: countOf(ins, (g) => g.products.length), bits: 64, xor: true }],
+  masks: (ins) => [joined(ins, (g) => g.variables.length)],
+  opens: (ins) => joined(ins, (g) => g.variables.length),
+  material: (ins) => [joined(ins, (g) => g.products.length)],
   deal({ types, masks }) {
     const { planes, chunks, size } = dimensions(types);
-    const out = zeros(countOf(types, (g) => g.products.length));
+    const out = zeros(joined(types, (g) => g.products.length).count);
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       for (const g of groupsOf(chunks)) {
@@ -241,6 +262,7 @@ export const combine = primitive({
     }
     return { planes: result };
   },
+  plain: ({ ins }) => ins[0],
 });
 
 function dimensions(types: ValueType[]): { planes: number; chunks: number; size: number } {
@@ -248,7 +270,8 @@ function dimensions(types: ValueType[]): { planes: number; chunks: number; size:
   return { planes, chunks, size: planeWords(sizeOf(shape)) };
 }
 
-function countOf(types: ValueType[], each: (g: Group) => number): number {
-  const { planes, chunks, size } = dimensions(types);
-  return planes * size * groupsOf(chunks).reduce((s, g) => s + each(g), 0);
+/** So many planes of every group and threshold. */
+function joined(types: ValueType[], each: (g: Group) => number): Block {
+  const { planes, chunks, shape } = types[0] as ChunksType;
+  return planeBlock(planes * groupsOf(chunks).reduce((s, g) => s + each(g), 0), sizeOf(shape));
 }

@@ -1,10 +1,11 @@
 import type { Primitive } from '../program/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
-import { add, affine, center, concat, constant, drop, layout, mulPublic, rowSum, sub, subOpened, unwrap } from './linear.js';
+import { add, affine, center, concat, constant, cumSum, drop, layout, mulPublic, rowSum, sub, subOpened, unwrap } from './linear.js';
 import { extend, open } from './open.js';
 import { matMul, moments, mul, square } from './product.js';
-import { expNegative, trig } from './series.js';
+import { quotient } from './quotient.js';
+import { expNegative, trig, trigReal } from './series.js';
 
 /** Every instruction that a Program may hold. */
 export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
@@ -16,6 +17,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     constant,
     mulPublic,
     rowSum,
+    cumSum,
     layout,
     concat,
     unwrap,
@@ -29,12 +31,14 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     moments,
     compare,
     combine,
+    quotient,
     oneHot,
     planes,
     openBits,
     bitValue,
     bitMultiply,
     trig,
+    trigReal,
     expNegative,
   ].map((p) => [p.name, p as unknown as Primitive<never>]),
 );

@@ -5,6 +5,7 @@
 import { broadcastTo, gatherStrided, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
+import { binaryReals, broadcastReals, byRow, strided } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
@@ -25,6 +26,8 @@ function operands(c: PartyContext<unknown>): [Words, Words, Words] {
   return [zeros(sizeOf(c.out.shape)), x, y];
 }
 
+const shapesOf = (c: { types: ValueType[] }) => c.types.map((t) => t.shape);
+
 const magnitude = int(-64, 63);
 
 /** x + y, broadcast. `magnitude` is the range that the planner claims for the sum. */
@@ -37,6 +40,7 @@ export const add = primitive({
     c.kernels.add(out, x, y);
     return { share: out };
   },
+  plain: (c) => binaryReals(c.ins, shapesOf(c), c.out.shape, (x, y) => x + y),
 });
 
 /** x − y, broadcast. */
@@ -49,12 +53,13 @@ export const sub = primitive({
     c.kernels.sub(out, x, y);
     return { share: out };
   },
+  plain: (c) => binaryReals(c.ins, shapesOf(c), c.out.shape, (x, y) => x - y),
 });
 
 /** x·scale + offset for public integers: a shift to more fractional bits, a sign, a public constant. */
 export const affine = primitive({
   name: 'affine',
-  attributes: z.object({ scale: integerText, offset: integerText, fracBits: int(-64, 63), bits: int(1, 64), magnitude }),
+  attributes: z.object({ scale: integerText, offset: integerText, fracBits: int(-64, 80), bits: int(1, 64), magnitude }),
   infer(ins, a) {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'share', () => 'affine needs one share');
@@ -66,10 +71,17 @@ export const affine = primitive({
     return shareType(x.shape, a.fracBits, a.bits, a.magnitude);
   },
   finish({ kernels, role, a, ins, out }) {
+    // Another range or scale claimed for the same words
+    if (a.scale === '1' && a.offset === '0') return { share: ins[0]!.share! };
     const to = zeros(sizeOf(out.shape));
     const offset = role === 0 ? BigInt.asUintN(64, BigInt(a.offset)) : 0n;
     kernels.affine(to, ins[0]!.share!, BigInt.asUintN(64, BigInt(a.scale)), offset, 64);
     return { share: to };
+  },
+  plain({ a, ins, types }) {
+    const scale = Number(a.scale) * 2 ** ((types[0] as ShareType).fracBits - a.fracBits);
+    const offset = Number(a.offset) * 2 ** -a.fracBits;
+    return ins[0]!.map((v) => v * scale + offset);
   },
 });
 
@@ -93,18 +105,26 @@ export const drop = primitive({
     kernels.maskForOpening(out, x, zeros(x.length), { offset, bits, shift: a.shift, width: bits - a.shift });
     return { share: out };
   },
+  plain: ({ ins }) => ins[0],
+  error: (_a, out) => 2 ** -(out as ShareType).fracBits,
 });
 
 /** A public tensor as a share: P0 holds it, P1 zero. */
 export const constant = primitive({
   name: 'constant',
-  attributes: z.object({ constant: int(0, 65535), shape: z.array(int(0, 2 ** 31)).max(8), fracBits: int(-64, 63), magnitude }),
+  attributes: z.object({ constant: int(0, 65535), shape: z.array(int(0, 2 ** 31)).max(8), fracBits: int(-64, 80), magnitude }),
   infer: (_ins, a) => shareType(a.shape, a.fracBits, 64, a.magnitude),
   finish({ role, a, constants, out }) {
     const words = constants[a.constant]!;
     return { share: role === 0 ? words : zeros(sizeOf(out.shape)) };
   },
+  plain: ({ a, constants }) => onGrid(constants[a.constant]!, a.fracBits),
 });
+
+/** Public reals as they are encoded. */
+function onGrid(values: readonly number[], fracBits: number): Float64Array {
+  return Float64Array.from(values, (v) => Math.round(v * 2 ** fracBits) / 2 ** fracBits);
+}
 
 /** x times a public tensor of integers with `constantBits` fractional bits, broadcast. */
 export const mulPublic = primitive({
@@ -120,6 +140,7 @@ export const mulPublic = primitive({
     kernels.mul(to, broadcastTo(ins[0]!.share!, types[0]!.shape, out.shape), broadcastTo(constants[a.constant]!, a.shape, out.shape));
     return { share: to };
   },
+  plain: ({ a, ins, types, out, constants }) => binaryReals([ins[0]!, onGrid(constants[a.constant]!, a.constantBits)], [types[0]!.shape, a.shape], out.shape, (x, y) => x * y),
 });
 
 /** Sums over the last axis, which stays with size 1. */
@@ -136,6 +157,46 @@ export const rowSum = primitive({
     kernels.rowSum(to, ins[0]!.share!, to.length);
     return { share: to };
   },
+  plain: ({ ins, types }) => byRow(ins[0]!, types[0]!.shape.at(-1)!, (row) => [row.reduce((s, v) => s + v, 0)]),
+});
+
+/** Running sums along the last axis: of everything up to an element, or before it, or from the end. */
+export const cumSum = primitive({
+  name: 'cumSum',
+  attributes: z.object({ exclusive: z.boolean(), reverse: z.boolean(), magnitude }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share' && x.shape.length > 0, () => 'cumSum needs one share with an axis');
+    return shareType(x.shape, x.fracBits, x.bits, a.magnitude);
+  },
+  finish({ kernels, a, ins, out }) {
+    // Columns as rows, so that a step is one addition of a whole row
+    const n = out.shape.at(-1)!;
+    const rows = sizeOf(out.shape) / Math.max(1, n);
+    const x = gatherStrided(ins[0]!.share!, [n, rows], [1, n]);
+    const sums = zeros(x.length);
+    const total = zeros(rows);
+    for (let i = 0; i < n; i++) {
+      const at = a.reverse ? n - 1 - i : i;
+      const row = sums.subarray(at * rows, (at + 1) * rows);
+      if (a.exclusive) row.set(total);
+      kernels.add(total, total, x.subarray(at * rows, (at + 1) * rows));
+      if (!a.exclusive) row.set(total);
+    }
+    return { share: gatherStrided(sums, [rows, n], [1, rows]) };
+  },
+  plain: ({ a, ins, types }) =>
+    byRow(ins[0]!, types[0]!.shape.at(-1)!, (row) => {
+      const out = new Float64Array(row.length);
+      let total = 0;
+      for (let i = 0; i < row.length; i++) {
+        const at = a.reverse ? row.length - 1 - i : i;
+        if (a.exclusive) out[at] = total;
+        total += row[at]!;
+        if (!a.exclusive) out[at] = total;
+      }
+      return out;
+    }),
 });
 
 /**
@@ -159,6 +220,7 @@ export const layout = primitive({
   finish({ a, ins, types }) {
     return views(ins[0]!, a, sizeOf(types[0]!.shape));
   },
+  plain: ({ a, ins }) => strided(ins[0]!, a.shape, a.strides, a.offset),
 });
 
 /** The same view of every array that a value is made of. */
@@ -199,6 +261,15 @@ export const concat = primitive({
     }
     return { share: to };
   },
+  plain({ ins, out }) {
+    const to = new Float64Array(sizeOf(out.shape));
+    let at = 0;
+    for (const x of ins) {
+      to.set(x, at);
+      at += x.length;
+    }
+    return to;
+  },
 });
 
 /** The share that the parties keep beside an opening, as a share. */
@@ -211,6 +282,7 @@ export const unwrap = primitive({
     return shareType(x.shape, x.fracBits, x.bits, x.magnitude);
   },
   finish: ({ ins }) => ({ share: ins[0]!.share! }),
+  plain: ({ ins }) => ins[0],
 });
 
 /** a − b of two modular openings: m, share and mask subtract alike, so the difference is open without a message. */
@@ -241,6 +313,7 @@ export const subOpened = primitive({
     kernels.sub(share, ins[0]!.share!, ins[1]!.share!);
     return { m, share };
   },
+  plain: ({ ins }) => ins[0]!.map((v, i) => v - ins[1]![i]!),
 });
 
 /** H·x − Σx over the last axis of a modular opening of 64 bits: linear, so its opening is free (protocols: LayerNorm). */
@@ -255,6 +328,12 @@ export const center = primitive({
   },
   deal: ({ kernels, ins, out }) => ({ value: { r: centered(kernels, ins[0]!.r!, out) } }),
   finish: ({ kernels, ins, out }) => ({ m: centered(kernels, ins[0]!.m!, out), share: centered(kernels, ins[0]!.share!, out) }),
+  plain({ ins, types, out }) {
+    const h = out.shape.at(-1)!;
+    const sums = byRow(ins[0]!, h, (row) => [row.reduce((s, v) => s + v, 0)]);
+    const wide = broadcastReals(sums, [sums.length, 1], [sums.length, types[0]!.shape.at(-1)!]);
+    return ins[0]!.map((v, i) => h * v - wide[i]!);
+  },
 });
 
 function centered(kernels: PartyContext<unknown>['kernels'], x: Words, { shape }: ValueType): Words {

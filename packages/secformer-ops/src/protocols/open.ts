@@ -91,6 +91,8 @@ export const open = primitive({
     kernels.sub(share, share, masks[0]!);
     return { m, share };
   },
+  plain: ({ ins }) => ins[0],
+  error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),
 });
 
 /** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum. */
@@ -169,4 +171,5 @@ export const extend = primitive({
     kernels.affine(m, m, 1n, 0n, a.width);
     return { m, share: ins[0]!.share! };
   },
+  plain: ({ ins }) => ins[0],
 });

@@ -1,6 +1,7 @@
 import { broadcastTo, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
+import { binaryReals, byRow, matMulReals } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
 function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
@@ -100,6 +101,13 @@ export const matMul = primitive<MatMulAttributes>({
     kernels.add(out, out, material[0]!);
     return { share: out };
   },
+  plain: ({ a, ins, types }) =>
+    matMulReals(
+      ins,
+      types.map((t) => t.shape),
+      a.transposeA,
+      a.transposeB,
+    ),
 });
 
 /** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */
@@ -196,6 +204,13 @@ export const mul = primitive({
     kernels.add(out, out, choose(c, material, shape, [0, 1]));
     return { share: out };
   },
+  plain: ({ ins, types, out }) =>
+    binaryReals(
+      ins,
+      types.map((t) => t.shape),
+      out.shape,
+      (x, y) => x * y,
+    ),
 });
 
 /**
@@ -232,6 +247,7 @@ export const square = primitive({
     kernels.add(out, out, choose(c, material, c.out.shape, [0]));
     return { share: out };
   },
+  plain: ({ ins }) => ins[0]!.map((v) => v * v),
 });
 
 /**
@@ -268,6 +284,13 @@ export const moments = primitive({
     const share = spread(kernels, e, other, h, rows);
     kernels.add(share, share, material[0]!);
     return { share };
+  },
+  plain({ ins, types }) {
+    const h = types[0]!.shape.at(-1)!;
+    return byRow(ins[0]!, h, (row) => {
+      const total = row.reduce((s, v) => s + v, 0);
+      return [h * row.reduce((s, v) => s + v * v, 0) - total * total];
+    });
   },
 });
 

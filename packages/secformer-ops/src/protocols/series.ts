@@ -1,7 +1,24 @@
-import { encodeConstant, type Words, zeros } from '@secformer/ring';
+import { encodeConstant, halvesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { check, describe, type OpenBitsType, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
+
+/** pairs (a_k, b_k) for k = 1, 2, … */
+const coefficients = z
+  .array(z.tuple([z.number().finite(), z.number().finite()]))
+  .min(1)
+  .max(24);
+
+/** Σ a_k cos kφ + b_k sin kφ of an angle in turns. */
+function seriesOf(constantTerm: number, pairs: readonly (readonly [number, number])[], turns: number): number {
+  return pairs.reduce((s, [a, b], k) => s + a * Math.cos(2 * Math.PI * (k + 1) * turns) + b * Math.sin(2 * Math.PI * (k + 1) * turns), constantTerm);
+}
+
+/** Tables and coefficients are each off by half a unit of 2^−seriesBits, and an angle by 2^−24 of a turn. */
+function seriesError(a: { coefficients: readonly (readonly [number, number])[]; seriesBits: number }): number {
+  const amplitudes = a.coefficients.map(([x, y]) => Math.hypot(x, y));
+  return amplitudes.reduce((s, v, k) => s + (Math.SQRT2 * v + 1.5) * 2 ** -(a.seriesBits + 1) + (k + 1) * v * 4e-7, 0);
+}
 
 /**
  * A trigonometric series of an opened value: a_0 + Σ a_k cos kωx + b_k sin kωx, the period a power of two, so that the angle of x is the angle of
@@ -21,11 +38,7 @@ export const trig = primitive({
     /** log2 of the period, in units of the operand's last place */
     period: int(2, 24),
     constantTerm: z.number().finite(),
-    /** pairs (a_k, b_k) for k = 1, 2, … */
-    coefficients: z
-      .array(z.tuple([z.number().finite(), z.number().finite()]))
-      .min(1)
-      .max(16),
+    coefficients,
     seriesBits: int(8, 30),
     bits: int(16, 64),
     magnitude: int(0, 24),
@@ -50,6 +63,89 @@ export const trig = primitive({
     if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
     return { share };
   },
+  plain: ({ a, ins, types }) => ins[0]!.map((v) => seriesOf(a.constantTerm, a.coefficients, v * 2 ** ((types[0] as OpenedType).fracBits - a.period))),
+  error: (a) => seriesError(a),
+});
+
+/** Angles of words: `turns` turns a unit, counted in 2^24ths. */
+const TURN_BITS = 24;
+
+function anglesOf(words: Words, turns: number, from: (word: number, index: number) => number): Words {
+  const halves = halvesOf(words);
+  const out = zeros(words.length);
+  const to = halvesOf(out);
+  for (let i = 0; i < words.length; i++) {
+    const t = from((halves[2 * i] as number) + (halves[2 * i + 1] as number) * 2 ** 32, i) * turns;
+    to[2 * i] = Math.round((t - Math.floor(t)) * 2 ** TURN_BITS) & (2 ** TURN_BITS - 1);
+  }
+  return out;
+}
+
+/**
+ * A trigonometric series whose period is no power of two, of an opened value with a wrap: T prepares two sets of tables, for ω·r where msb m = 1 and for
+ * ω·(r − 2^k·msb r) where msb m = 0, for then y + offset = m − r + 2^k·msb r.
+ *
+ * Domain every x that the opening holds. Error 2^−seriesBits for each product, and 2e-7 for the angle. Result and view as in `trig`.
+ * Cost   no round; dealer 4K·ceil(bits/8) bytes an element. Source protocols section 6.
+ */
+export const trigReal = primitive({
+  name: 'trigReal',
+  attributes: z.object({
+    /** of the variable, a real */
+    period: z.number().positive(),
+    constantTerm: z.number().finite(),
+    coefficients,
+    seriesBits: int(8, 30),
+    bits: int(16, 64),
+    magnitude: int(0, 24),
+  }),
+  infer(ins, a): ShareType {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48, () => `trigReal of ${ins.map(describe).join('; ')}`);
+    return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
+  },
+  material: (ins, a) => Array(4 * a.coefficients.length).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits }),
+  deal({ kernels, a, ins, types }) {
+    const { width, fracBits } = types[0] as OpenedType;
+    const r = ins[0]!.r!;
+    const turns = 2 ** -fracBits / a.period;
+    const top = 2 ** (width - 1);
+    const sets = [(v: number) => v, (v: number) => (v >= top ? v - 2 * top : v)];
+    const how = { period: TURN_BITS, harmonics: a.coefficients.length, fracBits: a.seriesBits };
+    return {
+      value: {},
+      material: sets.flatMap((from) => {
+        const all = zeros(2 * a.coefficients.length * r.length);
+        kernels.trigTables(all, anglesOf(r, turns, from), how);
+        return Array.from({ length: 2 * a.coefficients.length }, (_, p) => all.subarray(p * r.length, (p + 1) * r.length));
+      }),
+    };
+  },
+  finish({ kernels, role, a, ins, types, material }) {
+    const { width, fracBits, offsetLog } = types[0] as OpenedType;
+    const m = ins[0]!.m!;
+    const n = m.length;
+    const offset = offsetLog < 0 ? 0 : 2 ** offsetLog;
+    const planes = 2 * a.coefficients.length;
+    const [set, wrapped] = [joined(material.slice(0, planes)), joined(material.slice(planes))];
+    const [to, from] = [halvesOf(set), halvesOf(wrapped)];
+    const halves = halvesOf(m);
+    const [half, bit] = [width > 32 ? 1 : 0, (width - 1) & 31];
+    for (let i = 0; i < n; i++) {
+      if (((halves[2 * i + half] as number) >>> bit) & 1) continue;
+      for (let p = 0, at = 2 * i; p < planes; p++, at += 2 * n) {
+        to[at] = from[at] as number;
+        to[at + 1] = from[at + 1] as number;
+      }
+    }
+    const share = zeros(n);
+    const angles = anglesOf(m, 2 ** -fracBits / a.period, (v) => v - offset);
+    kernels.trigCombine(share, angles, set, Float64Array.from(a.coefficients.flat()), { period: TURN_BITS, harmonics: a.coefficients.length, fracBits: a.seriesBits });
+    if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
+    return { share };
+  },
+  plain: ({ a, ins }) => ins[0]!.map((v) => seriesOf(a.constantTerm, a.coefficients, v / a.period)),
+  error: (a) => seriesError(a),
 });
 
 function joined(blocks: Words[]): Words {
@@ -61,42 +157,47 @@ function joined(blocks: Words[]): Words {
   return out;
 }
 
-/** The window of the exponential: 2^21 units of 2^−16, that is 32. */
-const EXP_WINDOW = 21;
-
 /**
- * bit·e^(−u) for u ≥ 0 with 16 fractional bits, the bit saying u < 16 or less.
+ * bit·factor·e^(−u), u = x − origin ≥ 0, for an opened x of 16 fractional bits, the bit saying u < R or less, R = 2^(half − 16) (16 or 8).
  *
- *   With m, r modulo 2^21, r = 16h + r', m = 16g + m' (h, g the top bits): for u < 16 a wrap can only have happened when h = 1 and g = 0, so
- *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = e^(−m'), c_1 = e^(−m'−16) at 40 bits, e^r' at 18           (local)
+ *   With m (less the public origin), r modulo 2R, r = R·h + r', m = R·g + m' (h, g the top bits): for u < R a wrap can only have happened when h = 1
+ *   and g = 0, so
+ *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 40 bits, e^r' at 18     (local)
  *   T also shares both times β, so that the selection is c·e + (1 − 2c)·⟦βe⟧.
  *
- * Domain 0 ≤ u; where the bit is 1, u < 16. Error 4e-6 with the truncation to 20 bits that follows; outside the bit's interval exactly 0.
+ * Domain where the bit is 1, 0 ≤ u < R. Error 4e-6 with R = 16 and the truncation to 20 bits that softmax takes; with R = 8 a relative 6e-6. Where the
+ *        bit is 0 exactly 0.
  * Cost   no round; dealer 32 bytes an element.
  * View   nothing is sent between the parties. Source protocols section 7.
  */
 export const expNegative = primitive({
   name: 'expNegative',
-  attributes: z.object({}),
-  infer(ins): ShareType {
+  attributes: z.object({ origin: int(0, 2 ** 30), factor: z.number().min(0.5).max(1), half: int(19, 20) }),
+  infer(ins, a): ShareType {
     const [x, b] = ins;
-    const ok = ins.length === 2 && x?.kind === 'opened' && b?.kind === 'openBits' && b.planes === 1 && x.fracBits === 16 && x.width >= EXP_WINDOW && x.offsetLog < 0;
+    const angle = x?.kind === 'opened' && x.fracBits === 16 && x.width > a.half && (x.offsetLog < 0 || x.offsetLog > a.half);
+    const ok = ins.length === 2 && angle && b?.kind === 'openBits' && b.planes === 1;
     check(ok && sameElements(x, b), () => `expNegative of ${ins.map(describe).join('; ')}`);
     return shareType(x.shape, 58, 64, 1);
   },
   material: (ins) => Array(4).fill({ count: sizeOf(ins[0]!.shape), bits: 64 }),
-  deal({ kernels, ins }) {
+  deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
     const all = zeros(4 * r.length);
-    kernels.expTables(all, r, ins[1]!.beta!);
+    kernels.expTables(all, r, ins[1]!.beta!, a.half);
     return { value: {}, material: [0, 1, 2, 3].map((p) => all.subarray(p * r.length, (p + 1) * r.length)) };
   },
-  finish({ kernels, ins, material }) {
-    const m = ins[0]!.m!;
-    const share = zeros(m.length);
-    kernels.expCombine(share, m, ins[1]!.planes!, joined(material));
+  finish({ kernels, a, ins, material }) {
+    const { m } = ins[0]!;
+    const share = zeros(m!.length);
+    const from = a.origin === 0 ? m! : zeros(m!.length);
+    if (a.origin !== 0) kernels.affine(from, m!, 1n, BigInt.asUintN(64, BigInt(-a.origin)), a.half + 1);
+    kernels.expCombine(share, from, ins[1]!.planes!, joined(material), a.factor, a.half);
     return { share };
   },
+  plain: ({ a, ins }) => ins[0]!.map((x, i) => (ins[1]![i] ? a.factor * Math.exp(a.origin / 65536 - x) : 0)),
+  // Half a unit of 2^−18 of e^r' times 1, and of 2^−40 of the constant times e^R
+  error: (a) => 2 ** -19 + 2 ** -41 * Math.exp(2 ** (a.half - 16)),
 });
 
 function sameElements(x: OpenedType, b: OpenBitsType): boolean {

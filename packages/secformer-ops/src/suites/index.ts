@@ -1,25 +1,20 @@
 import { SecformerError } from '@secformer/ring';
-import type { Emitter } from '../compose/emitter.js';
-import { gelu, tanh } from '../compose/gelu.js';
-import { layerNorm } from '../compose/layer-norm.js';
-import { exactSoftmax, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
+import { crypten } from './crypten.js';
+import { exact, fast } from './exact.js';
+import { mpcformer, mpcformer2Relu } from './mpcformer.js';
+import { puma } from './puma.js';
+import { secformer } from './secformer.js';
+import type { Suite } from './suite.js';
 
-/** Which protocol stands for which logical operation. */
-export interface Suite {
-  name: string;
-  softmax(e: Emitter, x: number): Unnormalised;
-  gelu(e: Emitter, x: number, form: 'erf' | 'tanh'): number;
-  tanh(e: Emitter, x: number): number;
-  layerNorm(e: Emitter, x: number, epsilon: number): number;
-}
-
-/** The constant of 2Quad, as SecFormer and MPCFormer have it. */
-export const QUAD_CONSTANT = 5;
-
-const exact: Suite = { name: 'exact', softmax: exactSoftmax, gelu, tanh, layerNorm };
-const fast: Suite = { ...exact, name: 'fast', softmax: (e, x) => quadSoftmax(e, x, QUAD_CONSTANT) };
-
-export const suites: Readonly<Record<string, Suite>> = { exact, fast };
+export const suites: Readonly<Record<string, Suite>> = {
+  exact,
+  fast,
+  secformer,
+  mpcformer,
+  'mpcformer-2relu': mpcformer2Relu,
+  puma,
+  crypten,
+};
 
 export function suiteOf(name: string): Suite {
   const suite = suites[name];

@@ -1,6 +1,7 @@
 import { sizeOf } from '@secformer/ring';
+import type { ElementwiseOp } from '@secformer/secformer-ops';
 import { broadcast_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import { type RecordedOp, SecretNode } from '../node-values.js';
+import { SecretNode } from '../node-values.js';
 import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
 
 function product({ inputs, attrs, backend }: KernelCall): SecretNode {
@@ -20,21 +21,25 @@ function product({ inputs, attrs, backend }: KernelCall): SecretNode {
 
 export const BatchMatMul: SecretKernel = (call) => call.backend.secret(product(call));
 
-const activations: Record<string, RecordedOp | undefined> = { relu: 'relu', tanh: 'tanh' };
+const activations: Record<string, ElementwiseOp | undefined> = { relu: 'relu', relu6: 'relu6', elu: 'elu', leakyrelu: 'leakyRelu', sigmoid: 'sigmoid', tanh: 'tanh' };
 
-export const FusedMatMul: SecretKernel = (call) => {
+/** What a fused kernel does after its product: bias, then an activation. */
+function finished(call: KernelCall, kernel: string, made: SecretNode): TensorInfo {
   const { inputs, attrs, backend } = call;
-  const { activation } = attrs as unknown as { activation?: string };
-  let out = product(call);
+  const { activation, leakyreluAlpha } = attrs as unknown as { activation?: string; leakyreluAlpha?: number };
   const bias = inputs.bias as TensorInfo | undefined;
-  if (bias) out = new SecretNode('add', [out, backend.node(bias)], out.shape);
-  if (activation && activation !== 'linear') {
+  let out = bias ? new SecretNode('add', [made, backend.node(bias)], made.shape) : made;
+  if (activation === 'prelu') {
+    out = new SecretNode('prelu', [out, backend.node(inputs.preluActivationWeights as TensorInfo)], out.shape);
+  } else if (activation && activation !== 'linear') {
     const op = activations[activation];
-    if (!op) throw new UnsupportedKernelError('_FusedMatMul', `with activation '${activation}' is not there for secret tensors`);
-    out = new SecretNode(op, [out], out.shape);
+    if (!op) throw new UnsupportedKernelError(kernel, `with activation '${activation}' is not there for secret tensors`);
+    out = new SecretNode(op, [out], out.shape, op === 'leakyRelu' ? { alpha: leakyreluAlpha ?? 0.2 } : {});
   }
   return backend.secret(out);
-};
+}
+
+export const FusedMatMul: SecretKernel = (call) => finished(call, '_FusedMatMul', product(call));
 
 /** Zeros or ones in the shape of a tensor, which is public whatever the tensor is. */
 export function filled(value: number): SecretKernel {

@@ -1,6 +1,6 @@
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
-import type { SecretKernel } from './kernel.js';
+import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
 
 function reduced(x: TensorInfo, axes: number[], keepDims: boolean): number[] {
   const [shape] = backend_util.computeOutAndReduceShapes(x.shape, axes);
@@ -17,26 +17,74 @@ export function total(op: 'sum' | 'mean'): SecretKernel {
   };
 }
 
-export const Max: SecretKernel = ({ inputs, attrs, backend }) => {
+/** Max and Min over any axes, Any and All of bits. */
+export function extreme(op: 'max' | 'min', axesOf: (attrs: Record<string, unknown>) => number | number[]): SecretKernel {
+  return ({ inputs, attrs, backend }) => {
+    const x = inputs.x as TensorInfo;
+    const { keepDims } = attrs as unknown as { keepDims: boolean };
+    const axes = util.parseAxisParam(axesOf(attrs), x.shape);
+    const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
+    const perm = [...rest, ...axes];
+    const moved = new SecretNode(
+      'transpose',
+      [backend.node(x)],
+      perm.map((p) => x.shape[p]!),
+      { perm },
+    );
+    const flat = new SecretNode('reshape', [moved], [...rest.map((i) => x.shape[i]!), axes.reduce((n, a) => n * x.shape[a]!, 1)]);
+    return backend.secret(new SecretNode(op, [flat], reduced(x, axes, keepDims), { axis: rest.length }), x.dtype);
+  };
+}
+
+export function whichExtreme(op: 'argMax' | 'argMin'): SecretKernel {
+  return ({ inputs, attrs, backend }) => {
+    const x = inputs.x as TensorInfo;
+    const axis = util.parseAxisParam((attrs as unknown as { axis: number }).axis, x.shape)[0]!;
+    return backend.secret(new SecretNode(op, [backend.node(x)], reduced(x, [axis], false), { axis }), 'int32');
+  };
+}
+
+/** The k largest of the last axis and where they are. */
+export const TopK: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
-  const { reductionIndices, keepDims } = attrs as unknown as { reductionIndices: number | number[]; keepDims: boolean };
-  const axes = util.parseAxisParam(reductionIndices, x.shape);
-  const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
-  const perm = [...rest, ...axes];
-  const moved = new SecretNode(
-    'transpose',
-    [backend.node(x)],
-    perm.map((p) => x.shape[p]!),
-    { perm },
-  );
-  const flat = new SecretNode('reshape', [moved], [...rest.map((i) => x.shape[i]!), axes.reduce((n, a) => n * x.shape[a]!, 1)]);
-  return backend.secret(new SecretNode('max', [flat], reduced(x, axes, keepDims), { axis: rest.length }), x.dtype);
+  const { k } = attrs as unknown as { k: number };
+  if (k > 64) throw new UnsupportedKernelError('TopK', `of secret tensors gives at most 64 values, asked for ${k}`);
+  const shape = [...x.shape.slice(0, -1), k];
+  const node = backend.node(x);
+  const part = (index: boolean) => new SecretNode('topK', [node], shape, { k, index });
+  return [backend.secret(part(false), x.dtype), backend.secret(part(true), 'int32')];
 };
 
-export const ArgMax: SecretKernel = ({ inputs, attrs, backend }) => {
+/** Running sums along any axis, which is moved to the end and back. */
+export const Cumsum: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
-  const axis = util.parseAxisParam((attrs as unknown as { axis: number }).axis, x.shape)[0]!;
-  return backend.secret(new SecretNode('argMax', [backend.node(x)], reduced(x, [axis], false), { axis }), 'int32');
+  const { axis, exclusive = false, reverse = false } = attrs as unknown as { axis: number; exclusive?: boolean; reverse?: boolean };
+  const at = util.parseAxisParam(axis, x.shape)[0]!;
+  const rank = x.shape.length;
+  const perm = [...x.shape.map((_, i) => i).filter((i) => i !== at), at];
+  const moved = (n: SecretNode, order: number[]) =>
+    new SecretNode(
+      'transpose',
+      [n],
+      order.map((p) => n.shape[p]!),
+      { perm: order },
+    );
+  const from = at === rank - 1 ? backend.node(x) : moved(backend.node(x), perm);
+  const sums = new SecretNode('cumSum', [from], from.shape, { exclusive, reverse });
+  return backend.secret(
+    at === rank - 1
+      ? sums
+      : moved(
+          sums,
+          x.shape.map((_, i) => perm.indexOf(i)),
+        ),
+    x.dtype,
+  );
+};
+
+export const LogSoftmax: SecretKernel = ({ inputs, backend }) => {
+  const logits = inputs.logits as TensorInfo;
+  return backend.secret(new SecretNode('logSoftmax', [backend.node(logits)], logits.shape));
 };
 
 export const Softmax: SecretKernel = ({ inputs, attrs, backend }) => {

@@ -1,0 +1,103 @@
+/** A function as a trigonometric series inside thresholds; tools/fit-series.js prints the coefficients. */
+export interface Fit {
+  /** the series stands for the function on [−threshold, threshold + 2^−4] */
+  threshold: number;
+  /** log2 of the period in units of 2^−16 */
+  period: number;
+  /** x/2 is added to the series */
+  linear: boolean;
+  constantTerm: number;
+  /** pairs (a_k, b_k) of cosines and sines */
+  coefficients: [number, number][];
+  /** value below the interval, and above it: a constant, or x itself */
+  low: number;
+  high: number | 'x';
+  /** fractional bits of each table */
+  seriesBits: number;
+  /** values inside the interval, less `low`, are below 2^magnitude − ½ */
+  magnitude: number;
+}
+
+const cosines = (a: number[]): Pick<Fit, 'constantTerm' | 'coefficients'> => ({ constantTerm: a[0]!, coefficients: a.slice(1).map((v) => [v, 0]) });
+const sines = (constantTerm: number, b: number[]): Pick<Fit, 'constantTerm' | 'coefficients'> => ({ constantTerm, coefficients: b.map((v) => [0, v]) });
+
+const TANH = [
+  1.03045018, 0.30848176, -0.15569142, 0.45385312, -0.37116645, 0.38820059, -0.2864234, 0.2201932, -0.1359985, 0.08175093, -0.03939417, 0.01757888, -0.00548027, 0.00143465,
+];
+
+const halfLine = { low: 0, high: 'x', linear: true } as const;
+
+export const fits = {
+  /** x·erf(x/√2)/2 on |x| ≤ 4.5: fit 1.4e-5, tails 1.5e-5 */
+  geluErf: {
+    ...halfLine,
+    ...cosines([1.59384905, -0.97177366, -0.62311271, 0.22955516, -0.27315991, 0.09629406, -0.06066087, 0.01361412, -0.00459157]),
+    threshold: 4.5,
+    period: 20,
+    seriesBits: 18,
+    magnitude: 3,
+  },
+  /** x·tanh(√(2/π)(x + 0.044715x³))/2 on the same interval: fit 2.1e-5 */
+  geluTanh: {
+    ...halfLine,
+    ...cosines([1.4550909865, -0.7117712793, -0.8362673604, 0.3811184462, -0.3657772239, 0.1437773214, -0.0800669436, 0.0196388877, -0.0057222639]),
+    threshold: 4.5,
+    period: 20,
+    seriesBits: 18,
+    magnitude: 3,
+  },
+  /** x·tanh(x/2)/2 on |x| ≤ 14: fit 8.5e-6, tails 1.2e-5 */
+  silu: {
+    ...halfLine,
+    ...cosines([
+      3.9412902033, -3.3177089624, -0.0744101721, -0.3748776244, -0.0193080435, -0.1084130165, 0.0018115984, -0.0374551289, 0.0050432121, -0.0140909119, 0.0036376788,
+      -0.0055294662, 0.0019623391, -0.0021559951, 0.0008811825, -0.000787857, 0.000326586, -0.0002494556, 0.0000902484, -0.0000603005, 0.0000123499,
+    ]),
+    threshold: 14,
+    period: 21,
+    seriesBits: 20,
+    magnitude: 4,
+  },
+  /** ln(2cosh(x/2)) on |x| ≤ 12: fit 1.9e-6, tails 6.1e-6 */
+  softplus: {
+    ...halfLine,
+    ...cosines([
+      3.9994508227, -3.0416955113, -0.0100200878, -0.1982904344, -0.020759, -0.0148454932, -0.0202780419, 0.009444176, -0.0131901943, 0.0077010687, -0.0062286873, 0.0033785598,
+      -0.0021030518, 0.000946333, -0.0004558516, 0.0001394253, -0.0000449158,
+    ]),
+    threshold: 12,
+    period: 21,
+    seriesBits: 20,
+    magnitude: 4,
+  },
+  /** on |x| ≤ 5.5: 3.4e-5 with the tails */
+  tanh: { ...sines(0, TANH), threshold: 5.5, period: 20, linear: false, low: -1, high: 1, seriesBits: 18, magnitude: 2 },
+  /** ½ + ½·tanh(x/2): the same series, half as high and twice as wide */
+  sigmoid: {
+    ...sines(
+      0.5,
+      TANH.map((v) => v / 2),
+    ),
+    threshold: 11,
+    period: 21,
+    linear: false,
+    low: 0,
+    high: 1,
+    seriesBits: 18,
+    magnitude: 1,
+  },
+  /** on |x| ≤ 5: fit 5e-7 */
+  erf: {
+    ...sines(
+      0,
+      [1.14517263, 0.14464864, 0.11650527, 0.19288535, -0.07955894, 0.14378382, -0.07713619, 0.06806424, -0.03309317, 0.01992724, -0.00758363, 0.00313098, -0.00073459, 0.00016807],
+    ),
+    threshold: 5,
+    period: 20,
+    linear: false,
+    low: -1,
+    high: 1,
+    seriesBits: 18,
+    magnitude: 2,
+  },
+} satisfies Record<string, Fit>;

@@ -1,0 +1,164 @@
+import { decodeFixed, type Kernels, type Words } from '@secformer/ring';
+import { plainOf } from './plain.js';
+import type { Instruction, Primitive } from './primitive.js';
+import { type CheckedProgram, primitiveOf } from './program.js';
+import { runTogether, type Together } from './together.js';
+import { type OpenedType, sizeOf, type ValueType } from './types.js';
+
+/** The first instruction that did not do what its plaintext does. */
+export interface Violation {
+  instruction: number;
+  op: string;
+  /** the logical operation that it belongs to */
+  tag: string;
+  kind: 'range' | 'error';
+  /** elements concerned */
+  count: number;
+  message: string;
+}
+
+export interface ShadowReport {
+  violation: Violation | undefined;
+  /** instructions compared */
+  compared: number;
+  /** largest and smallest value seen of every share and opening, by value number */
+  ranges: Map<number, [number, number]>;
+  run: Together;
+}
+
+/** Doubles carry 53 bits, and sums of products are rounded more than once. */
+const ROUNDING = 2 ** -46;
+
+/**
+ * Runs a Program with all three roles in this process and compares every value with its plaintext, instruction by instruction: each instruction's own error on
+ * the operands it really had, and its claimed range. It opens every secret: for tests and for studying a model on inputs that may be seen.
+ * @param inputs words of each share or opened input, or indices of each one-hot input
+ */
+export async function shadowRevealingEverything(kernels: Kernels, checked: CheckedProgram, inputs: (Words | Int32Array)[]): Promise<ShadowReport> {
+  const { program, types, dies } = checked;
+  const first = program.inputs.length;
+  const values = new Map<number, Float64Array>();
+  const ranges: ShadowReport['ranges'] = new Map();
+  let violation: Violation | undefined;
+  let compared = 0;
+  program.inputs.forEach((input, v) => {
+    const given = inputs[v]!;
+    if (input.kind !== 'oneHot') {
+      values.set(v, decodeFixed(kernels, given as Words, input.bits, input.fracBits));
+      return;
+    }
+    const hot = new Float64Array(sizeOf(input.shape));
+    (given as Int32Array).forEach((index, row) => {
+      hot[row * input.shape.at(-1)! + index] = 1;
+    });
+    values.set(v, hot);
+  });
+  const run = await runTogether(kernels, checked, inputs, undefined, (v, a, b) => {
+    const index = v - first;
+    const i = program.instructions[index]!;
+    const want = plainOf(
+      checked,
+      index,
+      i.in.map((x) => values.get(x)!),
+    );
+    const got = decode(kernels, types[v]!, a, b);
+    values.set(v, got ?? want ?? new Float64Array(0));
+    if (got && want?.length === got.length && !violation) {
+      compared++;
+      violation = examine(checked, index, got, want, (x) => values.get(x)!);
+    }
+    if (got && types[v]!.kind !== 'bits') ranges.set(v, extent(got));
+    for (const dead of dies[index]!) values.delete(dead);
+  });
+  return { violation, compared, ranges, run };
+}
+
+/** What the two sides' shares add up to; undefined where a value cannot be told without the dealer. */
+function decode(kernels: Kernels, t: ValueType, a: Words | undefined, b: Words | undefined): Float64Array | undefined {
+  if (!a || !b) return undefined;
+  const sum = new BigUint64Array(a.length);
+  if (t.kind === 'bits') {
+    kernels.xor(sum, a, b);
+    const n = sizeOf(t.shape);
+    const size = a.length / t.planes;
+    const out = new Float64Array(n * t.planes);
+    const words = new BigUint64Array(n);
+    for (let p = 0; p < t.planes; p++) {
+      kernels.planeToWords(words, sum.subarray(p * size, (p + 1) * size));
+      out.set(decodeFixed(kernels, words, 2, 0), p * n);
+    }
+    return out;
+  }
+  if (t.kind !== 'share' && t.kind !== 'opened') return undefined;
+  kernels.add(sum, a, b);
+  return decodeFixed(kernels, sum, t.bits, t.fracBits);
+}
+
+function extent(x: Float64Array): [number, number] {
+  return [x.reduce((a, v) => Math.min(a, v), Number.POSITIVE_INFINITY), x.reduce((a, v) => Math.max(a, v), Number.NEGATIVE_INFINITY)];
+}
+
+/** The range an instruction claims for its result; bits claim none. */
+function claim(i: Instruction, t: ValueType): [number, number] | undefined {
+  if (t.kind !== 'share' && t.kind !== 'opened') return undefined;
+  const within = i.within as [number, number] | undefined;
+  if (within) return within;
+  const top = 2 ** t.magnitude;
+  return [t.kind === 'opened' && !t.modular && t.offsetLog < 0 ? 0 : -top, top];
+}
+
+function examine(checked: CheckedProgram, index: number, got: Float64Array, want: Float64Array, lookUp: (v: number) => Float64Array): Violation | undefined {
+  const { program, types } = checked;
+  const i = program.instructions[index]!;
+  const t = types[program.inputs.length + index]!;
+  const p = primitiveOf(i) as unknown as Primitive<unknown>;
+  const range = claim(i, t);
+  const unit = t.kind === 'share' || t.kind === 'opened' ? 2 ** -t.fracBits : 0;
+  const largest = want.reduce((a, v) => Math.max(a, Math.abs(v)), 0);
+  const bar = (p.error?.(i, t) ?? 0) * 1.001 + ROUNDING * largest;
+  const found = { outside: 0, low: 0, high: 0, wrong: 0, worst: 0, at: 0 };
+  for (let k = 0; k < got.length; k++) {
+    const v = want[k]!;
+    if (range && !(v >= range[0] - unit && v <= range[1] + unit)) {
+      found.outside++;
+      found.low = Math.min(found.low, v);
+      found.high = Math.max(found.high, v);
+      continue;
+    }
+    const off = Math.abs(got[k]! - v);
+    if (off <= bar) continue;
+    if (t.kind === 'bits' && nearThreshold(checked, index, k, lookUp)) continue;
+    found.wrong++;
+    if (off > found.worst) [found.worst, found.at] = [off, v];
+  }
+  const tag = i.tag ? String(i.tag) : i.op;
+  const name = `instruction ${index} (${i.op}${i.tag ? ` of ${i.tag}` : ''})`;
+  const of = { instruction: index, op: i.op, tag };
+  // What is outside is multiplied by an exact 0 later
+  if (found.outside > 0 && i.guarded !== true) {
+    const message = `${name}: ${found.outside} of ${got.length} values leave its range ${range![0]} to ${range![1]}; they reach from ${found.low} to ${found.high}`;
+    return { ...of, kind: 'range', count: found.outside, message };
+  }
+  if (found.wrong === 0) return undefined;
+  const message = `${name}: ${found.wrong} of ${got.length} values are off by more than ${bar.toExponential(2)}, the worst by ${found.worst.toExponential(2)} at ${found.at}`;
+  return { ...of, kind: 'error', count: found.wrong, message };
+}
+
+/** A comparison that leaves out low bits may say "not less" within its resolution below the threshold. */
+function nearThreshold(checked: CheckedProgram, index: number, at: number, lookUp: (v: number) => Float64Array): boolean {
+  const { program, types } = checked;
+  const first = program.inputs.length;
+  let i = program.instructions[index]!;
+  while (i.op !== 'compare') {
+    const from = i.in[0]! - first;
+    if (from < 0) return false;
+    i = program.instructions[from]!;
+  }
+  if (i.position === 0) return false;
+  const x = lookUp(i.in[0]!);
+  // Not kept: nobody could tell
+  if (!x) return true;
+  const unit = 2 ** ((i.position as number) - (types[i.in[0]!] as OpenedType).fracBits);
+  const value = x[at % x.length]!;
+  return (i.thresholds as string[]).some((tau) => value < Number(tau) * unit && value >= (Number(tau) - 1) * unit);
+}

@@ -1,0 +1,33 @@
+import { elementwise } from '../compose/elementwise.js';
+import { layerNorm } from '../compose/layer-norm.js';
+import { exactSoftmax, quadSoftmax } from '../compose/softmax.js';
+import { gelu } from '../compose/windowed.js';
+import { geluOf, normalRow, quadRow, softmaxRow } from '../graph/functions.js';
+import { QUAD_CONSTANT, type Suite } from './suite.js';
+
+/** Every function to the last bits that 16 fractional bits can show. */
+export const exact: Suite = {
+  name: 'exact',
+  about: 'ours, every function as the model has it',
+  quadratic: false,
+  softmax: exactSoftmax,
+  quad: quadSoftmax,
+  gelu,
+  layerNorm,
+  elementwise,
+  functions: { gelu: geluOf, softmax: softmaxRow, layerNorm: normalRow },
+  formulas: { gelu: geluOf, softmax: softmaxRow, layerNorm: normalRow },
+};
+
+const quadFunctions = { ...exact.functions, softmax: (row: Float64Array) => quadRow(row, QUAD_CONSTANT) };
+
+/** As `exact`, with 2Quad for softmax: for models trained or distilled with it. */
+export const fast: Suite = {
+  ...exact,
+  name: 'fast',
+  about: 'ours, 2Quad in the place of softmax',
+  quadratic: true,
+  softmax: (e, x) => quadSoftmax(e, x, QUAD_CONSTANT),
+  functions: quadFunctions,
+  formulas: quadFunctions,
+};

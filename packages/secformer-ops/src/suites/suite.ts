@@ -1,0 +1,39 @@
+import type { Elementwise } from '../compose/elementwise.js';
+import type { Emitter } from '../compose/emitter.js';
+import type { Unnormalised } from '../compose/softmax.js';
+import type { ElementwiseOp } from '../graph/functions.js';
+
+/** The constant of 2Quad, as SecFormer and MPCFormer have it. */
+export const QUAD_CONSTANT = 5;
+
+/** Which protocol stands for which logical operation, and the real functions behind it. */
+export interface Suite {
+  name: string;
+  /** one line for people: whose protocols these are */
+  about: string;
+  /** softmax is replaced by 2Quad, so that an additive mask has to become a factor */
+  quadratic: boolean;
+  /** attention weights over the last axis: probabilities, or numerators whose division is still to come */
+  softmax(e: Emitter, x: number): number | Unnormalised;
+  /** (s + c)²/Σ(s + c)², with a mask of zeros and ones as a factor if given */
+  quad(e: Emitter, x: number, c: number, mask?: number): number | Unnormalised;
+  gelu(e: Emitter, x: number, form: 'erf' | 'tanh'): number;
+  layerNorm(e: Emitter, x: number, epsilon: number): number;
+  elementwise: Readonly<Record<ElementwiseOp, Elementwise>>;
+  /** the functions meant: the model's own, or what the system puts in their place (Quad, 2Quad, the tanh form) */
+  functions: RealFunctions;
+  /** the same with the system's approximations, in floating point: what its protocols are tested against */
+  formulas: RealFunctions;
+  /** inputs where an approximation converges, if not everywhere */
+  holds?: Partial<Record<'softmax' | 'layerNorm', (row: Float64Array) => boolean>>;
+  ranges?: { gelu?: [number, number] };
+  /** what differs from the printed protocol for rows of this width, for the record */
+  remark?(op: string, width: number): string | undefined;
+}
+
+/** GeLU, the weights of softmax, and (x − mean)/√(var + ε) of a row. */
+export interface RealFunctions {
+  gelu(x: number): number;
+  softmax(row: Float64Array): Float64Array;
+  layerNorm(row: Float64Array, epsilon: number): Float64Array;
+}

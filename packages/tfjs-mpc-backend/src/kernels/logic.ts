@@ -1,0 +1,60 @@
+/** Comparisons and logic: secret bits as shares of the integers 0 and 1. */
+import { broadcastShapes } from '@secformer/secformer-ops';
+import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { SecretNode } from '../node-values.js';
+import { scalarOf } from '../rewrites/patterns.js';
+import type { KernelCall, SecretKernel } from './kernel.js';
+
+function not(bit: SecretNode): SecretNode {
+  return new SecretNode('sub', [new SecretNode('constant', [], [], { values: [1] }), bit], bit.shape);
+}
+
+/** The value to compare and the public number to compare it with: of two tensors their difference and 0. */
+function compared({ inputs, backend }: KernelCall): { x: SecretNode; to: number } {
+  const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
+  const [x, y] = [backend.node(a), backend.node(b)];
+  const c = scalarOf(y);
+  const shape = broadcastShapes(x.shape, y.shape);
+  if (c !== undefined && shape.length === x.shape.length) return { x, to: c };
+  return { x: new SecretNode('sub', [x, y], shape), to: 0 };
+}
+
+/** x < y and x ≤ y, or the opposite of one of them. */
+export function comparison(op: 'less' | 'atMost', opposite = false): SecretKernel {
+  return (call) => {
+    const { x, to } = compared(call);
+    const bit = new SecretNode(op, [x], x.shape, { than: to });
+    return call.backend.secret(opposite ? not(bit) : bit, 'bool');
+  };
+}
+
+export function equality(opposite: boolean): SecretKernel {
+  return (call) => {
+    const { x, to } = compared(call);
+    const bit = new SecretNode('equal', [x], x.shape, { to });
+    return call.backend.secret(opposite ? not(bit) : bit, 'bool');
+  };
+}
+
+export const LogicalNot: SecretKernel = ({ inputs, backend }) => backend.secret(not(backend.node(inputs.x as TensorInfo)), 'bool');
+
+/** ab, a + b − ab */
+export function logical(op: 'and' | 'or'): SecretKernel {
+  return ({ inputs, backend }) => {
+    const [a, b] = [backend.node(inputs.a as TensorInfo), backend.node(inputs.b as TensorInfo)];
+    const shape = broadcastShapes(a.shape, b.shape);
+    const both = new SecretNode('mul', [a, b], shape);
+    return backend.secret(op === 'and' ? both : new SecretNode('sub', [new SecretNode('add', [a, b], shape), both], shape), 'bool');
+  };
+}
+
+/** t where the condition holds, else e: e + c·(t − e). A condition of rank 1 picks whole rows. */
+export const Select: SecretKernel = ({ inputs, backend }) => {
+  const { condition, t, e } = inputs as { condition: TensorInfo; t: TensorInfo; e: TensorInfo };
+  let c = backend.node(condition);
+  const rank = t.shape.length;
+  if (condition.shape.length === 1 && rank > 1) c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
+  const [yes, no] = [backend.node(t), backend.node(e)];
+  const between = new SecretNode('sub', [yes, no], t.shape);
+  return backend.secret(new SecretNode('add', [no, new SecretNode('mul', [c, between], t.shape)], t.shape), t.dtype);
+};
