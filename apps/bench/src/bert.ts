@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
 import { startLocalNodes } from '@secformer/party-node/node';
-import { configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
+import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
+import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
 import { emulate, networks } from './network.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
@@ -16,6 +17,10 @@ export interface BertFlags {
   link: 'worker' | 'websocket';
   net: string;
   kernels: string;
+  texts?: string;
+  limit: number;
+  calibrate?: boolean;
+  shadow?: boolean;
   json?: string;
 }
 
@@ -41,12 +46,32 @@ async function loadModel(name: string): Promise<BertModel> {
   return loadBert(name);
 }
 
-function inputsOf(model: BertModel, f: BertFlags): BertInputs {
-  if (!(f.model in SHAPES))
-    return model.tokenize(
-      Array.from({ length: f.batch }, (_, i) => TEXTS[i % TEXTS.length]!),
-      f.seq,
-    );
+/** Sentences of a file: the column `sentence` of tab-separated text with a header, or one a line. */
+function sentencesOf(file: string, limit: number): string[] {
+  if (!existsSync(file)) throw new UsageError(`--texts ${file}: there is no such file`);
+  const lines = readFileSync(file, 'utf8').split(/\r?\n/).filter(Boolean);
+  const column = lines[0]!.split('\t').indexOf('sentence');
+  const texts = column < 0 ? lines : lines.slice(1).map((l) => l.split('\t')[column]!);
+  return texts.slice(0, limit).map((t) => t.trim());
+}
+
+/** What is run: the sentences of a file, batch by batch, or the same batch so many times. */
+function inputsOf(model: BertModel, f: BertFlags): BertInputs[] {
+  if (f.texts !== undefined) {
+    const texts = sentencesOf(f.texts, f.limit);
+    return Array.from({ length: Math.floor(texts.length / f.batch) }, (_, i) => model.tokenize(texts.slice(i * f.batch, (i + 1) * f.batch), f.seq));
+  }
+  const one =
+    f.model in SHAPES
+      ? madeUp(model, f)
+      : model.tokenize(
+          Array.from({ length: f.batch }, (_, i) => TEXTS[i % TEXTS.length]!),
+          f.seq,
+        );
+  return Array(f.runs).fill(one);
+}
+
+function madeUp(model: BertModel, f: BertFlags): BertInputs {
   const ids = Int32Array.from({ length: f.batch * f.seq }, (_, i) => (i * 7919 + 5) % model.config.vocabSize);
   const ints = (pick: (i: number) => number) =>
     tf.tensor2d(
@@ -59,24 +84,35 @@ function inputsOf(model: BertModel, f: BertFlags): BertInputs {
 }
 
 /** Errors of hidden states, and the smallest cosine of a mean-pooled embedding. */
-function compare(got: Float32Array, want: Float32Array, mask: Int32Array, batch: number, seq: number): { maxAbs: number; meanAbs: number; cosine: number } {
-  let [maxAbs, sum, cosine] = [0, 0, 1];
-  got.forEach((v, i) => {
-    const d = Math.abs(v - want[i]!);
-    // Written so that NaN is not overlooked
-    if (!(d <= maxAbs)) maxAbs = d;
-    sum += d;
-  });
-  const hidden = got.length / (batch * seq);
-  for (let b = 0; b < batch; b++) {
-    const pooled = [got, want].map((v) =>
-      Float64Array.from({ length: hidden }, (_, h) => mask.slice(b * seq, (b + 1) * seq).reduce((s, m, t) => s + m * v[(b * seq + t) * hidden + h]!, 0)),
-    );
-    const dot = (x: Float64Array, y: Float64Array) => x.reduce((s, v, i) => s + v * y[i]!, 0);
-    const [p, q] = pooled as [Float64Array, Float64Array];
-    cosine = Math.min(cosine, dot(p, q) / Math.sqrt(dot(p, p) * dot(q, q)));
+class HiddenErrors {
+  maxAbs = 0;
+  cosine = 1;
+  #sum = 0;
+  #count = 0;
+
+  add(got: Float32Array, want: Float32Array, mask: Int32Array, batch: number, seq: number): void {
+    got.forEach((v, i) => {
+      const d = Math.abs(v - want[i]!);
+      // Written so that NaN is not overlooked
+      if (!(d <= this.maxAbs)) this.maxAbs = d;
+      this.#sum += d;
+    });
+    this.#count += got.length;
+    const hidden = got.length / (batch * seq);
+    for (let b = 0; b < batch; b++) {
+      const pooled = [got, want].map((v) =>
+        Float64Array.from({ length: hidden }, (_, h) => mask.slice(b * seq, (b + 1) * seq).reduce((s, m, t) => s + m * v[(b * seq + t) * hidden + h]!, 0)),
+      );
+      const dot = (x: Float64Array, y: Float64Array) => x.reduce((s, v, i) => s + v * y[i]!, 0);
+      const [p, q] = pooled as [Float64Array, Float64Array];
+      const cosine = dot(p, q) / Math.sqrt(dot(p, p) * dot(q, q));
+      if (!(cosine >= this.cosine)) this.cosine = cosine;
+    }
   }
-  return { maxAbs, meanAbs: sum / got.length, cosine };
+
+  get record(): { maxAbs: number; meanAbs: number; cosine: number } {
+    return { maxAbs: this.maxAbs, meanAbs: this.#sum / Math.max(1, this.#count), cosine: this.cosine };
+  }
 }
 
 /** Private BERT inference beside plaintext TensorFlow.js, in one run. */
@@ -88,19 +124,23 @@ export async function bert(f: BertFlags): Promise<void> {
   steps.next('loading');
   await useWasm();
   const model = await loadModel(f.model);
-  const inputs = inputsOf(model, f);
+  const all = inputsOf(model, f);
+  const [inputs] = all;
+  if (!inputs) throw new UsageError(`--texts: fewer than --batch ${f.batch} sentences`);
   steps.next('plaintext');
   const plain = { backend: tf.getBackend(), ms: [] as number[] };
-  let want = new Float32Array(0);
-  for (let i = 0; i < f.runs + 1; i++) {
+  const wanted: Float32Array[] = [];
+  // The first run compiles
+  for (const [i, given] of [inputs, ...all].entries()) {
     const start = performance.now();
-    const y = model.hiddenStates(inputs);
-    want = (await y.data()) as Float32Array<ArrayBuffer>;
-    // The first run compiles
-    if (i > 0) plain.ms.push(performance.now() - start);
+    const y = model.hiddenStates(given);
+    const hidden = (await y.data()) as Float32Array;
+    if (i > 0) {
+      plain.ms.push(performance.now() - start);
+      wanted.push(hidden);
+    }
     y.dispose();
   }
-  const mask = (await inputs.attentionMask.data()) as Int32Array;
 
   steps.next('starting nodes');
   const nodes = f.link === 'websocket' ? await startLocalNodes(network && ((url) => emulate(url, network))) : undefined;
@@ -108,6 +148,22 @@ export async function bert(f: BertFlags): Promise<void> {
     const { urls, token } = nodes ?? {};
     configure({ suite: f.suite, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });
     await tf.setBackend('secformer');
+    if (f.calibrate) {
+      steps.next('calibrating');
+      const calibration = await calibrate((given: BertInputs) => model.hiddenStates(given), all);
+      configure({ suite: f.suite, calibration, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });
+    }
+    if (f.shadow) {
+      steps.next('comparing with plaintext');
+      const y = model.hiddenStates(inputs);
+      const { violation, compared, instructions } = await shadowRevealingEverything(y);
+      y.dispose();
+      steps.done();
+      const record = { command: 'bert', model: f.model, seq: f.seq, batch: f.batch, suite: f.suite, shadow: { violation: violation ?? null, compared, instructions } };
+      report(record, f.json, () => violation?.message ?? `${compared} of ${instructions} instructions compared with their plaintext: all within their bars and ranges`);
+      process.exitCode = violation ? 1 : 0;
+      return;
+    }
     steps.next('sharing weights');
     const began = performance.now();
     const first = model.hiddenStates(inputs);
@@ -118,18 +174,18 @@ export async function bert(f: BertFlags): Promise<void> {
     const opening = lastRun()!;
 
     const records: LastRun[] = [];
-    let got = new Float32Array(0);
-    for (let i = 0; i < f.runs; i++) {
+    const errors = new HiddenErrors();
+    for (const [i, given] of all.entries()) {
       steps.next(`private run ${i + 1}`);
-      const y = model.hiddenStates(inputs);
+      const y = model.hiddenStates(given);
       const { values, record } = await (await prepare(y)).run();
-      got = values as Float32Array<ArrayBuffer>;
+      errors.add(values, wanted[i]!, (await given.attentionMask.data()) as Int32Array, f.batch, f.seq);
       records.push(record);
       y.dispose();
     }
     steps.done();
     const last = records.at(-1)!;
-    const error = compare(got, want, mask, f.batch, f.seq);
+    const error = errors.record;
     const both = ({ bytes }: LastRun) => bytes.p0p1 + bytes.p1p0;
     const record = {
       command: 'bert',
@@ -147,8 +203,9 @@ export async function bert(f: BertFlags): Promise<void> {
       offline: { ms: records.map((r) => r.prepareMs), bytes: { dealer: last.bytes.dealer } },
       total: { ms: records.map((r) => r.prepareMs + r.onlineMs) },
       perOp: last.perOp,
-      // Under `fast` this includes what 2Quad changes in a model that was trained with softmax
-      [f.suite === 'fast' && model.config.softmax !== '2quad' ? 'errorVsModel' : 'error']: error,
+      // Under another suite this includes what its approximations change in a model that was not trained with them
+      [f.suite === 'exact' || (f.suite === 'fast' && model.config.softmax === '2quad') ? 'error' : 'errorVsModel']: error,
+      ...(f.texts !== undefined && { sentences: all.length * f.batch }),
       peakMemoryBytes: nodes ? last.memory : null,
     };
     report(record, f.json, () => table(record as never, error, plain.ms));

@@ -35,6 +35,10 @@ export async function main(argv: string[]): Promise<void> {
     .option('--batch <n>', 'sentences', whole, 1)
     .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
     .option('--runs <n>', 'measured runs', whole, 3)
+    .option('--texts <file>', 'sentences to run, one a line or a column `sentence` of tab-separated text, instead of --runs of the same')
+    .option('--limit <n>', 'sentences of --texts', whole, 64)
+    .option('--calibrate', 'find the ranges of every operation on these inputs first, in plaintext')
+    .addOption(shadow)
     .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
     .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'lan', 'wan', 'internet']).default('none'))
     .addOption(new Option('--kernels <kernels>', 'ring kernels').choices(['auto', 'native', 'wasm']).default('auto'))
@@ -53,6 +57,12 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(shadow)
     .addOption(json)
     .action(async (name, f) => (await import('./op/op.js')).op(name, f));
+  command('suites', 'GeLU, softmax, LayerNorm and a whole encoder layer under every suite')
+    .option('--seq <n>', 'tokens', whole, 128)
+    .option('--hidden <n>', 'width of the encoder', whole, 768)
+    .option('--heads <n>', 'attention heads', whole, 12)
+    .addOption(json)
+    .action(async (f) => (await import('./suites.js')).compareSuites(f));
   command('gemm', 'the ring matrix product')
     .option('--m <n>', 'rows', whole, 128)
     .option('--n <n>', 'columns', whole, 3072)

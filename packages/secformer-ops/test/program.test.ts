@@ -1,21 +1,5 @@
 import test from 'ava';
-import {
-  checkProgram,
-  Emitter,
-  exactSoftmax,
-  gelu,
-  layerNorm,
-  maxWithIndex,
-  normalise,
-  type Program,
-  ProgramBuilder,
-  ProgramError,
-  quadSoftmax,
-  reciprocal,
-  relu,
-  tanh,
-} from '../src/index.js';
-import { evaluate, uniform } from './harness.js';
+import { checkProgram, Emitter, gelu, type Program, ProgramBuilder, ProgramError } from '../src/index.js';
 
 function sample(): Program {
   const builder = new ProgramBuilder();
@@ -129,27 +113,3 @@ test('equal instructions are emitted once, so one opening serves all its users',
   const opens = builder.build([out]).instructions.filter((i) => i.op === 'open');
   t.is(opens.length, 1);
 });
-
-const compositions: Record<string, (e: Emitter, x: number) => number> = {
-  product: (e, x) => e.truncated(e.matMul(x, x, false, true)),
-  gelu,
-  tanh,
-  relu,
-  softmax: (e, x) => normalise(e, exactSoftmax(e, x)),
-  quad: (e, x) => normalise(e, quadSoftmax(e, x, 5)),
-  layerNorm: (e, x) => layerNorm(e, x, 1e-12),
-  reciprocal: (e, x) => reciprocal(e, e.addConstant(e.square(x), 1)),
-  argMax: (e, x) => maxWithIndex(e, x, true).index!,
-};
-
-for (const [name, compose] of Object.entries(compositions)) {
-  test(`declared rounds and bytes are the traffic: ${name}`, async (t) => {
-    const { run, checked } = await evaluate([{ shape: [5, 13], values: uniform(65, -20, 20, 1) }], (e, [x]) => [compose(e, x!)]);
-    const bytes = (frames: Uint8Array[]) => frames.reduce((n, f) => n + f.length, 0);
-    t.is(run.trace.rounds, checked.cost.rounds);
-    t.is(run.received.p0.length, checked.cost.rounds);
-    t.is(bytes(run.received.p0), checked.cost.online);
-    t.is(bytes(run.received.p1), checked.cost.online);
-    t.is(bytes(run.received.material), checked.cost.dealer);
-  });
-}

@@ -3,7 +3,7 @@ import { EncodingError, SecformerError } from '@secformer/ring';
 import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { runtime } from '#runtime';
 import { type Compiled, compile } from './compile.js';
-import { configuration } from './config.js';
+import { type Configuration, configuration } from './config.js';
 import type { PlainTensor } from './host.js';
 import { type Privacy, SecretNode } from './node-values.js';
 import type { Answer, Reply, Request, Write } from './runtime/messages.js';
@@ -173,7 +173,7 @@ export class SecformerBackend extends KernelBackend {
     if (plain !== undefined) return plain;
     const run = async () => {
       if (node!.values) return;
-      const compiled = compile(node!, configuration().suite);
+      const compiled = compiledFor(node!);
       const answer = await this.#perform(compiled, (writes, base) => ({ ...base, kind: 'run', job: compiled.job, writes }));
       this.#finish(node!, compiled, answer);
     };
@@ -188,8 +188,8 @@ export class SecformerBackend extends KernelBackend {
     if (plain !== undefined) return plain;
     if (!node!.values) {
       const c = configuration();
-      const compiled = compile(node!, c.suite);
-      const ask = (writes: Write[]) => runtime.askSync({ id: shared.nextRequest++, kind: 'run', job: compiled.job, writes, configuration: c }, c.syncTimeoutMs);
+      const compiled = compiledFor(node!);
+      const ask = (writes: Write[]) => runtime.askSync({ id: shared.nextRequest++, kind: 'run', job: compiled.job, writes, configuration: reach() }, c.syncTimeoutMs);
       let reply = ask(this.#writes(compiled, undefined));
       let answer = this.#settle(reply, compiled);
       if (Array.isArray(answer)) {
@@ -205,7 +205,7 @@ export class SecformerBackend extends KernelBackend {
   /** Deals the randomness of a read ahead; `run` then is what a client waits for. */
   async prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
     const node = this.node(t);
-    const compiled = compile(node, configuration().suite);
+    const compiled = compiledFor(node);
     const answer = await this.#perform(compiled, (writes, base) => ({ ...base, kind: 'prepare', job: compiled.job, writes }));
     const prepared = answer.outputs[0]![0]!;
     return {
@@ -222,15 +222,15 @@ export class SecformerBackend extends KernelBackend {
 
   /** Shares what a read of `t` will need, and no more. @returns milliseconds */
   async share(t: Tensor): Promise<number> {
-    const compiled = compile(this.node(t), configuration().suite);
+    const compiled = compiledFor(this.node(t));
     const writes = this.#writes(compiled, undefined);
-    const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'share', writes, configuration: configuration() });
+    const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'share', writes, configuration: reach() });
     const answer = this.#settle(reply, compiled);
     return Array.isArray(answer) ? 0 : answer.setupMs;
   }
 
-  async #perform(compiled: Compiled, request: (writes: Write[], base: { id: number; configuration: ReturnType<typeof configuration> }) => Request): Promise<Answer> {
-    const base = () => ({ id: shared.nextRequest++, configuration: configuration() });
+  async #perform(compiled: Compiled, request: (writes: Write[], base: { id: number; configuration: Configuration }) => Request): Promise<Answer> {
+    const base = () => ({ id: shared.nextRequest++, configuration: reach() });
     let answer = this.#settle(await runtime.ask(request(this.#writes(compiled, undefined), base())), compiled);
     // A new session has nothing yet: what the caller wrote is shared again
     if (Array.isArray(answer)) answer = this.#settle(await runtime.ask(request(this.#writes(compiled, answer), base())), compiled);
@@ -303,6 +303,18 @@ export class SecformerBackend extends KernelBackend {
   override dispose(): void {
     // Connections live outside the instance
   }
+}
+
+/** What the holder of the session has to know. */
+function reach(): Configuration {
+  const { calibration: _, ...rest } = configuration();
+  return rest;
+}
+
+/** A read of a node as it is configured now. */
+export function compiledFor(node: SecretNode): Compiled {
+  const { suite, calibration } = configuration();
+  return compile(node, suite, calibration);
 }
 
 function lost(tensors: number[]): Error {

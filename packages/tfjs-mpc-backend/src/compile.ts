@@ -1,6 +1,7 @@
 import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, type Shape, suiteOf } from '@secformer/secformer-ops';
+import { type Calibration, rangesOf } from './calibration.js';
 import type { SecretNode, Variant } from './node-values.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
@@ -123,7 +124,8 @@ export class Compiler {
   }
 
   #softmax(n: SecretNode, x: SecretNode): number {
-    if (suiteOf(this.suite).quadratic) {
+    const { quadratic, maskFloor } = suiteOf(this.suite);
+    if (quadratic) {
       warnOfQuad(this.suite);
       const masked = multiplicativeMask(x);
       if (masked) {
@@ -131,9 +133,9 @@ export class Compiler {
         return this.push({ op: 'quad', c: 5, in: [this.node(masked.scores), mask], shape: n.shape });
       }
     }
-    const clamped = clampMask(x);
+    const clamped = clampMask(x, maskFloor);
     if (clamped) {
-      const mask = this.variant(clamped.leaf, `clamp ${clamped.sign}`, clamped.values);
+      const mask = this.variant(clamped.leaf, `clamp ${clamped.sign} ${maskFloor}`, clamped.values);
       const scores = this.push({ op: 'add', in: [this.node(clamped.scores), mask], shape: x.shape });
       return this.push({ op: 'softmax', in: [scores], shape: n.shape });
     }
@@ -191,7 +193,7 @@ function warnOfQuad(suite: string): void {
 }
 
 /** Compiles the reading of one node: its ancestors up to what the nodes or the caller have. */
-export function compile(target: SecretNode, suite: string): Compiled {
+export function compile(target: SecretNode, suite: string, calibration?: Calibration): Compiled {
   const pending = new Set<SecretNode>();
   const uses = new Map<SecretNode, number>();
   const visit = (n: SecretNode) => {
@@ -214,5 +216,7 @@ export function compile(target: SecretNode, suite: string): Compiled {
   }
   const graph: Graph = { nodes: compiler.nodes, outputs };
   const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
+  const ranges = rangesOf(calibration, graph);
+  if (ranges) job.ranges = ranges;
   return { job, sources: compiler.sources, kept };
 }

@@ -1,5 +1,6 @@
 import { SecformerError } from '@secformer/ring';
 import { suiteOf } from '@secformer/secformer-ops';
+import { type Calibration, checkCalibration } from './calibration.js';
 
 /** Where the nodes are and which protocols to use. Without `parties` the embedded trio runs on this machine. */
 export interface Configuration {
@@ -11,6 +12,8 @@ export interface Configuration {
   token?: string;
   /** 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or 'crypten' */
   suite?: string;
+  /** ranges that `calibrate` found for a model */
+  calibration?: Calibration;
   /** certificate authority (PEM text) to trust for wss:// in Node */
   ca?: string;
   /** longest wait of dataSync, in milliseconds */
@@ -56,6 +59,7 @@ function check(c: Configuration): void {
   const given = [c.parties, c.dealer, c.token].filter((v) => v !== undefined).length;
   if (given !== 0 && given !== 3) throw bad('real nodes need parties: [url0, url1], dealer: url and token together; leave all three out for the embedded trio');
   suiteOf(c.suite ?? 'exact');
+  if (c.calibration) checkCalibration(c.calibration);
 }
 
 /** What `configure` was given, else the SECFORMER_* variables. */

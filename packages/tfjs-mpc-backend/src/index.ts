@@ -9,6 +9,9 @@
 import { SecformerError } from '@secformer/ring';
 import { backend, getBackend, registerBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, type PreparedRead, SecformerBackend } from './backend.js';
+import { calibrated } from './calibrate.js';
+import type { Calibration } from './calibration.js';
+import { configuration } from './config.js';
 import { registerKernels } from './kernels/index.js';
 
 /** Below every stock backend, so that importing this makes it nobody's default. */
@@ -43,8 +46,20 @@ export function share(t: Tensor): Promise<number> {
   return active().share(t);
 }
 
+/**
+ * Records the range of every operation of a model over some samples, in plaintext and on this machine. Pass the result to `configure({ calibration })`.
+ * @param model records the model on a sample, such as `(ids) => bert.logits(ids)`
+ * @param before an earlier calibration to add to
+ * @throws ProgramError where a sample leaves the domain of an operation's protocol
+ */
+export function calibrate<S>(model: (sample: S) => Tensor | Tensor[], samples: Iterable<S>, before?: Calibration): Promise<Calibration> {
+  const b = active();
+  return calibrated(model, samples, configuration().suite, (t) => b.node(t), before);
+}
+
 export { NodeError } from '@secformer/party-node';
 export { EncodingError, SecformerError } from '@secformer/ring';
 export { type LastRun, lastRun, type PreparedRead } from './backend.js';
+export type { Calibration } from './calibration.js';
 export { type Configuration, configure } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';

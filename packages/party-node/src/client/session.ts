@@ -7,6 +7,7 @@ import {
   type Graph,
   type InputState,
   maskOneHot,
+  type NodeRanges,
   type Plan,
   plan,
   programLimits,
@@ -39,6 +40,8 @@ export interface RunRequest {
   /** outputs that stay at the nodes, and the tensor ids they get */
   kept: { output: number; tensor: number }[];
   suite: string;
+  /** what calibration has seen of the graph's nodes */
+  ranges?: NodeRanges;
 }
 
 /** What a run took, as interfaces.md names it. Milliseconds are those of the client's clock unless a node is named. */
@@ -267,10 +270,10 @@ export class Session {
       return { ...t.state, stored: [...t.openings.keys()].sort((a, b) => a - b) };
     });
     const kept = request.kept.map((k) => k.output);
-    const key = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify([request.graph, states, request.revealed, kept, request.suite]))));
+    const key = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify([request.graph, states, request.revealed, kept, request.suite, request.ranges]))));
     const known = this.#plans.get(key);
     if (known) return { ...known, bytes: this.#sent.has(known.hash) ? undefined : encodeProgram(known.plan) };
-    const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept);
+    const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges);
     const bytes = encodeProgram(made);
     const checked = readProgram(bytes);
     const entry = { plan: made, checked, hash: bytesToHex(checked.hash) };

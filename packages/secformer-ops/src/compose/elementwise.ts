@@ -82,3 +82,8 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
   atMost: { emit: (e, x, { than }) => atMost(e, x, than!), ...exact() },
   equal: { emit: (e, x, { to }) => equalTo(e, x, to!), ...exact() },
 };
+
+/** The protocol that a suite has for an operation of the table. */
+export function elementwiseOf(suite: { elementwise: Readonly<Record<string, Elementwise>> }, op: string): Elementwise | undefined {
+  return Object.hasOwn(suite.elementwise, op) ? suite.elementwise[op] : undefined;
+}

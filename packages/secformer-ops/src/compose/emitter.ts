@@ -35,6 +35,9 @@ export class Emitter {
   /** openings of input tensors made by this program, to be kept: share number → width → value */
   readonly fresh = new Map<number, Map<number, number>>();
 
+  /** log2 of the range that sums and products claim where nothing narrower follows from their operands */
+  limit = MAGNITUDE;
+
   constructor(builder: ProgramBuilder) {
     this.builder = builder;
   }
@@ -151,6 +154,12 @@ export class Emitter {
     return this.emit('affine', [v], { scale: String(1n << BigInt(up)), offset: '0', fracBits, bits, magnitude: t.magnitude });
   }
 
+  /** A share whose values are known to stay below 2^magnitude: openings of it are as narrow as that allows. */
+  claim(v: number, magnitude: number): number {
+    const t = this.share(v);
+    return magnitude < t.magnitude ? this.reinterpret(v, t.fracBits, magnitude) : v;
+  }
+
   /** The same words read with other fractional bits: a product with a power of two, for nothing. */
   reinterpret(v: number, fracBits: number, magnitude: number): number {
     const t = this.share(v);
@@ -190,7 +199,7 @@ export class Emitter {
     const top = Math.max(tx.magnitude, ty.magnitude);
     const room = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits;
     // Sums of tensors in the default range are claimed to stay in it: that is the stated domain of a model
-    const magnitude = Math.min(top >= MAGNITUDE ? top : top + 1, room);
+    const magnitude = Math.min(top >= MAGNITUDE ? Math.max(top, this.limit) : top + 1, room);
     return this.emit(op, [x, y], { magnitude });
   }
 
@@ -294,7 +303,8 @@ export class Emitter {
   /** As `factor`, an opening of its own with a wrap and never a modular one. */
   lifted(v: number, fracBits = FRAC_BITS): number {
     const t = this.share(v);
-    const f = Math.min(fracBits, t.fracBits);
+    // Values known to be below 1 keep as many significant bits
+    const f = Math.min(fracBits + Math.max(0, -t.magnitude), t.fracBits);
     const shift = t.fracBits - f;
     const width = Math.min(t.magnitude + f + 2, t.bits - shift, 63);
     const magnitude = width - 2 - f;
@@ -355,7 +365,7 @@ export class Emitter {
   }
 
   /** Matrix product of opened operands. */
-  product(x: number, y: number, transposeA = false, transposeB = false, magnitude = MAGNITUDE): number {
+  product(x: number, y: number, transposeA = false, transposeB = false, magnitude = this.limit): number {
     const [tx, ty] = [this.opened(x), this.opened(y)];
     const room = Math.min(tx.width, ty.width) - 1 - tx.fracBits - ty.fracBits;
     return this.emit('matMul', [x, y], { transposeA, transposeB, magnitude: Math.min(magnitude, room) });
@@ -370,7 +380,7 @@ export class Emitter {
   times(x: number, y: number, magnitude?: number): number {
     const [tx, ty] = [this.opened(x), this.opened(y)];
     const room = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits - ty.fracBits;
-    const claim = magnitude ?? Math.min(tx.magnitude + ty.magnitude, MAGNITUDE);
+    const claim = magnitude ?? Math.min(tx.magnitude + ty.magnitude, this.limit);
     return this.emit('mul', [x, y], { magnitude: Math.min(claim, room) });
   }
 

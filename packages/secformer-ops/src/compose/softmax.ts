@@ -144,7 +144,8 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const shift = e.share(square).fracBits - QUAD_BITS;
   let numerator = e.emit('open', [square], { shift, width: 32, offsetLog: -1, share: 'lift', bits: 64 });
   if (mask !== undefined) {
-    const kept = e.times(numerator, e.operand(mask, 64), 22);
+    // Zeros and ones lose nothing with their fractional bits
+    const kept = e.times(numerator, e.operand(e.truncated(mask, 0), 64), 22);
     numerator = e.emit('open', [kept], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   }
   const { shape } = e.opened(numerator);

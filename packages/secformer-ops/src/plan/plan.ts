@@ -10,7 +10,11 @@ import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
 import { check, type Shape, sizeOf } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
+import { checkDomains, claimedMagnitude, type NodeRanges } from './ranges.js';
 import { notNegative } from './sign.js';
+
+/** Operations whose results claim the range that calibration has seen: the others know theirs. */
+const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum', 'cumSum', 'prelu']);
 
 /** Bits of a one-hot operand and its product: table values of 16 fractional bits below 2^14 fit 32. */
 const LOOKUP_BITS = 32;
@@ -40,10 +44,13 @@ export interface Plan {
  * From a graph to a Program: which protocol, which scale and modulus, where truncations go, and the schedule. Pure and deterministic.
  * @param revealed indices into graph.outputs that the client reads
  * @param kept indices into graph.outputs that stay at the nodes
+ * @param ranges what calibration has seen of every node; without it values are taken to stay below 2^14
  */
-export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = []): Plan {
+export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = [], ranges?: NodeRanges): Plan {
   checkGraph(graph);
-  const lowering = new Lowering(graph, suite, states);
+  check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
+  if (ranges) checkDomains(graph, suite, ranges);
+  const lowering = new Lowering(graph, suite, states, ranges);
   const outputs = graph.outputs.map((o) => lowering.share(o));
   const { builder, emitter, bindings, slots } = lowering;
   const keeps: Plan['keeps'] = kept.map((output) => ({ kind: 'output', output }));
@@ -76,7 +83,7 @@ class Lowering {
   readonly #graph: Graph;
   readonly #suite: Suite;
 
-  constructor(graph: Graph, suite: Suite, states: readonly InputState[]) {
+  constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined) {
     this.#graph = graph;
     this.#suite = suite;
     const inputs = graph.nodes.map((n) => (n.op === 'input' || n.op === 'oneHot' ? this.#input(n, states) : undefined));
@@ -87,7 +94,7 @@ class Lowering {
         return;
       }
       this.builder.tag = node.op;
-      const lowered = this.#lower(node);
+      const lowered = this.#claimed(node, ranges && claimedMagnitude(ranges[i]!));
       this.#nodes.push(lowered);
       if ('value' in lowered && lowered.value !== undefined) {
         const { shape } = this.emitter.type(lowered.value);
@@ -138,6 +145,17 @@ class Lowering {
     }
     const t = e.type(n.value);
     return t.kind === 'opened' ? e.emit('unwrap', [n.value]) : n.value;
+  }
+
+  /** Lowers a node whose results are known to stay below 2^magnitude. */
+  #claimed(node: GraphNode, magnitude: number | undefined): Lowered {
+    const e = this.emitter;
+    if (magnitude === undefined || !ARITHMETIC.has(node.op)) return this.#lower(node);
+    e.limit = Math.max(MAGNITUDE, magnitude);
+    const lowered = this.#lower(node);
+    e.limit = MAGNITUDE;
+    if (!('value' in lowered) || lowered.value === undefined || e.type(lowered.value).kind !== 'share') return lowered;
+    return { value: e.claim(lowered.value, magnitude) };
   }
 
   #lower(node: GraphNode): Lowered {
@@ -251,10 +269,12 @@ class Lowering {
     const [a, b] = node.in as [number, number];
     const left = this.#nodes[a]!;
     if ('soft' in left && left.value === undefined && !node.transposeA) return attend(e, left.soft, this.share(b), node.transposeB);
-    const opened = (i: number, width?: number) => {
+    // A result beyond the default range needs wider operands
+    const width = e.limit > MAGNITUDE + 1 ? 64 : undefined;
+    const opened = (i: number) => {
       const n = this.#nodes[i]!;
       if ('value' in n && n.value !== undefined && e.type(n.value).kind === 'opened') return n.value;
-      return width === undefined ? e.operand(this.share(i)) : e.operand(this.share(i), width);
+      return e.operand(this.share(i), width);
     };
     return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
   }

@@ -113,6 +113,8 @@ export const crypten: Suite = {
   name: 'crypten',
   about: "CrypTen's approximations: limit exponential, Newton reciprocal and root",
   quadratic: false,
+  // The limit exponential of eight squarings turns back to 1 at −512
+  maskFloor: -200,
   softmax,
   quad: exact.quad,
   gelu,

@@ -24,6 +24,8 @@ export interface Suite {
   functions: RealFunctions;
   /** the same with the system's approximations, in floating point: what its protocols are tested against */
   formulas: RealFunctions;
+  /** an additive mask is clamped to this before softmax; −800 if absent */
+  maskFloor?: number;
   /** inputs where an approximation converges, if not everywhere */
   holds?: Partial<Record<'softmax' | 'layerNorm', (row: Float64Array) => boolean>>;
   ranges?: { gelu?: [number, number] };

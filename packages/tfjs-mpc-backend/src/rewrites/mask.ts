@@ -22,10 +22,10 @@ function maskedScores(n: SecretNode): Masked | undefined {
   return undefined;
 }
 
-/** Masks of −10000, −1e9, −3.4e38 before an exact softmax: clamped to −800, still secret. */
-export function clampMask(n: SecretNode): (Masked & { values: () => Float32Array }) | undefined {
+/** Masks of −10000, −1e9, −3.4e38 before a softmax with exponentials: clamped to −800, still secret. */
+export function clampMask(n: SecretNode, floor = CLAMP): (Masked & { values: () => Float32Array }) | undefined {
   const m = maskedScores(n);
-  return m && { ...m, values: () => m.leaf.values!.map((v) => Math.max(CLAMP, m.sign * v)) };
+  return m && { ...m, values: () => m.leaf.values!.map((v) => Math.max(floor, m.sign * v)) };
 }
 
 /** The same masks before 2Quad, where a large negative score would get the largest weight: zeros and ones that multiply. */

@@ -1,5 +1,5 @@
 import type { ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
-import type { Graph } from '@secformer/secformer-ops';
+import type { Graph, NodeRanges } from '@secformer/secformer-ops';
 import type { Configuration } from '../config.js';
 
 /** A tensor to share before a run. */
@@ -17,6 +17,7 @@ export interface RunJob {
   revealed: number[];
   kept: { output: number; tensor: number }[];
   suite: string;
+  ranges?: NodeRanges;
 }
 
 export type Request =

@@ -1,0 +1,41 @@
+import { type NodeRanges, plan, suiteOf, widen, writtenTensor } from '@secformer/secformer-ops';
+import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
+import { type Calibration, fingerprint } from './calibration.js';
+import { type Compiled, compile } from './compile.js';
+import type { SecretNode } from './node-values.js';
+import { evaluateCompiled } from './plaintext.js';
+
+/**
+ * Runs a model on samples in plaintext, on this machine, and records the range of every operation: the planner then claims those ranges, with a margin of two, instead of
+ * the default ±16384, so openings are narrower, and values beyond the default fit.
+ * @throws ProgramError where a sample leaves the domain of an operation's protocol, naming both
+ */
+export async function calibrated<S>(
+  model: (sample: S) => Tensor | Tensor[],
+  samples: Iterable<S>,
+  suite: string,
+  nodeOf: (t: Tensor) => SecretNode,
+  before?: Calibration,
+): Promise<Calibration> {
+  const graphs: Record<string, NodeRanges> = { ...before?.graphs };
+  for (const sample of samples) {
+    const made = tidy(() => model(sample));
+    const outputs = Array.isArray(made) ? made : [made];
+    for (const t of outputs) {
+      const compiled = compile(nodeOf(t), suite);
+      const key = fingerprint(compiled.job.graph);
+      graphs[key] = widen(graphs[key], evaluateCompiled(compiled));
+      verify(compiled, graphs[key]);
+      // Lets the event loop breathe between models
+      await Promise.resolve();
+    }
+    dispose(outputs);
+  }
+  return { version: 1, graphs };
+}
+
+/** Plans with the ranges, which refuses what no protocol holds. */
+function verify({ job, sources }: Compiled, ranges: NodeRanges): void {
+  const states = job.slots.map((s) => ('indices' in s ? writtenTensor : { ...writtenTensor, fracBits: sources.get(s.tensor)?.().fracBits ?? writtenTensor.fracBits }));
+  plan(job.graph, suiteOf(job.suite), states, job.revealed, [], ranges);
+}

@@ -1,0 +1,175 @@
+// Writes docs/costs.md from the declarations of the protocols: node tools/write-costs.js, or --check to fail where the file is out of date.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  blockBytes,
+  checkProgram,
+  Emitter,
+  elementwise,
+  functionOf,
+  logSoftmax,
+  maxWithIndex,
+  normalise,
+  ProgramBuilder,
+  primitives,
+  reciprocal,
+  suites,
+  topK,
+} from '@secformer/secformer-ops';
+
+const file = join(import.meta.dirname, '../docs/costs.md');
+const ELEMENTS = 4096;
+
+/** Cost of a composition: rounds, and bytes an element. */
+function costOf(shape, emit, inputs = 1) {
+  const builder = new ProgramBuilder();
+  const ids = Array.from({ length: inputs }, () => builder.input({ kind: 'share', shape, fracBits: 16, bits: 64, magnitude: 14 }));
+  const { cost } = checkProgram(builder.build([emit(new Emitter(builder), ...ids)]));
+  const n = shape.reduce((a, b) => a * b, 1);
+  return { rounds: cost.rounds, online: cost.online / n, dealer: cost.dealer / n };
+}
+
+const number = (v) => (v === 0 ? '0' : v >= 100 ? v.toFixed(0) : v.toPrecision(3).replace(/\.?0+$/, ''));
+const short = (v) => (v === 0 ? '0' : Math.abs(v) >= 1e-3 && Math.abs(v) < 1e6 ? String(Number(v.toPrecision(5))) : v.toExponential(1).replace(/e\+?/, '·10^'));
+const table = (head, rows) => [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((r) => `| ${r.join(' | ')} |`).join('\n');
+const row = (name, c) => [name, c.rounds, number(c.online), number(c.dealer)];
+
+const errorText = ({ absolute, relative }) => {
+  if (absolute === 0 && relative === undefined) return 'exact';
+  const parts = [absolute > 0 && short(absolute), relative !== undefined && `${short(relative)} relative`].filter(Boolean);
+  return parts.join(' or ');
+};
+
+function elementwiseTable() {
+  return table(
+    ['operation', 'domain', 'largest error', 'rounds', 'bytes sent', 'dealer', 'beyond the domain'],
+    Object.entries(elementwise).map(([op, p]) => {
+      const c = costOf([ELEMENTS], (e, x) => p.emit(e, x, functionOf(op).parameters ?? {}));
+      const [, ...cells] = row(op, c);
+      return [op, p.domain.map(short).join(' to '), errorText(p.error), ...cells, p.beyond];
+    }),
+  );
+}
+
+const softmax = (suite) => (e, x) => {
+  const made = suite.softmax(e, x);
+  return typeof made === 'number' ? made : normalise(e, made);
+};
+
+function suiteTable(emit, shapes) {
+  return table(
+    ['suite', ...shapes.flatMap((s) => [`[${s}] rounds`, 'bytes sent', 'dealer'])],
+    Object.values(suites).map((suite) => [suite.name, ...shapes.flatMap((s) => row('', costOf(s, emit(suite))).slice(1))]),
+  );
+}
+
+function otherTable() {
+  const of = {
+    'product of two tensors, truncated': costOf([ELEMENTS], (e, a, b) => e.truncated(e.mul(a, b)), 2),
+    'quotient of two tensors, either sign': costOf([ELEMENTS], (e, a, b) => e.truncated(e.mul(a, reciprocal(e, b, false))), 2),
+    'square, truncated': costOf([ELEMENTS], (e, x) => e.truncated(e.square(x))),
+    'truncation alone': costOf([ELEMENTS], (e, x) => e.emit('unwrap', [e.lifted(x, 8)])),
+    'matrix product [64, 64]·[64, 64], truncated': costOf([64, 64], (e, a, b) => e.truncated(e.matMul(a, b)), 2),
+    'sum and running sum of rows': costOf([32, 128], (e, x) => e.cumSum(x, false, false)),
+    'maximum of rows of 8': costOf([512, 8], (e, x) => maxWithIndex(e, x, false).max),
+    'argMax of rows of 8': costOf([512, 8], (e, x) => maxWithIndex(e, x, true).index),
+    'five largest of rows of 32': costOf([128, 32], (e, x) => topK(e, x, 5).values),
+    'log-softmax of rows of 128': costOf([32, 128], (e, x) => logSoftmax(e, x)),
+  };
+  return table(
+    ['operation', 'rounds', 'bytes sent', 'dealer'],
+    Object.entries(of).map(([name, c]) => row(name, c)),
+  );
+}
+
+const opened = (width, more = {}) => ({ kind: 'opened', shape: [ELEMENTS], fracBits: 16, width, offsetLog: width - 2, modular: false, bits: 64, magnitude: width - 18, ...more });
+const modular = (width, shape = [ELEMENTS]) => ({ kind: 'opened', shape, fracBits: 16, width, offsetLog: -1, modular: true, bits: width, magnitude: 14 });
+const share = (bits = 64, fracBits = 16) => ({ kind: 'share', shape: [ELEMENTS], fracBits, bits, magnitude: 14 });
+const planes = (kind, n, more = {}) => ({ kind, shape: [ELEMENTS], planes: n, ...more });
+const cosine = (n) => Array.from({ length: n }, () => [1, 0]);
+
+/** Instructions with operands that a BERT gives them. */
+const INSTRUCTIONS = [
+  ['open', '32 bits, a lift to 64', [share(64, 32)], { shift: 16, width: 32, offsetLog: 30, share: 'lift', bits: 64 }],
+  ['open', '48 bits, modular', [share()], { shift: 0, width: 48, offsetLog: -1, share: 'modular', bits: 48 }],
+  ['extend', 'from 32 to 48 bits', [opened(32)], { width: 48 }],
+  ['matMul', '[64, 64]·[64, 64] modulo 2^48', [modular(48, [64, 64]), modular(48, [64, 64])], { transposeA: false, transposeB: false, magnitude: 14 }],
+  ['mul', 'of two lifts', [opened(32), opened(32)], { magnitude: 14 }],
+  ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],
+  ['square', 'of a lift', [opened(32)], { magnitude: 28 }],
+  ['moments', 'rows of 64', [modular(64, [64, 64])], { magnitude: 31 }],
+  ['compare', 'window of 16 bits, one threshold', [opened(32)], { position: 12, window: 16, thresholds: ['0'] }],
+  ['compare', 'window of 32 bits, one threshold', [opened(32)], { position: 0, window: 32, thresholds: ['0'] }],
+  ['combine', 'four chunks, one threshold', [planes('chunks', 1, { chunks: 4 })], {}],
+  ['combine', 'eight chunks, one threshold', [planes('chunks', 1, { chunks: 8 })], {}],
+  ['openBits', 'one plane', [planes('bits', 1)], {}],
+  ['bitValue', 'one plane modulo 2^64', [planes('openBits', 1)], { bits: 64 }],
+  ['bitMultiply', 'one plane, a lift from 32 bits', [planes('openBits', 1), opened(32)], {}],
+  ['quotient', 'by 2^16', [opened(32), planes('openBits', 1)], { shift: 16, tau: '0', magnitude: 14 }],
+  ['trig', 'eight harmonics modulo 2^40', [opened(32)], { period: 20, constantTerm: 0, coefficients: cosine(8), seriesBits: 18, bits: 40, magnitude: 3 }],
+  ['trigReal', 'seven harmonics modulo 2^40', [opened(32)], { period: 28, constantTerm: 0, coefficients: cosine(7), seriesBits: 18, bits: 40, magnitude: 3 }],
+  ['expNegative', 'one window', [opened(32), planes('openBits', 1)], { origin: 0, factor: 1, half: 20 }],
+];
+
+function instructionTable() {
+  const rows = INSTRUCTIONS.map(([name, note, ins, attributes]) => {
+    const p = primitives.get(name);
+    const out = p.infer(ins, attributes);
+    const sent = p.opens ? blockBytes(p.opens(ins, attributes, out)) : 0;
+    const dealt = (p.material?.(ins, attributes, out) ?? []).reduce((s, b) => s + blockBytes(b), 0);
+    return [`${name}, ${note}`, p.opens ? 1 : 0, number(sent / ELEMENTS), number(dealt / ELEMENTS)];
+  });
+  const local = [...primitives.keys()].filter((name) => !INSTRUCTIONS.some(([n]) => n === name));
+  for (const name of local) {
+    const p = primitives.get(name);
+    if (p.opens || p.material) throw new Error(`${name} has a cost and no example here`);
+  }
+  return `${table(['instruction', 'rounds', 'bytes sent', 'dealer'], rows)}\n\nLocal, without any cost: ${local.join(', ')}.`;
+}
+
+const text = `# What each protocol costs
+
+Written by \`node tools/write-costs.js\` from the declarations that the nodes themselves run by: the frames of a round have exactly the declared length, and tests compare the
+declarations with the traffic byte for byte. Bytes are payload: what each party sends, and what the dealer sends, both for one element of the operand in the default range
+(16 fractional bits, |v| < 2^14). Double "bytes sent" for what one party sends and receives. A narrower claimed range makes openings narrower.
+
+## Functions of one value, suites' own GeLU apart
+
+${elementwiseTable()}
+
+## Other operations
+
+${otherTable()}
+
+## GeLU
+
+${suiteTable((suite) => (e, x) => suite.gelu(e, x, 'erf'), [[ELEMENTS]])}
+
+## Softmax of rows of 128 and 512, the division included
+
+${suiteTable(softmax, [
+  [32, 128],
+  [8, 512],
+])}
+
+## LayerNorm of rows of 768
+
+${suiteTable((suite) => (e, x) => suite.layerNorm(e, x, 1e-12), [[128, 768]])}
+
+## Instructions
+
+What the above are composed of (\`packages/secformer-ops/src/protocols\`), with operands that a BERT gives them; bytes for one element of the operand.
+
+${instructionTable()}
+`;
+
+if (process.argv[2] === '--check') {
+  const there = readFileSync(file, 'utf8');
+  if (there !== text) {
+    console.error('docs/costs.md is out of date: run node tools/write-costs.js');
+    process.exitCode = 1;
+  }
+} else {
+  writeFileSync(file, text);
+}
