@@ -40,6 +40,14 @@ test('the snippets of “The one line” run as printed', (t) => {
   t.regex(second.stdout, /-2\.99\d*, 2\.77/);
 });
 
+test('the snippet of “Ranges” carries values beyond the default range', (t) => {
+  const [snippet] = blocks('Ranges', 'js') as [string];
+  const { status, stdout, stderr } = run(folderOf(t), snippet);
+  t.is(status, 0, stderr);
+  const [a, b] = [...stdout.matchAll(/\d+(?:\.\d+)?/g)].map(Number) as [number, number];
+  t.true(Math.abs(a / 90601 - 1) < 1e-4 && Math.abs(b / 2553604 - 1) < 1e-4, stdout);
+});
+
 async function freePorts(n: number): Promise<number[]> {
   const servers = await Promise.all(
     Array.from(

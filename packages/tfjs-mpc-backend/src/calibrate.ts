@@ -1,6 +1,6 @@
 import { type NodeRanges, plan, suiteOf, widen, writtenTensor } from '@secformer/secformer-ops';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
-import { type Calibration, fingerprint } from './calibration.js';
+import { type Calibration, fingerprints, rangesOf } from './calibration.js';
 import { type Compiled, compile } from './compile.js';
 import type { SecretNode } from './node-values.js';
 import { evaluateCompiled } from './plaintext.js';
@@ -17,21 +17,23 @@ export async function calibrated<S>(
   nodeOf: (t: Tensor) => SecretNode,
   before?: Calibration,
 ): Promise<Calibration> {
-  const graphs: Record<string, NodeRanges> = { ...before?.graphs };
+  const calibration: Calibration = { version: 1, ranges: { ...before?.ranges } };
   for (const sample of samples) {
     const made = tidy(() => model(sample));
     const outputs = Array.isArray(made) ? made : [made];
     for (const t of outputs) {
       const compiled = compile(nodeOf(t), suite);
-      const key = fingerprint(compiled.job.graph);
-      graphs[key] = widen(graphs[key], evaluateCompiled(compiled));
-      verify(compiled, graphs[key]);
+      const values = evaluateCompiled(compiled);
+      fingerprints(compiled.job.graph).forEach((key, i) => {
+        calibration.ranges[key] = widen(calibration.ranges[key], values[i]!);
+      });
+      verify(compiled, rangesOf(calibration, compiled.job.graph)!);
       // Lets the event loop breathe between models
       await Promise.resolve();
     }
     dispose(outputs);
   }
-  return { version: 1, graphs };
+  return calibration;
 }
 
 /** Plans with the ranges, which refuses what no protocol holds. */

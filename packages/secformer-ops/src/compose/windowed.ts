@@ -10,7 +10,7 @@ import { type Fit, fits } from './fits.js';
  *   3. open mid = [−t ≤ x < t] and hi = [x ≥ t]                                          round 3
  *   4. low + mid·C + hi·(x or the constant − low)                                        local
  *
- * Domain |x| < 2048. Error: the fit's, and 2^−seriesBits for each table (outside the interval C is garbage times an exact 0).
+ * Domain |x| < 2048 − t. Error: the fit's, and 2^−seriesBits for each table (outside the interval C is garbage times an exact 0).
  * Cost   8.25 bytes each way an element, 3 rounds. View: each opening under a mask of its own.
  * Source SecFormer section 3.2; protocols section 6.
  */

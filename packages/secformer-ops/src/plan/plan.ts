@@ -94,7 +94,8 @@ class Lowering {
         return;
       }
       this.builder.tag = node.op;
-      const lowered = this.#claimed(node, ranges && claimedMagnitude(ranges[i]!));
+      const seen = ranges?.[i];
+      const lowered = this.#claimed(node, seen ? claimedMagnitude(seen) : undefined);
       this.#nodes.push(lowered);
       if ('value' in lowered && lowered.value !== undefined) {
         const { shape } = this.emitter.type(lowered.value);

@@ -3,8 +3,8 @@ import type { Graph } from '../graph/graph.js';
 import { ProgramError } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
 
-/** Least and largest value of every node of a graph, over some samples. */
-export type NodeRanges = readonly (readonly [number, number])[];
+/** Least and largest value of every node of a graph over some samples, null where none is known. */
+export type NodeRanges = readonly (readonly [number, number] | null)[];
 
 /** Claimed ranges leave room for inputs that no sample showed: twice what was seen. */
 const MARGIN = 2;
@@ -15,17 +15,15 @@ export function claimedMagnitude([low, high]: readonly [number, number]): number
   return top === 0 ? -8 : Math.max(-8, Math.ceil(Math.log2(top)));
 }
 
-/** Ranges of values, joined with those seen before. */
-export function widen(seen: NodeRanges | undefined, values: readonly Float64Array[]): NodeRanges {
-  return values.map((x, i) => {
-    let [low, high] = seen?.[i] ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
-    for (const v of x) {
-      // Written so that NaN is not overlooked
-      if (!(v >= low)) low = v;
-      if (!(v <= high)) high = v;
-    }
-    return [low, high] as const;
-  });
+/** The range of some values, joined with one seen before. */
+export function widen(seen: readonly [number, number] | undefined, values: Float64Array): [number, number] {
+  let [low, high] = seen ?? [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  for (const v of values) {
+    // Written so that NaN is not overlooked
+    if (!(v >= low)) low = v;
+    if (!(v <= high)) high = v;
+  }
+  return [low, high];
 }
 
 interface Domain {
@@ -64,10 +62,10 @@ export function checkDomains({ nodes }: Graph, suite: Suite, ranges: NodeRanges)
         `node ${i} (${node.op}): ${what} reaches from ${low.toPrecision(4)} to ${high.toPrecision(4)}, suite '${suite.name}' holds ${holds}; scale it, clip it, or choose another suite`,
       );
     };
-    const own = ranges[i]!;
-    if (!own.every(Number.isFinite)) refuse('the result', own, 'finite numbers');
+    const own = ranges[i];
+    if (own && !own.every(Number.isFinite)) refuse('the result', own, 'finite numbers');
     const domain = domainOf(node.op, suite);
-    const seen = domain && ranges[node.in[domain.operand]!]!;
+    const seen = domain && ranges[node.in[domain.operand]!];
     if (domain && seen && !(seen[0] >= domain.low && seen[1] <= domain.high)) refuse('its input', seen, `${domain.low} to ${domain.high}`);
     const divisor = node.op === 'div' ? ranges[node.in[1]!] : node.op === 'reciprocal' ? ranges[node.in[0]!] : undefined;
     if (divisor && divisor[0] < LEAST_DIVISOR && divisor[1] > -LEAST_DIVISOR) refuse('its divisor', divisor, `sizes from ${LEAST_DIVISOR}`);

@@ -56,6 +56,8 @@ export interface Primitive<A = Record<string, unknown>> {
    * means nothing without its mask.
    */
   plain(c: PlainContext<A>): Float64Array | undefined;
+  /** the range of the first operand that the instruction is right for, if that is narrower than its type says */
+  holds?(ins: ValueType[], a: A): [number, number] | undefined;
   /** largest difference of a value from `plain` of the same operands; 0 if absent */
   error?(a: A, out: ValueType): number;
 }

@@ -56,11 +56,9 @@ export async function shadowRevealingEverything(kernels: Kernels, checked: Check
   const run = await runTogether(kernels, checked, inputs, undefined, (v, a, b) => {
     const index = v - first;
     const i = program.instructions[index]!;
-    const want = plainOf(
-      checked,
-      index,
-      i.in.map((x) => values.get(x)!),
-    );
+    const operands = i.in.map((x) => values.get(x)!);
+    violation ??= outside(checked, index, operands[0]);
+    const want = plainOf(checked, index, operands);
     const got = decode(kernels, types[v]!, a, b);
     values.set(v, got ?? want ?? new Float64Array(0));
     if (got && want?.length === got.length && !violation) {
@@ -107,6 +105,30 @@ function claim(i: Instruction, t: ValueType): [number, number] | undefined {
   return [t.kind === 'opened' && !t.modular && t.offsetLog < 0 ? 0 : -top, top];
 }
 
+/** Operands beyond what an instruction is right for, such as the window of a comparison. */
+function outside(checked: CheckedProgram, index: number, x: Float64Array | undefined): Violation | undefined {
+  const { program, types } = checked;
+  const i = program.instructions[index]!;
+  const p = primitiveOf(i) as unknown as Primitive<unknown>;
+  const range = p.holds?.(
+    i.in.map((v) => types[v]!),
+    i,
+  );
+  if (!range || !x || i.guarded === true) return undefined;
+  const count = x.reduce((n, v) => n + Number(!(v >= range[0] && v < range[1])), 0);
+  if (count === 0) return undefined;
+  const [low, high] = extent(x);
+  return {
+    ...named(i, index),
+    kind: 'range',
+    count,
+    message: `${nameOf(i, index)}: ${count} of ${x.length} values leave its range ${range[0]} to ${range[1]}; they reach from ${low} to ${high}`,
+  };
+}
+
+const nameOf = (i: Instruction, index: number) => `instruction ${index} (${i.op}${i.tag ? ` of ${i.tag}` : ''})`;
+const named = (i: Instruction, index: number) => ({ instruction: index, op: i.op, tag: i.tag ? String(i.tag) : i.op });
+
 function examine(checked: CheckedProgram, index: number, got: Float64Array, want: Float64Array, lookUp: (v: number) => Float64Array): Violation | undefined {
   const { program, types } = checked;
   const i = program.instructions[index]!;
@@ -131,9 +153,7 @@ function examine(checked: CheckedProgram, index: number, got: Float64Array, want
     found.wrong++;
     if (off > found.worst) [found.worst, found.at] = [off, v];
   }
-  const tag = i.tag ? String(i.tag) : i.op;
-  const name = `instruction ${index} (${i.op}${i.tag ? ` of ${i.tag}` : ''})`;
-  const of = { instruction: index, op: i.op, tag };
+  const [name, of] = [nameOf(i, index), named(i, index)];
   // What is outside is multiplied by an exact 0 later
   if (found.outside > 0 && i.guarded !== true) {
     const message = `${name}: ${found.outside} of ${got.length} values leave its range ${range![0]} to ${range![1]}; they reach from ${found.low} to ${found.high}`;

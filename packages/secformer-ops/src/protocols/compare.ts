@@ -100,6 +100,13 @@ export const compare = primitive({
     }
     return { planes: result };
   },
+  holds(ins, a) {
+    if (a.borrow) return undefined;
+    const unit = 2 ** (a.position - (ins[0] as OpenedType).fracBits);
+    const taus = a.thresholds.map(Number);
+    const half = 2 ** (a.window - 1);
+    return [(Math.max(...taus) - half) * unit, (Math.min(...taus) + half) * unit];
+  },
   plain({ a, ins, types }) {
     if (a.borrow) return undefined;
     const scale = 2 ** ((types[0] as OpenedType).fracBits - a.position);

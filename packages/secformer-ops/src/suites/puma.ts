@@ -52,7 +52,7 @@ function pieces(e: Emitter, v: number): { low: number; middle: number } {
 
 /**
  * Piecewise polynomials of degrees 3 and 6, three comparisons; beyond the pieces the powers are garbage times an exact 0.
- * Domain the default range. Error 0.014, the polynomials' own. Cost about 33 bytes each way an element, 6 rounds. Source Dong et al. 2023 (PUMA).
+ * Domain the default range. Error 0.014, the polynomials' own. Cost 30 bytes each way an element, 5 rounds. Source Dong et al. 2023 (PUMA).
  */
 function gelu(e: Emitter, x: number): number {
   const opened = e.factor(e.truncated(x));
