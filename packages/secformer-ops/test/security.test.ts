@@ -1,6 +1,21 @@
 import { deriveRunKey, loadKernels, Purpose, RunStreams, Secret, StreamReuseError, type Words } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, Emitter, exactSoftmax, gelu, layerNorm, normalise, ProgramBuilder, relu, reshareOutput, runParty, runTogether } from '../src/index.js';
+import {
+  checkProgram,
+  Emitter,
+  elementwise,
+  exactSoftmax,
+  gelu,
+  layerNorm,
+  normalise,
+  ProgramBuilder,
+  relu,
+  reshareOutput,
+  runParty,
+  runTogether,
+  suiteOf,
+  topK,
+} from '../src/index.js';
 import { primitives } from '../src/protocols/index.js';
 import { evaluate, uniform } from './harness.js';
 
@@ -36,7 +51,16 @@ function chiSquareOfTwo(a: Uint8Array[], b: Uint8Array[]): number {
   }, 0);
 }
 
-const program = (e: Emitter, [x]: number[]) => [gelu(e, x!), normalise(e, exactSoftmax(e, x!)), layerNorm(e, x!, 1e-12), relu(e, e.matMul(x!, x!, false, true))];
+const program = (e: Emitter, [x]: number[]) => [
+  gelu(e, x!),
+  normalise(e, exactSoftmax(e, x!)),
+  layerNorm(e, x!, 1e-12),
+  relu(e, e.matMul(x!, x!, false, true)),
+  elementwise.exp.emit(e, x!, {}),
+  elementwise.round.emit(e, x!, {}),
+  suiteOf('secformer').gelu(e, x!, 'erf'),
+  topK(e, e.slice(x!, [0, 0], [64, 8]), 2).indices,
+];
 const extremes = [
   { shape: [64, 64], values: new Float32Array(4096) },
   { shape: [64, 64], values: uniform(4096, -100, 100, 3) },

@@ -126,23 +126,27 @@ export function logSoftmax(e: Emitter, x: number): number {
   return e.negate(e.add(e.emit('unwrap', [distance]), total));
 }
 
-/** Fractional bits of 2Quad's squares as operands. */
-const QUAD_BITS = 8;
+/** Fractional bits of 2Quad's weights, and the range of their row sum: 2^−3 to 2^25, which rows of 512 scores of 180 reach. */
+const QUAD_BITS = 16;
+export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
+/** Fractional bits of 1/Σ as an operand. */
+const QUAD_INVERSE_BITS = 34;
 
 /**
- * 2Quad over the last axis: (s + c)²/Σ(s + c)², with a multiplicative mask of zeros and ones (0 fractional bits) if given.
+ * 2Quad over the last axis: (s + c)²/Σ(s + c)², with a multiplicative mask of zeros and ones if given.
  *
- *   1. open m of s + c; its square is local; truncated to 8 bits           2 rounds
+ *   1. open m of s + c; its square is local; truncated to 16 bits          2 rounds
  *   2. the mask multiplies the square                                       local
- *   3. 1/Σ by octave and series                                             8 rounds
+ *   3. 1/Σ by octave and series                                            8 rounds
  *
- * Domain |s + c| < 2^11 and Σ(s + c)² < 2^23. Error against its own plaintext ≤ 1e-4. Source MPCFormer; SecFormer section 3.2; protocols section 9.
+ * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25). Error against its own plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
+ * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
 export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
   const shifted = e.factor(e.addConstant(x, c));
   const square = e.emit('square', [shifted], { magnitude: 22 });
   const shift = e.share(square).fracBits - QUAD_BITS;
-  let numerator = e.emit('open', [square], { shift, width: 32, offsetLog: -1, share: 'lift', bits: 64 });
+  let numerator = e.emit('open', [square], { shift, width: 40, offsetLog: -1, share: 'lift', bits: 64 });
   if (mask !== undefined) {
     // Zeros and ones lose nothing with their fractional bits
     const kept = e.times(numerator, e.operand(e.truncated(mask, 0), 64), 22);
@@ -150,11 +154,12 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   }
   const { shape } = e.opened(numerator);
   const total = e.sum(e.emit('unwrap', [numerator]), [shape.length - 1]);
-  const row = e.emit('open', [total], { shift: 0, width: 32, offsetLog: -1, share: 'source', bits: 64, within: [0, 2 ** 23] });
-  const inverse = octave(e, row, 0, 31, 'reciprocal');
-  const drop = e.share(inverse).fracBits - 34;
+  const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
+  const row = e.emit('open', [total], { shift: 0, width: high + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, QUAD_SUM.high] });
+  const inverse = octave(e, row, low, high, 'reciprocal');
+  const drop = e.share(inverse).fracBits - QUAD_INVERSE_BITS;
   const operand = e.emit('open', [inverse], { shift: drop, width: 44, offsetLog: -1, share: 'lift', bits: 64, within: [0, 256] });
-  return { numerator, operandWidth: 64, productShift: FRAC_BITS, productWidth: 40, inverse: operand };
+  return { numerator, operandWidth: 64, productShift: FRAC_BITS, productWidth: 48, inverse: operand };
 }
 
 /** The probabilities themselves. */

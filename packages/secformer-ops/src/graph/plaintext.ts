@@ -1,5 +1,5 @@
 import { stridesOf } from '@secformer/ring';
-import { binaryReals, broadcastReals, byRow, matMulReals, strided, sumAxes } from '../program/reals.js';
+import { binaryReals, broadcastReals, byRow, matMulReals, runningSums, strided, sumAxes } from '../program/reals.js';
 import { type Shape, sizeOf } from '../program/types.js';
 import { functionOf, geluOf, normalRow, quadRow, softmaxRow } from './functions.js';
 import { type Graph, type GraphNode, parametersOf } from './graph.js';
@@ -88,17 +88,7 @@ function evaluate(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs:
     case 'sum':
       return sumAxes(x, shapes[0]!, node.axes);
     case 'cumSum':
-      return byRow(x, width, (row) => {
-        const out = new Float64Array(width);
-        let total = 0;
-        for (let i = 0; i < width; i++) {
-          const at = node.reverse ? width - 1 - i : i;
-          if (node.exclusive) out[at] = total;
-          total += row[at]!;
-          if (!node.exclusive) out[at] = total;
-        }
-        return out;
-      });
+      return byRow(x, width, (row) => runningSums(row, node));
     case 'matMul':
       return matMulReals(ins, shapes, node.transposeA, node.transposeB);
     case 'gelu':

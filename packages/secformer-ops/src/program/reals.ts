@@ -56,6 +56,19 @@ export function sumAxes(x: Float64Array, shape: Shape, axes: readonly number[]):
   return byRow(rows, n, (row) => [row.reduce((a, b) => a + b, 0)]);
 }
 
+/** Running sums: of everything up to an element, or before it, or from the end. */
+export function runningSums(row: Float64Array, { exclusive, reverse }: { exclusive: boolean; reverse: boolean }): Float64Array {
+  const out = new Float64Array(row.length);
+  let total = 0;
+  for (let i = 0; i < row.length; i++) {
+    const at = reverse ? row.length - 1 - i : i;
+    if (exclusive) out[at] = total;
+    total += row[at]!;
+    if (!exclusive) out[at] = total;
+  }
+  return out;
+}
+
 /** Batched matrix product of [..., m, k] and [..., k, n], each transposed where it says so. */
 export function matMulReals(ins: readonly Float64Array[], shapes: readonly Shape[], transposeA: boolean, transposeB: boolean): Float64Array {
   const [a, b] = shapes as [Shape, Shape];

@@ -5,7 +5,7 @@
 import { broadcastTo, gatherStrided, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
-import { binaryReals, broadcastReals, byRow, strided } from '../program/reals.js';
+import { binaryReals, broadcastReals, byRow, runningSums, strided } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
@@ -185,18 +185,7 @@ export const cumSum = primitive({
     }
     return { share: gatherStrided(sums, [rows, n], [1, rows]) };
   },
-  plain: ({ a, ins, types }) =>
-    byRow(ins[0]!, types[0]!.shape.at(-1)!, (row) => {
-      const out = new Float64Array(row.length);
-      let total = 0;
-      for (let i = 0; i < row.length; i++) {
-        const at = a.reverse ? row.length - 1 - i : i;
-        if (a.exclusive) out[at] = total;
-        total += row[at]!;
-        if (!a.exclusive) out[at] = total;
-      }
-      return out;
-    }),
+  plain: ({ a, ins, types }) => byRow(ins[0]!, types[0]!.shape.at(-1)!, (row) => runningSums(row, a)),
 });
 
 /**

@@ -3,11 +3,18 @@ import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { check, describe, type OpenBitsType, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
 
-/** pairs (a_k, b_k) for k = 1, 2, … */
-const coefficients = z
-  .array(z.tuple([z.number().finite(), z.number().finite()]))
-  .min(1)
-  .max(24);
+/** The attributes of any series. */
+const series = {
+  constantTerm: z.number().finite(),
+  /** pairs (a_k, b_k) for k = 1, 2, … */
+  coefficients: z
+    .array(z.tuple([z.number().finite(), z.number().finite()]))
+    .min(1)
+    .max(24),
+  seriesBits: int(8, 30),
+  bits: int(16, 64),
+  magnitude: int(0, 24),
+};
 
 /** Σ a_k cos kφ + b_k sin kφ of an angle in turns. */
 function seriesOf(constantTerm: number, pairs: readonly (readonly [number, number])[], turns: number): number {
@@ -37,11 +44,7 @@ export const trig = primitive({
   attributes: z.object({
     /** log2 of the period, in units of the operand's last place */
     period: int(2, 24),
-    constantTerm: z.number().finite(),
-    coefficients,
-    seriesBits: int(8, 30),
-    bits: int(16, 64),
-    magnitude: int(0, 24),
+    ...series,
   }),
   infer(ins, a): ShareType {
     const [x] = ins;
@@ -93,11 +96,7 @@ export const trigReal = primitive({
   attributes: z.object({
     /** of the variable, a real */
     period: z.number().positive(),
-    constantTerm: z.number().finite(),
-    coefficients,
-    seriesBits: int(8, 30),
-    bits: int(16, 64),
-    magnitude: int(0, 24),
+    ...series,
   }),
   infer(ins, a): ShareType {
     const [x] = ins;

@@ -1,6 +1,6 @@
 import { elementwise } from '../compose/elementwise.js';
 import { layerNorm } from '../compose/layer-norm.js';
-import { exactSoftmax, quadSoftmax } from '../compose/softmax.js';
+import { exactSoftmax, QUAD_SUM, quadSoftmax } from '../compose/softmax.js';
 import { gelu } from '../compose/windowed.js';
 import { geluOf, normalRow, quadRow, softmaxRow } from '../graph/functions.js';
 import { QUAD_CONSTANT, type Suite } from './suite.js';
@@ -30,4 +30,10 @@ export const fast: Suite = {
   softmax: (e, x) => quadSoftmax(e, x, QUAD_CONSTANT),
   functions: quadFunctions,
   formulas: quadFunctions,
+  holds: {
+    softmax(row) {
+      const total = row.reduce((s, v) => s + (v + QUAD_CONSTANT) ** 2, 0);
+      return total >= QUAD_SUM.low && total < QUAD_SUM.high;
+    },
+  },
 };

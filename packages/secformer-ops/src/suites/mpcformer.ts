@@ -28,7 +28,7 @@ function divided(e: Emitter, weights: number): number {
   return product(e, weights, e.truncated(e.scale(inverse, 1 / shape[last]!), 24), 1);
 }
 
-/** Domain mean of (s + c)² from 0.002 to 500. */
+/** Domain mean of (s + c)² from 0.05 to 500. */
 function quad(e: Emitter, x: number, c: number, mask?: number): number {
   let weights = e.truncated(e.emit('square', [e.factor(e.addConstant(x, c))], { magnitude: 22 }));
   if (mask !== undefined) weights = e.truncated(e.mul(weights, mask));
@@ -40,7 +40,7 @@ const dividedOf = (p: Float64Array) => {
   return p.map((v) => v * inverse);
 };
 
-const holds = (mean: (row: Float64Array) => number) => (row: Float64Array) => mean(row) >= 0.002 && mean(row) <= 500;
+const holds = (mean: (row: Float64Array) => number) => (row: Float64Array) => mean(row) >= 0.05 && mean(row) <= 500;
 const mean = (row: Float64Array) => row.reduce((a, b) => a + b, 0) / row.length;
 
 /** MPCFormer (Li et al., ICLR 2023) on these primitives, with 2Quad. */
