@@ -73,8 +73,12 @@ const fits = {
     minimax(cosines(8, 16), (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2, 0, 4.5 + edge),
   'tanh, sines of period 16, |x| ≤ 5.5': () => minimax(sines(14, 16), Math.tanh, 0, 5.5 + edge),
   'erf, sines of period 16, |x| ≤ 5': () => minimax(sines(14, 16), erf, 0, 5 + edge),
+  'silu: x·tanh(x/2)/2, cosines of period 32, |x| ≤ 14': () => minimax(cosines(20, 32), (x) => (x * Math.tanh(x / 2)) / 2, 0, 14 + edge),
+  'softplus: ln(2cosh(x/2)), cosines of period 32, |x| ≤ 12': () => minimax(cosines(16, 32), (x) => Math.log(2 * Math.cosh(x / 2)), 0, 12 + edge),
   '1/v, period 4, [1, 2], relative': () => minimax(both(5, 4), (v) => 1 / v, 1, 2, { relative: true }),
   '1/√v, period 4, [1, 2], relative': () => minimax(both(5, 4), (v) => v ** -0.5, 1, 2, { relative: true }),
+  '√v, period 4, [1, 2], relative': () => minimax(both(5, 4), Math.sqrt, 1, 2, { relative: true }),
+  'ln v, period 4, [1, 2]': () => minimax(both(5, 4), Math.log, 1, 2),
 };
 
 if (import.meta.filename === process.argv[1]) {
