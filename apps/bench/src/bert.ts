@@ -3,6 +3,7 @@ import { type BertInputs, type BertModel, loadBert, randomBert } from '@secforme
 import { startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
+import { chooseKernels } from './kernels.js';
 import { emulate, networks } from './network.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
@@ -119,7 +120,7 @@ class HiddenErrors {
 export async function bert(f: BertFlags): Promise<void> {
   const network = networks[f.net];
   if (network && f.link !== 'websocket') throw new UsageError(`--net ${f.net} emulates a network between processes; add --link websocket`);
-  if (f.kernels === 'native') throw new UsageError('--kernels native: no native kernels are built here; use wasm or auto');
+  const kernels = await chooseKernels(f.kernels);
   const steps = new Steps(4 + f.runs, f.json === '-');
   steps.next('loading');
   await useWasm();
@@ -195,7 +196,7 @@ export async function bert(f: BertFlags): Promise<void> {
       suite: f.suite,
       link: f.link,
       net: f.net,
-      kernels: 'wasm',
+      kernels,
       layers: model.config.layers,
       plaintext: plain,
       setup: { ms: [setupMs], bytes: both(opening) - both(last) },
@@ -221,6 +222,7 @@ interface Printed {
   seq: number;
   suite: string;
   link: string;
+  kernels: string;
   online: { ms: number[]; bytes: { p0p1: number; p1p0: number }; rounds: number };
   offline: { ms: number[]; bytes: { dealer: number } };
   total: { ms: number[] };
@@ -237,7 +239,7 @@ function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: num
   ];
   const ops = [['operation', 'ms', 'sent by one party', 'rounds'], ...[...r.perOp].sort((a, b) => b.ms - a.ms).map((o) => [o.op, o.ms.toFixed(1), megabytes(o.bytes), o.rounds])];
   return [
-    `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link} (bytes sent + received by one party)`,
+    `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received by one party)`,
     columns(rows),
     '',
     columns(ops),

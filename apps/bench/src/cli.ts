@@ -20,6 +20,7 @@ const range = (text: string): [number, number] => {
 const json = new Option('--json <file>', "write the record as JSON; '-' is standard output");
 
 const shadow = new Option('--shadow', 'compare every instruction with its plaintext; this opens every secret, on this machine, in one process');
+const kernels = new Option('--kernels <kernels>', 'auto, native, wasm, or one by name').default('auto');
 const SUITES = Object.keys(suites);
 
 /** The commands of the benchmark app; a usage error is one line and exit 2. */
@@ -41,7 +42,7 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(shadow)
     .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
     .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'lan', 'wan', 'internet']).default('none'))
-    .addOption(new Option('--kernels <kernels>', 'ring kernels').choices(['auto', 'native', 'wasm']).default('auto'))
+    .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
   command('op', 'one protocol: error, bytes, rounds, time')
@@ -54,6 +55,7 @@ export async function main(argv: string[]): Promise<void> {
     .option('--m <n>', 'rows of matmul', whole, 128)
     .option('--n <n>', 'columns of matmul', whole, 768)
     .option('--k <n>', 'depth of matmul', whole, 768)
+    .addOption(kernels)
     .addOption(shadow)
     .addOption(json)
     .action(async (name, f) => (await import('./op/op.js')).op(name, f));

@@ -1,7 +1,9 @@
 // Trigonometric and exponential corrections and their combines. Angles are integers: index·2π/2^24.
 // sin and cos come from two tables of 4,096 entries (coarse and fine half of the index) and the addition theorem.
 
-const TABLE = memory.data(4 * 4096 * 8, 16);
+// Exponentials too are products of two table entries, of the upper and the lower ten bits of a 20-bit argument.
+const TABLE = memory.data((4 * 4096 + 4 * 1024) * 8, 16);
+const EXP = TABLE + 4 * 4096 * 8;
 let ready = false;
 
 function prepare(): void {
@@ -15,7 +17,30 @@ function prepare(): void {
     store<f64>(at, Math.cos(fine), 16);
     store<f64>(at, Math.sin(fine), 24);
   }
+  for (let i = 0; i < 1024; i++) {
+    const at = EXP + (<usize>i << 3);
+    store<f64>(at, Math.exp(<f64>i / 64.0));
+    store<f64>(at + 8192, Math.exp(<f64>i / 65536.0));
+    store<f64>(at + 16384, Math.exp(-<f64>i / 64.0));
+    store<f64>(at + 24576, Math.exp(-<f64>i / 65536.0));
+  }
   ready = true;
+}
+
+// Address of the tables: a native implementation takes them over, so that both round alike
+export function tables(): usize {
+  prepare();
+  return TABLE;
+}
+
+// @ts-ignore: decorator
+@inline function expUp(x: u32): f64 {
+  return load<f64>(EXP + (<usize>(x >> 10) << 3)) * load<f64>(EXP + 8192 + (<usize>(x & 1023) << 3));
+}
+
+// @ts-ignore: decorator
+@inline function expDown(x: u32): f64 {
+  return load<f64>(EXP + 16384 + (<usize>(x >> 10) << 3)) * load<f64>(EXP + 24576 + (<usize>(x & 1023) << 3));
 }
 
 let cosine: f64 = 0;
@@ -81,10 +106,11 @@ export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, co
 // Dealer's part of e^(−u), u = m − r on a window of 2^(half + 1) units of 2^−16: four words an element,
 // (1−h)e^r', h·e^r' and both times β, at 18 bits; h, r' the top bit and the rest of r on the window
 export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32, half: u32): void {
+  prepare();
   const mask: u32 = (1 << half) - 1;
   for (let i = 0; i < n; i++, o += 8, r += 8) {
     const x = <u32>load<u64>(r);
-    const e = <u64>fixed(Math.exp(<f64>(x & mask) / 65536.0), 262144.0);
+    const e = <u64>fixed(expUp(x & mask), 262144.0);
     const b = (load<u64>(beta + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1;
     const h = <u64>((x >> half) & 1);
     const low = (1 - h) * e;
@@ -99,11 +125,14 @@ export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32
 // bit·factor·e^(−u) at 58 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m') at 40 bits, c_1 that
 // of half a window further
 export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64, half: u32): void {
+  prepare();
   const mask: u32 = (1 << half) - 1;
-  const far = Math.exp(-<f64>(1 << half) / 65536.0);
+  // e^(−R) for R = 8 or 16: twice the table's e^(−8), for it ends before 16
+  const eight = load<f64>(EXP + 16384 + (512 << 3));
+  const far = half == 20 ? eight * eight : eight;
   for (let i = 0; i < n; i++, o += 8, m += 8, shares += 8) {
     const x = <u32>load<u64>(m);
-    const near = factor * Math.exp(-<f64>(x & mask) / 65536.0);
+    const near = factor * expDown(x & mask);
     const a = <u64>fixed(near, 1099511627776.0);
     const b = <u64>fixed(near * far, 1099511627776.0);
     const g = (x >> half) & 1;

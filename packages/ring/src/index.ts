@@ -2,7 +2,7 @@ export * from './errors.js';
 export * from './fixed-point.js';
 export type * from './kernels.js';
 export * from './layout.js';
+export { availableKernels, loadKernels } from './load.js';
 export * from './share.js';
 export * from './streams.js';
-export { loadKernels } from './wasm-kernels.js';
 export * from './words.js';

@@ -1,13 +1,11 @@
-import { SecformerError } from './errors.js';
+import { matMulLengths, need, packedLength, streamLength } from './checks.js';
 import { kernelsBase64 } from './generated/kernels.js';
-import type { Kernels, MatMulShape, OpeningMask, TrigShape } from './kernels.js';
-import { bytesOf, maskOf, packedBytes, type Words } from './words.js';
+import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
+import { bytesOf, maskOf, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
 const CHUNK = 8192;
 const SLOT = CHUNK * 8 + 64;
-/** Harmonics of the longest series. */
-export const HARMONICS = 24;
 /** Slots: the widest step has two planes for each harmonic, their coefficients, and a few operands. */
 const SLOTS = 2 * HARMONICS + 8;
 /** Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed, and C mb×nb. */
@@ -23,10 +21,6 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
   const out = new Uint8Array(binary.length);
   for (let i = 0; i < out.length; i++) out[i] = binary.charCodeAt(i);
   return out;
-}
-
-function need(ok: boolean, what: string): void {
-  if (!ok) throw new SecformerError('KERNEL_ARGUMENT', `kernel called with arrays that do not match: ${what}`);
 }
 
 /** The kernels in WebAssembly SIMD: data is copied through a scratch area in chunks that stay in cache. */
@@ -51,6 +45,12 @@ export class WasmKernels implements Kernels {
   static async load(): Promise<WasmKernels> {
     const { instance } = await WebAssembly.instantiate(decodeBase64(kernelsBase64), {});
     return new WasmKernels(instance.exports as unknown as Exports);
+  }
+
+  /** Sines and exponentials as these kernels have them. */
+  tables(): Float64Array {
+    const at = this.#x.tables() as unknown as number;
+    return new Float64Array(this.#u8.buffer, at, 4 * 4096 + 4 * 1024).slice();
   }
 
   #slot(i: number): number {
@@ -104,6 +104,7 @@ export class WasmKernels implements Kernels {
   }
 
   rowSum(out: Words, a: Words, rows: number): void {
+    if (rows === 0 && out.length === 0) return;
     const cols = a.length / rows;
     need(out.length === rows && Number.isInteger(cols), `${a.length} words in ${rows} rows, sums ${out.length}`);
     if (cols > CHUNK) {
@@ -126,8 +127,8 @@ export class WasmKernels implements Kernels {
   }
 
   matMul(out: Words, a: Words, b: Words, shape: MatMulShape): void {
-    const { m, k, n, transposeA = false, transposeB = false } = shape;
-    need(a.length === m * k && b.length === k * n && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length}, ${b.length} words into ${out.length}`);
+    const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
+    matMulLengths(out, a, b, shape);
     const u8 = this.#u8;
     const rawA = this.#big;
     const packedA = rawA + MB * KB * 8;
@@ -174,11 +175,11 @@ export class WasmKernels implements Kernels {
         }
       }
     }
+    if (bits < 64) this.affine(out, out, 1n, 0n, bits);
   }
 
   chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce?: Uint8Array): void {
-    need(key.length === 32 && (nonce === undefined || nonce.length === 12), 'a key of 32 bytes, a nonce of 12');
-    if (counter + out.length / 64 > 2 ** 32) throw new SecformerError('STREAM_TOO_LONG', `a stream has 2^32 blocks, asked up to block ${counter + out.length / 64}`);
+    streamLength(key, nonce, counter + out.length / 64);
     const at = this.#slot(1);
     this.#u8.set(key, at);
     if (nonce) this.#u8.set(nonce, at + 32);
@@ -193,7 +194,7 @@ export class WasmKernels implements Kernels {
   }
 
   pack(out: Uint8Array, a: Words, bits: number): void {
-    need(out.length === packedBytes(a.length, bits), `${a.length} words of ${bits} bits into ${out.length} bytes`);
+    packedLength(out, a, bits);
     if (bits === 64) {
       out.set(bytesOf(a));
       return;
@@ -206,7 +207,7 @@ export class WasmKernels implements Kernels {
   }
 
   unpack(out: Words, bytes: Uint8Array, bits: number): void {
-    need(bytes.length === packedBytes(out.length, bits), `${bytes.length} bytes into ${out.length} words of ${bits} bits`);
+    packedLength(bytes, out, bits);
     if (bits === 64) {
       bytesOf(out).set(bytes);
       return;
@@ -359,12 +360,4 @@ export class WasmKernels implements Kernels {
       this.#out(0, out, i, end);
     }
   }
-}
-
-let loaded: Promise<Kernels> | undefined;
-
-/** The best kernels of this machine, loaded once. A native addon with the same interface is to be tried here, before WebAssembly. */
-export function loadKernels(): Promise<Kernels> {
-  loaded ??= WasmKernels.load();
-  return loaded;
 }

@@ -26,6 +26,7 @@ export interface OpFlags {
   m: number;
   n: number;
   k: number;
+  kernels: string;
   shadow?: boolean;
   json?: string;
 }

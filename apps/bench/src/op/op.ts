@@ -1,5 +1,6 @@
 import { loadKernels } from '@secformer/ring';
 import { suiteOf } from '@secformer/secformer-ops';
+import { chooseKernels } from '../kernels.js';
 import { columns, report, UsageError } from '../report.js';
 import { type OpFlags, operationNames, operations } from './cases.js';
 import { ErrorSummary, type Measured, measure } from './measure.js';
@@ -12,6 +13,7 @@ export async function op(name: string, f: OpFlags): Promise<void> {
   const make = operations[name];
   if (!make) throw new UsageError(`op ${name}: choose one of ${operationNames.join(', ')}`);
   const suite = suiteOf(f.suite);
+  await chooseKernels(f.kernels);
   const kernels = await loadKernels();
   const [error, vsModel] = [new ErrorSummary(), new ErrorSummary()];
   const batches: Measured[] = [];
@@ -35,6 +37,7 @@ export async function op(name: string, f: OpFlags): Promise<void> {
     command: 'op',
     op: name,
     suite: f.suite,
+    kernels: kernels.name,
     size: elements,
     // Against the function that the suite means: 2Quad with 2Quad, the model's own elsewhere
     error: { ...errors, meanError },
@@ -53,7 +56,7 @@ export async function op(name: string, f: OpFlags): Promise<void> {
     f.json,
     () =>
       columns([
-        [`${name}, suite ${f.suite}`, `${elements} elements`],
+        [`${name}, suite ${f.suite}, kernels ${kernels.name}`, `${elements} elements`],
         ['largest error', record.error.maxAbs.toExponential(3)],
         ['mean error, absolute', record.error.meanAbs.toExponential(3)],
         ['mean error, signed', record.meanError.toExponential(3)],

@@ -56,12 +56,14 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
   }
 }
 
+/** The batched product modulo 2^bits. */
 function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words, types: ValueType[], a: MatMulAttributes): Words {
   const [tx, ty] = types as [OpenedType, OpenedType];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
   const out = zeros(sizeOf(batch) * m * n);
+  const bits = Math.min(tx.width, ty.width);
   eachPair(tx.shape, ty.shape, batch, (ox, oy, i) => {
-    const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB };
+    const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB, bits };
     kernels.matMul(out.subarray(i * m * n, (i + 1) * m * n), x.subarray(ox * m * k, (ox + 1) * m * k), y.subarray(oy * k * n, (oy + 1) * k * n), shape);
   });
   return out;

@@ -1,0 +1,6 @@
+#include <immintrin.h>
+#define LANES 4
+#define NAME "native-avx2"
+#define TABLE avx2Kernels
+#define MICRO "micro-halves.h"
+#include "loops.h"

@@ -1,0 +1,174 @@
+// Node-API binding: load(tables, level) gives an object with the kernels of an instruction set. Lengths are checked by the caller in TypeScript.
+#include "kernels.h"
+#include <cstring>
+#include <initializer_list>
+#include <node_api.h>
+
+double kernelTables[4096 * 4 + 4 * 1024];
+
+namespace {
+
+struct Arguments {
+  napi_env env;
+  napi_value values[12];
+  size_t count = 12;
+  const Kernels *kernels = nullptr;
+
+  Arguments(napi_env e, napi_callback_info info) : env(e) {
+    void *data = nullptr;
+    napi_get_cb_info(env, info, &count, values, nullptr, &data);
+    kernels = static_cast<const Kernels *>(data);
+  }
+
+  // Elements of a typed array, and how many there are
+  template <typename T> T *array(size_t i, size_t *length = nullptr) const {
+    void *data = nullptr;
+    size_t n = 0;
+    napi_get_typedarray_info(env, values[i], nullptr, &n, &data, nullptr, nullptr);
+    if (length) *length = n;
+    return static_cast<T *>(data);
+  }
+  u64 *words(size_t i, size_t *length = nullptr) const { return array<u64>(i, length); }
+  u64 word(size_t i) const {
+    u64 v = 0;
+    bool lossless;
+    napi_get_value_bigint_uint64(env, values[i], &v, &lossless);
+    return v;
+  }
+  double number(size_t i) const {
+    double v = 0;
+    napi_get_value_double(env, values[i], &v);
+    return v;
+  }
+  unsigned whole(size_t i) const { return (unsigned)number(i); }
+  bool flag(size_t i) const {
+    bool v = false;
+    napi_get_value_bool(env, values[i], &v);
+    return v;
+  }
+};
+
+#define KERNEL(name) napi_value name(napi_env env, napi_callback_info info) { Arguments a(env, info); size_t n; const Kernels &k = *a.kernels; (void)n;
+#define END return nullptr; }
+
+KERNEL(add) u64 *o = a.words(0, &n); k.add(o, a.words(1), a.words(2), n); END
+KERNEL(sub) u64 *o = a.words(0, &n); k.sub(o, a.words(1), a.words(2), n); END
+KERNEL(mul) u64 *o = a.words(0, &n); k.mul(o, a.words(1), a.words(2), n); END
+KERNEL(bitAnd) u64 *o = a.words(0, &n); k.bitAnd(o, a.words(1), a.words(2), n); END
+KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); END
+KERNEL(affine) u64 *o = a.words(0, &n); k.affine(o, a.words(1), n, a.word(2), a.word(3), a.word(4)); END
+KERNEL(rowSum) u64 *o = a.words(0, &n); size_t all; const u64 *x = a.words(1, &all); k.rowSum(o, x, n, n ? all / n : 0); END
+KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8)); END
+KERNEL(chacha20)
+  uint32_t key[11];
+  memcpy(key, a.array<uint8_t>(0), 32);
+  memcpy(key + 8, a.array<uint8_t>(1), 12);
+  uint8_t *o = a.array<uint8_t>(2, &n);
+  k.chacha20(o, n, key, a.whole(3));
+  // The key does not stay on the stack
+  volatile uint32_t *wipe = key;
+  for (int i = 0; i < 11; i++) wipe[i] = 0;
+END
+KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
+KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
+KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.number(2)); END
+KERNEL(decode) double *o = a.array<double>(0, &n); k.decode(o, a.words(1), n, a.whole(2), a.number(3)); END
+KERNEL(maskForOpening) u64 *o = a.words(0, &n); k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6)); END
+KERNEL(lift) u64 *o = a.words(0, &n); k.lift(o, a.words(1), a.words(2), a.words(3), a.words(4), n, a.whole(5), a.word(6), a.flag(7) ? 1 : 0); END
+KERNEL(chunkTables) uint16_t *o = a.array<uint16_t>(0, &n); k.chunkTables(o, a.words(1), n, a.whole(2), a.whole(3), (int)a.whole(4)); END
+KERNEL(pick) const u64 *m = a.words(1, &n); k.pick(a.words(0), m, a.array<uint16_t>(2), n, a.word(3), a.whole(4), a.whole(5), a.whole(6)); END
+KERNEL(bitPlane) const u64 *m = a.words(1, &n); k.bitPlane(a.words(0), m, n, a.word(2), a.whole(3)); END
+KERNEL(planeToWords) u64 *o = a.words(0, &n); k.planeToWords(o, a.words(1), n); END
+KERNEL(bitMultiply)
+  u64 *o = a.words(0, &n);
+  k.bitMultiply(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), n, a.whole(7), a.word(8), a.flag(9));
+END
+KERNEL(trigTables) const u64 *r = a.words(1, &n); k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4)); END
+KERNEL(trigCombine) u64 *o = a.words(0, &n); k.trigCombine(o, a.words(1), a.words(2), a.array<double>(3), n, a.whole(4), a.whole(5), a.number(6)); END
+KERNEL(expTables) const u64 *r = a.words(1, &n); k.expTables(a.words(0), r, a.words(2), n, a.whole(3)); END
+KERNEL(expCombine) u64 *o = a.words(0, &n); k.expCombine(o, a.words(1), a.words(2), a.words(3), n, a.number(4), a.whole(5)); END
+
+const struct {
+  const char *name;
+  napi_callback call;
+} methods[] = {{"add", add},
+               {"sub", sub},
+               {"mul", mul},
+               {"and", bitAnd},
+               {"xor", bitXor},
+               {"affine", affine},
+               {"rowSum", rowSum},
+               {"matMul", matMul},
+               {"chacha20", chacha20},
+               {"pack", pack},
+               {"unpack", unpack},
+               {"encode", encode},
+               {"decode", decode},
+               {"maskForOpening", maskForOpening},
+               {"lift", lift},
+               {"chunkTables", chunkTables},
+               {"pick", pick},
+               {"bitPlane", bitPlane},
+               {"planeToWords", planeToWords},
+               {"bitMultiply", bitMultiply},
+               {"trigTables", trigTables},
+               {"trigCombine", trigCombine},
+               {"expTables", expTables},
+               {"expCombine", expCombine}};
+
+// Instruction sets of this processor, the widest first
+napi_value levels(napi_env env, napi_callback_info) {
+  napi_value list, text;
+  napi_create_array(env, &list);
+  uint32_t at = 0;
+  const auto push = [&](const Kernels &k) {
+    napi_create_string_utf8(env, k.name, NAPI_AUTO_LENGTH, &text);
+    napi_set_element(env, list, at++, text);
+  };
+#ifdef __x86_64__
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) push(avx512Kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) push(avx2Kernels);
+#endif
+  push(plainKernels);
+  return list;
+}
+
+// load(tables: Float64Array, level: string)
+napi_value load(napi_env env, napi_callback_info info) {
+  Arguments a(env, info);
+  size_t n;
+  const double *tables = a.array<double>(0, &n);
+  if (n != sizeof kernelTables / sizeof(double)) {
+    napi_throw_error(env, "KERNEL_ARGUMENT", "the kernels' tables have another size");
+    return nullptr;
+  }
+  memcpy(kernelTables, tables, sizeof kernelTables);
+  char name[32];
+  size_t length;
+  napi_get_value_string_utf8(env, a.values[1], name, sizeof name, &length);
+  const Kernels *chosen = &plainKernels;
+#ifdef __x86_64__
+  for (const Kernels *k : {&avx512Kernels, &avx2Kernels})
+    if (strcmp(name, k->name) == 0) chosen = k;
+#endif
+  napi_value object;
+  napi_create_object(env, &object);
+  for (const auto &m : methods) {
+    napi_value f;
+    napi_create_function(env, m.name, NAPI_AUTO_LENGTH, m.call, const_cast<Kernels *>(chosen), &f);
+    napi_set_named_property(env, object, m.name, f);
+  }
+  return object;
+}
+
+} // namespace
+
+NAPI_MODULE_INIT() {
+  napi_value f;
+  napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &f);
+  napi_set_named_property(env, exports, "load", f);
+  napi_create_function(env, "levels", NAPI_AUTO_LENGTH, levels, nullptr, &f);
+  napi_set_named_property(env, exports, "levels", f);
+  return exports;
+}

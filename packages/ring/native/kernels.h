@@ -1,0 +1,44 @@
+// The table of kernels that each instruction set fills, and what they share. Every kernel works on whole arrays; outputs may be the very arrays
+// of inputs, element for element. Results are those of the WebAssembly kernels, bit for bit: integers modulo 2^64, and doubles without fused
+// multiply-adds, with the same tables of sines and exponentials.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+typedef uint64_t u64;
+typedef int64_t i64;
+
+// Tables that the WebAssembly module has made: 4,096 rows of cos and sin of the coarse and the fine half of an angle, then 1,024 values each of
+// e^(i/64), e^(j/65536), e^(−i/64), e^(−j/65536).
+extern double kernelTables[4096 * 4 + 4 * 1024];
+
+struct Kernels {
+  const char *name;
+  void (*add)(u64 *o, const u64 *a, const u64 *b, size_t n);
+  void (*sub)(u64 *o, const u64 *a, const u64 *b, size_t n);
+  void (*mul)(u64 *o, const u64 *a, const u64 *b, size_t n);
+  void (*bitAnd)(u64 *o, const u64 *a, const u64 *b, size_t n);
+  void (*bitXor)(u64 *o, const u64 *a, const u64 *b, size_t n);
+  void (*affine)(u64 *o, const u64 *a, size_t n, u64 scale, u64 offset, u64 mask);
+  void (*rowSum)(u64 *o, const u64 *a, size_t rows, size_t cols);
+  // right modulo 2^bits, and reduced
+  void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits);
+  void (*chacha20)(uint8_t *o, size_t bytes, const uint32_t *keyAndNonce, uint32_t counter);
+  void (*pack)(uint8_t *o, const u64 *a, size_t n, unsigned bits);
+  void (*unpack)(u64 *o, const uint8_t *a, size_t n, unsigned bits);
+  void (*encode)(u64 *o, const float *v, size_t n, double scale);
+  void (*decode)(double *o, const u64 *a, size_t n, unsigned bits, double scale);
+  void (*maskForOpening)(u64 *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, u64 mask);
+  void (*lift)(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_t n, unsigned k, u64 offset, u64 first);
+  void (*chunkTables)(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind);
+  void (*pick)(u64 *o, const u64 *m, const uint16_t *table, size_t n, u64 tau, unsigned position, unsigned width, unsigned base);
+  void (*bitPlane)(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position);
+  void (*planeToWords)(u64 *o, const u64 *bits, size_t n);
+  void (*bitMultiply)(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap);
+  void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale);
+  void (*trigCombine)(u64 *o, const u64 *m, const u64 *shares, const double *coefficients, size_t n, unsigned period, unsigned harmonics, double scale);
+  void (*expTables)(u64 *o, const u64 *r, const u64 *beta, size_t n, unsigned half);
+  void (*expCombine)(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n, double factor, unsigned half);
+};
+
+extern const Kernels plainKernels, avx2Kernels, avx512Kernels;

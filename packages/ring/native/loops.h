@@ -1,0 +1,407 @@
+// The kernels as plain loops, compiled once for each instruction set; the compiler makes vectors of them. A file that includes this defines
+// LANES (64-bit words of a vector), NAME and TABLE.
+#include "kernels.h"
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#define EACH(n) _Pragma("GCC ivdep") for (size_t i = 0; i < (n); i++)
+
+namespace {
+
+void add(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] + b[i]; }
+void sub(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] - b[i]; }
+void mul(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] * b[i]; }
+void bitAnd(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] & b[i]; }
+void bitXor(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] ^ b[i]; }
+
+void affine(u64 *o, const u64 *a, size_t n, u64 scale, u64 offset, u64 mask) {
+  if (scale == 1) EACH(n) o[i] = (a[i] + offset) & mask;
+  else EACH(n) o[i] = (a[i] * scale + offset) & mask;
+}
+
+void rowSum(u64 *o, const u64 *a, size_t rows, size_t cols) {
+  for (size_t r = 0; r < rows; r++, a += cols) {
+    u64 s = 0;
+    for (size_t i = 0; i < cols; i++) s += a[i];
+    o[r] = s;
+  }
+}
+
+void encode(u64 *o, const float *v, size_t n, double scale) { EACH(n) o[i] = (u64)(i64)__builtin_rint((double)v[i] * scale); }
+
+void decode(double *o, const u64 *a, size_t n, unsigned bits, double scale) {
+  const unsigned up = 64 - bits;
+  EACH(n) o[i] = (double)((i64)(a[i] << up) >> up) * scale;
+}
+
+void maskForOpening(u64 *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, u64 mask) {
+  EACH(n) o[i] = ((((x[i] + offset) & modulus) >> shift) + r[i]) & mask;
+}
+
+void lift(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_t n, unsigned k, u64 offset, u64 first) {
+  EACH(n) {
+    const u64 x = m[i], one = w[i], none = wh[i];
+    const u64 t = (x >> (k - 1)) & 1 ? one : none;
+    o[i] = (x - offset) * first - r[i] + (t << k);
+  }
+}
+
+// k-bit words back to back, least significant bit first
+void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
+  if (k == 64) {
+    memcpy(o, a, n * 8);
+    return;
+  }
+  if (k == 32) {
+    EACH(n) {
+      const uint32_t v = (uint32_t)a[i];
+      memcpy(o + 4 * i, &v, 4);
+    }
+    return;
+  }
+  const u64 mask = ((u64)1 << k) - 1;
+  if ((k & 7) == 0) {
+    const size_t step = k >> 3;
+    // Stores of eight bytes overlap the next word's; the last words are stored by themselves
+    const size_t whole = n > 8 ? n - 8 : 0;
+    size_t i = 0;
+    for (; i < whole; i++, o += step) memcpy(o, a + i, 8);
+    for (; i < n; i++, o += step) memcpy(o, a + i, step);
+    return;
+  }
+  unsigned __int128 buffer = 0;
+  unsigned held = 0;
+  for (size_t i = 0; i < n; i++) {
+    buffer |= (unsigned __int128)(a[i] & mask) << held;
+    held += k;
+    if (held >= 64) {
+      const u64 low = (u64)buffer;
+      memcpy(o, &low, 8);
+      o += 8;
+      buffer >>= 64;
+      held -= 64;
+    }
+  }
+  const u64 low = (u64)buffer;
+  memcpy(o, &low, (held + 7) / 8);
+}
+
+void unpack(u64 *o, const uint8_t *a, size_t n, unsigned k) {
+  if (k == 64) {
+    memcpy(o, a, n * 8);
+    return;
+  }
+  if (k == 32) {
+    EACH(n) {
+      uint32_t v;
+      memcpy(&v, a + 4 * i, 4);
+      o[i] = v;
+    }
+    return;
+  }
+  const u64 mask = ((u64)1 << k) - 1;
+  const size_t bytes = (n * k + 7) / 8;
+  size_t i = 0;
+  // Words whose eight (or sixteen) bytes lie inside the array
+  for (; i < n; i++) {
+    const size_t bit = i * k, at = bit >> 3;
+    const unsigned shift = bit & 7;
+    if (at + 16 > bytes) break;
+    u64 low, high;
+    memcpy(&low, a + at, 8);
+    memcpy(&high, a + at + 8, 8);
+    const u64 x = shift == 0 ? low : (low >> shift) | (high << (64 - shift));
+    o[i] = x & mask;
+  }
+  for (; i < n; i++) {
+    const size_t bit = i * k, at = bit >> 3;
+    const unsigned shift = bit & 7;
+    uint8_t rest[16] = {0};
+    memcpy(rest, a + at, bytes - at < 16 ? bytes - at : 16);
+    unsigned __int128 x;
+    memcpy(&x, rest, 16);
+    o[i] = (u64)(x >> shift) & mask;
+  }
+}
+
+void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind) {
+  const u64 mask = ((u64)1 << width) - 1;
+  if (kind == 0) EACH(n) o[i] = (uint16_t)(((u64)1 << ((r[i] >> position) & mask)) - 1);
+  else if (kind == 1) EACH(n) o[i] = (uint16_t)((u64)1 << ((r[i] >> position) & mask));
+  else EACH(n) {
+    const u64 eq = (u64)1 << ((r[i] >> position) & mask);
+    o[i] = (uint16_t)((eq - 1) | (eq << 8));
+  }
+}
+
+void pick(u64 *o, const u64 *m, const uint16_t *table, size_t n, u64 tau, unsigned position, unsigned width, unsigned base) {
+  const u64 mask = ((u64)1 << width) - 1;
+  for (size_t i = 0; i < n; i += 64, o++) {
+    u64 bits = 0;
+    const size_t left = n - i < 64 ? n - i : 64;
+    for (size_t j = 0; j < left; j++) {
+      const u64 c = ((m[i + j] - tau) >> position) & mask;
+      bits |= (((u64)table[i + j] >> (c + base)) & 1) << j;
+    }
+    *o = bits;
+  }
+}
+
+void bitPlane(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position) {
+  for (size_t i = 0; i < n; i += 64, o++) {
+    u64 bits = 0;
+    const size_t left = n - i < 64 ? n - i : 64;
+    for (size_t j = 0; j < left; j++) bits |= (((m[i + j] - tau) >> position) & 1) << j;
+    *o = bits;
+  }
+}
+
+void planeToWords(u64 *o, const u64 *bits, size_t n) {
+  for (size_t i = 0; i < n; i += 64) {
+    const u64 word = bits[i >> 6];
+    const size_t left = n - i < 64 ? n - i : 64;
+    for (size_t j = 0; j < left; j++) o[i + j] = (word >> j) & 1;
+  }
+}
+
+// b·x for b = c ⊕ β: t or x − t, t = (m − offset)·⟦β⟧ − ⟦βr⟧ + 2^k(1 − msb m)·⟦β·msb r⟧
+template <bool WRAP>
+void bitTimes(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset) {
+  for (size_t i = 0; i < n; i += 64) {
+    const u64 word = c[i >> 6];
+    const size_t left = n - i < 64 ? n - i : 64;
+    _Pragma("GCC ivdep") for (size_t j = 0; j < left; j++) {
+      const size_t at = i + j;
+      const u64 mi = m[at];
+      u64 t = (mi - offset) * b[at] - br[at];
+      if (WRAP) t += (bh[at] << k) & (((mi >> (k - 1)) & 1) - 1);
+      const u64 flip = 0 - ((word >> j) & 1);
+      o[at] = (t ^ flip) - flip + (x[at] & flip);
+    }
+  }
+}
+
+void bitMultiply(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap) {
+  if (wrap) bitTimes<true>(o, c, x, m, b, br, bh, n, k, offset);
+  else bitTimes<false>(o, c, x, m, b, br, bh, n, k, offset);
+}
+
+inline u64 fixedPoint(double v, double scale) { return (u64)(i64)__builtin_rint(v * scale); }
+
+const size_t GROUP = 16;
+
+// cos and sin of 2π·index/2^24, by the addition theorem
+inline void angles(double *c, double *s, const u64 *r, size_t count, unsigned up) {
+  _Pragma("GCC ivdep") for (size_t l = 0; l < count; l++) {
+    const u64 index = (r[l] << up) & 0xffffff;
+    const double *a = kernelTables + ((index >> 12) << 2), *b = kernelTables + ((index & 4095) << 2);
+    c[l] = a[0] * b[2] - a[1] * b[3];
+    s[l] = a[1] * b[2] + a[0] * b[3];
+  }
+}
+
+inline void turn(double *c, double *s, const double *c1, const double *s1) {
+  for (size_t l = 0; l < GROUP; l++) {
+    const double t = c[l] * c1[l] - s[l] * s1[l];
+    s[l] = s[l] * c1[l] + c[l] * s1[l];
+    c[l] = t;
+  }
+}
+
+void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale) {
+  for (size_t i = 0; i < n; i += GROUP) {
+    const size_t count = n - i < GROUP ? n - i : GROUP;
+    double c1[GROUP] = {0}, s1[GROUP] = {0}, c[GROUP], s[GROUP];
+    angles(c1, s1, r + i, count, 24 - period);
+    memcpy(c, c1, sizeof c);
+    memcpy(s, s1, sizeof s);
+    for (unsigned k = 0; k < harmonics; k++) {
+      u64 *to = o + (size_t)(2 * k) * n + i;
+      if (count == GROUP) {
+        for (size_t l = 0; l < GROUP; l++) to[l] = fixedPoint(c[l], scale);
+        for (size_t l = 0; l < GROUP; l++) to[n + l] = fixedPoint(s[l], scale);
+      } else {
+        for (size_t l = 0; l < count; l++) to[l] = fixedPoint(c[l], scale);
+        for (size_t l = 0; l < count; l++) to[n + l] = fixedPoint(s[l], scale);
+      }
+      turn(c, s, c1, s1);
+    }
+  }
+}
+
+void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period, unsigned harmonics, double scale) {
+  for (size_t i = 0; i < n; i += GROUP) {
+    const size_t count = n - i < GROUP ? n - i : GROUP;
+    double c1[GROUP] = {0}, s1[GROUP] = {0}, c[GROUP], s[GROUP];
+    u64 sum[GROUP] = {0}, x[GROUP] = {0}, y[GROUP] = {0};
+    angles(c1, s1, m + i, count, 24 - period);
+    memcpy(c, c1, sizeof c);
+    memcpy(s, s1, sizeof s);
+    for (unsigned k = 0; k < harmonics; k++) {
+      const double a = q[2 * k], b = q[2 * k + 1];
+      memcpy(x, shares + (size_t)(2 * k) * n + i, count * 8);
+      memcpy(y, shares + (size_t)(2 * k + 1) * n + i, count * 8);
+      for (size_t l = 0; l < GROUP; l++) sum[l] += fixedPoint(a * c[l] + b * s[l], scale) * x[l] + fixedPoint(a * s[l] - b * c[l], scale) * y[l];
+      turn(c, s, c1, s1);
+    }
+    memcpy(o + i, sum, count * 8);
+  }
+}
+
+const double *const EXP = kernelTables + 4096 * 4;
+
+void expTables(u64 *o, const u64 *r, const u64 *beta, size_t n, unsigned half) {
+  const u64 mask = ((u64)1 << half) - 1;
+  EACH(n) {
+    const u64 x = r[i], low = x & mask;
+    const u64 e = fixedPoint(EXP[low >> 10] * EXP[1024 + (low & 1023)], 262144.0);
+    const u64 b = 0 - ((beta[i >> 6] >> (i & 63)) & 1), h = 0 - ((x >> half) & 1);
+    o[i] = e & ~h;
+    o[n + i] = e & h;
+    o[2 * n + i] = e & ~h & b;
+    o[3 * n + i] = e & h & b;
+  }
+}
+
+void expCombine(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n, double factor, unsigned half) {
+  const u64 mask = ((u64)1 << half) - 1;
+  const double eight = EXP[2048 + 512], far = half == 20 ? eight * eight : eight;
+  EACH(n) {
+    const u64 x = m[i], low = x & mask;
+    const double near = factor * (EXP[2048 + (low >> 10)] * EXP[3072 + (low & 1023)]);
+    const u64 a = fixedPoint(near, 1099511627776.0), b = fixedPoint(near * far, 1099511627776.0);
+    const bool g = (x >> half) & 1;
+    const u64 same = g ? b : a, other = g ? a : b;
+    const u64 eb = same * shares[2 * n + i] + other * shares[3 * n + i];
+    const u64 all = same * shares[i] + other * shares[n + i] - eb;
+    o[i] = (c[i >> 6] >> (i & 63)) & 1 ? all : eb;
+  }
+}
+
+// ---- ChaCha20 (RFC 8439): as many blocks at once as a vector has 32-bit lanes
+
+const int BLOCKS = LANES * 2;
+typedef uint32_t V32 __attribute__((vector_size(BLOCKS * 4)));
+
+inline V32 rotate(V32 x, int n) { return (x << n) | (x >> (32 - n)); }
+
+inline void quarter(V32 &a, V32 &b, V32 &c, V32 &d) {
+  a += b, d = rotate(d ^ a, 16);
+  c += d, b = rotate(b ^ c, 12);
+  a += b, d = rotate(d ^ a, 8);
+  c += d, b = rotate(b ^ c, 7);
+}
+
+// BLOCKS rows of BLOCKS lanes become columns
+inline void transpose(V32 *x) {
+  for (int s = BLOCKS / 2; s > 0; s >>= 1) {
+    V32 first, second;
+    for (int l = 0; l < BLOCKS; l++) {
+      first[l] = (l & s) == 0 ? l : BLOCKS + l - s;
+      second[l] = (l & s) == 0 ? l + s : BLOCKS + l;
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+      if (i & s) continue;
+      const V32 a = x[i], b = x[i + s];
+      x[i] = __builtin_shuffle(a, b, first);
+      x[i + s] = __builtin_shuffle(a, b, second);
+    }
+  }
+}
+
+void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
+  V32 start[16], lane;
+  const uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
+  for (int l = 0; l < BLOCKS; l++) lane[l] = l;
+  for (int i = 0; i < 16; i++) start[i] = (V32){} + (i < 4 ? constants[i] : i < 12 ? key[i - 4] : i == 12 ? counter : key[i - 5]);
+  start[12] += lane;
+  for (size_t at = 0; at < bytes; at += 64 * BLOCKS) {
+    V32 x[16];
+    for (int i = 0; i < 16; i++) x[i] = start[i];
+    for (int r = 0; r < 10; r++) {
+      quarter(x[0], x[4], x[8], x[12]);
+      quarter(x[1], x[5], x[9], x[13]);
+      quarter(x[2], x[6], x[10], x[14]);
+      quarter(x[3], x[7], x[11], x[15]);
+      quarter(x[0], x[5], x[10], x[15]);
+      quarter(x[1], x[6], x[11], x[12]);
+      quarter(x[2], x[7], x[8], x[13]);
+      quarter(x[3], x[4], x[9], x[14]);
+    }
+    for (int i = 0; i < 16; i++) x[i] += start[i];
+    alignas(64) uint8_t block[64 * BLOCKS];
+    for (int part = 0; part < 16; part += BLOCKS) {
+      transpose(x + part);
+      for (int l = 0; l < BLOCKS; l++) memcpy(block + 64 * l + 4 * part, &x[part + l], 4 * BLOCKS);
+    }
+    const size_t left = bytes - at;
+    memcpy(o + at, block, left < sizeof block ? left : sizeof block);
+    start[12] += BLOCKS;
+  }
+}
+
+// ---- matrix product: panels of B stay in the second-level cache, a block of C in registers
+
+const size_t KB = 256;
+
+#include MICRO
+
+template <void (*BLOCK)(u64 *, size_t, const u64 *, const u64 *, size_t)>
+void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB) {
+  memset(o, 0, m * n * 8);
+  const size_t strips = (m + ROWS - 1) / ROWS;
+  // Kept between calls: fresh pages would cost more than the packing
+  static thread_local std::vector<u64> left, right;
+  left.resize(strips * ROWS * KB);
+  right.resize(KB * COLS);
+  u64 tile[ROWS * COLS];
+  for (size_t p = 0; p < k; p += KB) {
+    const size_t depth = k - p < KB ? k - p : KB;
+    // Strips of ROWS rows, column by column; rows that are not there are zeros
+    for (size_t s = 0; s < strips; s++) {
+      u64 *to = left.data() + s * ROWS * KB;
+      for (size_t r = 0; r < ROWS; r++) {
+        const size_t i = s * ROWS + r;
+        for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? a[transposeA ? (p + t) * m + i : i * k + p + t] : 0;
+      }
+    }
+    for (size_t j = 0; j < n; j += COLS) {
+      const size_t cols = n - j < COLS ? n - j : COLS;
+      for (size_t t = 0; t < depth; t++) {
+        u64 *to = right.data() + t * COLS;
+        if (transposeB) {
+          for (size_t c = 0; c < cols; c++) to[c] = b[(j + c) * k + p + t];
+        } else if (cols == COLS) {
+          memcpy(to, b + (p + t) * n + j, COLS * 8);
+        } else {
+          memcpy(to, b + (p + t) * n + j, cols * 8);
+        }
+        if (cols < COLS) memset(to + cols, 0, (COLS - cols) * 8);
+      }
+      for (size_t s = 0; s < strips; s++) {
+        const size_t i = s * ROWS, rows = m - i < ROWS ? m - i : ROWS;
+        const u64 *strip = left.data() + s * ROWS * KB;
+        if (rows == ROWS && cols == COLS) {
+          BLOCK(o + i * n + j, n, strip, right.data(), depth);
+          continue;
+        }
+        memset(tile, 0, sizeof tile);
+        BLOCK(tile, COLS, strip, right.data(), depth);
+        for (size_t r = 0; r < rows; r++)
+          for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
+      }
+    }
+  }
+}
+
+void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits) {
+  if (bits <= 52) product<micro52>(o, a, b, m, k, n, transposeA, transposeB);
+  else product<micro>(o, a, b, m, k, n, transposeA, transposeB);
+  if (bits < 64) affine(o, o, m * n, 1, 0, ((u64)1 << bits) - 1);
+}
+
+} // namespace
+
+const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul,      chacha20,  pack,       unpack, encode,
+                       decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, trigTables, trigCombine, expTables, expCombine};

@@ -1,0 +1,33 @@
+import { SecformerError } from './errors.js';
+import type { MatMulShape } from './kernels.js';
+import { packedBytes, type Words } from './words.js';
+
+/** Arrays that do not match never reach a kernel, which would read or write beyond them. */
+export function need(ok: boolean, what: string): void {
+  if (!ok) throw new SecformerError('KERNEL_ARGUMENT', `kernel called with arrays that do not match: ${what}`);
+}
+
+export function sameLength(...arrays: { length: number }[]): void {
+  need(
+    arrays.every((a) => a.length === arrays[0]!.length),
+    `lengths ${arrays.map((a) => a.length).join(', ')}`,
+  );
+}
+
+export function packedLength(bytes: Uint8Array, words: Words, bits: number): void {
+  need(bits >= 1 && bits <= 64 && bytes.length === packedBytes(words.length, bits), `${words.length} words of ${bits} bits and ${bytes.length} bytes`);
+}
+
+/** A plane of bits, 64 to a word, for every element. */
+export function planeLength(plane: Words, elements: { length: number }): void {
+  need(plane.length === Math.ceil(elements.length / 64), `a plane of ${plane.length} words for ${elements.length} elements`);
+}
+
+export function matMulLengths(out: Words, a: Words, b: Words, { m, k, n }: MatMulShape): void {
+  need(a.length === m * k && b.length === k * n && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length}, ${b.length} words into ${out.length}`);
+}
+
+export function streamLength(key: Uint8Array, nonce: Uint8Array | undefined, blocks: number): void {
+  need(key.length === 32 && (nonce === undefined || nonce.length === 12), 'a key of 32 bytes, a nonce of 12');
+  if (blocks > 2 ** 32) throw new SecformerError('STREAM_TOO_LONG', `a stream has 2^32 blocks, asked up to block ${blocks}`);
+}

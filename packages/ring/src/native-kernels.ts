@@ -1,0 +1,142 @@
+import { matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
+import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
+import { maskOf, type Words } from './words.js';
+
+type Native = Record<string, (...args: unknown[]) => void>;
+
+/** What native/binding.cc exports. */
+export interface NativeModule {
+  /** instruction sets of this processor, the widest first */
+  levels(): string[];
+  load(tables: Float64Array, level: string): Native;
+}
+
+const NO_NONCE = new Uint8Array(12);
+
+/** The kernels compiled for this processor: the same results as WebAssembly, bit for bit, on the arrays where they lie. */
+export class NativeKernels implements Kernels {
+  readonly name: string;
+  readonly #x: Native;
+
+  constructor(name: string, native: Native) {
+    this.name = name;
+    this.#x = native;
+  }
+
+  #call(kernel: string, ...args: unknown[]): void {
+    this.#x[kernel]!(...args);
+  }
+
+  add(out: Words, a: Words, b: Words): void {
+    sameLength(out, a, b);
+    this.#call('add', out, a, b);
+  }
+  sub(out: Words, a: Words, b: Words): void {
+    sameLength(out, a, b);
+    this.#call('sub', out, a, b);
+  }
+  mul(out: Words, a: Words, b: Words): void {
+    sameLength(out, a, b);
+    this.#call('mul', out, a, b);
+  }
+  and(out: Words, a: Words, b: Words): void {
+    sameLength(out, a, b);
+    this.#call('and', out, a, b);
+  }
+  xor(out: Words, a: Words, b: Words): void {
+    sameLength(out, a, b);
+    this.#call('xor', out, a, b);
+  }
+
+  affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void {
+    sameLength(out, a);
+    this.#call('affine', out, a, scale, offset, maskOf(bits));
+  }
+
+  rowSum(out: Words, a: Words, rows: number): void {
+    need(out.length === rows && (rows === 0 || Number.isInteger(a.length / rows)), `${a.length} words in ${rows} rows, sums ${out.length}`);
+    this.#call('rowSum', out, a);
+  }
+
+  matMul(out: Words, a: Words, b: Words, shape: MatMulShape): void {
+    matMulLengths(out, a, b, shape);
+    const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
+    this.#call('matMul', out, a, b, m, k, n, transposeA, transposeB, bits);
+  }
+
+  chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce: Uint8Array = NO_NONCE): void {
+    streamLength(key, nonce, counter + out.length / 64);
+    this.#call('chacha20', key, nonce, out, counter);
+  }
+
+  pack(out: Uint8Array, a: Words, bits: number): void {
+    packedLength(out, a, bits);
+    this.#call('pack', out, a, bits);
+  }
+  unpack(out: Words, bytes: Uint8Array, bits: number): void {
+    packedLength(bytes, out, bits);
+    this.#call('unpack', out, bytes, bits);
+  }
+
+  encode(out: Words, v: Float32Array, fracBits: number): void {
+    sameLength(out, v);
+    this.#call('encode', out, v, 2 ** fracBits);
+  }
+  decode(out: Float64Array, a: Words, bits: number, fracBits: number): void {
+    sameLength(out, a);
+    this.#call('decode', out, a, bits, 2 ** -fracBits);
+  }
+
+  maskForOpening(out: Words, x: Words, r: Words, { offset, bits, shift, width }: OpeningMask): void {
+    sameLength(out, x, r);
+    this.#call('maskForOpening', out, x, r, offset, maskOf(bits), shift, maskOf(width));
+  }
+  lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void {
+    sameLength(out, m, r, w, wh);
+    this.#call('lift', out, m, r, w, wh, k, offset, first);
+  }
+
+  chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {
+    sameLength(out, r);
+    this.#call('chunkTables', out, r, position, width, kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2);
+  }
+  pick(out: Words, m: Words, table: Uint16Array, tau: bigint, position: number, width: number, base: 0 | 8): void {
+    sameLength(m, table);
+    planeLength(out, m);
+    this.#call('pick', out, m, table, tau, position, width, base);
+  }
+  bitPlane(out: Words, m: Words, tau: bigint, position: number): void {
+    planeLength(out, m);
+    this.#call('bitPlane', out, m, tau, position);
+  }
+  planeToWords(out: Words, plane: Words): void {
+    planeLength(plane, out);
+    this.#call('planeToWords', out, plane);
+  }
+  bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void {
+    sameLength(out, x, m, b, br, ...(wrap ? [bh] : []));
+    planeLength(c, out);
+    this.#call('bitMultiply', out, c, x, m, b, br, bh, k, offset, wrap);
+  }
+
+  trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
+    need(out.length === 2 * harmonics * r.length && harmonics <= HARMONICS && period <= 24, 'operands of trigTables');
+    this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits);
+  }
+  trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
+    sameLength(out, m);
+    need(shares.length === 2 * harmonics * m.length && coefficients.length === 2 * harmonics && harmonics <= HARMONICS && period <= 24, 'operands of trigCombine');
+    this.#call('trigCombine', out, m, shares, coefficients, period, harmonics, 2 ** fracBits);
+  }
+  expTables(out: Words, r: Words, beta: Words, half: number): void {
+    need(out.length === 4 * r.length && half >= 10 && half <= 20, 'operands of expTables');
+    planeLength(beta, r);
+    this.#call('expTables', out, r, beta, half);
+  }
+  expCombine(out: Words, m: Words, c: Words, shares: Words, factor: number, half: number): void {
+    sameLength(out, m);
+    need(shares.length === 4 * m.length && half >= 10 && half <= 20, 'operands of expCombine');
+    planeLength(c, m);
+    this.#call('expCombine', out, m, c, shares, factor, half);
+  }
+}

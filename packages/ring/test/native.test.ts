@@ -1,0 +1,116 @@
+import test from 'ava';
+import fc from 'fast-check';
+import { availableKernels, type Kernels, loadKernels, planeWords, SecformerError, type Words } from '../src/index.js';
+
+const wasm = await loadKernels('wasm');
+const native = availableKernels().filter((k) => k !== 'wasm');
+const bytes = (n: number, seed: number) => {
+  const out = new Uint8Array(n);
+  wasm.chacha20(new Uint8Array(32).fill(seed), out);
+  return out;
+};
+const words = (n: number, seed: number): Words => new BigUint64Array(bytes(8 * n, seed).buffer);
+const plane = (n: number, seed: number) => words(planeWords(n), seed);
+const floats = (n: number, seed: number) => Float32Array.from(new Int32Array(bytes(4 * n, seed).buffer), (v) => v / 2 ** 18);
+const length = fc.oneof(fc.integer({ min: 0, max: 150 }), fc.constantFrom(511, 512, 513, 8193, 9000));
+
+/** Every kernel on random arguments: what it writes. */
+const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferView> = {
+  add: (k, n, s) => into(new BigUint64Array(n), (o) => k.add(o, words(n, s), words(n, s + 1))),
+  sub: (k, n, s) => into(new BigUint64Array(n), (o) => k.sub(o, words(n, s), words(n, s + 1))),
+  mul: (k, n, s) => into(new BigUint64Array(n), (o) => k.mul(o, words(n, s), words(n, s + 1))),
+  and: (k, n, s) => into(new BigUint64Array(n), (o) => k.and(o, words(n, s), words(n, s + 1))),
+  xor: (k, n, s) => into(new BigUint64Array(n), (o) => k.xor(o, words(n, s), words(n, s + 1))),
+  'in place': (k, n, s) => into(words(n, s), (o) => k.add(o, o, o)),
+  affine: (k, n, s) => into(new BigUint64Array(n), (o) => k.affine(o, words(n, s), words(1, s + 2)[0]!, words(1, s + 3)[0]!, (s % 64) + 1)),
+  rowSum: (k, n, s) => into(new BigUint64Array(n % 40), (o) => k.rowSum(o, words((n % 40) * 33, s), n % 40)),
+  chacha20: (k, n, s) => into(new Uint8Array(n), (o) => k.chacha20(bytes(32, s), o, s, bytes(12, s + 1))),
+  pack: (k, n, s) => into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.pack(o, words(n, s), (s % 64) + 1)),
+  unpack: (k, n, s) => into(new BigUint64Array(n), (o) => k.unpack(o, bytes(Math.ceil((n * ((s % 64) + 1)) / 8), s), (s % 64) + 1)),
+  encode: (k, n, s) => into(new BigUint64Array(n), (o) => k.encode(o, floats(n, s), s % 40)),
+  decode: (k, n, s) => into(new Float64Array(n), (o) => k.decode(o, words(n, s), (s % 64) + 1, s % 60)),
+  maskForOpening: (k, n, s) =>
+    into(new BigUint64Array(n), (o) => k.maskForOpening(o, words(n, s), words(n, s + 1), { offset: words(1, s)[0]!, bits: (s % 64) + 1, shift: s % 17, width: (s % 48) + 2 })),
+  lift: (k, n, s) =>
+    into(new BigUint64Array(n), (o) =>
+      k.lift(
+        o,
+        words(n, s).map((v) => v & 0xffff_ffffn),
+        words(n, 1),
+        words(n, 2),
+        words(n, 3),
+        32,
+        1n << 30n,
+        s % 2 === 0,
+      ),
+    ),
+  chunkTables: (k, n, s) => into(new Uint16Array(n), (o) => k.chunkTables(o, words(n, s), s % 60, s % 3 === 2 ? 3 : 4, (['lt', 'eq', 'both'] as const)[s % 3]!)),
+  pick: (k, n, s) => into(plane(n, 0).fill(0n), (o) => k.pick(o, words(n, s), new Uint16Array(bytes(2 * n, s).buffer), words(1, s)[0]!, s % 60, s % 2 ? 3 : 4, s % 2 ? 8 : 0)),
+  bitPlane: (k, n, s) => into(plane(n, 0).fill(0n), (o) => k.bitPlane(o, words(n, s), words(1, s)[0]!, s % 64)),
+  planeToWords: (k, n, s) => into(new BigUint64Array(n), (o) => k.planeToWords(o, plane(n, s))),
+  bitMultiply: (k, n, s) =>
+    into(new BigUint64Array(n), (o) =>
+      k.bitMultiply(
+        o,
+        plane(n, s),
+        words(n, s),
+        words(n, 5).map((v) => v >> 32n),
+        words(n, 6),
+        words(n, 7),
+        words(n, 8),
+        32,
+        1n << 30n,
+        s % 2 === 0,
+      ),
+    ),
+  trigTables: (k, n, s) => into(new BigUint64Array(2 * 9 * n), (o) => k.trigTables(o, words(n, s), { period: 2 + (s % 23), harmonics: 9, fracBits: 18 + (s % 12) })),
+  trigCombine: (k, n, s) =>
+    into(new BigUint64Array(n), (o) => {
+      const coefficients = Float64Array.from(floats(2 * 7, s), (v) => v / 2 ** 12);
+      k.trigCombine(o, words(n, s), words(2 * 7 * n, s + 1), coefficients, { period: 2 + (s % 23), harmonics: 7, fracBits: 18 + (s % 12) });
+    }),
+  expTables: (k, n, s) => into(new BigUint64Array(4 * n), (o) => k.expTables(o, words(n, s), plane(n, s + 1), 19 + (s % 2))),
+  expCombine: (k, n, s) => into(new BigUint64Array(n), (o) => k.expCombine(o, words(n, s), plane(n, s + 1), words(4 * n, s + 2), 0.5 + (s % 50) / 100, 19 + (s % 2))),
+  matMul: (k, n, s) => {
+    const [m, depth, cols] = [(n % 40) + 1, (s % 60) * (n > 8000 ? 9 : 1) + 1, ((n * 7 + s) % 70) + 1];
+    const shape = { m, k: depth, n: cols, transposeA: s % 2 === 0, transposeB: s % 3 === 0, bits: s % 5 === 0 ? 64 : (s % 64) + 1 };
+    return into(new BigUint64Array(m * cols), (o) => k.matMul(o, words(m * depth, s), words(depth * cols, s + 1), shape));
+  },
+};
+
+function into<A extends ArrayBufferView>(out: A, f: (out: A) => void): A {
+  f(out);
+  return out;
+}
+
+/** What lies beyond a plane's last element is nobody's. */
+const asBytes = (a: ArrayBufferView) => Buffer.from(a.buffer, a.byteOffset, a.byteLength);
+
+test('what there is includes WebAssembly, and an unknown name is refused with what there is', async (t) => {
+  t.is(availableKernels().at(-1), 'wasm');
+  await t.throwsAsync(() => loadKernels('quantum'), { instanceOf: SecformerError, message: /no kernels 'quantum' here, only .*wasm/ });
+  t.is((await loadKernels('auto')).name, availableKernels()[0]);
+});
+
+for (const name of native) {
+  for (const [kernel, call] of Object.entries(calls)) {
+    test(`${name}: ${kernel} as in WebAssembly, bit for bit`, async (t) => {
+      const k = await loadKernels(name);
+      fc.assert(
+        fc.property(length, fc.nat(200), (n, s) => asBytes(call(k, n, s)).equals(asBytes(call(wasm, n, s)))),
+        { numRuns: 40 },
+      );
+      t.pass();
+    });
+  }
+
+  test(`${name}: arrays that do not match are refused`, async (t) => {
+    const k = await loadKernels(name);
+    const w = (n: number) => new BigUint64Array(n);
+    t.throws(() => k.add(w(3), w(3), w(2)), { code: 'KERNEL_ARGUMENT' });
+    t.throws(() => k.matMul(w(4), w(4), w(3), { m: 2, k: 2, n: 2 }), { code: 'KERNEL_ARGUMENT' });
+    t.throws(() => k.pick(w(2), w(64), new Uint16Array(64), 0n, 0, 4, 0), { code: 'KERNEL_ARGUMENT' });
+    t.throws(() => k.unpack(w(8), new Uint8Array(7), 8), { code: 'KERNEL_ARGUMENT' });
+    t.throws(() => k.chacha20(new Uint8Array(31), new Uint8Array(64)), { code: 'KERNEL_ARGUMENT' });
+  });
+}
