@@ -104,9 +104,9 @@ export class BertModel {
   }
 
   #dense(x: tf.Tensor, { weight, bias }: Dense): tf.Tensor {
-    const flat = tf.reshape(x, [-1, weight.shape[1]!]);
-    const y = tf.add(tf.matMul(flat as tf.Tensor2D, weight as tf.Tensor2D, false, true), bias);
-    return tf.reshape(y, [...x.shape.slice(0, -1), weight.shape[0]!]);
+    const [from, to] = weight.shape as [number, number];
+    const y = tf.add(tf.matMul(tf.reshape(x, [-1, from]) as tf.Tensor2D, weight as tf.Tensor2D), bias);
+    return tf.reshape(y, [...x.shape.slice(0, -1), to]);
   }
 
   #norm(x: tf.Tensor, { gain, bias }: Norm): tf.Tensor {

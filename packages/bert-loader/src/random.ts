@@ -32,7 +32,7 @@ export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'lay
     return t;
   };
   const { hidden, intermediate, vocabSize } = config;
-  const dense = (out: number, from: number): Dense => ({ weight: make([out, from], 1 / Math.sqrt(from)), bias: make([out], 0.02) });
+  const dense = (out: number, from: number): Dense => ({ weight: make([from, out], 1 / Math.sqrt(from)), bias: make([out], 0.02) });
   const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05) });
   const layers = Array.from({ length: config.layers }, (): Layer => {
     const square = () => dense(hidden, hidden);

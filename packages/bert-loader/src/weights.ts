@@ -3,7 +3,7 @@ import type { BertConfig } from './config.js';
 import type { Safetensors } from './safetensors.js';
 
 export interface Dense {
-  /** [out, in], as checkpoints have it */
+  /** [in, out]: checkpoints have it the other way round, and TensorFlow.js's backends multiply faster by what is not transposed */
   weight: Tensor;
   bias: Tensor;
 }
@@ -65,6 +65,13 @@ const NAMES = {
   },
 } as const;
 
+/** A matrix of `rows` rows, transposed. */
+function turned(values: Float32Array, rows: number, cols: number): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) out[c * rows + r] = values[r * cols + c] as number;
+  return out;
+}
+
 /** Reads a checkpoint's tensors. @throws ModelFileError naming the first that is missing or damaged */
 export function readWeights(file: Safetensors, c: BertConfig): Weights {
   const names = NAMES[c.family];
@@ -75,7 +82,11 @@ export function readWeights(file: Safetensors, c: BertConfig): Weights {
     all.push(t);
     return t;
   };
-  const dense = (name: string, out: number, from: number): Dense => ({ weight: read(`${name}.weight`, [out, from]), bias: read(`${name}.bias`, [out]) });
+  const dense = (name: string, out: number, from: number): Dense => {
+    const weight = tensor(turned(file.read(`${name}.weight`, [out, from]), out, from), [from, out], 'float32');
+    all.push(weight);
+    return { weight, bias: read(`${name}.bias`, [out]) };
+  };
   const norm = (name: string): Norm => {
     // Checkpoints converted from TensorFlow call them gamma and beta
     const old = file.has(`${name}.gamma`);

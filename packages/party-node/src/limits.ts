@@ -14,6 +14,8 @@ export const limits = {
   dealerLeadBytes: 256 * 2 ** 20,
   /** Corrections that P1 holds for prepared runs, all together: BERT-large at 512 tokens takes about 15 GB, more than most machines have. */
   preparedBytes: 8 * 2 ** 30,
+  /** Masks, corrections and products that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
+  aheadBytes: 3 * 2 ** 30,
   /** Shares that one session may keep at a node: BERT-large's weights are 2.7 GB and as much again for their openings. */
   sessionBytes: 16 * 2 ** 30,
   /** Tensors of one session. */

@@ -35,9 +35,8 @@ export class KeyStream {
     return out;
   }
 
-  /** @returns `n` words, uniform modulo 2^bits */
-  words(n: number, bits: number): Words {
-    const out = new BigUint64Array(n);
+  /** @returns `n` words, uniform modulo 2^bits, in `out` if given */
+  words(n: number, bits: number, out: Words = new BigUint64Array(n)): Words {
     if (bits === 64) {
       this.bytes(bytesOf(out));
     } else {

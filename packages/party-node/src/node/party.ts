@@ -1,7 +1,19 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, sizeOf, zeros } from '@secformer/ring';
-import { type CheckedProgram, newTrace, openOneHot, type PartyValue, type Role, reshareOutput, runParty, type ShareType } from '@secformer/secformer-ops';
+import { deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, sizeOf, type Words, zeros } from '@secformer/ring';
+import {
+  type AheadValue,
+  type CheckedProgram,
+  newTrace,
+  oneHotMask,
+  openOneHot,
+  type PartyValue,
+  prepareParty,
+  type Role,
+  reshareOutput,
+  runParty,
+  type ShareType,
+} from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName, type Peer } from '../wire/handshake.js';
@@ -162,6 +174,9 @@ export class Party extends Engine<PartyRunState> {
     const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
     if (this.#index === 1 && run.whole) await material.reached(checked.cost.dealer, waitForMaterial);
+    const masks = this.#inputMasks(run, streams);
+    const from = { kernels: this.kernels, role: this.#index, checked, streams, pause: run.pause, material: (bytes: number) => material.take(bytes, waitForMaterial) };
+    const prepared = run.whole ? await prepareParty(from, this.#known(run, masks), limits.aheadBytes) : undefined;
     if (!run.whole) material.onTaken = (bytes) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
 
@@ -172,16 +187,12 @@ export class Party extends Engine<PartyRunState> {
     const hash = bytesToHex(sha256(given));
     await other.link.send({ t: 'confirm', ticket, hash });
     const trace = newTrace();
-    const inputs = this.#inputs(run, given, streams);
+    const inputs = this.#inputs(run, given, masks);
     const values = await runParty({
-      kernels: this.kernels,
-      role: this.#index,
-      checked,
+      ...from,
       inputs,
-      streams,
       trace,
-      pause: run.pause,
-      material: (bytes) => material.take(bytes, waitForMaterial),
+      ...(prepared && { prepared }),
       exchange: (round, mine) => this.#exchange(run, other, round, mine),
     });
     const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
@@ -207,7 +218,25 @@ export class Party extends Engine<PartyRunState> {
     await session.link.send(record, ...outputs);
   }
 
-  #inputs(run: PartyRunState, given: Uint8Array, streams: RunStreams): PartyValue[] {
+  /** This party's masks of one-hot inputs, by input. */
+  #inputMasks(run: PartyRunState, streams: RunStreams): Map<number, Words> {
+    const masks = new Map<number, Words>();
+    run.checked.program.inputs.forEach((input, i) => {
+      if (input.kind === 'oneHot') masks.set(i, oneHotMask(sizeOf(input.shape), input.width, streams, i));
+    });
+    return masks;
+  }
+
+  /** What is known of the inputs before the client starts the run. */
+  #known(run: PartyRunState, masks: Map<number, Words>): AheadValue[] {
+    return run.inputs.map((b, i) => {
+      if (b.kind === 'oneHot') return { r: masks.get(i)! };
+      const t = run.session.tensors.get(b.tensor);
+      return b.kind === 'opened' && t ? { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! } : {};
+    });
+  }
+
+  #inputs(run: PartyRunState, given: Uint8Array, masks: Map<number, Words>): PartyValue[] {
     let at = 0;
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') {
@@ -216,7 +245,7 @@ export class Party extends Engine<PartyRunState> {
         const bytes = packedBytes(e.length, width);
         this.kernels.unpack(e, given.subarray(at, at + bytes), width);
         at += bytes;
-        return openOneHot(this.kernels, this.#index, e, width, streams, i);
+        return openOneHot(this.kernels, this.#index, e, masks.get(i)!);
       }
       const t = run.session.tensors.get(b.tensor)!;
       if (b.kind === 'share') return { share: t.share! };

@@ -1,7 +1,7 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
 import { encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, type Words, zeros } from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
-import type { DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
+import type { AheadValue, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 
 type AnyPrimitive = Primitive<unknown>;
@@ -52,6 +52,8 @@ export interface PartyRun {
   exchange: Exchange;
   /** P1 only: P0 derives its shares of the material */
   material?: MaterialSource;
+  /** what was drawn ahead */
+  prepared?: PreparedParty;
   /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
   trace?: RunTrace;
@@ -59,9 +61,87 @@ export interface PartyRun {
   observe?: (value: number, v: PartyValue) => void;
 }
 
+/** What a party has drawn and computed for instructions before the inputs came. */
+interface Drawn {
+  masks: Words[];
+  material: Words[];
+  aux?: Words | undefined;
+}
+
+/** Randomness of a run that a party holds ahead: instructions as far as the room went, by number. */
+export type PreparedParty = Map<number, Drawn>;
+
+/** Everything that an instruction takes from streams and from the dealer. */
+async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, index: number): Promise<Drawn> {
+  const { program, types } = checked;
+  const i = program.instructions[index]!;
+  const p = primitiveOf(i) as unknown as AnyPrimitive;
+  const ins = i.in.map((v) => types[v]!);
+  const out = types[program.inputs.length + index]!;
+  const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
+  const blocks = p.material?.(ins, i, out) ?? [];
+  // One array for all, block behind block, so that a kernel takes them as they lie
+  const all = zeros(blocks.reduce((n, b) => n + b.count, 0));
+  const material: Words[] = [];
+  let at = 0;
+  for (const [slot, b] of blocks.entries()) {
+    const words = all.subarray(at, at + b.count);
+    at += b.count;
+    material.push(words);
+    if (role === 0) {
+      streams.claim(Purpose.correction, index, slot).words(b.count, b.bits, words);
+      continue;
+    }
+    if (!source) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
+    unpackBlock(kernels, words, await source(blockBytes(b)), b);
+  }
+  return { masks, material };
+}
+
+type DrawFrom = Pick<PartyRun, 'kernels' | 'role' | 'checked' | 'streams' | 'material' | 'pause'>;
+
+/**
+ * A party's part of a run before its inputs are there: draws masks and material, and computes what follows from them and from values that are known, such as the
+ * products of masks with opened weights.
+ * @param known what is known of each input: openings of tensors, the own mask of one-hot inputs
+ * @param room bytes that may be held; the rest is drawn during the run
+ */
+export async function prepareParty(from: DrawFrom, known: readonly AheadValue[], room: number): Promise<PreparedParty> {
+  const { kernels, checked } = from;
+  const { program, types, dies } = checked;
+  const first = program.inputs.length;
+  const values = new Map<number, AheadValue>(known.entries());
+  const prepared: PreparedParty = new Map();
+  let held = 0;
+  for (const [index, i] of program.instructions.entries()) {
+    if (held > room) break;
+    await from.pause?.();
+    const drawn: Drawn = await draw(from, index);
+    const p = primitiveOf(i) as unknown as AnyPrimitive;
+    const made = p.ahead?.({
+      kernels,
+      a: i,
+      types: i.in.map((v) => types[v]!),
+      out: types[first + index]!,
+      ins: i.in.map((v) => values.get(v) ?? {}),
+      masks: drawn.masks,
+      material: drawn.material,
+    });
+    if (made?.value) values.set(first + index, made.value);
+    if (made?.aux) {
+      drawn.aux = made.aux;
+      drawn.material = [];
+    }
+    prepared.set(index, drawn);
+    for (const w of [...drawn.masks, ...drawn.material, ...(drawn.aux ? [drawn.aux] : [])]) held += w.byteLength;
+    for (const v of dies[index]!) values.delete(v);
+  }
+  return prepared;
+}
+
 /** A party's run of a Program. @returns its values, by number; only outputs and keeps are left */
 export async function runParty(run: PartyRun): Promise<PartyValue[]> {
-  const { kernels, role, checked, streams, exchange } = run;
+  const { kernels, role, checked, exchange } = run;
   const { program, types, rounds, dies } = checked;
   const trace = run.trace ?? newTrace();
   const first = program.inputs.length;
@@ -74,19 +154,9 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     const p = primitiveOf(i) as unknown as AnyPrimitive;
     const ins = i.in.map((v) => types[v]!);
     const out = types[first + index]!;
-    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
-    const material: Words[] = [];
-    for (const [slot, b] of (p.material?.(ins, i, out) ?? []).entries()) {
-      if (role === 0) {
-        material.push(streams.claim(Purpose.correction, index, slot).words(b.count, b.bits));
-      } else {
-        if (!run.material) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
-        const words = zeros(b.count);
-        unpackBlock(kernels, words, await run.material(blockBytes(b)), b);
-        material.push(words);
-      }
-    }
-    const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, constants };
+    const { masks, material, aux } = run.prepared?.get(index) ?? (await draw(run, index));
+    run.prepared?.delete(index);
+    const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, aux, constants };
     return { p, c, opens: p.opens?.(ins, i, out), tag: i.tag ? String(i.tag) : i.op };
   };
   const bury = (index: number) => {

@@ -49,6 +49,8 @@ export interface Primitive<A = Record<string, unknown>> {
   deal?(c: DealContext<A>): { value: DealerValue; material?: Words[] };
   /** what this party puts into the opening */
   begin?(c: PartyContext<A>): Words;
+  /** what a party can compute before the inputs are there, from its masks, the material and values that are known by then */
+  ahead?(c: AheadContext<A>): { value?: AheadValue; aux?: Words };
   /** the party's value, from the combined opening and its share of the material */
   finish(c: PartyContext<A>): PartyValue;
   /**
@@ -68,6 +70,23 @@ export interface PlainContext<A> {
   out: ValueType;
   ins: Float64Array[];
   constants: readonly (readonly number[])[];
+}
+
+/** What a party knows of a value before the inputs are there: its half of the mask, or all of what an earlier run has opened. */
+export interface AheadValue {
+  r?: Words;
+  m?: Words;
+  share?: Words;
+}
+
+export interface AheadContext<A> {
+  kernels: Kernels;
+  a: A;
+  types: ValueType[];
+  out: ValueType;
+  ins: AheadValue[];
+  masks: Words[];
+  material: Words[];
 }
 
 export interface DealContext<A> {
@@ -90,6 +109,8 @@ export interface PartyContext<A> {
   /** the sum (or xor) of both parties' openings; empty in `begin` and for local instructions */
   opened: Words;
   material: Words[];
+  /** what `ahead` has computed; the material is used up by it */
+  aux?: Words | undefined;
   constants: readonly Words[];
 }
 

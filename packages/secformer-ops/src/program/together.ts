@@ -33,10 +33,15 @@ export function maskOneHot(kernels: Kernels, indices: Int32Array, depth: number,
   return e;
 }
 
-/** A party's value of a one-hot input, from E and its own stream. */
-export function openOneHot(kernels: Kernels, role: Role, e: Words, width: number, streams: RunStreams, input: number): PartyValue {
-  const share = streams.claim(Purpose.input, input, 0).words(e.length, width);
-  kernels.sub(share, role === 0 ? e : zeros(e.length), share);
+/** A party's half of the mask of a one-hot input: its own stream. */
+export function oneHotMask(n: number, width: number, streams: RunStreams, input: number): Words {
+  return streams.claim(Purpose.input, input, 0).words(n, width);
+}
+
+/** A party's value of a one-hot input, from E and its half of the mask. */
+export function openOneHot(kernels: Kernels, role: Role, e: Words, mask: Words): PartyValue {
+  const share = zeros(e.length);
+  kernels.sub(share, role === 0 ? e : share, mask);
   return { m: e, share };
 }
 
@@ -74,7 +79,7 @@ export async function runTogether(
     if (input.kind === 'oneHot') {
       const keys = [dealerStreams[0].key(Purpose.input, i, 0), dealerStreams[1].key(Purpose.input, i, 0)] as const;
       const e = maskOneHot(kernels, given as Int32Array, input.shape.at(-1)!, input.width, keys);
-      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, input.width, partyStreams[role], i));
+      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, oneHotMask(e.length, input.width, partyStreams[role], i)));
       dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
       return;
     }

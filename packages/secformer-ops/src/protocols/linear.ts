@@ -206,6 +206,7 @@ export const layout = primitive({
   deal({ a, ins, types }) {
     return { value: views(ins[0]!, a, sizeOf(types[0]!.shape)) };
   },
+  ahead: ({ a, ins, types }) => ({ value: views(ins[0]!, a, sizeOf(types[0]!.shape)) }),
   finish({ a, ins, types }) {
     return views(ins[0]!, a, sizeOf(types[0]!.shape));
   },

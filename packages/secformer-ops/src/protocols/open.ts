@@ -68,6 +68,7 @@ export const open = primitive({
     const { w, wh } = wrapBits(total, a.width);
     return { value: { r, total }, material: [w, wh] };
   },
+  ahead: ({ masks }) => ({ value: { r: masks[0]! } }),
   begin({ kernels, role, a, ins, masks, types }) {
     const x = ins[0]!.share!;
     const out = zeros(x.length);
@@ -156,6 +157,14 @@ export const extend = primitive({
     kernels.add(r, r, ins[0]!.total!);
     kernels.affine(r, r, 1n, 0n, a.width);
     return { value: { r } };
+  },
+  ahead({ kernels, ins, masks, types }) {
+    const { r } = ins[0]!;
+    if (!r) return {};
+    const half = zeros(r.length);
+    kernels.affine(half, masks[0]!, 1n << BigInt((types[0] as OpenedType).width), 0n, 64);
+    kernels.add(half, half, r);
+    return { value: { r: half } };
   },
   begin({ kernels, ins, masks }) {
     const out = zeros(masks[0]!.length);

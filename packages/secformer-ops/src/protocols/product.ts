@@ -11,7 +11,7 @@ function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
   return [x, y];
 }
 
-function publicPart(c: PartyContext<unknown>, i: number): Words {
+function publicPart(c: { kernels: PartyContext<unknown>['kernels']; types: ValueType[]; ins: { m?: Words }[] }, i: number): Words {
   const t = c.types[i] as OpenedType;
   const m = c.ins[i]!.m!;
   if (t.offsetLog < 0) return m;
@@ -74,6 +74,7 @@ function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Wor
  *
  *   1. E = x + r_x and D = y + r_y are open (protocols: open)
  *   2. ⟦xy⟧ = E·⟦y⟧ − ⟦r_x⟧·D + ⟦r_x·r_y⟧                                (local; two products a party)
+ *      With y's opening known beforehand, as a weight's is, all but E·⟦y⟧ is computed ahead, each party's half of r_x being its stream.
  *
  * Domain |Σxy| < 2^(a − 1 − fx − fy), a the smaller width of the openings; only the result must fit, partial sums may wrap. Exact modulo 2^a.
  * Cost   no round; dealer ceil(a/8) bytes an element of the result.
@@ -91,11 +92,24 @@ export const matMul = primitive<MatMulAttributes>({
   },
   material: (_ins, _a, out) => [{ count: sizeOf(out.shape), bits: (out as ShareType).bits }],
   deal: ({ kernels, a, ins, types }) => ({ value: {}, material: [batchMatMul(kernels, ins[0]!.r!, ins[1]!.r!, types, a)] }),
+  ahead(c) {
+    const { kernels, a, ins, types, material } = c;
+    const { r } = ins[0]!;
+    if (!r || !ins[1]!.m) return {};
+    const aux = batchMatMul(kernels, r, publicPart(c, 1), types, a);
+    kernels.sub(aux, material[0]!, aux);
+    return { aux };
+  },
   finish(c) {
-    const { kernels, role, a, ins, types, material } = c;
+    const { kernels, role, a, ins, types, material, aux } = c;
     const [x, y] = ins as [{ share: Words }, { share: Words }];
-    const [e, d] = [publicPart(c, 0), publicPart(c, 1)];
+    const e = publicPart(c, 0);
     const out = batchMatMul(kernels, e, y.share, types, a);
+    if (aux) {
+      kernels.add(out, out, aux);
+      return { share: out };
+    }
+    const d = publicPart(c, 1);
     // P0's half of r_x is E − x0, P1's −x1
     const r = zeros(x.share.length);
     kernels.sub(r, role === 0 ? e : r, x.share);

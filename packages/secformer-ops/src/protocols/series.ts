@@ -147,8 +147,13 @@ export const trigReal = primitive({
   error: (a) => seriesError(a),
 });
 
+/** Blocks as one array: without a copy where they lie one behind the other, as drawn material does. */
 function joined(blocks: Words[]): Words {
-  const n = blocks[0]!.length;
+  const [first] = blocks as [Words];
+  const n = first.length;
+  if (blocks.every((b, i) => b.buffer === first.buffer && b.byteOffset === first.byteOffset + 8 * n * i)) {
+    return new BigUint64Array(first.buffer, first.byteOffset, blocks.length * n);
+  }
   const out = zeros(blocks.length * n);
   blocks.forEach((b, i) => {
     out.set(b, i * n);
