@@ -1,4 +1,4 @@
-import { sha256 } from '@noble/hashes/sha2.js';
+import { createHash } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, sizeOf, type Words, zeros } from '@secformer/ring';
 import {
@@ -184,7 +184,7 @@ export class Party extends Engine<PartyRunState> {
     const start = performance.now();
     const overhead = other.link.overheadBytes;
     // Different inputs at the two parties would make the output depend on one share of the weights alone
-    const hash = bytesToHex(sha256(given));
+    const hash = createHash('sha256').update(given).digest('hex');
     await other.link.send({ t: 'confirm', ticket, hash });
     const trace = newTrace();
     const inputs = this.#inputs(run, given, masks);
