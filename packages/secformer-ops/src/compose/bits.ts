@@ -17,6 +17,9 @@ export function intervals(e: Emitter, opened: number, position: number, window: 
 /** Window of the coarse comparisons on 16 fractional bits: from bit 12 up to bit 27, that is ±2048 at a resolution of 2^−4. */
 export const COARSE = { position: 12, window: 16, perUnit: 16 } as const;
 
+/** log2 of the largest value that the coarse window holds. */
+export const COARSE_MAGNITUDE = 11;
+
 /** The coarse window of an opened value: as many bits from bit 12 up as its claimed range needs. */
 export function coarseWindow(e: Emitter, opened: number): number {
   return Math.min(COARSE.window, e.opened(opened).width - COARSE.position);

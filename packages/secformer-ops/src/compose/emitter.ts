@@ -69,7 +69,7 @@ export class Emitter {
     return out;
   }
 
-  /** Emits values that may leave their claimed range, because where they do an exact zero multiplies them later. */
+  /** Emits values that may leave their claimed range, because an exact zero multiplies them later, or the excess cancels. */
   guarded<T>(body: () => T): T {
     const before = this.builder.guarded;
     this.builder.guarded = true;
@@ -78,6 +78,17 @@ export class Emitter {
     } finally {
       this.builder.guarded = before;
     }
+  }
+
+  /** Emits sums and products whose parts may pass their modulus where the result does not: they cancel modulo 2^64. */
+  wrapping<T>(body: () => T): T {
+    return this.guarded(body);
+  }
+
+  /** x·n for a whole n, modulo 2^64, whatever its range. */
+  times64(v: number, n: number): number {
+    const t = this.share(v);
+    return this.emit('affine', [v], { scale: String(n), offset: '0', fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude });
   }
 
   // ---- layout
@@ -315,14 +326,14 @@ export class Emitter {
 
   /**
    * The variable of a windowed function: opened at exactly 16 fractional bits, its claimed range at least ±reach so that comparisons with thresholds up to there and
-   * a series of a period beyond them fit the opening.
+   * a series of a period beyond them fit the opening, and no more than 2^most where nothing beyond is right anyway.
    */
-  variable(v: number, reach: number): number {
+  variable(v: number, reach: number, most = 63): number {
     const least = Math.ceil(Math.log2(reach)) + 1;
     let x = this.share(v).fracBits < FRAC_BITS ? this.atScale(this.share(v).bits < 64 ? this.wide(v) : v, FRAC_BITS) : v;
     const t = this.share(x);
     if (t.magnitude < least) x = this.reinterpret(t.bits < 64 && least + t.fracBits > t.bits - 1 ? this.wide(x) : x, this.share(x).fracBits, least);
-    const opened = this.factor(x);
+    const opened = this.factor(this.claim(x, most));
     return this.opened(opened).fracBits === FRAC_BITS ? opened : this.lifted(x);
   }
 

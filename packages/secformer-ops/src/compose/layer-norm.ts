@@ -11,42 +11,47 @@ const SCALE_BITS = 26;
 /**
  * (x − mean)/√(var + ε) over the last axis, without gain and bias. No mean is formed:
  *
- *   1. x is truncated (4 bytes) and that opening extended modulo 2^64 (4 bytes)                          2 rounds
- *   2. H·Σx² − (Σx)² = H²·var at 32 fractional bits, exactly                                             local (`moments`)
+ *   1. x is truncated by a masked opening (4 bytes), its row sums S opened modulo 2^64                  2 rounds
+ *   2. H·Σx² − S² = H²·var at 32 fractional bits, exactly: squares of the one opening, and of S         local
  *   3. truncated to 24 bits of H²·var/2^q, q = ⌈2·log2 H⌉ − 1; 2^p/(H·σ) by octave and series, p = ⌈log2 H⌉  7 rounds
- *   4. (H·x − Σx)·that: x̂·2^p at 42 bits, by the openings there are                                      local (`center`, `mul`)
+ *   4. H·(x·that) − S·that: x̂·2^p at 42 bits, by the openings there are                                 local
  *
- * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits. Error 3e-6 for σ from 0.3 to 60 and means up to 50, 1.2e-4 at
- * σ = 0.03 (the input's own 16 bits). ε is added to the variance: 1e-12 vanishes.
- * Cost   8 bytes each way an element and 9 rounds. Source protocols section 10.
+ * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits: what a large mean adds cancels modulo 2^64. Error 3e-6 for σ from 0.3 to 60 and
+ * means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the variance: 1e-12 vanishes.
+ * Cost   4 bytes each way an element and 8 rounds. View: openings under masks of their own. Source protocols section 10, an opening as its own operand section 4.
  */
 export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const h = e.type(x).shape.at(-1)!;
+  const last = e.type(x).shape.length - 1;
   check(h >= 2 && h <= 8192, () => `layerNorm over ${h} values; 2 to 8192 are supported`);
   const q = Math.ceil(2 * Math.log2(h)) - 1;
   const p = Math.ceil(Math.log2(h));
-  const opened = openWide(e, x);
-  const spread = e.emit('moments', [opened], { magnitude: 63 - 2 * FRAC_BITS });
+  const t = e.share(x);
+  const opened = e.factor(t.fracBits < FRAC_BITS ? e.atScale(x, FRAC_BITS) : x);
+  const total = e.sum(e.emit('unwrap', [opened]), [last]);
+  const sums = e.emit('open', [total], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
+  // The two squares may pass 2^64 where their difference does not
+  const room = 63 - 2 * FRAC_BITS;
+  const spread = e.wrapping(() => {
+    const squares = e.times64(e.sum(e.emit('square', [opened], { magnitude: room }), [last]), h);
+    return e.emit('sub', [squares, e.emit('square', [sums], { magnitude: room })], { magnitude: room });
+  });
   const shift = 2 * FRAC_BITS + q - VARIANCE_BITS;
   const width = 64 - shift;
   // H²·var/2^q; ε in the same unit, at least one so that a constant row stays in the domain
   const scaled = e.reinterpret(spread, 2 * FRAC_BITS + q, 63 - 2 * FRAC_BITS - q);
   const floor = Math.max(1, Math.round((epsilon * h * h * 2 ** VARIANCE_BITS) / 2 ** q));
-  const t = e.share(scaled);
-  const safe = e.emit('affine', [scaled], { scale: '1', offset: String(BigInt(floor) << BigInt(shift)), fracBits: t.fracBits, bits: 64, magnitude: t.magnitude });
+  const { fracBits, magnitude: top } = e.share(scaled);
+  const safe = e.emit('affine', [scaled], { scale: '1', offset: String(BigInt(floor) << BigInt(shift)), fracBits, bits: 64, magnitude: top });
   const variance = e.emit('open', [safe], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
   const inverse = octave(e, variance, LOWEST, width - 1, 'rsqrt', 2 ** (p - q / 2));
   const cut = e.share(inverse).fracBits - SCALE_BITS;
   const scale = e.emit('open', [inverse], { shift: cut, width: 64 - cut, offsetLog: -1, share: 'lift', bits: 64 });
-  const centered = e.emit('center', [opened], { magnitude: Math.min(63 - FRAC_BITS, e.opened(opened).magnitude + p) });
   // |x̂| ≤ √H, and 2^p more before it is read as x̂
   const magnitude = Math.ceil(Math.log2(h) / 2);
-  const normal = e.times(centered, scale, magnitude + p);
+  const normal = e.wrapping(() => {
+    const each = e.times64(e.times(opened, scale, 63 - FRAC_BITS - SCALE_BITS), h);
+    return e.emit('sub', [each, e.times(sums, scale, 63 - FRAC_BITS - SCALE_BITS)], { magnitude: magnitude + p });
+  });
   return e.reinterpret(normal, e.share(normal).fracBits + p, magnitude);
-}
-
-/** A modular opening of 64 bits at 16 fractional bits. */
-function openWide(e: Emitter, x: number): number {
-  const t = e.share(x);
-  return t.fracBits < FRAC_BITS ? e.operand(e.atScale(x, FRAC_BITS), 64) : e.operand(x, 64);
 }

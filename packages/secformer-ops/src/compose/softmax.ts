@@ -107,14 +107,14 @@ function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance:
  *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
  *   3. 1/Σ by octave and series                                            7 rounds
  *
- * Domain |s| ≤ 1023, rows of 1 to 4096. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
+ * Domain |s| ≤ 1023, rows of 1 to 4096; of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
  * Source protocols sections 7 to 9.
  */
 export function exactSoftmax(e: Emitter, x: number): Unnormalised {
   const { numerator, row, high } = exponentials(e, x, false);
   const inverse = octave(e, row, EXP_BITS - 2, high, 'reciprocal');
   const operand = e.emit('open', [inverse], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
-  return { numerator, operandWidth: 56, productShift: EXP_BITS, productWidth: 36, inverse: operand };
+  return { numerator, operandWidth: 52, productShift: EXP_BITS, productWidth: 32, inverse: operand };
 }
 
 /**
@@ -129,6 +129,8 @@ export function logSoftmax(e: Emitter, x: number): number {
 /** Fractional bits of 2Quad's weights, and the range of their row sum: 2^−3 to 2^25, which rows of 512 scores of 180 reach. */
 const QUAD_BITS = 16;
 export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
+/** log2 of the largest |s + c|. */
+const QUAD_MAGNITUDE = 11;
 /** Fractional bits of 1/Σ as an operand. */
 const QUAD_INVERSE_BITS = 34;
 
@@ -143,8 +145,8 @@ const QUAD_INVERSE_BITS = 34;
  * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
 export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
-  const shifted = e.factor(e.addConstant(x, c));
-  const square = e.emit('square', [shifted], { magnitude: 22 });
+  const shifted = e.factor(e.claim(e.addConstant(x, c), QUAD_MAGNITUDE));
+  const square = e.emit('square', [shifted], { magnitude: 2 * QUAD_MAGNITUDE });
   const shift = e.share(square).fracBits - QUAD_BITS;
   let numerator = e.emit('open', [square], { shift, width: 40, offsetLog: -1, share: 'lift', bits: 64 });
   if (mask !== undefined) {

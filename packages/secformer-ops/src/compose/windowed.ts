@@ -1,21 +1,22 @@
-import { coarseIntervals, plane } from './bits.js';
+import { COARSE_MAGNITUDE, coarseIntervals, plane } from './bits.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 import { type Fit, fits } from './fits.js';
 
 /**
  * A function that is a series inside [−t, t), a constant or 0 below and x or a constant above:
  *
- *   1. open m of x (4 bytes, fewer where its range is known to be small)                 round 1
+ *   1. open m of x (29 bits, fewer where its range is known to be small)                 round 1
  *   2. C = linear·x + series(x) − low, opened to 16 bits                                 round 2, with the comparisons with ±t
  *   3. open mid = [−t ≤ x < t] and hi = [x ≥ t]                                          round 3
  *   4. low + mid·C + hi·(x or the constant − low)                                        local
  *
  * Domain |x| < 2048 − t. Error: the fit's, and 2^−seriesBits for each table (outside the interval C is garbage times an exact 0).
- * Cost   8.25 bytes each way an element, 3 rounds. View: each opening under a mask of its own.
+ * Cost   7.9 bytes each way an element, 3 rounds. View: each opening under a mask of its own.
  * Source SecFormer section 3.2; protocols section 6.
  */
 export function windowed(e: Emitter, x: number, fit: Fit): number {
-  const opened = e.variable(x, fit.threshold);
+  // The comparisons hold no more than ±2^11 anyway
+  const opened = e.variable(x, fit.threshold, COARSE_MAGNITUDE);
   const series = e.emit('trig', [opened], {
     period: fit.period,
     seriesBits: fit.seriesBits,
