@@ -3,6 +3,7 @@ import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, type Shape, suiteOf } from '@secformer/secformer-ops';
 import { type Calibration, rangesOf } from './calibration.js';
 import type { SecretNode, Variant } from './node-values.js';
+import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
 import { clampMask, multiplicativeMask } from './rewrites/mask.js';
@@ -69,14 +70,14 @@ export class Compiler {
   }
 
   /** A changed form of a leaf's plaintext, shared as a tensor of its own. */
-  variant(leaf: SecretNode, key: string, values: () => Float32Array, fracBits = FRAC_BITS): number {
+  variant(leaf: SecretNode, key: string, values: () => Float32Array, fracBits = FRAC_BITS, shape: Shape = leaf.shape): number {
     let v: Variant | undefined = leaf.variants.get(key);
     if (!v) {
       v = { tensor: newTensor(), values, fracBits };
       leaf.variants.set(key, v);
     }
     const { tensor } = v;
-    return this.tensor(tensor, leaf.shape, () => ({ tensor, values: values(), shape: leaf.shape, fracBits }));
+    return this.tensor(tensor, shape, () => ({ tensor, values: values(), shape, fracBits }));
   }
 
   node(n: SecretNode): number {
@@ -120,7 +121,7 @@ export class Compiler {
     if (logarithm) return this.push({ op: 'logSoftmax', in: [this.node(logarithm)], shape: n.shape });
     const gated = matchSilu(n);
     if (gated) return this.push({ op: 'silu', in: [this.node(gated)], shape: n.shape });
-    return scaledLeaf(this, n);
+    return scaledLeaf(this, n) ?? foldedGain(this, n);
   }
 
   #softmax(n: SecretNode, x: SecretNode): number {

@@ -30,6 +30,8 @@ export class Emitter {
   readonly #views = new Map<number, View>();
   /** stored openings of input tensors, by the share's number: width → value */
   readonly #stored = new Map<number, Map<number, number>>();
+  /** the last operand of matrix products made of each value */
+  readonly #operands = new Map<number, number>();
   /** the opened value behind each unwrapped share */
   readonly #wrapped = new Map<number, number>();
   /** openings of input tensors made by this program, to be kept: share number → width → value */
@@ -354,6 +356,12 @@ export class Emitter {
    * that all its views share one.
    */
   operand(v: number, width = PRODUCT_BITS): number {
+    const made = this.#operand(v, width);
+    this.#operands.set(v, made);
+    return made;
+  }
+
+  #operand(v: number, width: number): number {
     const stored = this.#persistentOperand(v, width);
     if (stored !== undefined) return stored;
     const view = this.#views.get(v);
@@ -384,7 +392,11 @@ export class Emitter {
 
   /** Elementwise product, broadcast. */
   mul(a: number, b: number): number {
-    return this.times(this.factor(a), this.factor(b));
+    // What a matrix product has opened already serves here too, modulo what it was opened for
+    const [x, y] = [a, b].map((v) => this.#operands.get(v) ?? this.factor(v)) as [number, number];
+    const [tx, ty] = [this.opened(x), this.opened(y)];
+    const fits = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits - ty.fracBits >= Math.min(tx.magnitude + ty.magnitude, this.limit);
+    return fits ? this.times(x, y) : this.times(this.factor(a), this.factor(b));
   }
 
   /** Elementwise product of opened operands with 64-bit shares. */

@@ -1,5 +1,6 @@
 import type { Compiler } from '../compile.js';
 import type { SecretNode } from '../node-values.js';
+import { foldedGain } from './gain.js';
 import { scalarOf } from './patterns.js';
 
 /**
@@ -37,6 +38,8 @@ function reaches(c: Compiler, n: SecretNode): boolean {
 
 function scaled(c: Compiler, n: SecretNode, factor: number): number {
   if (n.values) return c.variant(n, `times ${factor}`, () => n.values!.map((v) => v * factor));
+  const folded = foldedGain(c, n, factor);
+  if (folded !== undefined) return folded;
   const ins = n.op === 'matMul' ? n.inputs.map((i, at) => (at === side(c, n) ? scaled(c, i, factor) : c.node(i))) : n.inputs.map((i) => scaled(c, i, factor));
   return c.push({ op: n.op, in: ins, shape: n.shape, ...n.attrs } as never);
 }

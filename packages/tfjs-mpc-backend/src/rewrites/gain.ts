@@ -1,0 +1,68 @@
+import type { Compiler } from '../compile.js';
+import type { SecretNode } from '../node-values.js';
+import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
+
+/** A LayerNorm with its gain and bias apart, both tensors that the caller wrote. */
+interface Affine {
+  /** graph node of the normalised rows */
+  normal: number;
+  gain: SecretNode | undefined;
+  bias: SecretNode;
+}
+
+/**
+ * A dense layer on a LayerNorm: (x̂∘γ + β)·W = x̂·(γ∘W) + βW. γ, β and W are the caller's own, so it folds them before they are shared: the rows are opened once, for the product,
+ * and not for the gain as well.
+ * @param factor a public factor that moves into the weights too
+ */
+export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | undefined {
+  if (n.op !== 'matMul' || n.attr<boolean>('transposeA')) return undefined;
+  const [x, w] = n.inputs as [SecretNode, SecretNode];
+  if (w.op !== 'leaf' || !w.values || w.shape.length !== 2) return undefined;
+  const flat = x.op === 'reshape' && x.tensor === undefined ? x.inputs[0]! : x;
+  const turned = n.attr<boolean>('transposeB');
+  const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
+  if (flat.shape.at(-1) !== depth || x.shape.at(-1) !== depth || flat.tensor !== undefined || flat.values) return undefined;
+  const found = affineNorm(c, flat, depth);
+  if (!found) return undefined;
+  const { gain, bias } = found;
+  const at = turned ? (i: number, j: number) => j * depth + i : (i: number, j: number) => i * width + j;
+  const key = `gain ${gain?.id ?? 'none'} ${factor}`;
+  const weights = c.variant(w, key, () => {
+    const out = new Float32Array(w.values!.length);
+    for (let i = 0; i < depth; i++) for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! * (gain ? gain.values![i]! : 1) * factor;
+    return out;
+  });
+  const offset = c.variant(
+    w,
+    `bias ${bias.id} ${factor}`,
+    () => {
+      const out = new Float64Array(width);
+      for (let i = 0; i < depth; i++) for (let j = 0; j < width; j++) out[j] = out[j]! + bias.values![i]! * w.values![at(i, j)]! * factor;
+      return Float32Array.from(out);
+    },
+    undefined,
+    [width],
+  );
+  const rows = flat === x ? found.normal : c.push({ op: 'reshape', in: [found.normal], shape: x.shape });
+  const product = c.push({ op: 'matMul', transposeA: false, transposeB: turned, in: [rows, weights], shape: n.shape });
+  return c.push({ op: 'add', in: [product, offset], shape: n.shape });
+}
+
+function affineNorm(c: Compiler, n: SecretNode, depth: number): Affine | undefined {
+  const own = (v: SecretNode | undefined) => v?.op === 'leaf' && v.values !== undefined && v.shape.length === 1 && v.shape[0] === depth;
+  const folded = matchFoldedLayerNorm(n);
+  if (folded) {
+    const { x, epsilon, gain, bias } = folded;
+    if (!own(bias) || (gain && !own(gain))) return undefined;
+    return { normal: c.push({ op: 'layerNorm', epsilon, in: [c.node(x)], shape: n.shape }), gain, bias };
+  }
+  if (n.op !== 'add') return undefined;
+  for (const [scaled, bias] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
+    if (scaled.op !== 'mul' || scaled.tensor !== undefined || scaled.values || !own(bias)) continue;
+    const normal = scaled.inputs.find((i) => matchLayerNorm(i));
+    const gain = scaled.inputs.find((i) => i !== normal);
+    if (normal && own(gain)) return { normal: c.node(normal), gain, bias };
+  }
+  return undefined;
+}
