@@ -82,6 +82,28 @@ for (const suite of ['exact']) {
   });
 }
 
+test('a mask over the keys of 2Quad multiplies the keys, and the answer is that of masked weights', async (t) => {
+  const graph = (maskShape: number[]): Graph => ({
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [2, 3, 8, 4] },
+      { op: 'input', slot: 1, in: [], shape: [2, 3, 8, 4] },
+      { op: 'input', slot: 2, in: [], shape: maskShape },
+      { op: 'matMul', transposeA: false, transposeB: true, in: [0, 1], shape: [2, 3, 8, 8] },
+      { op: 'quad', c: 5, in: [3, 2], shape: [2, 3, 8, 8] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [4, 1], shape: [2, 3, 8, 4] },
+    ),
+    outputs: [5],
+  });
+  const bits = (n: number) => Float32Array.from({ length: n }, (_, i) => (i % 3 === 1 ? 0 : 1));
+  const [q, k] = [uniform(192, -1, 1, 1), uniform(192, -1, 1, 2)];
+  const keys = graph([2, 1, 1, 8]);
+  t.true((await difference(keys, [q, k, bits(16)], 'fast')) < 3e-4);
+  const pairs = graph([8, 8]);
+  t.true((await difference(pairs, [q, k, bits(64)], 'fast')) < 3e-4);
+  const online = (g: Graph) => checkProgram(plan(g, suiteOf('fast'), [writtenTensor, writtenTensor, writtenTensor], [0]).program).cost.online;
+  t.true(online(keys) < online(pairs));
+});
+
 test('planning is deterministic', (t) => {
   const graph: Graph = { nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4] }, { op: 'gelu', form: 'erf', in: [0], shape: [4] }), outputs: [1] };
   const once = () => JSON.stringify(plan(graph, suiteOf('exact'), [writtenTensor], [0]));

@@ -2,7 +2,7 @@ import { maxWithIndex } from '../compose/arg-max.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
 import { reciprocal } from '../compose/octave.js';
 import { prelu } from '../compose/piecewise.js';
-import { attend, logSoftmax, normalise, type Unnormalised } from '../compose/softmax.js';
+import { attend, logSoftmax, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
 import { topK } from '../compose/top-k.js';
 import type { ElementwiseOp } from '../graph/functions.js';
 import { checkGraph, type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
@@ -182,7 +182,7 @@ class Lowering {
       case 'softmax':
         return this.#weights(this.#suite.softmax(e, x()));
       case 'quad':
-        return this.#weights(this.#suite.quad(e, x(), node.c, node.in.length > 1 ? e.broadcast(y(), node.shape) : undefined));
+        return this.#quad(node);
       case 'logSoftmax':
         return { value: logSoftmax(e, x()) };
       case 'layerNorm':
@@ -223,6 +223,28 @@ class Lowering {
         return { value: simple.emit(e, x(), parametersOf(node)) };
       }
     }
+  }
+
+  /**
+   * 2Quad. A mask over the keys is cheapest on the keys: with K' = mask∘K and c·mask in the place of c, a masked score is 0 before it is squared, and the weights need no
+   * mask of their own.
+   */
+  #quad(node: GraphNode & { op: 'quad' }): Lowered {
+    const e = this.emitter;
+    const { quad } = this.#suite;
+    const [scores, mask] = node.in as [number, number?];
+    if (mask === undefined) return this.#weights(quad(e, this.share(scores), node.c));
+    const product = this.#graph.nodes[scores]!;
+    const shape = this.#shapeOf(mask);
+    const keysOnly = shape.length === 1 || shape.at(-2) === 1;
+    if (quad !== quadSoftmax || product.op !== 'matMul' || !product.transposeB || product.transposeA || !keysOnly || shape.at(-1) !== node.shape.at(-1)) {
+      return this.#weights(quad(e, this.share(scores), node.c, e.broadcast(this.share(mask), node.shape)));
+    }
+    const [query, key] = product.in as [number, number];
+    const column = e.reshape(this.share(mask), [...shape.slice(0, -2), shape.at(-1)!, 1]);
+    const masked = e.product(e.operand(this.share(query)), e.operand(e.mul(this.share(key), column)), false, true);
+    const shifted = e.add(masked, e.broadcast(e.scale(this.share(mask), node.c), node.shape));
+    return this.#weights(quadSoftmax(e, shifted, 0));
   }
 
   #weights(made: number | Unnormalised): Lowered {
