@@ -89,10 +89,12 @@ test('a mask over the keys of 2Quad multiplies the keys, and the answer is that 
       { op: 'input', slot: 1, in: [], shape: [2, 3, 8, 4] },
       { op: 'input', slot: 2, in: [], shape: maskShape },
       { op: 'matMul', transposeA: false, transposeB: true, in: [0, 1], shape: [2, 3, 8, 8] },
-      { op: 'quad', c: 5, in: [3, 2], shape: [2, 3, 8, 8] },
-      { op: 'matMul', transposeA: false, transposeB: false, in: [4, 1], shape: [2, 3, 8, 4] },
+      { op: 'constant', values: [0.5], in: [], shape: [] },
+      { op: 'mul', in: [3, 4], shape: [2, 3, 8, 8] },
+      { op: 'quad', c: 5, in: [5, 2], shape: [2, 3, 8, 8] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [6, 1], shape: [2, 3, 8, 4] },
     ),
-    outputs: [5],
+    outputs: [7],
   });
   const bits = (n: number) => Float32Array.from({ length: n }, (_, i) => (i % 3 === 1 ? 0 : 1));
   const [q, k] = [uniform(192, -1, 1, 1), uniform(192, -1, 1, 2)];

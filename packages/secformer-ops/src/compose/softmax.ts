@@ -129,6 +129,9 @@ export function logSoftmax(e: Emitter, x: number): number {
 /** Fractional bits of 2Quad's weights, and the range of their row sum: 2^−3 to 2^25, which rows of 512 scores of 180 reach. */
 const QUAD_BITS = 16;
 export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
+/** Modulus of 2Quad's product with V, and the bits that are dropped of it: 12 fractional ones stay, for the sum that divides them is large. */
+const QUAD_PRODUCT = 59;
+const QUAD_SHIFT = 20;
 /** log2 of the largest |s + c|. */
 const QUAD_MAGNITUDE = 11;
 /** Fractional bits of 1/Σ as an operand. */
@@ -141,7 +144,7 @@ const QUAD_INVERSE_BITS = 34;
  *   2. the mask multiplies the square                                       local
  *   3. 1/Σ by octave and series                                            8 rounds
  *
- * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25). Error against its own plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
+ * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
  * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
 export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
@@ -161,7 +164,7 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const inverse = octave(e, row, low, high, 'reciprocal');
   const drop = e.share(inverse).fracBits - QUAD_INVERSE_BITS;
   const operand = e.emit('open', [inverse], { shift: drop, width: 44, offsetLog: -1, share: 'lift', bits: 64, within: [0, 256] });
-  return { numerator, operandWidth: 64, productShift: FRAC_BITS, productWidth: 48, inverse: operand };
+  return { numerator, operandWidth: QUAD_PRODUCT, productShift: QUAD_SHIFT, productWidth: QUAD_PRODUCT - QUAD_SHIFT, inverse: operand };
 }
 
 /** The probabilities themselves. */

@@ -234,7 +234,7 @@ class Lowering {
     const { quad } = this.#suite;
     const [scores, mask] = node.in as [number, number?];
     if (mask === undefined) return this.#weights(quad(e, this.share(scores), node.c));
-    const product = this.#graph.nodes[scores]!;
+    const { product, scale } = this.#scaledProduct(scores);
     const shape = this.#shapeOf(mask);
     const keysOnly = shape.length === 1 || shape.at(-2) === 1;
     if (quad !== quadSoftmax || product.op !== 'matMul' || !product.transposeB || product.transposeA || !keysOnly || shape.at(-1) !== node.shape.at(-1)) {
@@ -243,8 +243,18 @@ class Lowering {
     const [query, key] = product.in as [number, number];
     const column = e.reshape(this.share(mask), [...shape.slice(0, -2), shape.at(-1)!, 1]);
     const masked = e.product(e.operand(this.share(query)), e.operand(e.mul(this.share(key), column)), false, true);
-    const shifted = e.add(masked, e.broadcast(e.scale(this.share(mask), node.c), node.shape));
+    const shifted = e.add(e.scale(masked, scale), e.broadcast(e.scale(this.share(mask), node.c), node.shape));
     return this.#weights(quadSoftmax(e, shifted, 0));
+  }
+
+  /** A node that is another one times a public number. */
+  #scaledProduct(at: number): { product: GraphNode; scale: number } {
+    const node = this.#graph.nodes[at]!;
+    const [a, b] = node.in as [number, number];
+    const constant = node.op === 'mul' ? (this.#constant(b) ?? this.#constant(a)) : node.op === 'div' ? this.#constant(b) : undefined;
+    if (constant?.length !== 1) return { product: node, scale: 1 };
+    const of = this.#graph.nodes[this.#constant(a) ? b : a]!;
+    return { product: of, scale: node.op === 'div' ? 1 / constant[0]! : constant[0]! };
   }
 
   #weights(made: number | Unnormalised): Lowered {
