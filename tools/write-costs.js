@@ -98,7 +98,6 @@ const INSTRUCTIONS = [
   ['mul', 'of two lifts', [opened(32), opened(32)], { magnitude: 14 }],
   ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],
   ['square', 'of a lift', [opened(32)], { magnitude: 28 }],
-  ['moments', 'rows of 64', [modular(64, [64, 64])], { magnitude: 31 }],
   ['compare', 'window of 16 bits, one threshold', [opened(32)], { position: 12, window: 16, thresholds: ['0'] }],
   ['compare', 'window of 32 bits, one threshold', [opened(32)], { position: 0, window: 32, thresholds: ['0'] }],
   ['combine', 'four chunks, one threshold', [planes('chunks', 1, { chunks: 4 })], {}],

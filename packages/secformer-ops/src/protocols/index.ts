@@ -1,9 +1,9 @@
 import type { Primitive } from '../program/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
-import { add, affine, center, concat, constant, cumSum, drop, layout, mulPublic, rowSum, sub, subOpened, unwrap } from './linear.js';
+import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, rowSum, sub, subOpened, unwrap } from './linear.js';
 import { extend, open } from './open.js';
-import { matMul, moments, mul, square } from './product.js';
+import { matMul, mul, square } from './product.js';
 import { quotient } from './quotient.js';
 import { expNegative, trig, trigReal } from './series.js';
 
@@ -22,13 +22,11 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     concat,
     unwrap,
     subOpened,
-    center,
     open,
     extend,
     matMul,
     mul,
     square,
-    moments,
     compare,
     combine,
     quotient,

@@ -5,7 +5,7 @@
 import { broadcastTo, gatherStrided, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
-import { binaryReals, broadcastReals, byRow, runningSums, strided } from '../program/reals.js';
+import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
@@ -305,34 +305,3 @@ export const subOpened = primitive({
   },
   plain: ({ ins }) => ins[0]!.map((v, i) => v - ins[1]![i]!),
 });
-
-/** H·x − Σx over the last axis of a modular opening of 64 bits: linear, so its opening is free (protocols: LayerNorm). */
-export const center = primitive({
-  name: 'center',
-  attributes: z.object({ magnitude }),
-  infer(ins, a) {
-    const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'opened' && x.modular && x.width === 64 && x.bits === 64 && x.offsetLog === -1, () => 'center needs a modular opening of 64 bits');
-    check(a.magnitude + x.fracBits <= 63, () => 'center overflows 64 bits');
-    return { ...x, magnitude: a.magnitude };
-  },
-  deal: ({ kernels, ins, out }) => ({ value: { r: centered(kernels, ins[0]!.r!, out) } }),
-  finish: ({ kernels, ins, out }) => ({ m: centered(kernels, ins[0]!.m!, out), share: centered(kernels, ins[0]!.share!, out) }),
-  plain({ ins, types, out }) {
-    const h = out.shape.at(-1)!;
-    const sums = byRow(ins[0]!, h, (row) => [row.reduce((s, v) => s + v, 0)]);
-    const wide = broadcastReals(sums, [sums.length, 1], [sums.length, types[0]!.shape.at(-1)!]);
-    return ins[0]!.map((v, i) => h * v - wide[i]!);
-  },
-});
-
-function centered(kernels: PartyContext<unknown>['kernels'], x: Words, { shape }: ValueType): Words {
-  const h = shape.at(-1)!;
-  const rows = x.length / h;
-  const sums = zeros(rows);
-  kernels.rowSum(sums, x, rows);
-  const out = zeros(x.length);
-  kernels.affine(out, x, BigInt(h), 0n, 64);
-  kernels.sub(out, out, broadcastTo(sums, [rows, 1], [rows, h]));
-  return out;
-}

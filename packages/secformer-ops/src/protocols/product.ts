@@ -1,7 +1,7 @@
 import { broadcastTo, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
-import { binaryReals, byRow, matMulReals } from '../program/reals.js';
+import { binaryReals, matMulReals } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
 function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
@@ -265,60 +265,3 @@ export const square = primitive({
   },
   plain: ({ ins }) => ins[0]!.map((v) => v * v),
 });
-
-/**
- * H·Σx² − (Σx)² over the last axis, which is H²·variance, from one 64-bit opening of x (no mean is formed).
- *
- *   Σx² = Σ(E² + 2E·u) + ⟦Σu²⟧,  (Σx)² = (ΣE)² + 2ΣE·Σu + ⟦(Σu)²⟧, u = −r  (local; T gives ⟦H·Σu² − (Σu)²⟧, one word a row)
- *
- * Domain H²·var·2^(2f) < 2^63; a large mean does no harm, only the difference has to fit. Exact.
- * Cost   no round; dealer 8 bytes a row.
- * View   nothing is sent between the parties. Source protocols section 10.
- */
-export const moments = primitive({
-  name: 'moments',
-  attributes: z.object({ magnitude: int(-64, 63) }),
-  infer(ins, a): ShareType {
-    const [x] = ins;
-    const ok = ins.length === 1 && x?.kind === 'opened' && x.modular && x.width === 64 && x.bits === 64 && x.offsetLog === -1 && x.shape.length > 0;
-    check(ok, () => `moments needs a modular opening of 64 bits, got ${ins.map(describe).join('; ')}`);
-    return shareType([...x.shape.slice(0, -1), 1], 2 * x.fracBits, 64, a.magnitude);
-  },
-  material: (_ins, _a, out) => [{ count: sizeOf(out.shape), bits: 64 }],
-  deal({ kernels, ins, types, out }) {
-    return { value: {}, material: [spread(kernels, ins[0]!.r!, ins[0]!.r!, types[0]!.shape.at(-1)!, sizeOf(out.shape))] };
-  },
-  finish({ kernels, role, ins, types, out, material }) {
-    const e = ins[0]!.m!;
-    const x = ins[0]!.share!;
-    const h = types[0]!.shape.at(-1)!;
-    const rows = sizeOf(out.shape);
-    // Bilinear form B(a, b) = H·Σab − Σa·Σb: B(x, x) = B(E, 2x − E) + B(u, u)
-    const other = zeros(x.length);
-    kernels.add(other, x, x);
-    if (role === 0) kernels.sub(other, other, e);
-    const share = spread(kernels, e, other, h, rows);
-    kernels.add(share, share, material[0]!);
-    return { share };
-  },
-  plain({ ins, types }) {
-    const h = types[0]!.shape.at(-1)!;
-    return byRow(ins[0]!, h, (row) => {
-      const total = row.reduce((s, v) => s + v, 0);
-      return [h * row.reduce((s, v) => s + v * v, 0) - total * total];
-    });
-  },
-});
-
-/** H·Σab − Σa·Σb of every row */
-function spread(kernels: PartyContext<unknown>['kernels'], a: Words, b: Words, h: number, rows: number): Words {
-  const [ab, out, sa, sb] = [zeros(a.length), zeros(rows), zeros(rows), zeros(rows)];
-  kernels.mul(ab, a, b);
-  kernels.rowSum(out, ab, rows);
-  kernels.affine(out, out, BigInt(h), 0n, 64);
-  kernels.rowSum(sa, a, rows);
-  kernels.rowSum(sb, b, rows);
-  kernels.mul(sa, sa, sb);
-  kernels.sub(out, out, sa);
-  return out;
-}
