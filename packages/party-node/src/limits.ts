@@ -12,7 +12,7 @@ export const limits = {
   inFlightBytes: 8 * 2 ** 20,
   /** How far the dealer may be ahead of P1 in a run that was not prepared in full. */
   dealerLeadBytes: 256 * 2 ** 20,
-  /** Corrections that P1 holds for prepared runs, all together: BERT-large at 512 tokens takes about 15 GB, more than most machines have. */
+  /** Randomness that a party holds for prepared runs, all together: two of BERT-base at 128 tokens. BERT-large at 512 tokens takes about 15 GB, more than most machines have. */
   preparedBytes: 8 * 2 ** 30,
   /** Masks, corrections and products that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
   aheadBytes: 3 * 2 ** 30,

@@ -101,7 +101,7 @@ export class Party extends Engine<PartyRunState> {
       throw new NodeError(
         nodeName[this.role],
         'LIMIT_EXCEEDED',
-        `corrections of ${this.#prepared + bytes} bytes for prepared runs; the limit is ${limits.preparedBytes}: run without preparing`,
+        `randomness of ${this.#prepared + bytes} bytes for prepared runs; the limit is ${limits.preparedBytes}: run without preparing`,
       );
     }
     this.#prepared += bytes;
@@ -112,8 +112,11 @@ export class Party extends Engine<PartyRunState> {
     if (this.#admitted.delete(run)) this.#prepared -= this.#held(run);
   }
 
+  /** What a prepared run keeps in memory: what is drawn ahead as 64-bit words, about twice its packed size, and at P1 corrections as they came. */
   #held(run: PartyRunState): number {
-    return this.#index === 1 && run.whole ? run.checked.cost.dealer : 0;
+    if (!run.whole) return 0;
+    const { dealer, online } = run.checked.cost;
+    return Math.min(limits.aheadBytes, 2 * (dealer + online)) + (this.#index === 1 ? dealer : 0);
   }
 
   protected acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number {
