@@ -174,7 +174,8 @@ export abstract class Engine<R extends NodeRun> {
 
   #burnEarly(ticket: string): void {
     this.#early.delete(ticket);
-    this.#burnt.set(ticket, 0);
+    // A second abort of a run that was here says nothing new: what is still on its way must go on being let in
+    if (!this.#burnt.has(ticket)) this.#burnt.set(ticket, 0);
   }
 
   /** Nonces and hashes are exchanged; the run id follows from all three. */

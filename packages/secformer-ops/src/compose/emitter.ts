@@ -4,6 +4,11 @@ import { check, describe, type OpenedType, type Shape, type ShareType, sizeOf, t
 
 /** Fractional bits of an encoded tensor. */
 export const FRAC_BITS = 16;
+/**
+ * Fractional bits of weights that a gain is folded into: three more than others, for a gain below 1 makes them smaller and their operand larger. A product modulo 2^48
+ * then still holds ±2^11.
+ */
+export const FOLDED_BITS = 19;
 /** Claimed range of what nothing narrower is known of: |v| < 2^14, what a truncation to 16 bits in 32 can carry. */
 export const MAGNITUDE = 14;
 /** Modulus of matrix products that go into a truncation by 16 bits into 32. */
@@ -341,8 +346,8 @@ export class Emitter {
 
   #persistentOperand(v: number, width: number): number | undefined {
     const stored = this.#stored.get(v);
-    // What a run left at another scale is truncated anew instead
-    if (!stored || this.share(v).fracBits > FRAC_BITS || this.share(v).bits < width) return undefined;
+    // What a run left at the scale of a product is truncated anew instead
+    if (!stored || this.share(v).fracBits > FOLDED_BITS || this.share(v).bits < width) return undefined;
     for (const [w, opened] of stored) if (w >= width) return opened;
     const made = this.emit('open', [v], { shift: 0, width, offsetLog: -1, share: 'modular', bits: width });
     const fresh = this.fresh.get(v) ?? new Map<number, number>();

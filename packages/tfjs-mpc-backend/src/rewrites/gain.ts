@@ -1,3 +1,4 @@
+import { FOLDED_BITS } from '@secformer/secformer-ops';
 import type { Compiler } from '../compile.js';
 import type { SecretNode } from '../node-values.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
@@ -28,11 +29,16 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
   const { gain, bias } = found;
   const at = turned ? (i: number, j: number) => j * depth + i : (i: number, j: number) => i * width + j;
   const key = `gain ${gain?.id ?? 'none'} ${factor}`;
-  const weights = c.variant(w, key, () => {
-    const out = new Float32Array(w.values!.length);
-    for (let i = 0; i < depth; i++) for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! * (gain ? gain.values![i]! : 1) * factor;
-    return out;
-  });
+  const weights = c.variant(
+    w,
+    key,
+    () => {
+      const out = new Float32Array(w.values!.length);
+      for (let i = 0; i < depth; i++) for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! * (gain ? gain.values![i]! : 1) * factor;
+      return out;
+    },
+    FOLDED_BITS,
+  );
   const offset = c.variant(
     w,
     `bias ${bias.id} ${factor}`,
