@@ -10,9 +10,9 @@ import {
   functionOf,
   logSoftmax,
   maxWithIndex,
-  normalise,
   ProgramBuilder,
   primitives,
+  probabilities,
   reciprocal,
   suites,
   topK,
@@ -53,8 +53,7 @@ function elementwiseTable() {
 }
 
 const softmax = (suite) => (e, x) => {
-  const made = suite.softmax(e, x);
-  return typeof made === 'number' ? made : normalise(e, made);
+  return probabilities(suite, e, x);
 };
 
 function suiteTable(emit, shapes) {

@@ -7,12 +7,12 @@ import {
   type Graph,
   type GraphNode,
   geluOf,
-  normalise,
   normalRow,
   PRODUCT_BITS,
   type Program,
   ProgramBuilder,
   plan,
+  probabilities,
   runTogether,
   type Shape,
   type ShareType,
@@ -185,8 +185,7 @@ export async function compareSuites(f: Flags): Promise<void> {
       [heads, seq, seq],
       normal(heads * seq * seq, 2),
       (suite, e, x) => {
-        const made = suite.softmax(e, x);
-        return typeof made === 'number' ? made : normalise(e, made);
+        return probabilities(suite, e, x);
       },
       (x) => byRow(x, seq, softmaxRow),
     ),

@@ -27,25 +27,25 @@ export class NativeKernels implements Kernels {
     this.#x[kernel]!(...args);
   }
 
-  add(out: Words, a: Words, b: Words): void {
+  #binary(kernel: string, out: Words, a: Words, b: Words): void {
     sameLength(out, a, b);
-    this.#call('add', out, a, b);
+    this.#call(kernel, out, a, b);
+  }
+
+  add(out: Words, a: Words, b: Words): void {
+    this.#binary('add', out, a, b);
   }
   sub(out: Words, a: Words, b: Words): void {
-    sameLength(out, a, b);
-    this.#call('sub', out, a, b);
+    this.#binary('sub', out, a, b);
   }
   mul(out: Words, a: Words, b: Words): void {
-    sameLength(out, a, b);
-    this.#call('mul', out, a, b);
+    this.#binary('mul', out, a, b);
   }
   and(out: Words, a: Words, b: Words): void {
-    sameLength(out, a, b);
-    this.#call('and', out, a, b);
+    this.#binary('and', out, a, b);
   }
   xor(out: Words, a: Words, b: Words): void {
-    sameLength(out, a, b);
-    this.#call('xor', out, a, b);
+    this.#binary('xor', out, a, b);
   }
 
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { type Emitter, elementwise, functionOf, logSoftmax, maxWithIndex, normalise, prelu, reciprocal, suites, topK } from '../src/index.js';
+import { type Emitter, elementwise, functionOf, logSoftmax, maxWithIndex, prelu, probabilities, reciprocal, suites, topK } from '../src/index.js';
 import { evaluate, uniform } from './harness.js';
 
 /** Everything that is composed of instructions, on a shape whose sizes are no multiple of anything. */
@@ -15,8 +15,7 @@ const compositions: Record<string, (e: Emitter, x: number) => number> = {
       [
         `${suite.name} softmax`,
         (e: Emitter, x: number) => {
-          const made = suite.softmax(e, x);
-          return typeof made === 'number' ? made : normalise(e, made);
+          return probabilities(suite, e, x);
         },
       ],
     ]),

@@ -10,11 +10,11 @@ import {
   type Graph,
   logSoftmax,
   maxWithIndex,
-  normalise,
   type Program,
   ProgramBuilder,
   plan,
   primitives,
+  probabilities,
   runPlain,
   shadowRevealingEverything,
   suiteOf,
@@ -46,8 +46,7 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
         [
           [-4, 4],
           (e, x) => {
-            const made = s.softmax(e, x);
-            return typeof made === 'number' ? made : normalise(e, made);
+            return probabilities(s, e, x);
           },
         ],
       ],

@@ -1,10 +1,9 @@
 import test from 'ava';
-import { type Emitter, geluOf, normalise, type Suite, suiteOf, suites } from '../src/index.js';
+import { type Emitter, geluOf, normalise, probabilities, type Suite, suiteOf, suites } from '../src/index.js';
 import { encoded, evaluate, normal, random, uniform, worst } from './harness.js';
 
 const weights = (suite: Suite) => (e: Emitter, x: number) => {
-  const made = suite.softmax(e, x);
-  return typeof made === 'number' ? made : normalise(e, made);
+  return probabilities(suite, e, x);
 };
 
 function rows(x: Float64Array, width: number, f: (row: Float64Array) => Float64Array): Float64Array {

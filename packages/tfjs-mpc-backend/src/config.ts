@@ -34,6 +34,7 @@ const listeners = new Set<() => void>();
  */
 export function configure(configuration: Configuration): void {
   check({ ...configuration });
+  if (configuration.calibration) checkCalibration(configuration.calibration);
   chosen = { ...configuration };
   for (const l of listeners) l();
 }
@@ -59,7 +60,6 @@ function check(c: Configuration): void {
   const given = [c.parties, c.dealer, c.token].filter((v) => v !== undefined).length;
   if (given !== 0 && given !== 3) throw bad('real nodes need parties: [url0, url1], dealer: url and token together; leave all three out for the embedded trio');
   suiteOf(c.suite ?? 'exact');
-  if (c.calibration) checkCalibration(c.calibration);
 }
 
 /** What `configure` was given, else the SECFORMER_* variables. */

@@ -8,9 +8,9 @@ import {
   geluOf,
   logSoftmax,
   maxWithIndex,
-  normalise,
   normalRow,
   prelu,
+  probabilities,
   reciprocal,
   softmaxRow,
   suiteOf,
@@ -120,8 +120,7 @@ const softmax: MakeCase = (n, f) => {
   return {
     inputs: [matrix(rows)],
     emit(e, [x]) {
-      const made = suite.softmax(e, x!);
-      return typeof made === 'number' ? made : normalise(e, made);
+      return probabilities(suite, e, x!);
     },
     want: ([x]) => byRow(x!, width, meant),
     ...(meant !== softmaxRow && { model: ([x]: Float64Array[]) => byRow(x!, width, softmaxRow) }),

@@ -1,4 +1,4 @@
-import type { ElementwiseOp, Parameters } from '../graph/functions.js';
+import { type ElementwiseOp, type Parameters, SELU } from '../graph/functions.js';
 import type { Emitter } from './emitter.js';
 import { elu, exp } from './exponential.js';
 import { fits } from './fits.js';
@@ -18,18 +18,16 @@ export interface Elementwise {
   beyond: string;
 }
 
-/** Half of the default range: what an operand may be so that a difference of two still fits. */
+/** What a written tensor may hold, and what the coarse comparisons of a windowed function do. */
 const RANGE = [-16384, 16384] as const;
 const WINDOW = [-2032, 2032] as const;
 const wrong = 'undefined';
 const refused = 'undefined; a write beyond it is refused';
 
-const exact = (domain: readonly [number, number] = RANGE) => ({ domain, error: { absolute: 0 }, beyond: refused });
-
-const SELU = { scale: 1.0507009873554805, alpha: 1.6732632423543772 };
+const exact = { domain: RANGE, error: { absolute: 0 }, beyond: refused };
 
 export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
-  neg: { emit: (e, x) => e.negate(x), ...exact() },
+  neg: { emit: (e, x) => e.negate(x), ...exact },
   erf: { emit: (e, x) => windowed(e, x, fits.erf), domain: WINDOW, error: { absolute: 4e-5 }, beyond: wrong },
   tanh: { emit: (e, x) => windowed(e, x, fits.tanh), domain: WINDOW, error: { absolute: 7.5e-5 }, beyond: wrong },
   sigmoid: { emit: (e, x) => windowed(e, x, fits.sigmoid), domain: WINDOW, error: { absolute: 5e-5 }, beyond: wrong },
@@ -59,28 +57,28 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
     error: { absolute: 0, relative: 5e-7 },
     beyond: `${wrong} (negative values down to −16384 have a longer form)`,
   },
-  relu: { emit: (e, x) => relu(e, x), ...exact() },
-  relu6: { emit: (e, x) => clip(e, x, 0, 6), ...exact() },
+  relu: { emit: (e, x) => relu(e, x), ...exact },
+  relu6: { emit: (e, x) => clip(e, x, 0, 6), ...exact },
   leakyRelu: {
     emit: (e, x, { alpha }) => belowZero(e, x, 1 - alpha!),
     domain: RANGE,
     error: { absolute: 0, relative: 1e-6 },
     beyond: refused,
   },
-  abs: { emit: (e, x) => belowZero(e, x, 2), ...exact() },
-  sign: { emit: (e, x) => sign(e, x), ...exact() },
+  abs: { emit: (e, x) => belowZero(e, x, 2), ...exact },
+  sign: { emit: (e, x) => sign(e, x), ...exact },
   clip: {
     emit: (e, x, { low, high }) => clip(e, x, low!, high!),
     domain: RANGE,
     error: { absolute: 2 ** -16 },
     beyond: refused,
   },
-  floor: { emit: (e, x) => floor(e, x), ...exact() },
-  ceil: { emit: (e, x) => ceil(e, x), ...exact() },
-  round: { emit: (e, x) => round(e, x), ...exact() },
-  less: { emit: (e, x, { than }) => lessConstant(e, x, than!), ...exact() },
-  atMost: { emit: (e, x, { than }) => atMost(e, x, than!), ...exact() },
-  equal: { emit: (e, x, { to }) => equalTo(e, x, to!), ...exact() },
+  floor: { emit: (e, x) => floor(e, x), ...exact },
+  ceil: { emit: (e, x) => ceil(e, x), ...exact },
+  round: { emit: (e, x) => round(e, x), ...exact },
+  less: { emit: (e, x, { than }) => lessConstant(e, x, than!), ...exact },
+  atMost: { emit: (e, x, { than }) => atMost(e, x, than!), ...exact },
+  equal: { emit: (e, x, { to }) => equalTo(e, x, to!), ...exact },
 };
 
 /** The protocol that a suite has for an operation of the table. */

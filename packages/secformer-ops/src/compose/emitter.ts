@@ -87,11 +87,6 @@ export class Emitter {
     }
   }
 
-  /** Emits sums and products whose parts may pass their modulus where the result does not: they cancel modulo 2^64. */
-  wrapping<T>(body: () => T): T {
-    return this.guarded(body);
-  }
-
   /** x·n for a whole n, modulo 2^64, whatever its range. */
   times64(v: number, n: number): number {
     const t = this.share(v);

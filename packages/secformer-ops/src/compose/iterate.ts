@@ -72,7 +72,7 @@ export function combination(e: Emitter, terms: readonly (readonly [number, numbe
     const scale = String(BigInt.asIntN(64, encodeConstant(c, constantBits)));
     return e.emit('affine', [e.atScale(x, finest)], { scale, offset: '0', fracBits, bits: 64, magnitude });
   });
-  const total = parts.reduce((a, b) => e.emit('add', [a, b], { magnitude, guarded: true }));
+  const total = parts.reduce((a, b) => e.emit('add', [a, b], { magnitude }));
   return e.addConstant(total, constant);
 }
 
@@ -113,12 +113,6 @@ export function centred(e: Emitter, x: number): { difference: number; squares: n
   const difference = e.sub(v, e.broadcast(mean, shape));
   const square = e.emit('square', [e.factor(difference)], { magnitude: 31 - Math.ceil(Math.log2(shape[last]!)) });
   return { difference, squares: e.sum(square, [last]) };
-}
-
-/** Mean and variance of a row. */
-export function momentsOf(row: Float64Array): { mean: number; variance: number } {
-  const mean = row.reduce((a, b) => a + b, 0) / row.length;
-  return { mean, variance: row.reduce((a, b) => a + (b - mean) ** 2, 0) / row.length };
 }
 
 /** Σd²·c, c public, from squares at 32 fractional bits, at `fracBits`. */

@@ -31,7 +31,8 @@ export function roundEven(x: number): number {
   return rest < 0.5 || (rest === 0.5 && down % 2 === 0) ? down : down + 1;
 }
 
-const SELU = { scale: 1.0507009873554805, alpha: 1.6732632423543772 };
+/** The constants of SELU (Klambauer et al. 2017). */
+export const SELU = { scale: 1.0507009873554805, alpha: 1.6732632423543772 };
 
 /** What the elementwise operations of a graph are. */
 export const functions = {
@@ -91,9 +92,14 @@ export function quadRow(row: Float64Array, c: number, mask?: Float64Array): Floa
   return shares(row.map((v, i) => (v + c) ** 2 * (mask ? mask[i]! : 1)));
 }
 
+/** Mean and variance of a row. */
+export function momentsOf(row: Float64Array): { mean: number; variance: number } {
+  const mean = row.reduce((a, b) => a + b, 0) / row.length;
+  return { mean, variance: row.reduce((a, b) => a + (b - mean) ** 2, 0) / row.length };
+}
+
 /** (x − mean)/√(variance + ε) */
 export function normalRow(row: Float64Array, epsilon: number): Float64Array {
-  const mean = row.reduce((a, b) => a + b, 0) / row.length;
-  const variance = row.reduce((a, b) => a + (b - mean) ** 2, 0) / row.length;
+  const { mean, variance } = momentsOf(row);
   return row.map((v) => (v - mean) / Math.sqrt(variance + epsilon));
 }

@@ -1,7 +1,7 @@
-import { planeWords, type Words, zeros } from '@secformer/ring';
+import { type Kernels, planeWords, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
-import { int, noAttributes, primitive } from '../program/primitive.js';
+import { int, noAttributes, primitive, type Role } from '../program/primitive.js';
 import { type BitsType, check, describe, type OpenBitsType, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
 /**
@@ -105,6 +105,14 @@ function eachPlane(planes: number, n: number, bits: Words, each: (plane: Words, 
   for (let p = 0; p < planes; p++) each(bits.subarray(p * size, (p + 1) * size), p * n, (p + 1) * n);
 }
 
+/** A party's share of the bits c ⊕ β, c + (1 − 2c)·⟦β⟧: the selection of `bitMultiply` with the public 1. */
+export function bitShare(kernels: Kernels, role: Role, plane: Words, beta: Words): Words {
+  const n = beta.length;
+  const [share, one, zero] = [zeros(n), zeros(n).fill(1n), zeros(n)];
+  kernels.bitMultiply(share, plane, role === 0 ? one : zero, one, beta, zero, zero, 64, 0n, false);
+  return share;
+}
+
 /**
  * Opened bits as shares of the integers 0 and 1: b = c + (1 − 2c)·⟦β⟧.
  * Cost no round; dealer ceil(bits/8) bytes a bit. View as in openBits; P1's ⟦β⟧ is masked by P0's stream.
@@ -128,12 +136,7 @@ export const bitValue = primitive({
     const t = types[0] as OpenBitsType;
     const n = sizeOf(t.shape);
     const share = zeros(sizeOf(out.shape));
-    const [x, one, zero] = [zeros(n), zeros(n).fill(1n), zeros(n)];
-    if (role === 0) x.fill(1n);
-    eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) => {
-      const b = material[0]!.subarray(from, to);
-      kernels.bitMultiply(share.subarray(from, to), plane, x, one, b, zero, zero, 64, 0n, false);
-    });
+    eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) => share.set(bitShare(kernels, role, plane, material[0]!.subarray(from, to)), from));
     return { share };
   },
   plain: ({ ins }) => ins[0],

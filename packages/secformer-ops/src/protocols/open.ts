@@ -114,7 +114,7 @@ function wrapBits(total: Words, width: number): { w: Words; wh: Words } {
 }
 
 /** msb m = 1 ? ifSet : ifClear, element by element */
-function selectByTopBit(m: Words, width: number, ifSet: Words, ifClear: Words): Words {
+export function selectByTopBit(m: Words, width: number, ifSet: Words, ifClear: Words): Words {
   const out = zeros(m.length);
   const from = halvesOf(m);
   const [to, one, zero] = [halvesOf(out), halvesOf(ifSet), halvesOf(ifClear)];

@@ -1,7 +1,9 @@
-import { halvesOf, planeWords, type Words, zeros } from '@secformer/ring';
+import { planeWords, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, primitive } from '../program/primitive.js';
 import { check, describe, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
+import { bitShare } from './bits.js';
+import { selectByTopBit } from './open.js';
 
 /**
  * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with `borrow`):
@@ -40,15 +42,7 @@ export const quotient = primitive({
     const m = ins[0]!.m!;
     const n = m.length;
     const [wrapped, high, beta] = material as [Words, Words, Words];
-    const share = zeros(n);
-    const top = new Uint32Array(m.buffer, m.byteOffset, 2 * n);
-    const [to, one, zero] = [share, high, wrapped].map(halvesOf) as [Uint32Array, Uint32Array, Uint32Array];
-    const [half, bit] = [width > 32 ? 1 : 0, (width - 1) & 31];
-    for (let i = 0; i < 2 * n; i += 2) {
-      const side = ((top[i + half] as number) >>> bit) & 1 ? one : zero;
-      to[i] = side[i] as number;
-      to[i + 1] = side[i + 1] as number;
-    }
+    const share = selectByTopBit(m, width, high, wrapped);
     if (role === 0) {
       // ⌊(m − offset − τ)/2^s⌋ as a signed number: lifted by 2^62, shifted, lowered again
       const lifted = zeros(n);
@@ -58,11 +52,7 @@ export const quotient = primitive({
       kernels.affine(lifted, lifted, 1n, BigInt.asUintN(64, -(1n << BigInt(62 - a.shift))), 64);
       kernels.add(share, share, lifted);
     }
-    // Minus the borrow, c + (1 − 2c)·β
-    const [bits, constant, nothing] = [zeros(n), zeros(n), zeros(n)];
-    if (role === 0) constant.fill(1n);
-    kernels.bitMultiply(bits, ins[1]!.planes!, constant, zeros(n).fill(1n), beta, nothing, nothing, 64, 0n, false);
-    kernels.sub(share, share, bits);
+    kernels.sub(share, share, bitShare(kernels, role, ins[1]!.planes!, beta));
     return { share };
   },
   plain: ({ a, ins, types }) => ins[0]!.map((v) => Math.floor((v * 2 ** (types[0] as OpenedType).fracBits - Number(a.tau)) / 2 ** a.shift)),

@@ -7,7 +7,6 @@ import {
   from,
   limitExponential,
   limitExponentialOf,
-  momentsOf,
   newtonReciprocal,
   newtonReciprocalOf,
   product,
@@ -16,7 +15,7 @@ import {
   squared,
   timesRest,
 } from '../compose/iterate.js';
-import { geluOf, normalRow, softmaxRow } from '../graph/functions.js';
+import { geluOf, momentsOf, normalRow, softmaxRow } from '../graph/functions.js';
 import { exact } from './exact.js';
 import type { Suite } from './suite.js';
 

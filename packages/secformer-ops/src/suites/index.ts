@@ -1,4 +1,6 @@
 import { SecformerError } from '@secformer/ring';
+import type { Emitter } from '../compose/emitter.js';
+import { normalise } from '../compose/softmax.js';
 import { crypten } from './crypten.js';
 import { exact, fast } from './exact.js';
 import { mpcformer, mpcformer2Relu } from './mpcformer.js';
@@ -20,4 +22,10 @@ export function suiteOf(name: string): Suite {
   const suite = suites[name];
   if (!suite) throw new SecformerError('UNKNOWN_SUITE', `there is no suite '${name}'; choose one of ${Object.keys(suites).join(', ')}`);
   return suite;
+}
+
+/** A suite's softmax as probabilities, the division included. */
+export function probabilities(suite: Suite, e: Emitter, x: number): number {
+  const made = suite.softmax(e, x);
+  return typeof made === 'number' ? made : normalise(e, made);
 }

@@ -1,8 +1,8 @@
 import { intervals, plane } from '../compose/bits.js';
 import { elementwise } from '../compose/elementwise.js';
 import { type Emitter, FRAC_BITS } from '../compose/emitter.js';
-import { centred, from, momentsOf, polynomial, scaled, scaledSquares, squared, timesRest } from '../compose/iterate.js';
-import { geluOf, normalRow, quadRow } from '../graph/functions.js';
+import { centred, from, polynomial, scaled, scaledSquares, squared, timesRest } from '../compose/iterate.js';
+import { geluOf, momentsOf, normalRow, quadRow } from '../graph/functions.js';
 import { inRange } from './crypten.js';
 import { QUAD_CONSTANT, type Suite } from './suite.js';
 
