@@ -104,13 +104,13 @@ export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, co
 }
 
 // Dealer's part of e^(−u), u = m − r on a window of 2^(half + 1) units of 2^−16: four words an element,
-// (1−h)e^r', h·e^r' and both times β, at 18 bits; h, r' the top bit and the rest of r on the window
+// (1−h)e^r', h·e^r' and both times β, at 20 bits; h, r' the top bit and the rest of r on the window
 export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32, half: u32): void {
   prepare();
   const mask: u32 = (1 << half) - 1;
   for (let i = 0; i < n; i++, o += 8, r += 8) {
     const x = <u32>load<u64>(r);
-    const e = <u64>fixed(expUp(x & mask), 262144.0);
+    const e = <u64>fixed(expUp(x & mask), 1048576.0);
     const b = (load<u64>(beta + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1;
     const h = <u64>((x >> half) & 1);
     const low = (1 - h) * e;
@@ -122,7 +122,7 @@ export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32
   }
 }
 
-// bit·factor·e^(−u) at 58 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m') at 40 bits, c_1 that
+// bit·factor·e^(−u) at 62 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m') at 42 bits, c_1 that
 // of half a window further
 export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64, half: u32): void {
   prepare();
@@ -133,8 +133,8 @@ export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: 
   for (let i = 0; i < n; i++, o += 8, m += 8, shares += 8) {
     const x = <u32>load<u64>(m);
     const near = factor * expDown(x & mask);
-    const a = <u64>fixed(near, 1099511627776.0);
-    const b = <u64>fixed(near * far, 1099511627776.0);
+    const a = <u64>fixed(near, 4398046511104.0);
+    const b = <u64>fixed(near * far, 4398046511104.0);
     const g = (x >> half) & 1;
     const same = g ? b : a;
     const other = g ? a : b;

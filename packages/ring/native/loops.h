@@ -255,7 +255,7 @@ void expTables(u64 *o, const u64 *r, const u64 *beta, size_t n, unsigned half) {
   const u64 mask = ((u64)1 << half) - 1;
   EACH(n) {
     const u64 x = r[i], low = x & mask;
-    const u64 e = fixedPoint(EXP[low >> 10] * EXP[1024 + (low & 1023)], 262144.0);
+    const u64 e = fixedPoint(EXP[low >> 10] * EXP[1024 + (low & 1023)], 1048576.0);
     const u64 b = 0 - ((beta[i >> 6] >> (i & 63)) & 1), h = 0 - ((x >> half) & 1);
     o[i] = e & ~h;
     o[n + i] = e & h;
@@ -270,7 +270,7 @@ void expCombine(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n,
   EACH(n) {
     const u64 x = m[i], low = x & mask;
     const double near = factor * (EXP[2048 + (low >> 10)] * EXP[3072 + (low & 1023)]);
-    const u64 a = fixedPoint(near, 1099511627776.0), b = fixedPoint(near * far, 1099511627776.0);
+    const u64 a = fixedPoint(near, 4398046511104.0), b = fixedPoint(near * far, 4398046511104.0);
     const bool g = (x >> half) & 1;
     const u64 same = g ? b : a, other = g ? a : b;
     const u64 eb = same * shares[2 * n + i] + other * shares[3 * n + i];

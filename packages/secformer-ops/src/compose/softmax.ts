@@ -92,7 +92,7 @@ function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance:
   const distance = e.emit('open', [u], { shift: 0, width: 28, offsetLog: -1, ...kept, within: [0, 2048] });
   const near = e.emit('openBits', [lessThan(e, distance, COARSE.position, COARSE.window, [16 * COARSE.perUnit])]);
   const power = e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
-  const numerator = e.emit('open', [power], { shift: e.share(power).fracBits - EXP_BITS, width: EXP_BITS + 6, offsetLog: -1, share: 'lift', bits: 64 });
+  const numerator = e.emit('open', [power], { shift: e.share(power).fracBits - EXP_BITS, width: EXP_BITS + 2, offsetLog: -1, share: 'lift', bits: 64 });
   const total = e.sum(e.emit('unwrap', [numerator]), [t.shape.length - 1]);
   // The leader's term is at least e^(−5/4) > 1/4
   const high = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));

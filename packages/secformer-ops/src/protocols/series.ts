@@ -166,10 +166,10 @@ function joined(blocks: Words[]): Words {
  *
  *   With m (less the public origin), r modulo 2R, r = R·h + r', m = R·g + m' (h, g the top bits): for u < R a wrap can only have happened when h = 1
  *   and g = 0, so
- *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 40 bits, e^r' at 18     (local)
+ *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 42 bits, e^r' at 20     (local)
  *   T also shares both times β, so that the selection is c·e + (1 − 2c)·⟦βe⟧.
  *
- * Domain where the bit is 1, 0 ≤ u < R. Error 4e-6 with R = 16 and the truncation to 20 bits that softmax takes; with R = 8 a relative 6e-6. Where the
+ * Domain where the bit is 1, 0 ≤ u < R. Error 2.5e-6 with R = 16 and the truncation to 20 bits that softmax takes; with R = 8 a relative 2e-6. Where the
  *        bit is 0 exactly 0.
  * Cost   no round; dealer 32 bytes an element.
  * View   nothing is sent between the parties. Source protocols section 7.
@@ -182,7 +182,7 @@ export const expNegative = primitive({
     const angle = x?.kind === 'opened' && x.fracBits === 16 && x.width > a.half && (x.offsetLog < 0 || x.offsetLog > a.half);
     const ok = ins.length === 2 && angle && b?.kind === 'openBits' && b.planes === 1;
     check(ok && sameElements(x, b), () => `expNegative of ${ins.map(describe).join('; ')}`);
-    return shareType(x.shape, 58, 64, 1);
+    return shareType(x.shape, 62, 64, 1);
   },
   material: (ins) => Array(4).fill({ count: sizeOf(ins[0]!.shape), bits: 64 }),
   deal({ kernels, a, ins }) {
@@ -200,8 +200,8 @@ export const expNegative = primitive({
     return { share };
   },
   plain: ({ a, ins }) => ins[0]!.map((x, i) => (ins[1]![i] ? a.factor * Math.exp(a.origin / 65536 - x) : 0)),
-  // Half a unit of 2^−18 of e^r' times 1, and of 2^−40 of the constant times e^R
-  error: (a) => 2 ** -19 + 2 ** -41 * Math.exp(2 ** (a.half - 16)),
+  // Half a unit of 2^−20 of e^r' times 1, and of 2^−42 of the constant times e^R
+  error: (a) => 2 ** -21 + 2 ** -43 * Math.exp(2 ** (a.half - 16)),
 });
 
 function sameElements(x: OpenedType, b: OpenBitsType): boolean {
