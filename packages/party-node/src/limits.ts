@@ -16,6 +16,8 @@ export const limits = {
   preparedBytes: 8 * 2 ** 30,
   /** Masks, corrections and products that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
   aheadBytes: 3 * 2 ** 30,
+  /** Memory that a node keeps between uses, for arrays of the next instruction and the next run: what BERT-base at 128 tokens draws ahead for one run. */
+  spareBytes: 3 * 2 ** 30,
   /** Shares that one session may keep at a node: BERT-large's weights are 2.7 GB and as much again for their openings. */
   sessionBytes: 16 * 2 ** 30,
   /** Tensors of one session. */

@@ -1,5 +1,6 @@
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import { scratch } from './arena.js';
 import { StreamReuseError } from './errors.js';
 import type { Kernels } from './kernels.js';
 import { Secret } from './share.js';
@@ -15,6 +16,10 @@ export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 /** @returns the key of one run, one way from the seed that two nodes share (HKDF-SHA256, the run id as salt) */
 export function deriveRunKey(seed: Secret, runId: Uint8Array): Secret {
   return new Secret(hkdf(sha256, seed.bytes, runId, new TextEncoder().encode('secformer run'), 32));
+}
+
+function scratchBytes(n: number): Uint8Array {
+  return bytesOf(scratch(Math.ceil(n / 8))).subarray(0, n);
 }
 
 /** One key stream, drawn from its start. */
@@ -36,11 +41,11 @@ export class KeyStream {
   }
 
   /** @returns `n` words, uniform modulo 2^bits, in `out` if given */
-  words(n: number, bits: number, out: Words = new BigUint64Array(n)): Words {
+  words(n: number, bits: number, out: Words = scratch(n)): Words {
     if (bits === 64) {
       this.bytes(bytesOf(out));
     } else {
-      this.#kernels.unpack(out, this.bytes(new Uint8Array(packedBytes(n, bits))), bits);
+      this.#kernels.unpack(out, this.bytes(scratchBytes(packedBytes(n, bits))), bits);
     }
     return out;
   }

@@ -4,11 +4,6 @@
  */
 export type Words = BigUint64Array;
 
-/** @returns `n` zero words */
-export function zeros(n: number): Words {
-  return new BigUint64Array(n);
-}
-
 /** @returns how many bytes `n` words of `bits` bits take, packed back to back */
 export function packedBytes(n: number, bits: number): number {
   return Math.ceil((n * bits) / 8);

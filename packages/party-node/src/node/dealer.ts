@@ -105,6 +105,7 @@ export class Dealer extends Engine<DealerRunState> {
     };
     const values = await runDealer({
       kernels: this.kernels,
+      arena: this.arena,
       checked,
       inputs,
       streams,

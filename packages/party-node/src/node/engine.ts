@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { type Kernels, loadKernels, sizeOf } from '@secformer/ring';
+import { Arena, type Kernels, loadKernels, sizeOf } from '@secformer/ring';
 import { type CheckedProgram, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -32,6 +32,7 @@ interface Agreement {
 export abstract class Engine<R extends NodeRun> {
   kernels!: Kernels;
   readonly role: NodeRole;
+  protected readonly arena = new Arena(limits.spareBytes);
   protected readonly runs = new Map<string, R>();
   readonly #options: EngineOptions;
   readonly #peers = new Map<NodeRole, Peer>();

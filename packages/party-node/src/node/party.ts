@@ -178,7 +178,15 @@ export class Party extends Engine<PartyRunState> {
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
     if (this.#index === 1 && run.whole) await material.reached(checked.cost.dealer, waitForMaterial);
     const masks = this.#inputMasks(run, streams);
-    const from = { kernels: this.kernels, role: this.#index, checked, streams, pause: run.pause, material: (bytes: number) => material.take(bytes, waitForMaterial) };
+    const from = {
+      kernels: this.kernels,
+      arena: this.arena,
+      role: this.#index,
+      checked,
+      streams,
+      pause: run.pause,
+      material: (bytes: number) => material.take(bytes, waitForMaterial),
+    };
     const prepared = run.whole ? await prepareParty(from, this.#known(run, masks), limits.aheadBytes) : undefined;
     if (!run.whole) material.onTaken = (bytes) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });

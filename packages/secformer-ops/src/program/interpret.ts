@@ -1,5 +1,5 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
-import { encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, type Words, zeros } from '@secformer/ring';
+import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, type Words, zeros } from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
 import type { AheadValue, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
@@ -54,6 +54,8 @@ export interface PartyRun {
   material?: MaterialSource;
   /** what was drawn ahead */
   prepared?: PreparedParty;
+  /** memory that one run after another uses; arrays of values that are left over when the run ends are its own no more */
+  arena?: Arena;
   /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
   trace?: RunTrace;
@@ -68,37 +70,54 @@ interface Drawn {
   aux?: Words | undefined;
 }
 
+function arraysOf({ masks, material, aux }: Drawn): (Words | undefined)[] {
+  return [...masks, ...material, aux];
+}
+
+function arraysOfDealer({ r, total, beta }: DealerValue): (Words | undefined)[] {
+  return [r, total, beta];
+}
+
+function arraysOfAhead(v: AheadValue | undefined): (Words | undefined)[] {
+  return [v?.r, v?.m, v?.share];
+}
+
+function arraysOfValue({ share, m, wrap, planes }: PartyValue): (Words | undefined)[] {
+  return [share, m, wrap, planes];
+}
+
 /** Randomness of a run that a party holds ahead: instructions as far as the room went, by number. */
 export type PreparedParty = Map<number, Drawn>;
 
-/** Everything that an instruction takes from streams and from the dealer. */
-async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, index: number): Promise<Drawn> {
+/** Everything that an instruction takes from streams and from the dealer; its arrays are held for the caller. */
+async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, arena: Arena, index: number): Promise<Drawn> {
   const { program, types } = checked;
   const i = program.instructions[index]!;
   const p = primitiveOf(i) as unknown as AnyPrimitive;
   const ins = i.in.map((v) => types[v]!);
   const out = types[program.inputs.length + index]!;
-  const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
   const blocks = p.material?.(ins, i, out) ?? [];
-  // One array for all, block behind block, so that a kernel takes them as they lie
-  const all = zeros(blocks.reduce((n, b) => n + b.count, 0));
-  const material: Words[] = [];
-  let at = 0;
+  const drawn = arena.during((): Drawn => {
+    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
+    // One array for all, block behind block, so that a kernel takes them as they lie
+    const all = scratch(blocks.reduce((n, b) => n + b.count, 0));
+    let at = 0;
+    const material = blocks.map(({ count }) => {
+      at += count;
+      return all.subarray(at - count, at);
+    });
+    if (role === 0) for (const [slot, b] of blocks.entries()) streams.claim(Purpose.correction, index, slot).words(b.count, b.bits, material[slot]!);
+    return { masks, material };
+  }, arraysOf);
+  if (role === 0) return drawn;
   for (const [slot, b] of blocks.entries()) {
-    const words = all.subarray(at, at + b.count);
-    at += b.count;
-    material.push(words);
-    if (role === 0) {
-      streams.claim(Purpose.correction, index, slot).words(b.count, b.bits, words);
-      continue;
-    }
     if (!source) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
-    unpackBlock(kernels, words, await source(blockBytes(b)), b);
+    unpackBlock(kernels, drawn.material[slot]!, await source(blockBytes(b)), b);
   }
-  return { masks, material };
+  return drawn;
 }
 
-type DrawFrom = Pick<PartyRun, 'kernels' | 'role' | 'checked' | 'streams' | 'material' | 'pause'>;
+type DrawFrom = Pick<PartyRun, 'kernels' | 'role' | 'checked' | 'streams' | 'material' | 'pause' | 'arena'>;
 
 /**
  * A party's part of a run before its inputs are there: draws masks and material, and computes what follows from them and from values that are known, such as the
@@ -112,29 +131,38 @@ export async function prepareParty(from: DrawFrom, known: readonly AheadValue[],
   const first = program.inputs.length;
   const values = new Map<number, AheadValue>(known.entries());
   const prepared: PreparedParty = new Map();
+  const arena = from.arena ?? new Arena(0);
   let held = 0;
   for (const [index, i] of program.instructions.entries()) {
     if (held > room) break;
     await from.pause?.();
-    const drawn: Drawn = await draw(from, index);
+    const drawn = await draw(from, arena, index);
     const p = primitiveOf(i) as unknown as AnyPrimitive;
-    const made = p.ahead?.({
-      kernels,
-      a: i,
-      types: i.in.map((v) => types[v]!),
-      out: types[first + index]!,
-      ins: i.in.map((v) => values.get(v) ?? {}),
-      masks: drawn.masks,
-      material: drawn.material,
-    });
+    const made = arena.during(
+      () =>
+        p.ahead?.({
+          kernels,
+          a: i,
+          types: i.in.map((v) => types[v]!),
+          out: types[first + index]!,
+          ins: i.in.map((v) => values.get(v) ?? {}),
+          masks: drawn.masks,
+          material: drawn.material,
+        }),
+      (m) => [m?.aux, ...arraysOfAhead(m?.value)],
+    );
     if (made?.value) values.set(first + index, made.value);
     if (made?.aux) {
       drawn.aux = made.aux;
+      arena.release(drawn.material);
       drawn.material = [];
     }
     prepared.set(index, drawn);
-    for (const w of [...drawn.masks, ...drawn.material, ...(drawn.aux ? [drawn.aux] : [])]) held += w.byteLength;
-    for (const v of dies[index]!) values.delete(v);
+    for (const w of arraysOf(drawn)) held += w?.byteLength ?? 0;
+    for (const v of dies[index]!) {
+      if (v >= first) arena.release(arraysOfAhead(values.get(v)));
+      values.delete(v);
+    }
   }
   return prepared;
 }
@@ -148,44 +176,63 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
   const values: PartyValue[] = [...run.inputs];
   const constants = encodeConstants(checked);
   const nothing = zeros(0);
+  const arena = run.arena ?? new Arena(0);
 
-  const contextOf = async (index: number): Promise<{ p: AnyPrimitive; c: PartyContext<unknown>; opens: Block | undefined; tag: string }> => {
+  interface Step {
+    p: AnyPrimitive;
+    c: PartyContext<unknown>;
+    opens: Block | undefined;
+    drawn: Drawn;
+    tag: string;
+  }
+  const stepOf = async (index: number): Promise<Step> => {
     const i = program.instructions[index]!;
     const p = primitiveOf(i) as unknown as AnyPrimitive;
     const ins = i.in.map((v) => types[v]!);
     const out = types[first + index]!;
-    const { masks, material, aux } = run.prepared?.get(index) ?? (await draw(run, index));
+    const drawn = run.prepared?.get(index) ?? (await draw(run, arena, index));
     run.prepared?.delete(index);
+    const { masks, material, aux } = drawn;
     const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, aux, constants };
-    return { p, c, opens: p.opens?.(ins, i, out), tag: i.tag ? String(i.tag) : i.op };
+    return { p, c, opens: p.opens?.(ins, i, out), drawn, tag: i.tag ? String(i.tag) : i.op };
   };
-  const bury = (index: number) => {
-    for (const v of dies[index]!) delete values[v];
+  const finish = (index: number, { p, drawn }: Step, context: () => PartyContext<unknown>) => {
+    const value = arena.during(() => p.finish(context()), arraysOfValue);
+    values[first + index] = value;
+    run.observe?.(first + index, value);
+    arena.release(arraysOf(drawn));
+    for (const v of dies[index]!) {
+      // Inputs are of whoever runs the Program
+      if (v >= first) arena.release(arraysOfValue(values[v]!));
+      delete values[v];
+    }
   };
 
   for (const [number, round] of rounds.entries()) {
     for (const index of round.local) {
       await run.pause?.();
-      const { p, c, tag } = await contextOf(index);
+      const step = await stepOf(index);
       const start = performance.now();
-      values[first + index] = p.finish(c);
-      costOf(trace, tag).ms += performance.now() - start;
-      run.observe?.(first + index, values[first + index]!);
-      bury(index);
+      finish(index, step, () => step.c);
+      costOf(trace, step.tag).ms += performance.now() - start;
     }
     if (round.openings.length === 0) continue;
     const frame = new Uint8Array(round.bytes);
-    const pending: { index: number; p: AnyPrimitive; c: PartyContext<unknown>; block: Block; at: number; tag: string }[] = [];
+    const pending: { index: number; step: Step; at: number }[] = [];
     let at = 0;
     const tags = new Set<string>();
     for (const index of round.openings) {
       await run.pause?.();
-      const { p, c, opens, tag } = await contextOf(index);
+      const step = await stepOf(index);
       const start = performance.now();
-      const block = opens!;
+      const { p, c, tag } = step;
+      const block = step.opens!;
       const length = blockBytes(block);
-      packBlock(kernels, frame.subarray(at, at + length), p.begin!(c), block);
-      pending.push({ index, p, c, block, at, tag });
+      arena.during(
+        () => packBlock(kernels, frame.subarray(at, at + length), p.begin!(c), block),
+        () => [],
+      );
+      pending.push({ index, step, at });
       at += length;
       const cost = costOf(trace, tag);
       cost.ms += performance.now() - start;
@@ -199,25 +246,29 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     trace.bytesSent += round.bytes;
     trace.rounds++;
     if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
-    for (const { index, p, c, block, at, tag } of pending) {
+    for (const { index, step, at } of pending) {
       const start = performance.now();
-      const length = blockBytes(block);
-      const opened = zeros(block.count);
-      const other = zeros(block.count);
-      unpackBlock(kernels, opened, frame.subarray(at, at + length), block);
-      unpackBlock(kernels, other, theirs.subarray(at, at + length), block);
-      if (block.xor) kernels.xor(opened, opened, other);
-      else {
-        kernels.add(opened, opened, other);
-        if (block.bits < 64) kernels.affine(opened, opened, 1n, 0n, block.bits);
-      }
-      values[first + index] = p.finish({ ...c, opened });
-      costOf(trace, tag).ms += performance.now() - start;
-      run.observe?.(first + index, values[first + index]!);
-      bury(index);
+      finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
+      costOf(trace, step.tag).ms += performance.now() - start;
     }
   }
+  for (const v of values) if (v) arena.disown(arraysOfValue(v));
   return values;
+}
+
+/** The sum (or xor) of both parties' openings, at their place in the round's frames. */
+function combine(kernels: Kernels, block: Block, mine: Uint8Array, theirs: Uint8Array, at: number): Words {
+  const length = blockBytes(block);
+  const opened = zeros(block.count);
+  const other = zeros(block.count);
+  unpackBlock(kernels, opened, mine.subarray(at, at + length), block);
+  unpackBlock(kernels, other, theirs.subarray(at, at + length), block);
+  if (block.xor) kernels.xor(opened, opened, other);
+  else {
+    kernels.add(opened, opened, other);
+    if (block.bits < 64) kernels.affine(opened, opened, 1n, 0n, block.bits);
+  }
+  return opened;
 }
 
 function encodeConstants({ program }: CheckedProgram): Words[] {
@@ -232,12 +283,14 @@ export interface DealerRun {
   /** streams shared with P0 and with P1 */
   streams: readonly [RunStreams, RunStreams];
   emit: MaterialSink;
+  arena?: Arena;
   pause?: () => Promise<void>;
 }
 
 /** The dealer's run of a Program: draws what the parties will draw, and sends P1 its share of every correction. */
 export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
   const { kernels, checked, streams, emit } = run;
+  const arena = run.arena ?? new Arena(0);
   const { program, types, dies } = checked;
   const first = program.inputs.length;
   const values: DealerValue[] = [...run.inputs];
@@ -246,29 +299,40 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
     const p = primitiveOf(i) as unknown as AnyPrimitive;
     const ins = i.in.map((v) => types[v]!);
     const out = types[first + index]!;
-    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
-      const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
-      if (b.xor) kernels.xor(mine, mine, other);
-      else kernels.add(mine, mine, other);
-      return mine;
-    });
     const blocks = p.material?.(ins, i, out) ?? [];
-    const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks };
-    const { value, material = [] } = p.deal?.(context) ?? { value: {} };
-    if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
-    for (const [slot, b] of blocks.entries()) {
-      const words = material[slot]!;
-      if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
-      const theirs = streams[0].claim(Purpose.correction, index, slot).words(b.count, b.bits);
-      if (b.xor) kernels.xor(theirs, words, theirs);
-      else kernels.sub(theirs, words, theirs);
-      const bytes = new Uint8Array(blockBytes(b));
-      packBlock(kernels, bytes, theirs, b);
-      await emit(bytes);
+    const dealt = arena.during(
+      () => {
+        const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
+          const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
+          if (b.xor) kernels.xor(mine, mine, other);
+          else kernels.add(mine, mine, other);
+          return mine;
+        });
+        const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks };
+        const { value, material = [] } = p.deal?.(context) ?? { value: {} };
+        if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
+        const bytes = blocks.map((b, slot) => {
+          const words = material[slot]!;
+          if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
+          const theirs = streams[0].claim(Purpose.correction, index, slot).words(b.count, b.bits);
+          if (b.xor) kernels.xor(theirs, words, theirs);
+          else kernels.sub(theirs, words, theirs);
+          const packed = new Uint8Array(blockBytes(b));
+          packBlock(kernels, packed, theirs, b);
+          return packed;
+        });
+        return { value, bytes };
+      },
+      ({ value }) => arraysOfDealer(value),
+    );
+    for (const bytes of dealt.bytes) await emit(bytes);
+    values[first + index] = dealt.value;
+    for (const v of dies[index]!) {
+      if (v >= first) arena.release(arraysOfDealer(values[v]!));
+      delete values[v];
     }
-    values[first + index] = value;
-    for (const v of dies[index]!) delete values[v];
   }
+  for (const v of values) if (v) arena.disown(arraysOfDealer(v));
   return values;
 }
 

@@ -1,4 +1,4 @@
-import { deriveRunKey, type Kernels, KeyStream, Purpose, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
+import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
 import { newTrace, type RunTrace, runDealer, runParty } from './interpret.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
@@ -52,6 +52,9 @@ export function dealOneHot(kernels: Kernels, n: number, width: number, streams: 
   kernels.affine(r, r, 1n, 0n, width);
   return { r };
 }
+
+/** What a run in one process keeps for its next arrays: enough that tests meet memory used before. */
+const ARENA_BYTES = 2 ** 28;
 
 /**
  * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests and measurements.
@@ -108,6 +111,7 @@ export async function runTogether(
     checked,
     inputs: dealer,
     streams: dealerStreams,
+    arena: new Arena(ARENA_BYTES),
     emit: async (bytes) => {
       dealerBytes += bytes.length;
       material.push(bytes);
@@ -134,7 +138,8 @@ export async function runTogether(
   const seen: [Map<number, Words | undefined>, Map<number, Words | undefined>] = [new Map(), new Map()];
   let shown = program.inputs.length;
   const watch = (role: Role) => (value: number, v: PartyValue) => {
-    seen[role].set(value, v.share ?? v.planes);
+    // A copy: the array is used again once the value is dead
+    seen[role].set(value, (v.share ?? v.planes)?.slice());
     while (seen[0].has(shown) && seen[1].has(shown)) {
       observe!(shown, seen[0].get(shown), seen[1].get(shown));
       for (const s of seen) s.delete(shown);
@@ -143,6 +148,7 @@ export async function runTogether(
   };
   const run = (role: Role) =>
     runParty({
+      arena: new Arena(ARENA_BYTES),
       ...(observe && { observe: watch(role) }),
       kernels,
       role,

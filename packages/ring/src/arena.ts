@@ -1,0 +1,107 @@
+import { bytesOf, type Words } from './words.js';
+
+/** Smaller arrays are left to the garbage collector: they cost it nothing that counts. */
+const SMALLEST = 4096;
+/** Sizes are rounded up to a page, so that equal shapes meet equal buffers. */
+const PAGE = 4096;
+
+let current: Arena | undefined;
+
+/** @returns `n` zero words, of the arena in whose scope this runs, if any */
+export function zeros(n: number): Words {
+  const words = scratch(n);
+  // What comes from the collector's heap is clear already
+  if (current && words.buffer.byteLength >= SMALLEST) bytesOf(words).fill(0);
+  return words;
+}
+
+/** @returns `n` words of any content, for what writes each of them before it reads it */
+export function scratch(n: number): Words {
+  return current && n * 8 >= SMALLEST ? current.take(n) : new BigUint64Array(n);
+}
+
+/**
+ * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the garbage collector, which learns of
+ * them late, took a quarter of its time. Buffers are counted: a scope holds what is made in it until it ends, whoever keeps a value holds its arrays until
+ * it is dead, and what nobody holds is handed out again. What is never released, such as a run's values after an abort, is the garbage collector's.
+ */
+export class Arena {
+  readonly #limit: number;
+  readonly #spare = new Map<number, ArrayBuffer[]>();
+  readonly #holds = new WeakMap<ArrayBuffer, number>();
+  #spareBytes = 0;
+  #made: ArrayBuffer[] = [];
+
+  /** @param limit bytes that are kept for later; beyond it the sizes that waited longest go */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who releases it; the rest is free again. */
+  during<T>(f: () => T, keeps: (result: T) => Iterable<Words | undefined>): T {
+    const [outer, made] = [current, this.#made];
+    current = this;
+    this.#made = [];
+    try {
+      const result = f();
+      this.hold(keeps(result));
+      return result;
+    } finally {
+      for (const buffer of this.#made) this.#drop(buffer);
+      this.#made = made;
+      current = outer;
+    }
+  }
+
+  /** Arrays of other origin are passed over, here and in `release`. */
+  hold(words: Iterable<Words | undefined>): void {
+    for (const w of words) {
+      const n = w && this.#holds.get(w.buffer as ArrayBuffer);
+      if (n !== undefined) this.#holds.set(w!.buffer as ArrayBuffer, n + 1);
+    }
+  }
+
+  release(words: Iterable<Words | undefined>): void {
+    for (const w of words) if (w && this.#holds.has(w.buffer as ArrayBuffer)) this.#drop(w.buffer as ArrayBuffer);
+  }
+
+  /** Gives arrays away for good: they never come back here. */
+  disown(words: Iterable<Words | undefined>): void {
+    for (const w of words) if (w) this.#holds.delete(w.buffer as ArrayBuffer);
+  }
+
+  /** `n` words of any content, held by the scope that is open. */
+  take(n: number): Words {
+    const bytes = Math.ceil((n * 8) / PAGE) * PAGE;
+    let buffer = this.#spare.get(bytes)?.pop();
+    if (buffer) this.#spareBytes -= bytes;
+    else buffer = new ArrayBuffer(bytes);
+    this.#holds.set(buffer, 1);
+    this.#made.push(buffer);
+    return new BigUint64Array(buffer, 0, n);
+  }
+
+  #drop(buffer: ArrayBuffer): void {
+    const n = this.#holds.get(buffer);
+    if (n === undefined) return;
+    if (n > 1) {
+      this.#holds.set(buffer, n - 1);
+      return;
+    }
+    this.#holds.delete(buffer);
+    const bytes = buffer.byteLength;
+    if (bytes > this.#limit) return;
+    const sameSize = this.#spare.get(bytes) ?? [];
+    // Last used, last to go
+    this.#spare.delete(bytes);
+    this.#spare.set(bytes, sameSize);
+    sameSize.push(buffer);
+    this.#spareBytes += bytes;
+    for (const [size, buffers] of this.#spare) {
+      if (this.#spareBytes <= this.#limit) break;
+      this.#spareBytes -= size * buffers.length;
+      this.#spare.delete(size);
+      if (buffers === sameSize) break;
+    }
+  }
+}
