@@ -98,10 +98,9 @@ export class Arena {
     sameSize.push(buffer);
     this.#spareBytes += bytes;
     for (const [size, buffers] of this.#spare) {
-      if (this.#spareBytes <= this.#limit) break;
-      this.#spareBytes -= size * buffers.length;
+      while (this.#spareBytes > this.#limit && buffers.pop()) this.#spareBytes -= size;
+      if (buffers.length > 0) break;
       this.#spare.delete(size);
-      if (buffers === sameSize) break;
     }
   }
 }
