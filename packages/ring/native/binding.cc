@@ -71,6 +71,9 @@ KERNEL(chacha20)
 END
 KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
 KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
+KERNEL(unpackSum) u64 *o = a.words(0, &n); k.unpackSum(o, a.array<uint8_t>(1), a.array<uint8_t>(2), n, a.whole(3)); END
+KERNEL(gather) const double *how = a.array<double>(2, &n); k.gather(a.words(0), a.words(1) + (size_t)a.number(3), n / 2, how); END
+KERNEL(choose) u64 *o = a.words(0, &n); k.choose(o, a.words(1), a.words(2), a.words(3), n, a.whole(4)); END
 KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.number(2)); END
 KERNEL(decode) double *o = a.array<double>(0, &n); k.decode(o, a.words(1), n, a.whole(2), a.number(3)); END
 KERNEL(maskForOpening) u64 *o = a.words(0, &n); k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6)); END
@@ -102,6 +105,9 @@ const struct {
                {"chacha20", chacha20},
                {"pack", pack},
                {"unpack", unpack},
+               {"unpackSum", unpackSum},
+               {"gather", gather},
+               {"choose", choose},
                {"encode", encode},
                {"decode", decode},
                {"maskForOpening", maskForOpening},

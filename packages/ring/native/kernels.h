@@ -26,6 +26,12 @@ struct Kernels {
   void (*chacha20)(uint8_t *o, size_t bytes, const uint32_t *keyAndNonce, uint32_t counter);
   void (*pack)(uint8_t *o, const u64 *a, size_t n, unsigned bits);
   void (*unpack)(u64 *o, const uint8_t *a, size_t n, unsigned bits);
+  // the sum of two packed arrays, modulo 2^bits
+  void (*unpackSum)(u64 *o, const uint8_t *a, const uint8_t *b, size_t n, unsigned bits);
+  // o[i0, i1, …] = a[Σ ij·strides[j]]; `how` is the shape, then the strides
+  void (*gather)(u64 *o, const u64 *a, size_t rank, const double *how);
+  // bit `bit` of m set ? one : zero
+  void (*choose)(u64 *o, const u64 *m, const u64 *zero, const u64 *one, size_t n, unsigned bit);
   void (*encode)(u64 *o, const float *v, size_t n, double scale);
   void (*decode)(double *o, const u64 *a, size_t n, unsigned bits, double scale);
   void (*maskForOpening)(u64 *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, u64 mask);

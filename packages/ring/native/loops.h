@@ -87,6 +87,21 @@ void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
   memcpy(o, &low, (held + 7) / 8);
 }
 
+// 64 bits from bit `bit` on; sixteen bytes are read
+inline u64 wordAt(const uint8_t *a, size_t bit) {
+  u64 low, high;
+  memcpy(&low, a + (bit >> 3), 8);
+  memcpy(&high, a + (bit >> 3) + 8, 8);
+  const unsigned shift = bit & 7;
+  return shift == 0 ? low : (low >> shift) | (high << (64 - shift));
+}
+
+inline u64 lastWordAt(const uint8_t *a, size_t bytes, size_t bit) {
+  uint8_t rest[16] = {0};
+  memcpy(rest, a + (bit >> 3), bytes - (bit >> 3) < 16 ? bytes - (bit >> 3) : 16);
+  return wordAt(rest, bit & 7);
+}
+
 void unpack(u64 *o, const uint8_t *a, size_t n, unsigned k) {
   if (k == 64) {
     memcpy(o, a, n * 8);
@@ -103,25 +118,57 @@ void unpack(u64 *o, const uint8_t *a, size_t n, unsigned k) {
   const u64 mask = ((u64)1 << k) - 1;
   const size_t bytes = (n * k + 7) / 8;
   size_t i = 0;
-  // Words whose eight (or sixteen) bytes lie inside the array
-  for (; i < n; i++) {
-    const size_t bit = i * k, at = bit >> 3;
-    const unsigned shift = bit & 7;
-    if (at + 16 > bytes) break;
-    u64 low, high;
-    memcpy(&low, a + at, 8);
-    memcpy(&high, a + at + 8, 8);
-    const u64 x = shift == 0 ? low : (low >> shift) | (high << (64 - shift));
-    o[i] = x & mask;
+  // Words whose sixteen bytes lie inside the array
+  for (; i < n && i * k / 8 + 16 <= bytes; i++) o[i] = wordAt(a, i * k) & mask;
+  for (; i < n; i++) o[i] = lastWordAt(a, bytes, i * k) & mask;
+}
+
+// The sum of two packed arrays modulo 2^k
+void unpackSum(u64 *o, const uint8_t *a, const uint8_t *b, size_t n, unsigned k) {
+  const u64 mask = k == 64 ? ~(u64)0 : ((u64)1 << k) - 1;
+  const size_t bytes = (n * k + 7) / 8;
+  size_t i = 0;
+  if ((k & 7) == 0) {
+    const size_t step = k >> 3;
+    for (; i < n && i * step + 8 <= bytes; i++) {
+      u64 x, y;
+      memcpy(&x, a + i * step, 8);
+      memcpy(&y, b + i * step, 8);
+      o[i] = (x + y) & mask;
+    }
   }
-  for (; i < n; i++) {
-    const size_t bit = i * k, at = bit >> 3;
-    const unsigned shift = bit & 7;
-    uint8_t rest[16] = {0};
-    memcpy(rest, a + at, bytes - at < 16 ? bytes - at : 16);
-    unsigned __int128 x;
-    memcpy(&x, rest, 16);
-    o[i] = (u64)(x >> shift) & mask;
+  for (; i < n && i * k / 8 + 16 <= bytes; i++) o[i] = (wordAt(a, i * k) + wordAt(b, i * k)) & mask;
+  for (; i < n; i++) o[i] = (lastWordAt(a, bytes, i * k) + lastWordAt(b, bytes, i * k)) & mask;
+}
+
+void choose(u64 *o, const u64 *m, const u64 *zero, const u64 *one, size_t n, unsigned bit) {
+  EACH(n) {
+    const u64 set = 0 - ((m[i] >> bit) & 1), x = zero[i], y = one[i];
+    o[i] = x ^ ((x ^ y) & set);
+  }
+}
+
+void gather(u64 *o, const u64 *a, size_t rank, const double *how) {
+  size_t size[8], step[8], index[8] = {0}, n = 1;
+  for (size_t i = 0; i < rank; i++) size[i] = (size_t)how[i], step[i] = (size_t)how[rank + i], n *= size[i];
+  if (n == 0) return;
+  // Axes that lie behind one another in both arrays are one
+  size_t axes = 0;
+  for (size_t i = 0; i < rank; i++) {
+    if (size[i] == 1) continue;
+    if (axes > 0 && step[axes - 1] == step[i] * size[i]) size[axes - 1] *= size[i], step[axes - 1] = step[i];
+    else size[axes] = size[i], step[axes] = step[i], axes++;
+  }
+  const size_t inner = axes > 0 ? size[axes - 1] : 1, by = axes > 0 ? step[axes - 1] : 1;
+  for (u64 *end = o + n; o < end; o += inner) {
+    if (by == 1) memcpy(o, a, inner * 8);
+    else for (size_t i = 0; i < inner; i++) o[i] = a[i * by];
+    for (size_t d = axes - 1; axes > 1 && d-- > 0;) {
+      a += step[d];
+      if (++index[d] < size[d]) break;
+      a -= step[d] * size[d];
+      index[d] = 0;
+    }
   }
 }
 
@@ -403,5 +450,5 @@ void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bo
 
 } // namespace
 
-const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul,      chacha20,  pack,       unpack, encode,
+const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul,      chacha20,  pack,       unpack, unpackSum, gather, choose, encode,
                        decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, trigTables, trigCombine, expTables, expCombine};

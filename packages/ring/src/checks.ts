@@ -1,6 +1,6 @@
 import { SecformerError } from './errors.js';
 import type { MatMulShape } from './kernels.js';
-import { packedBytes, type Words } from './words.js';
+import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
 export function need(ok: boolean, what: string): void {
@@ -30,4 +30,11 @@ export function matMulLengths(out: Words, a: Words, b: Words, { m, k, n }: MatMu
 export function streamLength(key: Uint8Array, nonce: Uint8Array | undefined, blocks: number): void {
   need(key.length === 32 && (nonce === undefined || nonce.length === 12), 'a key of 32 bytes, a nonce of 12');
   if (blocks > 2 ** 32) throw new SecformerError('STREAM_TOO_LONG', `a stream has 2^32 blocks, asked up to block ${blocks}`);
+}
+
+export function insideArray(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
+  need(shape.length === strides.length && shape.length <= 8, `a shape of ${shape.length} axes with ${strides.length} strides`);
+  need(out.length === sizeOf(shape), `${out.length} words for shape [${shape}]`);
+  const last = shape.reduce((at, d, i) => at + Math.max(0, d - 1) * strides[i]!, offset);
+  need(out.length === 0 || (offset >= 0 && last < a.length && strides.every((s) => s >= 0)), `element ${last} of ${a.length}`);
 }

@@ -57,6 +57,17 @@ export interface Kernels {
   pack(out: Uint8Array, a: Words, bits: number): void;
   unpack(out: Words, bytes: Uint8Array, bits: number): void;
 
+  /** out = a + b modulo 2^bits, of two packed arrays */
+  unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void;
+
+  /**
+   * A strided copy: out of shape `shape`, of at most 8 axes, takes its element at index (i0, i1, …) from offset + Σ ij·strides[j]. Stride 0 broadcasts, so
+   * transpose, slice, tile and broadcast are all this.
+   */
+  gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void;
+  /** bit `bit` of m set ? one : zero, word by word */
+  choose(out: Words, m: Words, zero: Words, one: Words, bit: number): void;
+
   /** words = round(v·2^fracBits), ties to even */
   encode(out: Words, v: Float32Array, fracBits: number): void;
   /** v = the low `bits` bits of each word, signed, over 2^fracBits */

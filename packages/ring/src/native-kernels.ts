@@ -1,4 +1,4 @@
-import { matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
+import { insideArray, matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
 import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
 import { maskOf, type Words } from './words.js';
 
@@ -76,6 +76,21 @@ export class NativeKernels implements Kernels {
   unpack(out: Words, bytes: Uint8Array, bits: number): void {
     packedLength(bytes, out, bits);
     this.#call('unpack', out, bytes, bits);
+  }
+
+  unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void {
+    packedLength(a, out, bits);
+    packedLength(b, out, bits);
+    this.#call('unpackSum', out, a, b, bits);
+  }
+
+  gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
+    insideArray(out, a, shape, strides, offset);
+    this.#call('gather', out, a, Float64Array.of(...shape, ...strides), offset);
+  }
+  choose(out: Words, m: Words, zero: Words, one: Words, bit: number): void {
+    sameLength(out, m, zero, one);
+    this.#call('choose', out, m, zero, one, bit);
   }
 
   encode(out: Words, v: Float32Array, fracBits: number): void {

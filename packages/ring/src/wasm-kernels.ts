@@ -1,4 +1,6 @@
-import { matMulLengths, need, packedLength, streamLength } from './checks.js';
+import { scratch } from './arena.js';
+import { insideArray, matMulLengths, need, packedLength, streamLength } from './checks.js';
+import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
 import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
 import { bytesOf, maskOf, type Words } from './words.js';
@@ -217,6 +219,29 @@ export class WasmKernels implements Kernels {
       this.#x.unpack(this.#slot(0), this.#in(1, bytes, (i * bits) / 8, Math.ceil((end * bits) / 8), 1), end - i, bits);
       this.#out(0, out, i, end);
     }
+  }
+
+  unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void {
+    const other = scratch(out.length);
+    this.unpack(out, a, bits);
+    this.unpack(other, b, bits);
+    this.add(out, out, other);
+    if (bits < 64) this.affine(out, out, 1n, 0n, bits);
+  }
+
+  // Copies gain nothing from a detour through this module's memory
+
+  gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
+    insideArray(out, a, shape, strides, offset);
+    gatherWords(out, a, shape, strides, offset);
+  }
+
+  choose(out: Words, m: Words, zero: Words, one: Words, bit: number): void {
+    need(
+      [m, zero, one].every((a) => a.length === out.length),
+      'operands of choose',
+    );
+    chooseWords(out, m, zero, one, bit);
   }
 
   encode(out: Words, v: Float32Array, fracBits: number): void {

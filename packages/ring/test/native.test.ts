@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { availableKernels, type Kernels, loadKernels, planeWords, SecformerError, type Words } from '../src/index.js';
+import { availableKernels, type Kernels, loadKernels, planeWords, SecformerError, sizeOf, stridesOf, type Words } from '../src/index.js';
 
 const wasm = await loadKernels('wasm');
 const native = availableKernels().filter((k) => k !== 'wasm');
@@ -27,6 +27,20 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   chacha20: (k, n, s) => into(new Uint8Array(n), (o) => k.chacha20(bytes(32, s), o, s, bytes(12, s + 1))),
   pack: (k, n, s) => into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.pack(o, words(n, s), (s % 64) + 1)),
   unpack: (k, n, s) => into(new BigUint64Array(n), (o) => k.unpack(o, bytes(Math.ceil((n * ((s % 64) + 1)) / 8), s), (s % 64) + 1)),
+  unpackSum: (k, n, s) => {
+    const size = Math.ceil((n * ((s % 64) + 1)) / 8);
+    return into(new BigUint64Array(n), (o) => k.unpackSum(o, bytes(size, s), bytes(size, s + 1), (s % 64) + 1));
+  },
+  gather: (k, n, s) => {
+    // A view of a random array: its axes in some order, cut, one of them broadcast
+    const shape = [(n % 5) + 1, (s % 4) + 1, (n % 19) + 1, (s % 3) + 1];
+    const own = stridesOf(shape);
+    const order = [0, 1, 2, 3].sort((i, j) => ((s * 7 + i * 3) % 5) - ((s * 7 + j * 3) % 5));
+    const cut = order.map((i) => shape[i]! - (s % 2 && shape[i]! > 1 ? 1 : 0));
+    const strides = order.map((i, at) => (at === s % 5 ? 0 : own[i]!));
+    return into(new BigUint64Array(sizeOf(cut)), (o) => k.gather(o, words(sizeOf(shape), s), cut, strides, 0));
+  },
+  choose: (k, n, s) => into(new BigUint64Array(n), (o) => k.choose(o, words(n, s), words(n, s + 1), words(n, s + 2), s % 64)),
   encode: (k, n, s) => into(new BigUint64Array(n), (o) => k.encode(o, floats(n, s), s % 40)),
   decode: (k, n, s) => into(new Float64Array(n), (o) => k.decode(o, words(n, s), (s % 64) + 1, s % 60)),
   maskForOpening: (k, n, s) =>

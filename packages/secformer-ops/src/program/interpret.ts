@@ -259,15 +259,17 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
 /** The sum (or xor) of both parties' openings, at their place in the round's frames. */
 function combine(kernels: Kernels, block: Block, mine: Uint8Array, theirs: Uint8Array, at: number): Words {
   const length = blockBytes(block);
-  const opened = zeros(block.count);
-  const other = zeros(block.count);
-  unpackBlock(kernels, opened, mine.subarray(at, at + length), block);
-  unpackBlock(kernels, other, theirs.subarray(at, at + length), block);
-  if (block.xor) kernels.xor(opened, opened, other);
-  else {
-    kernels.add(opened, opened, other);
-    if (block.bits < 64) kernels.affine(opened, opened, 1n, 0n, block.bits);
+  const [a, b] = [mine.subarray(at, at + length), theirs.subarray(at, at + length)];
+  if (!block.xor) {
+    const opened = scratch(block.count);
+    kernels.unpackSum(opened, a, b, block.bits);
+    return opened;
   }
+  // What pads a plane stays zero
+  const [opened, other] = [zeros(block.count), zeros(block.count)];
+  unpackBlock(kernels, opened, a, block);
+  unpackBlock(kernels, other, b, block);
+  kernels.xor(opened, opened, other);
   return opened;
 }
 

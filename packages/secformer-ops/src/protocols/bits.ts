@@ -1,4 +1,4 @@
-import { type Kernels, planeWords, type Words, zeros } from '@secformer/ring';
+import { type Kernels, planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
 import { int, noAttributes, primitive, type Role } from '../program/primitive.js';
@@ -82,7 +82,7 @@ export const openBits = primitive({
   opens: (ins) => planesOf(ins),
   deal: ({ masks }) => ({ value: { beta: masks[0]! } }),
   begin({ kernels, ins, masks }) {
-    const out = zeros(masks[0]!.length);
+    const out = scratch(masks[0]!.length);
     kernels.xor(out, ins[0]!.planes!, masks[0]!);
     return out;
   },
@@ -108,7 +108,7 @@ function eachPlane(planes: number, n: number, bits: Words, each: (plane: Words, 
 /** A party's share of the bits c ⊕ β, c + (1 − 2c)·⟦β⟧: the selection of `bitMultiply` with the public 1. */
 export function bitShare(kernels: Kernels, role: Role, plane: Words, beta: Words): Words {
   const n = beta.length;
-  const [share, one, zero] = [zeros(n), zeros(n).fill(1n), zeros(n)];
+  const [share, one, zero] = [scratch(n), scratch(n).fill(1n), zeros(n)];
   kernels.bitMultiply(share, plane, role === 0 ? one : zero, one, beta, zero, zero, 64, 0n, false);
   return share;
 }
@@ -128,14 +128,14 @@ export const bitValue = primitive({
   material: (_ins, a, out) => [{ count: sizeOf(out.shape), bits: a.bits }],
   deal({ kernels, ins, types, out }) {
     const t = types[0] as OpenBitsType;
-    const words = zeros(sizeOf(out.shape));
+    const words = scratch(sizeOf(out.shape));
     eachPlane(t.planes, sizeOf(t.shape), ins[0]!.beta!, (plane, from, to) => kernels.planeToWords(words.subarray(from, to), plane));
     return { value: {}, material: [words] };
   },
   finish({ kernels, role, ins, types, material, out }) {
     const t = types[0] as OpenBitsType;
     const n = sizeOf(t.shape);
-    const share = zeros(sizeOf(out.shape));
+    const share = scratch(sizeOf(out.shape));
     eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) => share.set(bitShare(kernels, role, plane, material[0]!.subarray(from, to)), from));
     return { share };
   },
@@ -173,14 +173,14 @@ export const bitMultiply = primitive({
     const x = types[1] as OpenedType;
     const r = ins[1]!.r!;
     const count = sizeOf(out.shape);
-    const [b, br, bh] = [zeros(count), zeros(count), zeros(count)];
+    const [b, br, bh] = [scratch(count), scratch(count), scratch(count)];
     const zero = zeros(r.length);
     eachPlane(t.planes, r.length, ins[0]!.beta!, (plane, from, to) => {
       kernels.planeToWords(b.subarray(from, to), plane);
       kernels.mul(br.subarray(from, to), b.subarray(from, to), r);
     });
     if (x.modular) return { value: {}, material: [b, br] };
-    const h = zeros(r.length);
+    const h = scratch(r.length);
     kernels.affine(h, r, 1n, 0n, x.width);
     kernels.maskForOpening(h, h, zero, { offset: 0n, bits: 64, shift: x.width - 1, width: 64 });
     eachPlane(t.planes, r.length, ins[0]!.beta!, (_plane, from, to) => kernels.mul(bh.subarray(from, to), b.subarray(from, to), h));
@@ -190,7 +190,7 @@ export const bitMultiply = primitive({
     const t = types[0] as OpenBitsType;
     const x = types[1] as OpenedType;
     const { m, share } = ins[1]!;
-    const result = zeros(sizeOf(out.shape));
+    const result = scratch(sizeOf(out.shape));
     const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
     const [b, br, bh] = material as [Words, Words, Words?];
     eachPlane(t.planes, m!.length, ins[0]!.planes!, (plane, from, to) => {

@@ -1,4 +1,4 @@
-import { halvesOf, planeWords, type Words, zeros } from '@secformer/ring';
+import { type Kernels, planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
 import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
@@ -122,7 +122,7 @@ export const compare = primitive({
 
 /** Where the planes of a comparison lie: all 'less', all 'equal', then the xor of the top bits. */
 function chunkPlanes(planes: number, chunks: number, size: number) {
-  const part = (words: Words, i: number) => words.subarray(i * size, (i + 1) * size);
+  const part = (words: Words, i: number) => plane(words, i, size);
   return {
     total: (2 * chunks + 1) * planes * size,
     less: (w: Words, t: number, c: number) => part(w, t * chunks + c),
@@ -169,13 +169,6 @@ function groupOf(from: number, size: number): Group {
   return { from, size, variables, lessTerms, equalTerm, products: [...products].sort((a, b) => a - b) };
 }
 
-const andInto = (out: Uint32Array, a: Uint32Array) => {
-  for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) & (a[i] as number);
-};
-const xorInto = (out: Uint32Array, a: Uint32Array) => {
-  for (let i = 0; i < out.length; i++) out[i] = (out[i] as number) ^ (a[i] as number);
-};
-
 /**
  * Comparison, second half: joins up to four chunks a round, lt = l3 ⊕ e3·l2 ⊕ e3·e2·l1 ⊕ e3·e2·e1·l0, by opening every entry once.
  *
@@ -198,39 +191,41 @@ export const combine = primitive({
   masks: (ins) => [joined(ins, (g) => g.variables.length)],
   opens: (ins) => joined(ins, (g) => g.variables.length),
   material: (ins) => [joined(ins, (g) => g.products.length)],
-  deal({ types, masks }) {
+  deal({ kernels, types, masks }) {
     const { planes, chunks, size } = dimensions(types);
-    const out = zeros(joined(types, (g) => g.products.length).count);
+    const out = scratch(joined(types, (g) => g.products.length).count);
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       for (const g of groupsOf(chunks)) {
-        const mask = g.variables.map((_, i) => halvesOf(masks[0]!.subarray((v + i) * size, (v + i + 1) * size)));
+        const mask = g.variables.map((_, i) => plane(masks[0]!, v + i, size));
         for (const set of g.products) {
-          const to = halvesOf(out.subarray(p * size, (p + 1) * size)).fill(0xffffffff);
-          for (let i = 0; i < mask.length; i++) if (set & (1 << i)) andInto(to, mask[i]!);
-          p++;
+          conjunction(
+            kernels,
+            plane(out, p++, size),
+            mask.filter((_, i) => set & (1 << i)),
+          );
         }
         v += g.variables.length;
       }
     }
     return { value: {}, material: [out] };
   },
-  begin({ ins, types, masks }) {
+  begin({ kernels, ins, types, masks }) {
     const { planes, chunks, size } = dimensions(types);
     const at = chunkPlanes(planes, chunks, size);
-    const out = masks[0]!.slice();
+    const out = scratch(masks[0]!.length);
     let v = 0;
     for (let t = 0; t < planes; t++) {
       for (const g of groupsOf(chunks)) {
         for (const { kind, chunk } of g.variables) {
-          xorInto(halvesOf(out.subarray(v * size, (v + 1) * size)), halvesOf(at[kind](ins[0]!.planes!, t, chunk)));
+          kernels.xor(plane(out, v, size), plane(masks[0]!, v, size), at[kind](ins[0]!.planes!, t, chunk));
           v++;
         }
       }
     }
     return out;
   },
-  finish({ role, ins, types, masks, material, opened, out }) {
+  finish({ kernels, role, ins, types, masks, material, opened, out }) {
     const { planes, chunks, size } = dimensions(types);
     const from = chunkPlanes(planes, chunks, size);
     const source = ins[0]!.planes!;
@@ -238,39 +233,47 @@ export const combine = primitive({
     const next = Math.ceil(chunks / GROUP);
     const to = chunkPlanes(planes, next, size);
     const result = zeros(last ? planes * size : to.total);
-    const plane = (w: Words, i: number) => halvesOf(w.subarray(i * size, (i + 1) * size));
+    const monomial = scratch(size);
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       groupsOf(chunks).forEach((g, index) => {
-        const open = g.variables.map((_, i) => plane(opened, v + i));
+        const open = g.variables.map((_, i) => plane(opened, v + i, size));
         const productAt = new Map(g.products.map((set, i) => [set, p + i]));
-        const maskOfSet = (set: number) => (set & (set - 1) ? plane(material[0]!, productAt.get(set)!) : plane(masks[0]!, v + Math.log2(set)));
+        const maskOfSet = (set: number) => (set & (set - 1) ? plane(material[0]!, productAt.get(set)!, size) : plane(masks[0]!, v + Math.log2(set), size));
         // xors Π_{v∈term} v into `into`
-        const addTerm = (into: Uint32Array, term: number) => {
-          const monomial = new Uint32Array(2 * size);
+        const addTerm = (into: Words, term: number) => {
           for (let set = term; ; set = (set - 1) & term) {
             if (set !== 0 || role === 0) {
-              if (set === 0) monomial.fill(0xffffffff);
-              else monomial.set(maskOfSet(set));
-              for (let i = 0; i < open.length; i++) if (term & ~set & (1 << i)) andInto(monomial, open[i]!);
-              xorInto(into, monomial);
+              const rest = open.filter((_, i) => term & ~set & (1 << i));
+              const factors = set === 0 ? rest : [maskOfSet(set), ...rest];
+              kernels.xor(into, into, factors.length === 1 ? factors[0]! : conjunction(kernels, monomial, factors));
             }
             if (set === 0) break;
           }
         };
-        const less = last ? plane(result, t) : halvesOf(to.less(result, t, index));
-        xorInto(less, halvesOf(from.less(source, t, g.from + g.size - 1)));
+        const less = last ? plane(result, t, size) : to.less(result, t, index);
+        kernels.xor(less, less, from.less(source, t, g.from + g.size - 1));
         for (const term of g.lessTerms) addTerm(less, term);
-        if (!last && g.equalTerm) addTerm(halvesOf(to.equal(result, t, index)), g.equalTerm);
+        if (!last && g.equalTerm) addTerm(to.equal(result, t, index), g.equalTerm);
         v += g.variables.length;
         p += g.products.length;
       });
-      xorInto(last ? plane(result, t) : halvesOf(to.top(result, t)), halvesOf(from.top(source, t)));
+      const top = last ? plane(result, t, size) : to.top(result, t);
+      kernels.xor(top, top, from.top(source, t));
     }
     return { planes: result };
   },
   plain: ({ ins }) => ins[0],
 });
+
+const plane = (w: Words, i: number, size: number) => w.subarray(i * size, (i + 1) * size);
+
+/** The and of two planes and more. */
+function conjunction(kernels: Kernels, out: Words, [first, second, ...others]: Words[]): Words {
+  kernels.and(out, first!, second!);
+  for (const other of others) kernels.and(out, out, other);
+  return out;
+}
 
 function dimensions(types: ValueType[]): { planes: number; chunks: number; size: number } {
   const { planes, chunks, shape } = types[0] as ChunksType;

@@ -2,7 +2,7 @@
  * Local operations: linear in the secret, so each party applies them to its own share and nothing is sent.
  * Cost: no rounds, no bytes. View: nothing new. Source: protocols of additive sharing since Ben-Or, Goldwasser and Wigderson 1988.
  */
-import { broadcastTo, gatherStrided, stridesOf, type Words, zeros } from '@secformer/ring';
+import { broadcastTo, gatherStrided, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
@@ -21,9 +21,9 @@ function sumType(ins: ValueType[], a: { magnitude: number }): ShareType {
 }
 
 function operands(c: PartyContext<unknown>): [Words, Words, Words] {
-  const x = broadcastTo(c.ins[0]!.share!, c.types[0]!.shape, c.out.shape);
-  const y = broadcastTo(c.ins[1]!.share!, c.types[1]!.shape, c.out.shape);
-  return [zeros(sizeOf(c.out.shape)), x, y];
+  const x = broadcastTo(c.kernels, c.ins[0]!.share!, c.types[0]!.shape, c.out.shape);
+  const y = broadcastTo(c.kernels, c.ins[1]!.share!, c.types[1]!.shape, c.out.shape);
+  return [scratch(sizeOf(c.out.shape)), x, y];
 }
 
 const shapesOf = (c: { types: ValueType[] }) => c.types.map((t) => t.shape);
@@ -73,7 +73,7 @@ export const affine = primitive({
   finish({ kernels, role, a, ins, out }) {
     // Another range or scale claimed for the same words
     if (a.scale === '1' && a.offset === '0') return { share: ins[0]!.share! };
-    const to = zeros(sizeOf(out.shape));
+    const to = scratch(sizeOf(out.shape));
     const offset = role === 0 ? BigInt.asUintN(64, BigInt(a.offset)) : 0n;
     kernels.affine(to, ins[0]!.share!, BigInt.asUintN(64, BigInt(a.scale)), offset, 64);
     return { share: to };
@@ -101,7 +101,7 @@ export const drop = primitive({
     const x = ins[0]!.share!;
     const { bits } = types[0] as ShareType;
     const offset = role === 0 ? (1n << BigInt(a.shift)) - 1n : 0n;
-    const out = zeros(x.length);
+    const out = scratch(x.length);
     kernels.maskForOpening(out, x, zeros(x.length), { offset, bits, shift: a.shift, width: bits - a.shift });
     return { share: out };
   },
@@ -136,8 +136,8 @@ export const mulPublic = primitive({
     return shareType(broadcastShapes(x.shape, a.shape), x.fracBits + a.constantBits, x.bits, a.magnitude);
   },
   finish({ kernels, a, ins, types, out, constants }) {
-    const to = zeros(sizeOf(out.shape));
-    kernels.mul(to, broadcastTo(ins[0]!.share!, types[0]!.shape, out.shape), broadcastTo(constants[a.constant]!, a.shape, out.shape));
+    const to = scratch(sizeOf(out.shape));
+    kernels.mul(to, broadcastTo(kernels, ins[0]!.share!, types[0]!.shape, out.shape), broadcastTo(kernels, constants[a.constant]!, a.shape, out.shape));
     return { share: to };
   },
   plain: ({ a, ins, types, out, constants }) => binaryReals([ins[0]!, onGrid(constants[a.constant]!, a.constantBits)], [types[0]!.shape, a.shape], out.shape, (x, y) => x * y),
@@ -153,7 +153,7 @@ export const rowSum = primitive({
     return shareType([...x.shape.slice(0, -1), 1], x.fracBits, x.bits, a.magnitude);
   },
   finish({ kernels, ins, out }) {
-    const to = zeros(sizeOf(out.shape));
+    const to = scratch(sizeOf(out.shape));
     kernels.rowSum(to, ins[0]!.share!, to.length);
     return { share: to };
   },
@@ -173,8 +173,8 @@ export const cumSum = primitive({
     // Columns as rows, so that a step is one addition of a whole row
     const n = out.shape.at(-1)!;
     const rows = sizeOf(out.shape) / Math.max(1, n);
-    const x = gatherStrided(ins[0]!.share!, [n, rows], [1, n]);
-    const sums = zeros(x.length);
+    const x = gatherStrided(kernels, ins[0]!.share!, [n, rows], [1, n]);
+    const sums = scratch(x.length);
     const total = zeros(rows);
     for (let i = 0; i < n; i++) {
       const at = a.reverse ? n - 1 - i : i;
@@ -183,7 +183,7 @@ export const cumSum = primitive({
       kernels.add(total, total, x.subarray(at * rows, (at + 1) * rows));
       if (!a.exclusive) row.set(total);
     }
-    return { share: gatherStrided(sums, [rows, n], [1, rows]) };
+    return { share: gatherStrided(kernels, sums, [rows, n], [1, rows]) };
   },
   plain: ({ a, ins, types }) => byRow(ins[0]!, types[0]!.shape.at(-1)!, (row) => runningSums(row, a)),
 });
@@ -203,25 +203,21 @@ export const layout = primitive({
     check(sizeOf(a.shape) === 0 || last < sizeOf(x.shape), () => `layout reads element ${last} of ${sizeOf(x.shape)}`);
     return { ...x, shape: a.shape };
   },
-  deal({ a, ins, types }) {
-    return { value: views(ins[0]!, a, sizeOf(types[0]!.shape)) };
-  },
-  ahead: ({ a, ins, types }) => ({ value: views(ins[0]!, a, sizeOf(types[0]!.shape)) }),
-  finish({ a, ins, types }) {
-    return views(ins[0]!, a, sizeOf(types[0]!.shape));
-  },
+  deal: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
+  ahead: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
+  finish: ({ kernels, a, ins, types }) => views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)),
   plain: ({ a, ins }) => strided(ins[0]!, a.shape, a.strides, a.offset),
 });
 
 /** The same view of every array that a value is made of. */
-function views<V extends object>(value: V, a: { shape: number[]; strides: number[]; offset: number }, n: number): V {
-  return Object.fromEntries(Object.entries(value).map(([name, words]) => [name, view(words as Words, a, n)])) as V;
+function views<V extends object>(kernels: Kernels, value: V, a: { shape: number[]; strides: number[]; offset: number }, n: number): V {
+  return Object.fromEntries(Object.entries(value).map(([name, words]) => [name, view(kernels, words as Words, a, n)])) as V;
 }
 
-function view(a: Words, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): Words {
+function view(kernels: Kernels, a: Words, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): Words {
   const own = stridesOf(shape);
   const whole = offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
-  return whole ? a : gatherStrided(a, shape, strides, offset);
+  return whole ? a : gatherStrided(kernels, a, shape, strides, offset);
 }
 
 /** Concatenation along the first axis; other axes are a layout away. */
@@ -243,7 +239,7 @@ export const concat = primitive({
     return shareType([rows, ...x.shape.slice(1)], x.fracBits, bits, magnitude);
   },
   finish({ ins, out }) {
-    const to = zeros(sizeOf(out.shape));
+    const to = scratch(sizeOf(out.shape));
     let at = 0;
     for (const { share } of ins) {
       to.set(share!, at);
@@ -288,7 +284,7 @@ export const subOpened = primitive({
   deal({ kernels, ins, out }) {
     return { value: { r: differ(ins[0]!.r!, ins[1]!.r!, (out as OpenedType).width) } };
     function differ(x: Words, y: Words, bits: number): Words {
-      const to = zeros(x.length);
+      const to = scratch(x.length);
       kernels.sub(to, x, y);
       kernels.affine(to, to, 1n, 0n, bits);
       return to;
@@ -296,10 +292,10 @@ export const subOpened = primitive({
   },
   finish({ kernels, ins, out }) {
     const { width } = out as OpenedType;
-    const m = zeros(ins[0]!.m!.length);
+    const m = scratch(ins[0]!.m!.length);
     kernels.sub(m, ins[0]!.m!, ins[1]!.m!);
     kernels.affine(m, m, 1n, 0n, width);
-    const share = zeros(m.length);
+    const share = scratch(m.length);
     kernels.sub(share, ins[0]!.share!, ins[1]!.share!);
     return { m, share };
   },

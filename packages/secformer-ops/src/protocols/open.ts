@@ -1,4 +1,4 @@
-import { halvesOf, type Words, zeros } from '@secformer/ring';
+import { type Kernels, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { check, describe, type OpenedType, sizeOf } from '../program/types.js';
@@ -62,16 +62,16 @@ export const open = primitive({
   deal({ kernels, a, masks }) {
     // masks[0] is r0 + r1 without the reduction: its bits from `width` up are the carry w
     const total = masks[0]!;
-    const r = zeros(total.length);
+    const r = scratch(total.length);
     kernels.affine(r, total, 1n, 0n, a.width);
     if (a.share !== 'lift') return { value: { r } };
-    const { w, wh } = wrapBits(total, a.width);
+    const { w, wh } = wrapBits(kernels, total, a.width);
     return { value: { r, total }, material: [w, wh] };
   },
   ahead: ({ masks }) => ({ value: { r: masks[0]! } }),
   begin({ kernels, role, a, ins, masks, types }) {
     const x = ins[0]!.share!;
-    const out = zeros(x.length);
+    const out = scratch(x.length);
     const s = BigInt(a.shift);
     const offset = role === 0 ? ((a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog)) << s) + (1n << s) - 1n : 0n;
     kernels.maskForOpening(out, x, masks[0]!, { offset: BigInt.asUintN(64, offset), bits: (types[0] as { bits: number }).bits, shift: a.shift, width: a.width });
@@ -81,9 +81,12 @@ export const open = primitive({
     const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);
     if (a.share === 'none') return { m };
     if (a.share === 'source' || (a.share === 'modular' && a.shift === 0)) return { m, share: ins[0]!.share! };
-    const share = zeros(m.length);
+    const share = scratch(m.length);
     if (a.share === 'lift') {
-      const wrap = selectByTopBit(m, a.width, material[0]!, material[1]!);
+      const [carry, high] = material as [Words, Words];
+      const wrap = scratch(m.length);
+      // w where the top bit is set, else w + msb r
+      kernels.choose(wrap, m, high, carry, a.width - 1);
       kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
       return { m, share, wrap };
     }
@@ -96,36 +99,12 @@ export const open = primitive({
   error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),
 });
 
-/** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum. */
-function wrapBits(total: Words, width: number): { w: Words; wh: Words } {
-  const w = zeros(total.length);
-  const wh = zeros(total.length);
-  const t = new Uint32Array(total.buffer, total.byteOffset, 2 * total.length);
-  const lo = new Uint32Array(w.buffer);
-  const hi = new Uint32Array(wh.buffer);
-  // Bits width and width − 1 of each sum; a sum of two 63-bit words still fits 64
-  const at = (i: number, bit: number) => (bit < 32 ? (t[2 * i] as number) >>> bit : (t[2 * i + 1] as number) >>> (bit - 32)) & 1;
-  for (let i = 0; i < total.length; i++) {
-    const carry = at(i, width);
-    lo[2 * i] = carry;
-    hi[2 * i] = carry + at(i, width - 1);
-  }
+/** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum, which fits 64 bits as each half has 63 at most. */
+function wrapBits(kernels: Kernels, total: Words, width: number): { w: Words; wh: Words } {
+  const [w, wh] = [scratch(total.length), scratch(total.length)];
+  kernels.maskForOpening(w, total, zeros(total.length), { offset: 0n, bits: 64, shift: width, width: 1 });
+  kernels.maskForOpening(wh, total, w, { offset: 0n, bits: width, shift: width - 1, width: 2 });
   return { w, wh };
-}
-
-/** msb m = 1 ? ifSet : ifClear, element by element */
-export function selectByTopBit(m: Words, width: number, ifSet: Words, ifClear: Words): Words {
-  const out = zeros(m.length);
-  const from = halvesOf(m);
-  const [to, one, zero] = [halvesOf(out), halvesOf(ifSet), halvesOf(ifClear)];
-  const half = width - 1 < 32 ? 0 : 1;
-  const bit = (width - 1) & 31;
-  for (let i = 0; i < from.length; i += 2) {
-    const side = ((from[i + half] as number) >>> bit) & 1 ? one : zero;
-    to[i] = side[i] as number;
-    to[i + 1] = side[i + 1] as number;
-  }
-  return out;
 }
 
 /**
@@ -152,7 +131,7 @@ export const extend = primitive({
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }),
   deal({ kernels, a, ins, masks, types }) {
     const { width } = types[0] as OpenedType;
-    const r = zeros(masks[0]!.length);
+    const r = scratch(masks[0]!.length);
     kernels.affine(r, masks[0]!, 1n << BigInt(width), 0n, 64);
     kernels.add(r, r, ins[0]!.total!);
     kernels.affine(r, r, 1n, 0n, a.width);
@@ -161,20 +140,20 @@ export const extend = primitive({
   ahead({ kernels, ins, masks, types }) {
     const { r } = ins[0]!;
     if (!r) return {};
-    const half = zeros(r.length);
+    const half = scratch(r.length);
     kernels.affine(half, masks[0]!, 1n << BigInt((types[0] as OpenedType).width), 0n, 64);
     kernels.add(half, half, r);
     return { value: { r: half } };
   },
   begin({ kernels, ins, masks }) {
-    const out = zeros(masks[0]!.length);
+    const out = scratch(masks[0]!.length);
     kernels.add(out, ins[0]!.wrap!, masks[0]!);
     return out;
   },
   finish({ kernels, a, ins, opened, types }) {
     const x = types[0] as OpenedType;
     const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
-    const m = zeros(opened.length);
+    const m = scratch(opened.length);
     kernels.affine(m, opened, 1n << BigInt(x.width), BigInt.asUintN(64, -offset), 64);
     kernels.add(m, m, ins[0]!.m!);
     kernels.affine(m, m, 1n, 0n, a.width);

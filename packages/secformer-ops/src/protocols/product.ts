@@ -1,4 +1,4 @@
-import { broadcastTo, stridesOf, type Words, zeros } from '@secformer/ring';
+import { broadcastTo, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, matMulReals } from '../program/reals.js';
@@ -15,7 +15,7 @@ function publicPart(c: { kernels: PartyContext<unknown>['kernels']; types: Value
   const t = c.types[i] as OpenedType;
   const m = c.ins[i]!.m!;
   if (t.offsetLog < 0) return m;
-  const out = zeros(m.length);
+  const out = scratch(m.length);
   c.kernels.affine(out, m, 1n, BigInt.asUintN(64, -(1n << BigInt(t.offsetLog))), 64);
   return out;
 }
@@ -60,7 +60,7 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
 function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words, types: ValueType[], a: MatMulAttributes): Words {
   const [tx, ty] = types as [OpenedType, OpenedType];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
-  const out = zeros(sizeOf(batch) * m * n);
+  const out = scratch(sizeOf(batch) * m * n);
   const bits = Math.min(tx.width, ty.width);
   eachPair(tx.shape, ty.shape, batch, (ox, oy, i) => {
     const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB, bits };
@@ -129,43 +129,31 @@ export const matMul = primitive<MatMulAttributes>({
 /** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */
 function unknownParts(c: DealContext<unknown>, i: number, shape: Shape): Words[] {
   const t = c.types[i] as OpenedType;
-  const r = broadcastTo(c.ins[i]!.r!, t.shape, shape);
+  const r = broadcastTo(c.kernels, c.ins[i]!.r!, t.shape, shape);
   const minus = zeros(r.length);
   c.kernels.sub(minus, minus, r);
   if (t.modular) return [minus];
   // index 0: msb m = 0, so the wrap counts where msb r = 1
-  const h = zeros(r.length);
+  const h = scratch(r.length);
   c.kernels.affine(h, r, 1n, 0n, t.width);
   const top = zeros(r.length);
   c.kernels.maskForOpening(top, h, top, { offset: 0n, bits: 64, shift: t.width - 1, width: 64 });
   c.kernels.affine(top, top, t.width === 64 ? 0n : 1n << BigInt(t.width), 0n, 64);
-  const wrapped = zeros(r.length);
+  const wrapped = scratch(r.length);
   c.kernels.add(wrapped, minus, top);
   return [wrapped, minus];
 }
 
-/** For every element the table that the public top bits of the openings name. */
-function choose(c: PartyContext<unknown>, tables: Words[], shape: Shape, operands: number[]): Words {
-  if (tables.length === 1) return tables[0]!;
-  const n = sizeOf(shape);
-  const index = new Uint8Array(n);
-  for (const i of operands) {
-    const t = c.types[i] as OpenedType;
-    if (t.modular) continue;
-    const m = broadcastTo(c.ins[i]!.m!, t.shape, shape);
-    const halves = new Uint32Array(m.buffer, m.byteOffset, 2 * n);
-    const bit = t.width - 1;
-    const half = bit < 32 ? 0 : 1;
-    for (let j = 0; j < n; j++) index[j] = ((index[j] as number) << 1) | (((halves[2 * j + half] as number) >>> (bit & 31)) & 1);
-  }
-  const out = zeros(n);
-  const to = new Uint32Array(out.buffer);
-  const from = tables.map((w) => new Uint32Array(w.buffer, w.byteOffset, 2 * n));
-  for (let j = 0; j < n; j++) {
-    const table = from[index[j] as number] as Uint32Array;
-    to[2 * j] = table[2 * j] as number;
-    to[2 * j + 1] = table[2 * j + 1] as number;
-  }
+/** For every element the table that the public top bits of the openings name, the first operand's bit first. */
+function choose(c: PartyContext<unknown>, tables: readonly Words[], shape: Shape, operands: readonly number[]): Words {
+  const [first, ...others] = operands;
+  if (first === undefined) return tables[0]!;
+  const t = c.types[first] as OpenedType;
+  if (t.modular) return choose(c, tables, shape, others);
+  const half = tables.length / 2;
+  const [clear, set] = [tables.slice(0, half), tables.slice(half)].map((part) => choose(c, part, shape, others)) as [Words, Words];
+  const out = scratch(sizeOf(shape));
+  c.kernels.choose(out, broadcastTo(c.kernels, c.ins[first]!.m!, t.shape, shape), clear, set, t.width - 1);
   return out;
 }
 
@@ -198,7 +186,7 @@ export const mul = primitive({
     const ys = unknownParts(c, 1, shape);
     const material = unknownParts(c, 0, shape).flatMap((ux) =>
       ys.map((uy) => {
-        const p = zeros(ux.length);
+        const p = scratch(ux.length);
         c.kernels.mul(p, ux, uy);
         return p;
       }),
@@ -208,12 +196,12 @@ export const mul = primitive({
   finish(c) {
     const { kernels, role, ins, types, material } = c;
     const shape = c.out.shape;
-    const [ex, ey] = [0, 1].map((i) => broadcastTo(publicPart(c, i), types[i]!.shape, shape)) as [Words, Words];
-    const [sx, sy] = [0, 1].map((i) => broadcastTo(ins[i]!.share!, types[i]!.shape, shape)) as [Words, Words];
-    const out = zeros(ex.length);
+    const [ex, ey] = [0, 1].map((i) => broadcastTo(kernels, publicPart(c, i), types[i]!.shape, shape)) as [Words, Words];
+    const [sx, sy] = [0, 1].map((i) => broadcastTo(kernels, ins[i]!.share!, types[i]!.shape, shape)) as [Words, Words];
+    const out = scratch(ex.length);
     kernels.mul(out, ex, sy);
     // P0's half of u_x is x0 − M, P1's x1
-    const u = zeros(ex.length);
+    const u = scratch(ex.length);
     if (role === 0) kernels.sub(u, sx, ex);
     kernels.mul(u, role === 0 ? u : sx, ey);
     kernels.add(out, out, u);
@@ -245,7 +233,7 @@ export const square = primitive({
   material: (ins, _a, out) => Array((ins[0] as OpenedType).modular ? 1 : 2).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits }),
   deal(c) {
     const material = unknownParts(c, 0, c.out.shape).map((u) => {
-      const p = zeros(u.length);
+      const p = scratch(u.length);
       c.kernels.mul(p, u, u);
       return p;
     });
@@ -256,7 +244,7 @@ export const square = primitive({
     const e = publicPart(c, 0);
     const x = ins[0]!.share!;
     // M² + 2M(x − M) = M·(2x − M) at P0, M·2x at P1
-    const out = zeros(e.length);
+    const out = scratch(e.length);
     kernels.add(out, x, x);
     if (role === 0) kernels.sub(out, out, e);
     kernels.mul(out, out, e);

@@ -1,9 +1,8 @@
-import { planeWords, type Words, zeros } from '@secformer/ring';
+import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, primitive } from '../program/primitive.js';
 import { check, describe, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
 import { bitShare } from './bits.js';
-import { selectByTopBit } from './open.js';
 
 /**
  * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with `borrow`):
@@ -42,7 +41,8 @@ export const quotient = primitive({
     const m = ins[0]!.m!;
     const n = m.length;
     const [wrapped, high, beta] = material as [Words, Words, Words];
-    const share = selectByTopBit(m, width, high, wrapped);
+    const share = scratch(m.length);
+    kernels.choose(share, m, wrapped, high, width - 1);
     if (role === 0) {
       // ⌊(m − offset − τ)/2^s⌋ as a signed number: lifted by 2^62, shifted, lowered again
       const lifted = zeros(n);

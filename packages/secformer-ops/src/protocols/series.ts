@@ -1,4 +1,4 @@
-import { encodeConstant, halvesOf, type Words, zeros } from '@secformer/ring';
+import { encodeConstant, halvesOf, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { check, describe, type OpenBitsType, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
@@ -55,13 +55,13 @@ export const trig = primitive({
   material: (ins, a) => Array(2 * a.coefficients.length).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits }),
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
-    const all = zeros(2 * a.coefficients.length * r.length);
+    const all = scratch(2 * a.coefficients.length * r.length);
     kernels.trigTables(all, r, { period: a.period, harmonics: a.coefficients.length, fracBits: a.seriesBits });
     return { value: {}, material: a.coefficients.flatMap((_, k) => [2 * k, 2 * k + 1].map((p) => all.subarray(p * r.length, (p + 1) * r.length))) };
   },
   finish({ kernels, role, a, ins, material }) {
     const m = ins[0]!.m!;
-    const share = zeros(m.length);
+    const share = scratch(m.length);
     kernels.trigCombine(share, m, joined(material), Float64Array.from(a.coefficients.flat()), { period: a.period, harmonics: a.coefficients.length, fracBits: a.seriesBits });
     if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
     return { share };
@@ -114,7 +114,7 @@ export const trigReal = primitive({
     return {
       value: {},
       material: sets.flatMap((from) => {
-        const all = zeros(2 * a.coefficients.length * r.length);
+        const all = scratch(2 * a.coefficients.length * r.length);
         kernels.trigTables(all, anglesOf(r, turns, from), how);
         return Array.from({ length: 2 * a.coefficients.length }, (_, p) => all.subarray(p * r.length, (p + 1) * r.length));
       }),
@@ -137,7 +137,7 @@ export const trigReal = primitive({
         to[at + 1] = from[at + 1] as number;
       }
     }
-    const share = zeros(n);
+    const share = scratch(n);
     const angles = anglesOf(m, 2 ** -fracBits / a.period, (v) => v - offset);
     kernels.trigCombine(share, angles, set, Float64Array.from(a.coefficients.flat()), { period: TURN_BITS, harmonics: a.coefficients.length, fracBits: a.seriesBits });
     if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
@@ -154,7 +154,7 @@ function joined(blocks: Words[]): Words {
   if (blocks.every((b, i) => b.buffer === first.buffer && b.byteOffset === first.byteOffset + 8 * n * i)) {
     return new BigUint64Array(first.buffer, first.byteOffset, blocks.length * n);
   }
-  const out = zeros(blocks.length * n);
+  const out = scratch(blocks.length * n);
   blocks.forEach((b, i) => {
     out.set(b, i * n);
   });
@@ -187,14 +187,14 @@ export const expNegative = primitive({
   material: (ins) => Array(4).fill({ count: sizeOf(ins[0]!.shape), bits: 64 }),
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
-    const all = zeros(4 * r.length);
+    const all = scratch(4 * r.length);
     kernels.expTables(all, r, ins[1]!.beta!, a.half);
     return { value: {}, material: [0, 1, 2, 3].map((p) => all.subarray(p * r.length, (p + 1) * r.length)) };
   },
   finish({ kernels, a, ins, material }) {
     const { m } = ins[0]!;
-    const share = zeros(m!.length);
-    const from = a.origin === 0 ? m! : zeros(m!.length);
+    const share = scratch(m!.length);
+    const from = a.origin === 0 ? m! : scratch(m!.length);
     if (a.origin !== 0) kernels.affine(from, m!, 1n, BigInt.asUintN(64, BigInt(-a.origin)), a.half + 1);
     kernels.expCombine(share, from, ins[1]!.planes!, joined(material), a.factor, a.half);
     return { share };
