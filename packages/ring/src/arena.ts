@@ -20,6 +20,13 @@ export function scratch(n: number): Words {
   return current && n * 8 >= SMALLEST ? current.take(n) : new BigUint64Array(n);
 }
 
+/** @returns `n` bytes of any content */
+export function scratchBytes(n: number): Uint8Array {
+  return bytesOf(scratch(Math.ceil(n / 8))).subarray(0, n);
+}
+
+type Held = ArrayBufferView | undefined;
+
 /**
  * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the garbage collector, which learns of
  * them late, took a quarter of its time. Buffers are counted: a scope holds what is made in it until it ends, whoever keeps a value holds its arrays until
@@ -38,7 +45,7 @@ export class Arena {
   }
 
   /** Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who releases it; the rest is free again. */
-  during<T>(f: () => T, keeps: (result: T) => Iterable<Words | undefined>): T {
+  during<T>(f: () => T, keeps: (result: T) => Iterable<Held>): T {
     const [outer, made] = [current, this.#made];
     current = this;
     this.#made = [];
@@ -54,20 +61,28 @@ export class Arena {
   }
 
   /** Arrays of other origin are passed over, here and in `release`. */
-  hold(words: Iterable<Words | undefined>): void {
-    for (const w of words) {
+  hold(arrays: Iterable<Held>): void {
+    for (const w of arrays) {
       const n = w && this.#holds.get(w.buffer as ArrayBuffer);
       if (n !== undefined) this.#holds.set(w!.buffer as ArrayBuffer, n + 1);
     }
   }
 
-  release(words: Iterable<Words | undefined>): void {
-    for (const w of words) if (w && this.#holds.has(w.buffer as ArrayBuffer)) this.#drop(w.buffer as ArrayBuffer);
+  release(arrays: Iterable<Held>): void {
+    for (const w of arrays) if (w && this.#holds.has(w.buffer as ArrayBuffer)) this.#drop(w.buffer as ArrayBuffer);
   }
 
   /** Gives arrays away for good: they never come back here. */
-  disown(words: Iterable<Words | undefined>): void {
-    for (const w of words) if (w) this.#holds.delete(w.buffer as ArrayBuffer);
+  disown(arrays: Iterable<Held>): void {
+    for (const w of arrays) if (w) this.#holds.delete(w.buffer as ArrayBuffer);
+  }
+
+  /** `n` bytes of any content, held for the caller. */
+  borrow(n: number): Uint8Array {
+    return this.during(
+      () => scratchBytes(n),
+      (bytes) => [bytes],
+    );
   }
 
   /** `n` words of any content, held by the scope that is open. */

@@ -1,4 +1,4 @@
-export { Arena, scratch, zeros } from './arena.js';
+export { Arena, scratch, scratchBytes, zeros } from './arena.js';
 export * from './errors.js';
 export * from './fixed-point.js';
 export type * from './kernels.js';

@@ -1,6 +1,6 @@
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { scratch } from './arena.js';
+import { scratch, scratchBytes } from './arena.js';
 import { StreamReuseError } from './errors.js';
 import type { Kernels } from './kernels.js';
 import { Secret } from './share.js';
@@ -16,10 +16,6 @@ export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 /** @returns the key of one run, one way from the seed that two nodes share (HKDF-SHA256, the run id as salt) */
 export function deriveRunKey(seed: Secret, runId: Uint8Array): Secret {
   return new Secret(hkdf(sha256, seed.bytes, runId, new TextEncoder().encode('secformer run'), 32));
-}
-
-function scratchBytes(n: number): Uint8Array {
-  return bytesOf(scratch(Math.ceil(n / 8))).subarray(0, n);
 }
 
 /** One key stream, drawn from its start. */

@@ -100,7 +100,7 @@ export class Dealer extends Engine<DealerRunState> {
         await run.within(run.room.promise, limits.progressMs, 'party 1', 'room for more corrections');
       }
       run.window -= filled;
-      await link.send({ t: 'material', ticket }, buffer.slice(0, filled));
+      await link.send({ t: 'material', ticket }, buffer.subarray(0, filled));
       filled = 0;
     };
     const values = await runDealer({

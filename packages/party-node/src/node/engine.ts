@@ -101,6 +101,7 @@ export abstract class Engine<R extends NodeRun> {
     this.#peerWaiters.get(role)?.resolve(peer);
     this.#peerWaiters.delete(role);
     link.accept = (m) => this.#acceptFromNode(role, m);
+    link.room = (m, bytes) => (m.t === 'round' || m.t === 'material' ? this.arena.borrow(bytes) : new Uint8Array(bytes));
     link.onMessage = (m, payload) => this.#fromNode(peer, m, payload);
     link.onClose = (why) => {
       this.#links.delete(link);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, sizeOf, type Words, zeros } from '@secformer/ring';
+import { type Arena, deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, scratch, sizeOf, type Words, zeros } from '@secformer/ring';
 import {
   type AheadValue,
   type CheckedProgram,
@@ -19,55 +19,11 @@ import { limits } from '../limits.js';
 import { nodeName, type Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
+import { MaterialQueue } from './material-queue.js';
 import { Deferred, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
-/** Corrections as they come from the dealer, handed out in its order. */
-class MaterialQueue {
-  received = 0;
-  #taken = 0;
-  readonly #chunks: Uint8Array[] = [];
-  #arrived = new Deferred<void>();
-  /** called with the bytes that were used up, so that the dealer may send more */
-  onTaken: (bytes: number) => void = () => {};
-
-  push(chunk: Uint8Array): void {
-    this.#chunks.push(chunk);
-    this.received += chunk.length;
-    this.#arrived.resolve();
-  }
-
-  async reached(total: number, wait: (p: Promise<void>) => Promise<void>): Promise<void> {
-    while (this.received < total) {
-      this.#arrived = new Deferred<void>();
-      await wait(this.#arrived.promise);
-    }
-  }
-
-  async take(bytes: number, wait: (p: Promise<void>) => Promise<void>): Promise<Uint8Array> {
-    const out = new Uint8Array(bytes);
-    for (let filled = 0; filled < bytes; ) {
-      const head = this.#chunks[0];
-      if (!head) {
-        await this.reached(this.received + 1, wait);
-        continue;
-      }
-      const n = Math.min(head.length, bytes - filled);
-      out.set(head.subarray(0, n), filled);
-      filled += n;
-      if (n === head.length) this.#chunks.shift();
-      else this.#chunks[0] = head.subarray(n);
-    }
-    this.#taken += bytes;
-    if (this.#taken >= limits.dealerLeadBytes / 8) {
-      this.onTaken(this.#taken);
-      this.#taken = 0;
-    }
-    return out;
-  }
-}
-
 class PartyRunState extends NodeRun {
-  readonly material = new MaterialQueue();
+  readonly material: MaterialQueue;
   readonly frames = new Map<number, Uint8Array>();
   frameArrived = new Deferred<void>();
   readonly theirInputs = new Deferred<string>();
@@ -75,6 +31,11 @@ class PartyRunState extends NodeRun {
   readonly given = new Deferred<Uint8Array>();
   started = false;
   nextRound = 0;
+
+  constructor(arena: Arena, ...run: ConstructorParameters<typeof NodeRun>) {
+    super(...run);
+    this.material = new MaterialQueue(arena);
+  }
 }
 
 /** A party: holds one share of everything and computes on it. */
@@ -91,7 +52,7 @@ export class Party extends Engine<PartyRunState> {
   }
 
   protected newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): PartyRunState {
-    return new PartyRunState(m.ticket, session, checked, m.inputs, m.keeps, m.whole);
+    return new PartyRunState(this.arena, m.ticket, session, checked, m.inputs, m.keeps, m.whole);
   }
 
   /** The dealer admits runs; a party only bounds what it stores for prepared ones. */
@@ -176,7 +137,6 @@ export class Party extends Engine<PartyRunState> {
     const streams = new RunStreams(this.kernels, deriveRunKey(dealer.seed, run.runId));
     const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
-    if (this.#index === 1 && run.whole) await material.reached(checked.cost.dealer, waitForMaterial);
     const masks = this.#inputMasks(run, streams);
     const from = {
       kernels: this.kernels,
@@ -198,7 +158,10 @@ export class Party extends Engine<PartyRunState> {
     const hash = createHash('sha256').update(given).digest('hex');
     await other.link.send({ t: 'confirm', ticket, hash });
     const trace = newTrace();
-    const inputs = this.#inputs(run, given, masks);
+    const inputs = this.arena.during(
+      () => this.#inputs(run, given, masks),
+      (values) => values.map((v) => v.m),
+    );
     const values = await runParty({
       ...from,
       inputs,
@@ -206,6 +169,7 @@ export class Party extends Engine<PartyRunState> {
       ...(prepared && { prepared }),
       exchange: (round, mine) => this.#exchange(run, other, round, mine),
     });
+    this.arena.release(inputs.map((v) => v.m));
     const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
     if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     if (run.error) throw run.error;
@@ -252,7 +216,7 @@ export class Party extends Engine<PartyRunState> {
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') {
         const { shape, width } = run.checked.program.inputs[i] as { shape: number[]; width: number };
-        const e = zeros(sizeOf(shape));
+        const e = scratch(sizeOf(shape));
         const bytes = packedBytes(e.length, width);
         this.kernels.unpack(e, given.subarray(at, at + bytes), width);
         at += bytes;

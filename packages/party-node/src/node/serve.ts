@@ -89,7 +89,8 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
       return;
     }
     const { port1, port2 } = new MessageChannel();
-    bridge(link, new PortLink(port1));
+    // A socket still reads a frame when its `send` has resolved
+    bridge(link, new PortLink(port1, true));
     worker.postMessage({ ...m, ...('accept' in m ? { accept: port2 } : { port: port2 }) }, [port2]);
   };
   sockets.on('connection', (socket) => {

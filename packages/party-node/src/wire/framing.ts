@@ -17,6 +17,8 @@ export class MessageLink {
   accept: (header: Message) => number = () => 0;
   onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
   onClose: (why: string) => void = () => {};
+  /** Memory for a payload; it is the receiver's. */
+  room: (header: Message, bytes: number) => Uint8Array = (_, bytes) => new Uint8Array(bytes);
   /** Largest frame that is read: small until the other side has shown that it knows the token. */
   frameLimit: number = limits.frameBytes;
   /** frame headers and message headers sent so far */
@@ -50,8 +52,8 @@ export class MessageLink {
     while (first || sent < total) {
       const head = first ? json.length : 0;
       const room = Math.min(limits.frameBytes - HEAD - head, total - sent);
-      const frame = new Uint8Array(HEAD + head + room);
-      const view = new DataView(frame.buffer);
+      const frame = this.#link.frame?.(HEAD + head + room) ?? new Uint8Array(HEAD + head + room);
+      const view = new DataView(frame.buffer, frame.byteOffset);
       view.setUint8(0, WIRE_VERSION);
       view.setUint8(1, first ? FIRST : MORE);
       view.setUint16(2, head, true);
@@ -109,10 +111,10 @@ export class MessageLink {
     const body = frame.subarray(HEAD + headLength);
     const most = this.accept(header);
     if (!Number.isSafeInteger(total) || total < body.length || total > most) throw this.#bad(`'${header.t}' with ${total} bytes; at most ${most} are expected here`);
-    if (body.length === total) return this.onMessage(header, body);
-    if (this.#partial.size >= 64 || this.#partial.has(id)) throw this.#bad('too many unfinished messages');
-    const payload = new Uint8Array(total);
+    if (body.length < total && (this.#partial.size >= 64 || this.#partial.has(id))) throw this.#bad('too many unfinished messages');
+    const payload = this.room(header, total);
     payload.set(body);
+    if (body.length === total) return this.onMessage(header, payload);
     this.#partial.set(id, { header, payload, filled: body.length });
   }
 

@@ -1,16 +1,19 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
-import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, type Words, zeros } from '@secformer/ring';
+import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, scratchBytes, type Words, zeros } from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
 import type { AheadValue, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 
 type AnyPrimitive = Primitive<unknown>;
 
-/** Where a party's link to the other one is asked to carry a round. */
+/**
+ * Where a party's link to the other one is asked to carry a round. `mine` is used again once this has resolved; what it resolves to goes back to the arena
+ * if it came from there.
+ */
 export type Exchange = (round: number, mine: Uint8Array, expected: number) => Promise<Uint8Array>;
-/** Where P1 reads its corrections, in the dealer's order. */
+/** Where P1 reads its corrections, in the dealer's order; they stay valid until the next call. */
 export type MaterialSource = (bytes: number) => Promise<Uint8Array>;
-/** Where the dealer writes P1's corrections. */
+/** Where the dealer writes P1's corrections; the bytes are used again once this has resolved. */
 export type MaterialSink = (bytes: Uint8Array) => Promise<void>;
 
 /** What one logical operation took at this node. Times are local work; waiting for the other side is `waitMs` of the run. */
@@ -217,7 +220,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       costOf(trace, step.tag).ms += performance.now() - start;
     }
     if (round.openings.length === 0) continue;
-    const frame = new Uint8Array(round.bytes);
+    const frame = arena.borrow(round.bytes);
     const pending: { index: number; step: Step; at: number }[] = [];
     let at = 0;
     const tags = new Set<string>();
@@ -251,6 +254,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
       costOf(trace, step.tag).ms += performance.now() - start;
     }
+    arena.release([frame, theirs]);
   }
   for (const v of values) if (v) arena.disown(arraysOfValue(v));
   return values;
@@ -319,15 +323,16 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
           const theirs = streams[0].claim(Purpose.correction, index, slot).words(b.count, b.bits);
           if (b.xor) kernels.xor(theirs, words, theirs);
           else kernels.sub(theirs, words, theirs);
-          const packed = new Uint8Array(blockBytes(b));
+          const packed = scratchBytes(blockBytes(b));
           packBlock(kernels, packed, theirs, b);
           return packed;
         });
         return { value, bytes };
       },
-      ({ value }) => arraysOfDealer(value),
+      ({ value, bytes }) => [...arraysOfDealer(value), ...bytes],
     );
     for (const bytes of dealt.bytes) await emit(bytes);
+    arena.release(dealt.bytes);
     values[first + index] = dealt.value;
     for (const v of dies[index]!) {
       if (v >= first) arena.release(arraysOfDealer(values[v]!));

@@ -40,9 +40,15 @@ export function oneHotMask(n: number, width: number, streams: RunStreams, input:
 
 /** A party's value of a one-hot input, from E and its half of the mask. */
 export function openOneHot(kernels: Kernels, role: Role, e: Words, mask: Words): PartyValue {
-  const share = zeros(e.length);
-  kernels.sub(share, role === 0 ? e : share, mask);
-  return { m: e, share };
+  return {
+    m: e,
+    // A product with an opened table needs none
+    get share() {
+      const share = zeros(e.length);
+      kernels.sub(share, role === 0 ? e : share, mask);
+      return share;
+    },
+  };
 }
 
 /** The dealer's value of a one-hot input. */
@@ -114,7 +120,7 @@ export async function runTogether(
     arena: new Arena(ARENA_BYTES),
     emit: async (bytes) => {
       dealerBytes += bytes.length;
-      material.push(bytes);
+      material.push(bytes.slice());
     },
   });
   const received: Together['received'] = { p0: [], p1: [], material };
@@ -123,14 +129,15 @@ export async function runTogether(
   const waiting = new Map<number, { frame: Uint8Array; resolve: (theirs: Uint8Array) => void }>();
   const exchange = (role: Role) => (round: number, mine: Uint8Array) =>
     new Promise<Uint8Array>((resolve) => {
-      received[role === 0 ? 'p1' : 'p0'].push(mine.slice());
+      const sent = mine.slice();
+      received[role === 0 ? 'p1' : 'p0'].push(sent);
       const other = waiting.get(round);
       if (!other) {
-        waiting.set(round, { frame: mine, resolve });
+        waiting.set(round, { frame: sent, resolve });
         return;
       }
       waiting.delete(round);
-      other.resolve(mine);
+      other.resolve(sent);
       resolve(other.frame);
     });
   const trace = newTrace();
