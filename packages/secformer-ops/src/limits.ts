@@ -10,4 +10,6 @@ export const programLimits = {
   constants: 2 ** 22,
   /** Bytes of a Program's JSON text. */
   bytes: 256 * 2 ** 20,
+  /** A round's frame; what opens more takes more rounds, as the weights of a model do the first time. It is held four times over while it is exchanged. */
+  roundBytes: 64 * 2 ** 20,
 } as const;

@@ -124,6 +124,7 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   const level: number[] = types.map(() => 0);
   const rounds: Round[] = [];
   const lastUse = new Map<number, number>();
+  const opened = new Map<number, number>();
   let dealer = 0;
   program.instructions.forEach((i, index) => {
     try {
@@ -149,6 +150,7 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
       if (opens) {
         round.openings.push(index);
         round.bytes += blockBytes(opens);
+        opened.set(index, blockBytes(opens));
         level.push(at + 1);
       } else {
         check(round.openings.length === 0, () => 'a local instruction after an opening of the same round');
@@ -171,7 +173,22 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   const kept = new Set([...program.outputs, ...program.keeps]);
   const dies: number[][] = program.instructions.map(() => []);
   for (const [v, index] of lastUse) if (!kept.has(v)) dies[index]!.push(v);
-  const openRounds = rounds.filter((r) => r.openings.length > 0);
+  const parts = rounds.flatMap((r) => inParts(r, (index) => opened.get(index)!));
+  const openRounds = parts.filter((r) => r.openings.length > 0);
   const cost = { rounds: openRounds.length, online: openRounds.reduce((s, r) => s + r.bytes, 0), dealer };
-  return { program, hash: sha256(bytes), types, rounds, dies, cost };
+  return { program, hash: sha256(bytes), types, rounds: parts, dies, cost };
+}
+
+/** A round cut where its frame would pass the limit: what is opened in one part is gone from memory before the next. */
+function inParts({ local, openings, bytes }: Round, bytesOf: (index: number) => number): Round[] {
+  const parts: Round[] = [{ local, openings: [], bytes: 0 }];
+  if (bytes <= programLimits.roundBytes) return [{ local, openings, bytes }];
+  for (const index of openings) {
+    const last = parts.at(-1)!;
+    if (last.openings.length > 0 && last.bytes + bytesOf(index) > programLimits.roundBytes) parts.push({ local: [], openings: [], bytes: 0 });
+    const to = parts.at(-1)!;
+    to.openings.push(index);
+    to.bytes += bytesOf(index);
+  }
+  return parts;
 }
