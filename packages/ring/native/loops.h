@@ -392,17 +392,28 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
 
 const size_t KB = 256;
 
+// A block of words as they are
+template <size_t rows, size_t cols>
+struct Words {
+  static const size_t ROWS = rows, COLS = cols, PANEL = cols;
+  static u64 left(u64 x) { return x; }
+  static void right(u64 *) {}
+};
+
 #include MICRO
 
-template <void (*BLOCK)(u64 *, size_t, const u64 *, const u64 *, size_t)>
+// BLOCK says how many ROWS and COLS a block has, how a word of A is kept in its strip (`left`), what a row of a panel of B takes (PANEL words, COLS of them
+// B's) and what is added to it (`right`), and the product of a strip and a panel.
+template <class BLOCK>
 void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB) {
+  const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS;
   memset(o, 0, m * n * 8);
   const size_t strips = (m + ROWS - 1) / ROWS;
   // Kept between calls: fresh pages would cost more than the packing
   static thread_local std::vector<u64> left, right;
   left.resize(strips * ROWS * KB);
-  right.resize(KB * COLS);
-  u64 tile[ROWS * COLS];
+  right.resize(KB * BLOCK::PANEL);
+  u64 tile[BLOCK::ROWS * BLOCK::COLS];
   for (size_t p = 0; p < k; p += KB) {
     const size_t depth = k - p < KB ? k - p : KB;
     // Strips of ROWS rows, column by column; rows that are not there are zeros
@@ -410,13 +421,13 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
       u64 *to = left.data() + s * ROWS * KB;
       for (size_t r = 0; r < ROWS; r++) {
         const size_t i = s * ROWS + r;
-        for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? a[transposeA ? (p + t) * m + i : i * k + p + t] : 0;
+        for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? BLOCK::left(a[transposeA ? (p + t) * m + i : i * k + p + t]) : 0;
       }
     }
     for (size_t j = 0; j < n; j += COLS) {
       const size_t cols = n - j < COLS ? n - j : COLS;
       for (size_t t = 0; t < depth; t++) {
-        u64 *to = right.data() + t * COLS;
+        u64 *to = right.data() + t * BLOCK::PANEL;
         if (transposeB) {
           for (size_t c = 0; c < cols; c++) to[c] = b[(j + c) * k + p + t];
         } else if (cols == COLS) {
@@ -425,16 +436,17 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
           memcpy(to, b + (p + t) * n + j, cols * 8);
         }
         if (cols < COLS) memset(to + cols, 0, (COLS - cols) * 8);
+        BLOCK::right(to);
       }
       for (size_t s = 0; s < strips; s++) {
         const size_t i = s * ROWS, rows = m - i < ROWS ? m - i : ROWS;
         const u64 *strip = left.data() + s * ROWS * KB;
         if (rows == ROWS && cols == COLS) {
-          BLOCK(o + i * n + j, n, strip, right.data(), depth);
+          BLOCK::add(o + i * n + j, n, strip, right.data(), depth);
           continue;
         }
         memset(tile, 0, sizeof tile);
-        BLOCK(tile, COLS, strip, right.data(), depth);
+        BLOCK::add(tile, COLS, strip, right.data(), depth);
         for (size_t r = 0; r < rows; r++)
           for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
       }
@@ -443,8 +455,9 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
 }
 
 void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits) {
-  if (bits <= 52) product<micro52>(o, a, b, m, k, n, transposeA, transposeB);
-  else product<micro>(o, a, b, m, k, n, transposeA, transposeB);
+  if (bits <= 48) product<Modulo48>(o, a, b, m, k, n, transposeA, transposeB);
+  else if (bits <= 52) product<Modulo52>(o, a, b, m, k, n, transposeA, transposeB);
+  else product<Modulo64>(o, a, b, m, k, n, transposeA, transposeB);
   if (bits < 64) affine(o, o, m * n, 1, 0, ((u64)1 << bits) - 1);
 }
 
