@@ -7,6 +7,7 @@ const whole = (text: string): number => {
   if (!Number.isSafeInteger(n) || n < 1) throw new InvalidArgumentError('expected a whole number above 0');
   return n;
 };
+const count = (text: string): number => (text === '0' ? 0 : whole(text));
 const number = (text: string): number => {
   const n = Number(text);
   if (text.trim() === '' || !Number.isFinite(n)) throw new InvalidArgumentError('expected a number');
@@ -55,6 +56,7 @@ export async function main(argv: string[]): Promise<void> {
     .option('--m <n>', 'rows of matmul', whole, 128)
     .option('--n <n>', 'columns of matmul', whole, 768)
     .option('--k <n>', 'depth of matmul', whole, 768)
+    .option('--runs <n>', 'timed runs with a thread for each party; 0 leaves them out', count, 5)
     .addOption(kernels)
     .addOption(shadow)
     .addOption(json)

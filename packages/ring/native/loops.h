@@ -236,63 +236,61 @@ void bitMultiply(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b,
 
 inline u64 fixedPoint(double v, double scale) { return (u64)(i64)__builtin_rint(v * scale); }
 
-const size_t GROUP = 16;
+// Elements whose angles stay in the first-level cache while their harmonics follow one another: planes lie far apart, and reading a few elements of each in
+// turn would lose every line to the next plane's
+const size_t GROUP = 256;
 
 // cos and sin of 2π·index/2^24, by the addition theorem
 inline void angles(double *c, double *s, const u64 *r, size_t count, unsigned up) {
-  _Pragma("GCC ivdep") for (size_t l = 0; l < count; l++) {
-    const u64 index = (r[l] << up) & 0xffffff;
+  EACH(count) {
+    const u64 index = (r[i] << up) & 0xffffff;
     const double *a = kernelTables + ((index >> 12) << 2), *b = kernelTables + ((index & 4095) << 2);
-    c[l] = a[0] * b[2] - a[1] * b[3];
-    s[l] = a[1] * b[2] + a[0] * b[3];
+    c[i] = a[0] * b[2] - a[1] * b[3];
+    s[i] = a[1] * b[2] + a[0] * b[3];
   }
 }
 
-inline void turn(double *c, double *s, const double *c1, const double *s1) {
-  for (size_t l = 0; l < GROUP; l++) {
-    const double t = c[l] * c1[l] - s[l] * s1[l];
-    s[l] = s[l] * c1[l] + c[l] * s1[l];
-    c[l] = t;
+// From kω to (k + 1)ω
+inline void turn(double *c, double *s, const double *c1, const double *s1, size_t count) {
+  EACH(count) {
+    const double t = c[i] * c1[i] - s[i] * s1[i];
+    s[i] = s[i] * c1[i] + c[i] * s1[i];
+    c[i] = t;
   }
 }
 
 void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale) {
-  for (size_t i = 0; i < n; i += GROUP) {
-    const size_t count = n - i < GROUP ? n - i : GROUP;
-    double c1[GROUP] = {0}, s1[GROUP] = {0}, c[GROUP], s[GROUP];
-    angles(c1, s1, r + i, count, 24 - period);
-    memcpy(c, c1, sizeof c);
-    memcpy(s, s1, sizeof s);
+  alignas(64) double c1[GROUP], s1[GROUP], c[GROUP], s[GROUP];
+  for (size_t at = 0; at < n; at += GROUP) {
+    const size_t count = n - at < GROUP ? n - at : GROUP;
+    angles(c1, s1, r + at, count, 24 - period);
+    memcpy(c, c1, count * 8);
+    memcpy(s, s1, count * 8);
     for (unsigned k = 0; k < harmonics; k++) {
-      u64 *to = o + (size_t)(2 * k) * n + i;
-      if (count == GROUP) {
-        for (size_t l = 0; l < GROUP; l++) to[l] = fixedPoint(c[l], scale);
-        for (size_t l = 0; l < GROUP; l++) to[n + l] = fixedPoint(s[l], scale);
-      } else {
-        for (size_t l = 0; l < count; l++) to[l] = fixedPoint(c[l], scale);
-        for (size_t l = 0; l < count; l++) to[n + l] = fixedPoint(s[l], scale);
-      }
-      turn(c, s, c1, s1);
+      u64 *to = o + (size_t)(2 * k) * n + at;
+      EACH(count) to[i] = fixedPoint(c[i], scale);
+      EACH(count) to[n + i] = fixedPoint(s[i], scale);
+      turn(c, s, c1, s1, count);
     }
   }
 }
 
 void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period, unsigned harmonics, double scale) {
-  for (size_t i = 0; i < n; i += GROUP) {
-    const size_t count = n - i < GROUP ? n - i : GROUP;
-    double c1[GROUP] = {0}, s1[GROUP] = {0}, c[GROUP], s[GROUP];
-    u64 sum[GROUP] = {0}, x[GROUP] = {0}, y[GROUP] = {0};
-    angles(c1, s1, m + i, count, 24 - period);
-    memcpy(c, c1, sizeof c);
-    memcpy(s, s1, sizeof s);
+  alignas(64) double c1[GROUP], s1[GROUP], c[GROUP], s[GROUP];
+  alignas(64) u64 sum[GROUP];
+  for (size_t at = 0; at < n; at += GROUP) {
+    const size_t count = n - at < GROUP ? n - at : GROUP;
+    angles(c1, s1, m + at, count, 24 - period);
+    memcpy(c, c1, count * 8);
+    memcpy(s, s1, count * 8);
+    memset(sum, 0, count * 8);
     for (unsigned k = 0; k < harmonics; k++) {
       const double a = q[2 * k], b = q[2 * k + 1];
-      memcpy(x, shares + (size_t)(2 * k) * n + i, count * 8);
-      memcpy(y, shares + (size_t)(2 * k + 1) * n + i, count * 8);
-      for (size_t l = 0; l < GROUP; l++) sum[l] += fixedPoint(a * c[l] + b * s[l], scale) * x[l] + fixedPoint(a * s[l] - b * c[l], scale) * y[l];
-      turn(c, s, c1, s1);
+      const u64 *x = shares + (size_t)(2 * k) * n + at, *y = x + n;
+      EACH(count) sum[i] += fixedPoint(a * c[i] + b * s[i], scale) * x[i] + fixedPoint(a * s[i] - b * c[i], scale) * y[i];
+      turn(c, s, c1, s1, count);
     }
-    memcpy(o + i, sum, count * 8);
+    memcpy(o + at, sum, count * 8);
   }
 }
 
@@ -392,6 +390,12 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
 
 const size_t KB = 256;
 
+// Room for n words from the start of a cache line, so that no vector lies across two
+inline u64 *onLine(std::vector<u64> &words, size_t n) {
+  words.resize(n + 8);
+  return words.data() + (8 - ((uintptr_t)words.data() >> 3 & 7)) % 8;
+}
+
 // A block of words as they are
 template <size_t rows, size_t cols>
 struct Words {
@@ -410,15 +414,14 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
   memset(o, 0, m * n * 8);
   const size_t strips = (m + ROWS - 1) / ROWS;
   // Kept between calls: fresh pages would cost more than the packing
-  static thread_local std::vector<u64> left, right;
-  left.resize(strips * ROWS * KB);
-  right.resize(KB * BLOCK::PANEL);
+  static thread_local std::vector<u64> leftWords, rightWords;
+  u64 *const left = onLine(leftWords, strips * ROWS * KB), *const right = onLine(rightWords, KB * BLOCK::PANEL);
   u64 tile[BLOCK::ROWS * BLOCK::COLS];
   for (size_t p = 0; p < k; p += KB) {
     const size_t depth = k - p < KB ? k - p : KB;
     // Strips of ROWS rows, column by column; rows that are not there are zeros
     for (size_t s = 0; s < strips; s++) {
-      u64 *to = left.data() + s * ROWS * KB;
+      u64 *to = left + s * ROWS * KB;
       for (size_t r = 0; r < ROWS; r++) {
         const size_t i = s * ROWS + r;
         for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? BLOCK::left(a[transposeA ? (p + t) * m + i : i * k + p + t]) : 0;
@@ -427,7 +430,7 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
     for (size_t j = 0; j < n; j += COLS) {
       const size_t cols = n - j < COLS ? n - j : COLS;
       for (size_t t = 0; t < depth; t++) {
-        u64 *to = right.data() + t * BLOCK::PANEL;
+        u64 *to = right + t * BLOCK::PANEL;
         if (transposeB) {
           for (size_t c = 0; c < cols; c++) to[c] = b[(j + c) * k + p + t];
         } else if (cols == COLS) {
@@ -440,13 +443,13 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
       }
       for (size_t s = 0; s < strips; s++) {
         const size_t i = s * ROWS, rows = m - i < ROWS ? m - i : ROWS;
-        const u64 *strip = left.data() + s * ROWS * KB;
+        const u64 *strip = left + s * ROWS * KB;
         if (rows == ROWS && cols == COLS) {
-          BLOCK::add(o + i * n + j, n, strip, right.data(), depth);
+          BLOCK::add(o + i * n + j, n, strip, right, depth);
           continue;
         }
         memset(tile, 0, sizeof tile);
-        BLOCK::add(tile, COLS, strip, right.data(), depth);
+        BLOCK::add(tile, COLS, strip, right, depth);
         for (size_t r = 0; r < rows; r++)
           for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
       }

@@ -27,6 +27,8 @@ export interface OpFlags {
   n: number;
   k: number;
   kernels: string;
+  /** timed runs on threads */
+  runs: number;
   shadow?: boolean;
   json?: string;
 }

@@ -1,6 +1,7 @@
 import { decodeFixed, encodeFixed, type Kernels, sizeOf, type Words } from '@secformer/ring';
-import { checkProgram, Emitter, ProgramBuilder, runTogether, type ShareType, shadowRevealingEverything } from '@secformer/secformer-ops';
+import { type CheckedProgram, checkProgram, Emitter, type Program, ProgramBuilder, runTogether, type ShareType, shadowRevealingEverything } from '@secformer/secformer-ops';
 import type { Case } from './cases.js';
+import { timeBothParties } from './parties.js';
 
 /** Errors of many elements; written so that NaN is not overlooked. */
 export class ErrorSummary {
@@ -55,6 +56,23 @@ function magnitudeOf(values: Float32Array): number {
   return Math.max(14, Math.ceil(Math.log2(top)));
 }
 
+/** A case as a Program, and its inputs as words. */
+function compile(kernels: Kernels, c: Case): { program: Program; checked: CheckedProgram; words: Words[] } {
+  const builder = new ProgramBuilder();
+  const hot = c.lookup && builder.input({ kind: 'oneHot', shape: [c.lookup.indices.length, c.lookup.depth], width: 32 });
+  const ids = c.inputs.map((i) => builder.input({ kind: 'share', shape: i.shape, fracBits: i.fracBits ?? 16, bits: 64, magnitude: magnitudeOf(i.values) }));
+  const out = c.emit(new Emitter(builder), hot === undefined ? ids : [hot, ...ids]);
+  const program = builder.build([out]);
+  const words = c.inputs.map((i) => i.words ?? encodeFixed(kernels, i.values, 16, magnitudeOf(i.values)));
+  return { program, checked: checkProgram(program), words };
+}
+
+/** Milliseconds that a case takes when both parties run it, prepared, on a thread each. */
+export async function timeOnline(kernels: Kernels, c: Case, runs: number): Promise<number[]> {
+  const { program, words } = compile(kernels, c);
+  return timeBothParties(kernels, new TextEncoder().encode(JSON.stringify(program)), words, runs);
+}
+
 /** Runs a case with both parties and the dealer in this process; `unit` scales its errors, or is taken from the result. */
 export async function measure(
   kernels: Kernels,
@@ -63,12 +81,7 @@ export async function measure(
   vsModel: ErrorSummary,
   { lastPlace = false, shadow = false }: { lastPlace?: boolean; shadow?: boolean } = {},
 ): Promise<Measured> {
-  const builder = new ProgramBuilder();
-  const hot = c.lookup && builder.input({ kind: 'oneHot', shape: [c.lookup.indices.length, c.lookup.depth], width: 32 });
-  const ids = c.inputs.map((i) => builder.input({ kind: 'share', shape: i.shape, fracBits: i.fracBits ?? 16, bits: 64, magnitude: magnitudeOf(i.values) }));
-  const out = c.emit(new Emitter(builder), hot === undefined ? ids : [hot, ...ids]);
-  const checked = checkProgram(builder.build([out]));
-  const words = c.inputs.map((i) => i.words ?? encodeFixed(kernels, i.values, 16, magnitudeOf(i.values)));
+  const { checked, words } = compile(kernels, c);
   const inputs = c.lookup ? [c.lookup.indices, ...words] : words;
   const start = performance.now();
   const shadowed = shadow ? await shadowRevealingEverything(kernels, checked, inputs) : undefined;

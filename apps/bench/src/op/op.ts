@@ -1,9 +1,9 @@
 import { loadKernels } from '@secformer/ring';
 import { suiteOf } from '@secformer/secformer-ops';
 import { chooseKernels } from '../kernels.js';
-import { columns, report, UsageError } from '../report.js';
+import { columns, milliseconds, report, UsageError } from '../report.js';
 import { type OpFlags, operationNames, operations } from './cases.js';
-import { ErrorSummary, type Measured, measure } from './measure.js';
+import { ErrorSummary, type Measured, measure, timeOnline } from './measure.js';
 
 /** Elements of one batch: larger sizes are measured batch by batch, so that memory stays small. */
 const BATCH = 131_072;
@@ -27,6 +27,9 @@ export async function op(name: string, f: OpFlags): Promise<void> {
     batches.push(await measure(kernels, c, error, vsModel, { lastPlace: name === 'truncate', shadow: f.shadow === true }));
     left -= name === 'matmul' ? left : n;
   }
+  const timed = f.shadow || f.runs === 0 ? undefined : make(f.size, f);
+  // A one-hot input is the client's to mask
+  const onlineMs = timed && !timed.lookup ? await timeOnline(kernels, timed, f.runs) : [];
   const total = (of: (b: Measured) => number) => batches.reduce((s, b) => s + of(b), 0);
   const elements = total((b) => b.elements);
   const outside = total((b) => b.outside);
@@ -46,6 +49,7 @@ export async function op(name: string, f: OpFlags): Promise<void> {
     bytesPerElement: { online: (2 * total((b) => b.online)) / elements, offline: total((b) => b.dealer) / elements },
     rounds: batches[0]!.rounds,
     nsPerElement: (total((b) => b.ms) * 1e6) / elements,
+    ...(onlineMs.length > 0 && { online: { ms: onlineMs, threads: 2 } }),
     failures: error.failures,
     ...(outside > 0 && { rowsOutsideDomain: outside }),
     ...(remark !== undefined && { remark }),
@@ -66,6 +70,7 @@ export async function op(name: string, f: OpFlags): Promise<void> {
         ['bytes an element, dealer', record.bytesPerElement.offline.toFixed(3)],
         ['rounds', record.rounds],
         ['ns an element, three roles in one thread', record.nsPerElement.toFixed(1)],
+        ...(onlineMs.length > 0 ? [['online, prepared, a thread for each party', milliseconds(onlineMs)]] : []),
         ['failures', record.failures],
         ...(outside > 0 ? [["rows outside the approximation's domain, left out", outside]] : []),
       ]) + [remark, f.shadow && `shadow: ${record.shadow}`].map((line) => (line ? `\n${line}` : '')).join(''),
