@@ -12,12 +12,12 @@ export const limits = {
   inFlightBytes: 8 * 2 ** 20,
   /** How far the dealer may be ahead of P1 in a run that was not prepared in full. */
   dealerLeadBytes: 256 * 2 ** 20,
-  /** Randomness that a party holds for prepared runs, all together: two of BERT-base at 128 tokens. BERT-large at 512 tokens takes about 15 GB, more than most machines have. */
-  preparedBytes: 8 * 2 ** 30,
+  /** Memory that a party fills with shares, openings and randomness: BERT-large's weights and their openings take 5.4 GB. What a prepared run does not find room for is dealt while it runs. */
+  partyBytes: 7 * 2 ** 30,
+  /** The same of the dealer, which keeps masks only. */
+  dealerBytes: 3 * 2 ** 30,
   /** Masks, corrections and products that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
   aheadBytes: 3 * 2 ** 30,
-  /** Memory that a node keeps between uses, for arrays of the next instruction and the next run: what BERT-base at 128 tokens draws ahead for one run. */
-  spareBytes: 3 * 2 ** 30,
   /** Shares that one session may keep at a node: BERT-large's weights are 2.7 GB and as much again for their openings. */
   sessionBytes: 16 * 2 ** 30,
   /** Tensors of one session. */

@@ -30,18 +30,24 @@ type Held = ArrayBufferView | undefined;
 /**
  * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the garbage collector, which learns of
  * them late, took a quarter of its time. Buffers are counted: a scope holds what is made in it until it ends, whoever keeps a value holds its arrays until
- * it is dead, and what nobody holds is handed out again. What is never released, such as a run's values after an abort, is the garbage collector's.
+ * it is dead, and what nobody holds is handed out again.
  */
 export class Arena {
-  readonly #limit: number;
+  #limit: number;
   readonly #spare = new Map<number, ArrayBuffer[]>();
   readonly #holds = new WeakMap<ArrayBuffer, number>();
   #spareBytes = 0;
+  #usedBytes = 0;
   #made: ArrayBuffer[] = [];
 
-  /** @param limit bytes that are kept for later; beyond it the sizes that waited longest go */
+  /** @param limit bytes in use and kept for later, together; beyond it the sizes that waited longest go */
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  set limit(bytes: number) {
+    this.#limit = bytes;
+    this.#trim();
   }
 
   /** Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who releases it; the rest is free again. */
@@ -74,7 +80,7 @@ export class Arena {
 
   /** Gives arrays away for good: they never come back here. */
   disown(arrays: Iterable<Held>): void {
-    for (const w of arrays) if (w) this.#holds.delete(w.buffer as ArrayBuffer);
+    for (const w of arrays) if (w && this.#holds.delete(w.buffer as ArrayBuffer)) this.#usedBytes -= w.buffer.byteLength;
   }
 
   /** `n` bytes of any content, held for the caller. */
@@ -89,8 +95,13 @@ export class Arena {
   take(n: number): Words {
     const bytes = Math.ceil((n * 8) / PAGE) * PAGE;
     let buffer = this.#spare.get(bytes)?.pop();
-    if (buffer) this.#spareBytes -= bytes;
-    else buffer = new ArrayBuffer(bytes);
+    this.#usedBytes += bytes;
+    if (buffer) {
+      this.#spareBytes -= bytes;
+    } else {
+      this.#trim();
+      buffer = new ArrayBuffer(bytes);
+    }
     this.#holds.set(buffer, 1);
     this.#made.push(buffer);
     return new BigUint64Array(buffer, 0, n);
@@ -105,15 +116,19 @@ export class Arena {
     }
     this.#holds.delete(buffer);
     const bytes = buffer.byteLength;
-    if (bytes > this.#limit) return;
+    this.#usedBytes -= bytes;
     const sameSize = this.#spare.get(bytes) ?? [];
     // Last used, last to go
     this.#spare.delete(bytes);
     this.#spare.set(bytes, sameSize);
     sameSize.push(buffer);
     this.#spareBytes += bytes;
+    this.#trim();
+  }
+
+  #trim(): void {
     for (const [size, buffers] of this.#spare) {
-      while (this.#spareBytes > this.#limit && buffers.pop()) this.#spareBytes -= size;
+      while (this.#usedBytes + this.#spareBytes > this.#limit && buffers.pop()) this.#spareBytes -= size;
       if (buffers.length > 0) break;
       this.#spare.delete(size);
     }

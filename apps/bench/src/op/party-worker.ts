@@ -18,7 +18,7 @@ export type FromParty = 'prepared' | { ms: number };
 const { role, program, inputs, link: port } = workerData as PartyWorkerData;
 const kernels = await loadKernels();
 const checked = readProgram(program);
-const arena = new Arena(limits.spareBytes);
+const arena = new Arena(limits.partyBytes);
 const link = new PortLink(port);
 
 // What has come of the other party's frame

@@ -60,7 +60,7 @@ export interface RunResult {
   record: RunRecord;
 }
 
-/** A run whose randomness is dealt; `run` needs no dealer. */
+/** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
 export interface Prepared {
   run(): Promise<RunResult>;
   /** gives the randomness up */
@@ -309,7 +309,6 @@ export class Session {
       const answers = await Promise.all(
         NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
       );
-      if (whole) await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const prepareMs = performance.now() - start;
       const keys = answers[2]!.header.slotKeys ?? [];
       let used = false;

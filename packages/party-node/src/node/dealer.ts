@@ -89,7 +89,7 @@ export class Dealer extends Engine<DealerRunState> {
     const { dealer: bytes } = checked.cost;
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), slotKeys, ms: 0, bytes });
     const { link } = peers.get('party1')!;
-    run.window += run.whole ? bytes : limits.dealerLeadBytes;
+    run.window += limits.dealerLeadBytes;
     // Small corrections travel together
     const buffer = new Uint8Array(limits.frameBytes - 1024);
     let filled = 0;
@@ -125,7 +125,7 @@ export class Dealer extends Engine<DealerRunState> {
     run.keeps.forEach((k, i) => {
       const v = checked.program.keeps[i]!;
       if (k.kind === 'output') this.store(session, k.tensor, { type: checked.types[v] as ShareType, openings: new Map() });
-      else session.tensors.get(k.tensor)?.openings.set(`${k.width}:${bytesToHex(run.runId)}`, values[v]!.r!);
+      else this.storeOpening(session, k.tensor, k.width, bytesToHex(run.runId), values[v]!.r!);
     });
     await session.link.send({ t: 'dealt', ticket, ms: performance.now() - start, bytes, memory: peakMemory() });
   }

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { Arena, type Kernels, loadKernels, sizeOf } from '@secformer/ring';
+import { Arena, type Kernels, loadKernels, sizeOf, type Words } from '@secformer/ring';
 import { type CheckedProgram, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -32,7 +32,9 @@ interface Agreement {
 export abstract class Engine<R extends NodeRun> {
   kernels!: Kernels;
   readonly role: NodeRole;
-  protected readonly arena = new Arena(limits.spareBytes);
+  protected readonly arena: Arena;
+  /** bytes of all sessions' tensors */
+  #tensorBytes = 0;
   protected readonly runs = new Map<string, R>();
   readonly #options: EngineOptions;
   readonly #peers = new Map<NodeRole, Peer>();
@@ -48,6 +50,18 @@ export abstract class Engine<R extends NodeRun> {
   constructor(options: EngineOptions) {
     this.role = options.role;
     this.#options = options;
+    this.arena = new Arena(this.room);
+  }
+
+  /** Memory that tensors leave to runs. */
+  protected get room(): number {
+    return (this.role === 'dealer' ? limits.dealerBytes : limits.partyBytes) - this.#tensorBytes;
+  }
+
+  #hold(s: NodeSession, bytes: number): void {
+    s.bytes += bytes;
+    this.#tensorBytes += bytes;
+    this.arena.limit = this.room;
   }
 
   protected log(event: string, fields?: Record<string, unknown>): void {
@@ -264,8 +278,10 @@ export abstract class Engine<R extends NodeRun> {
     link.onClose = (why) => {
       this.#links.delete(link);
       for (const run of [...this.runs.values()]) if (run.session === session) this.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
-      session?.tensors.clear();
-      session?.programs.clear();
+      if (!session) return;
+      this.#hold(session, -session.bytes);
+      session.tensors.clear();
+      session.programs.clear();
     };
   }
 
@@ -312,14 +328,21 @@ export abstract class Engine<R extends NodeRun> {
 
   protected store(s: NodeSession, id: number, tensor: StoredTensor): void {
     s.tensors.set(id, tensor);
-    s.bytes += (tensor.share?.byteLength ?? 0) + [...tensor.openings.values()].reduce((n, w) => n + w.byteLength, 0);
+    this.#hold(s, bytesOfTensor(tensor));
+  }
+
+  protected storeOpening(s: NodeSession, id: number, width: number, run: string, words: Words): void {
+    const t = s.tensors.get(id);
+    if (!t) return;
+    t.openings.set(`${width}:${run}`, words);
+    this.#hold(s, words.byteLength);
   }
 
   #forget(s: NodeSession, id: number): void {
     const t = s.tensors.get(id);
     if (!t) return;
     s.tensors.delete(id);
-    s.bytes -= (t.share?.byteLength ?? 0) + [...t.openings.values()].reduce((n, w) => n + w.byteLength, 0);
+    this.#hold(s, -bytesOfTensor(t));
   }
 
   protected storedType(m: MessageOf<'put'>): ShareType {
@@ -395,6 +418,10 @@ export abstract class Engine<R extends NodeRun> {
     for (const peer of this.#peers.values()) peer.link.send(message).catch(() => {});
     run.session.link.send(message).catch(() => {});
   }
+}
+
+function bytesOfTensor(t: StoredTensor): number {
+  return (t.share?.byteLength ?? 0) + [...t.openings.values()].reduce((n, w) => n + w.byteLength, 0);
 }
 
 /** The peak of this process's memory, in bytes. */

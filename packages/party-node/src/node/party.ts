@@ -4,10 +4,12 @@ import { type Arena, deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, s
 import {
   type AheadValue,
   type CheckedProgram,
+  giveUp,
   newTrace,
   oneHotMask,
   openOneHot,
   type PartyValue,
+  type PreparedParty,
   prepareParty,
   type Role,
   reshareOutput,
@@ -31,6 +33,10 @@ class PartyRunState extends NodeRun {
   readonly given = new Deferred<Uint8Array>();
   started = false;
   nextRound = 0;
+  /** of a prepared run: bytes of memory for what is drawn ahead, and for corrections that wait */
+  ahead = 0;
+  window = 0;
+  prepared: PreparedParty | undefined;
 
   constructor(arena: Arena, ...run: ConstructorParameters<typeof NodeRun>) {
     super(...run);
@@ -42,8 +48,8 @@ class PartyRunState extends NodeRun {
 export class Party extends Engine<PartyRunState> {
   readonly #index: Role;
   readonly #other: NodeRole;
-  #prepared = 0;
-  readonly #admitted = new Set<PartyRunState>();
+  /** memory promised to prepared runs */
+  #reserved = 0;
 
   constructor(index: Role, options: Omit<EngineOptions, 'role'>) {
     super({ ...options, role: index === 0 ? 'party0' : 'party1' });
@@ -55,29 +61,30 @@ export class Party extends Engine<PartyRunState> {
     return new PartyRunState(this.arena, m.ticket, session, checked, m.inputs, m.keeps, m.whole);
   }
 
-  /** The dealer admits runs; a party only bounds what it stores for prepared ones. */
+  /** The dealer admits runs; a party only finds room for what it stores of prepared ones. */
   protected async admit(run: PartyRunState): Promise<void> {
-    const bytes = this.#held(run);
-    if (this.#prepared + bytes > limits.preparedBytes) {
+    if (!run.whole) return;
+    const left = this.room - this.#reserved;
+    if (left < 2 * limits.dealerLeadBytes) {
       throw new NodeError(
         nodeName[this.role],
         'LIMIT_EXCEEDED',
-        `randomness of ${this.#prepared + bytes} bytes for prepared runs; the limit is ${limits.preparedBytes}: run without preparing`,
+        `the randomness of prepared runs (${this.#reserved} bytes) and tensors leave ${left} bytes of ${limits.partyBytes}: run without preparing, or run or cancel what is prepared`,
       );
     }
-    this.#prepared += bytes;
-    this.#admitted.add(run);
+    const { dealer, online } = run.checked.cost;
+    // Drawn ahead it is 64-bit words, about twice its packed size; P1 keeps more of it as it came
+    run.ahead = Math.min(limits.aheadBytes, 2 * (dealer + online), this.#index === 1 ? left / 2 : left);
+    if (this.#index === 1) run.window = Math.max(limits.dealerLeadBytes, Math.min(dealer, left - run.ahead));
+    this.#reserved += run.ahead + run.window;
   }
 
   protected release(run: PartyRunState): void {
-    if (this.#admitted.delete(run)) this.#prepared -= this.#held(run);
-  }
-
-  /** What a prepared run keeps in memory: what is drawn ahead as 64-bit words, about twice its packed size, and at P1 corrections as they came. */
-  #held(run: PartyRunState): number {
-    if (!run.whole) return 0;
-    const { dealer, online } = run.checked.cost;
-    return Math.min(limits.aheadBytes, 2 * (dealer + online)) + (this.#index === 1 ? dealer : 0);
+    this.#reserved -= run.ahead + run.window;
+    run.ahead = 0;
+    run.window = 0;
+    giveUp(this.arena, run.prepared);
+    run.material.clear();
   }
 
   protected acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number {
@@ -147,8 +154,11 @@ export class Party extends Engine<PartyRunState> {
       pause: run.pause,
       material: (bytes: number) => material.take(bytes, waitForMaterial),
     };
-    const prepared = run.whole ? await prepareParty(from, this.#known(run, masks), limits.aheadBytes) : undefined;
-    if (!run.whole) material.onTaken = (bytes) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
+    const credit = (bytes: number) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
+    material.onTaken = credit;
+    if (run.window > limits.dealerLeadBytes) credit(run.window - limits.dealerLeadBytes);
+    if (run.whole) run.prepared = await prepareParty(from, this.#known(run, masks), run.ahead);
+    if (run.whole && this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
 
     const given = await run.within(run.given.promise, limits.preparedMs, 'client', 'the start of the run');
@@ -166,7 +176,7 @@ export class Party extends Engine<PartyRunState> {
       ...from,
       inputs,
       trace,
-      ...(prepared && { prepared }),
+      ...(run.prepared && { prepared: run.prepared }),
       exchange: (round, mine) => this.#exchange(run, other, round, mine),
     });
     this.arena.release(inputs.map((v) => v.m));
@@ -177,7 +187,7 @@ export class Party extends Engine<PartyRunState> {
     run.keeps.forEach((k, i) => {
       const v = checked.program.keeps[i]!;
       if (k.kind === 'output') this.store(session, k.tensor, { type: checked.types[v] as ShareType, share: values[v]!.share!, openings: new Map() });
-      else session.tensors.get(k.tensor)?.openings.set(`${k.width}:${bytesToHex(run.runId)}`, values[v]!.m!);
+      else this.storeOpening(session, k.tensor, k.width, bytesToHex(run.runId), values[v]!.m!);
     });
     const record: MessageOf<'result'> = {
       t: 'result',

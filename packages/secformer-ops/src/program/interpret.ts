@@ -92,6 +92,12 @@ function arraysOfValue({ share, m, wrap, planes }: PartyValue): (Words | undefin
 /** Randomness of a run that a party holds ahead: instructions as far as the room went, by number. */
 export type PreparedParty = Map<number, Drawn>;
 
+/** Lets go of what was drawn for a run that will not come. */
+export function giveUp(arena: Arena, prepared: PreparedParty | undefined): void {
+  for (const drawn of prepared?.values() ?? []) arena.release(arraysOf(drawn));
+  prepared?.clear();
+}
+
 /** Everything that an instruction takes from streams and from the dealer; its arrays are held for the caller. */
 async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, arena: Arena, index: number): Promise<Drawn> {
   const { program, types } = checked;
@@ -211,50 +217,57 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     }
   };
 
-  for (const [number, round] of rounds.entries()) {
-    for (const index of round.local) {
-      await run.pause?.();
-      const step = await stepOf(index);
+  try {
+    for (const [number, round] of rounds.entries()) {
+      for (const index of round.local) {
+        await run.pause?.();
+        const step = await stepOf(index);
+        const start = performance.now();
+        finish(index, step, () => step.c);
+        costOf(trace, step.tag).ms += performance.now() - start;
+      }
+      if (round.openings.length === 0) continue;
+      const frame = arena.borrow(round.bytes);
+      const pending: { index: number; step: Step; at: number }[] = [];
+      let at = 0;
+      const tags = new Set<string>();
+      for (const index of round.openings) {
+        await run.pause?.();
+        const step = await stepOf(index);
+        const start = performance.now();
+        const { p, c, tag } = step;
+        const block = step.opens!;
+        const length = blockBytes(block);
+        arena.during(
+          () => packBlock(kernels, frame.subarray(at, at + length), p.begin!(c), block),
+          () => [],
+        );
+        pending.push({ index, step, at });
+        at += length;
+        const cost = costOf(trace, tag);
+        cost.ms += performance.now() - start;
+        cost.bytes += length;
+        if (!tags.has(tag)) cost.rounds++;
+        tags.add(tag);
+      }
       const start = performance.now();
-      finish(index, step, () => step.c);
-      costOf(trace, step.tag).ms += performance.now() - start;
+      const theirs = await exchange(number, frame, round.bytes);
+      trace.waitMs += performance.now() - start;
+      trace.bytesSent += round.bytes;
+      trace.rounds++;
+      if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
+      for (const { index, step, at } of pending) {
+        const start = performance.now();
+        finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
+        costOf(trace, step.tag).ms += performance.now() - start;
+      }
+      arena.release([frame, theirs]);
     }
-    if (round.openings.length === 0) continue;
-    const frame = arena.borrow(round.bytes);
-    const pending: { index: number; step: Step; at: number }[] = [];
-    let at = 0;
-    const tags = new Set<string>();
-    for (const index of round.openings) {
-      await run.pause?.();
-      const step = await stepOf(index);
-      const start = performance.now();
-      const { p, c, tag } = step;
-      const block = step.opens!;
-      const length = blockBytes(block);
-      arena.during(
-        () => packBlock(kernels, frame.subarray(at, at + length), p.begin!(c), block),
-        () => [],
-      );
-      pending.push({ index, step, at });
-      at += length;
-      const cost = costOf(trace, tag);
-      cost.ms += performance.now() - start;
-      cost.bytes += length;
-      if (!tags.has(tag)) cost.rounds++;
-      tags.add(tag);
-    }
-    const start = performance.now();
-    const theirs = await exchange(number, frame, round.bytes);
-    trace.waitMs += performance.now() - start;
-    trace.bytesSent += round.bytes;
-    trace.rounds++;
-    if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
-    for (const { index, step, at } of pending) {
-      const start = performance.now();
-      finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
-      costOf(trace, step.tag).ms += performance.now() - start;
-    }
-    arena.release([frame, theirs]);
+  } catch (error) {
+    // What an aborted run holds would be missed by the arena's count
+    for (const v of values.slice(first)) if (v) arena.release(arraysOfValue(v));
+    giveUp(arena, run.prepared);
+    throw error;
   }
   for (const v of values) if (v) arena.disown(arraysOfValue(v));
   return values;
