@@ -67,6 +67,17 @@ export async function main(argv: string[]): Promise<void> {
     .option('--heads <n>', 'attention heads', whole, 12)
     .addOption(json)
     .action(async (f) => (await import('./suites.js')).compareSuites(f));
+  command('conformance', "tfjs-core's own specs on the backend")
+    .addOption(
+      new Option('--set <set>', 'the kernels of BERT, what can apply to a fixed-point, asynchronous, inference backend, or every spec')
+        .choices(['bert', 'inference', 'all'])
+        .default('bert'),
+    )
+    .addOption(new Option('--backend <backend>', 'which').choices(['secformer', 'cpu', 'wasm']).default('secformer'))
+    .option('--grep <text>', 'only specs with this in their name')
+    .option('--failures', 'list what failed, and why')
+    .addOption(json)
+    .action(async (f) => (await import('./conformance/conformance.js')).conformance(f));
   command('gemm', 'the ring matrix product')
     .option('--m <n>', 'rows', whole, 128)
     .option('--n <n>', 'columns', whole, 3072)

@@ -11,13 +11,14 @@ let current: Arena | undefined;
 export function zeros(n: number): Words {
   const words = scratch(n);
   // What comes from the collector's heap is clear already
-  if (current && words.buffer.byteLength >= SMALLEST) bytesOf(words).fill(0);
+  if (Arena.spoil || (current && words.buffer.byteLength >= SMALLEST)) bytesOf(words).fill(0);
   return words;
 }
 
 /** @returns `n` words of any content, for what writes each of them before it reads it */
 export function scratch(n: number): Words {
-  return current && n * 8 >= SMALLEST ? current.take(n) : new BigUint64Array(n);
+  const words = current && n * 8 >= SMALLEST ? current.take(n) : new BigUint64Array(n);
+  return Arena.spoil ? words.fill(0x5bd1e995a5a5a5a5n) : words;
 }
 
 /** @returns `n` bytes of any content */
@@ -33,6 +34,8 @@ type Held = ArrayBufferView | undefined;
  * it is dead, and what nobody holds is handed out again.
  */
 export class Arena {
+  /** For tests: what nobody may read before it is written is filled with noise, small arrays too. */
+  static spoil = false;
   #limit: number;
   readonly #spare = new Map<number, ArrayBuffer[]>();
   readonly #holds = new WeakMap<ArrayBuffer, number>();

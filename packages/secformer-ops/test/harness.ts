@@ -1,7 +1,10 @@
-import { decodeFixed, encodeFixed, loadKernels, sizeOf, type Words } from '@secformer/ring';
+import { Arena, decodeFixed, encodeFixed, loadKernels, sizeOf, type Words } from '@secformer/ring';
 import { type CheckedProgram, checkProgram, Emitter, ProgramBuilder, runTogether, type ShareType, type Together } from '../src/index.js';
 
 export const kernels = await loadKernels();
+
+// An instruction that reads what it did not write is found out
+Arena.spoil = true;
 
 export interface Input {
   shape: number[];

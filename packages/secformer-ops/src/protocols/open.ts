@@ -91,13 +91,15 @@ export const open = primitive({
       return { m, share, wrap };
     }
     // y = m − offset − r modulo 2^k
-    if (role === 0) kernels.affine(share, m, 1n, BigInt.asUintN(64, -offset), 64);
-    kernels.sub(share, share, masks[0]!);
+    kernels.affine(share, masks[0]!, MINUS_ONE, role === 0 ? BigInt.asUintN(64, -offset) : 0n, 64);
+    if (role === 0) kernels.add(share, share, m);
     return { m, share };
   },
   plain: ({ ins }) => ins[0],
   error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),
 });
+
+const MINUS_ONE = 2n ** 64n - 1n;
 
 /** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum, which fits 64 bits as each half has 63 at most. */
 function wrapBits(kernels: Kernels, total: Words, width: number): { w: Words; wh: Words } {
