@@ -10,6 +10,9 @@ import type { Answer, Reply, Request, Write } from './runtime/messages.js';
 
 export const BACKEND_NAME = 'secformer';
 
+/** Values that travel to the session's thread at a time. */
+const BATCH_BYTES = 4 * 2 ** 20;
+
 interface DataRecord {
   dtype: DataType;
   refCount: number;
@@ -174,7 +177,7 @@ export class SecformerBackend extends KernelBackend {
     const run = async () => {
       if (node!.values) return;
       const compiled = compiledFor(node!);
-      const answer = await this.#perform(compiled, (writes, base) => ({ ...base, kind: 'run', job: compiled.job, writes }));
+      const answer = await this.#perform(compiled, (base) => ({ ...base, kind: 'run', job: compiled.job }));
       this.#finish(node!, compiled, answer);
     };
     const turn = shared.queue.then(run, run);
@@ -189,13 +192,15 @@ export class SecformerBackend extends KernelBackend {
     if (!node!.values) {
       const c = configuration();
       const compiled = compiledFor(node!);
-      const ask = (writes: Write[]) => runtime.askSync({ id: shared.nextRequest++, kind: 'run', job: compiled.job, writes, configuration: reach() }, c.syncTimeoutMs);
-      let reply = ask(this.#writes(compiled, undefined));
-      let answer = this.#settle(reply, compiled);
-      if (Array.isArray(answer)) {
-        reply = ask(this.#writes(compiled, answer));
-        answer = this.#settle(reply, compiled);
-      }
+      const base = () => ({ id: shared.nextRequest++, configuration: reach() });
+      const attempt = (missing?: number[]) => {
+        let setupMs = 0;
+        for (const writes of this.#writes(compiled, missing)) setupMs += this.#settleShare(runtime.askSync({ ...base(), kind: 'share', writes }, c.syncTimeoutMs), writes);
+        const answer = this.#settle(runtime.askSync({ ...base(), kind: 'run', job: compiled.job }, c.syncTimeoutMs), compiled);
+        return Array.isArray(answer) ? answer : { ...answer, setupMs };
+      };
+      let answer = attempt();
+      if (Array.isArray(answer)) answer = attempt(answer);
       if (Array.isArray(answer)) throw lost(answer);
       this.#finish(node!, compiled, answer);
     }
@@ -206,7 +211,7 @@ export class SecformerBackend extends KernelBackend {
   async prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
     const node = this.node(t);
     const compiled = compiledFor(node);
-    const answer = await this.#perform(compiled, (writes, base) => ({ ...base, kind: 'prepare', job: compiled.job, writes }));
+    const answer = await this.#perform(compiled, (base) => ({ ...base, kind: 'prepare', job: compiled.job }));
     const prepared = answer.outputs[0]![0]!;
     return {
       record: { setupMs: answer.setupMs },
@@ -222,36 +227,64 @@ export class SecformerBackend extends KernelBackend {
 
   /** Shares what a read of `t` will need, and no more. @returns milliseconds */
   async share(t: Tensor): Promise<number> {
-    const compiled = compiledFor(this.node(t));
-    const writes = this.#writes(compiled, undefined);
-    const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'share', writes, configuration: reach() });
-    const answer = this.#settle(reply, compiled);
-    return Array.isArray(answer) ? 0 : answer.setupMs;
+    return this.#share(compiledFor(this.node(t)));
   }
 
-  async #perform(compiled: Compiled, request: (writes: Write[], base: { id: number; configuration: Configuration }) => Request): Promise<Answer> {
-    const base = () => ({ id: shared.nextRequest++, configuration: reach() });
-    let answer = this.#settle(await runtime.ask(request(this.#writes(compiled, undefined), base())), compiled);
+  async #share(compiled: Compiled, missing?: number[]): Promise<number> {
+    let ms = 0;
+    for (const writes of this.#writes(compiled, missing)) {
+      ms += this.#settleShare(await runtime.ask({ id: shared.nextRequest++, configuration: reach(), kind: 'share', writes }), writes);
+    }
+    return ms;
+  }
+
+  async #perform(compiled: Compiled, request: (base: { id: number; configuration: Configuration }) => Request): Promise<Answer> {
+    const attempt = async (missing?: number[]) => {
+      const setupMs = await this.#share(compiled, missing);
+      const answer = this.#settle(await runtime.ask(request({ id: shared.nextRequest++, configuration: reach() })), compiled);
+      return Array.isArray(answer) ? answer : { ...answer, setupMs };
+    };
+    let answer = await attempt();
     // A new session has nothing yet: what the caller wrote is shared again
-    if (Array.isArray(answer)) answer = this.#settle(await runtime.ask(request(this.#writes(compiled, answer), base())), compiled);
+    if (Array.isArray(answer)) answer = await attempt(answer);
     if (Array.isArray(answer)) throw lost(answer);
     return answer;
   }
 
-  /** Tensors to share: those unknown to the session, or exactly those that it named as missing. */
-  #writes({ sources }: Compiled, missing: number[] | undefined): Write[] {
+  /** Tensors to share, a few at a time so that a model is never copied as a whole: those unknown to the session, or exactly those that it named as missing. */
+  *#writes({ sources }: Compiled, missing: number[] | undefined): Iterable<Write[]> {
     const wanted = missing ?? [...sources.keys()].filter((t) => !shared.known.has(t));
-    return wanted.flatMap((t) => {
+    let batch: Write[] = [];
+    let bytes = 0;
+    for (const t of wanted) {
       const source = sources.get(t);
-      return source ? [source()] : [];
-    });
+      if (!source) continue;
+      const write = source();
+      batch.push(write);
+      bytes += write.values.byteLength;
+      if (bytes < BATCH_BYTES) continue;
+      yield batch;
+      [batch, bytes] = [[], 0];
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  #settleShare(reply: Reply, writes: Write[]): number {
+    this.#meet(reply);
+    if ('error' in reply) throw raise(reply.error);
+    for (const { tensor } of writes) shared.known.add(tensor);
+    return 'answer' in reply ? reply.answer.setupMs : 0;
+  }
+
+  /** Another session than the last one knows nothing of what that one had. */
+  #meet(reply: Reply): void {
+    if (reply.session === shared.session) return;
+    shared.session = reply.session;
+    shared.known.clear();
   }
 
   #settle(reply: Reply, { sources }: Compiled): Answer | number[] {
-    if (reply.session !== shared.session) {
-      shared.session = reply.session;
-      shared.known.clear();
-    }
+    this.#meet(reply);
     if ('error' in reply) throw raise(reply.error);
     if ('missing' in reply) return reply.missing;
     for (const t of sources.keys()) shared.known.add(t);

@@ -27,7 +27,7 @@ export async function bundleSpecs(folder: string, backend: string): Promise<stri
   writeFileSync(
     join(folder, 'environment.js'),
     `import { setTestEnvs } from ${dist('jasmine_util.js')};
-setTestEnvs([{ name: '${ENVIRONMENT}', backendName: '${backend}', flags: {}, isDataSync: false }]);`,
+setTestEnvs([{ name: '${ENVIRONMENT}', backendName: '${backend}', flags: {}, isDataSync: true }]);`,
   );
   writeFileSync(
     join(folder, 'entry.js'),
@@ -42,6 +42,8 @@ setTestEnvs([{ name: '${ENVIRONMENT}', backendName: '${backend}', flags: {}, isD
     platform: 'node',
     format: 'cjs',
     logLevel: 'error',
+    // The package says that its files have no side effects; declaring specs is one
+    ignoreAnnotations: true,
     // What the specs of other platforms ask for
     external: ['@tensorflow/*', 'node-fetch'],
     nodePaths: [join(core, 'node_modules'), join(core, '..', '..')],

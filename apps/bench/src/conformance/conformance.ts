@@ -20,6 +20,7 @@ interface Failure {
   why: string;
 }
 
+const ALL: string[] = [];
 const require = createRequire(import.meta.url);
 const data = (file: string) => new URL(`../../../conformance/${file}`, import.meta.url);
 
@@ -67,12 +68,13 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
       fileOf.set(spec.id, file);
       return spec;
     };
-    const nameOf = (full: string) => full.replace(` ${ENVIRONMENT} {}`, '');
+    const nameOf = (full: string) => full.replaceAll(` ${ENVIRONMENT} {}`, '');
     env.configure({
       random: false,
       failSpecWithNoExpectations: false,
       specFilter: (spec) => {
         const name = nameOf(spec.getFullName());
+        ALL.push(name);
         return (wanted === undefined || wanted.has(name)) && (f.grep === undefined || name.includes(f.grep));
       },
     });
@@ -94,9 +96,11 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
         }
       },
     });
-    silent(() => require(bundle));
+    require(bundle);
+    if (process.env.DUMP) (await import('node:fs')).writeFileSync(process.env.DUMP, JSON.stringify(ALL));
     await tf.ready();
     await silent(() => env.execute());
+    if (process.env.DUMP) (await import('node:fs')).writeFileSync(process.env.DUMP, JSON.stringify(ALL));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -58,20 +58,21 @@ export class SessionHolder {
       return { outputs, record, setupMs: 0 };
     }
     const session = await this.#connected(request.configuration);
-    const start = performance.now();
-    for (const w of request.writes) await this.#write(session, w);
-    const setupMs = performance.now() - start;
-    if (request.kind === 'share') return { ...none, setupMs };
+    if (request.kind === 'share') {
+      const start = performance.now();
+      for (const w of request.writes) await this.#write(session, w);
+      return { ...none, setupMs: performance.now() - start };
+    }
     const missing = tensorsOf(request.job).filter((t) => !session.has(t));
     if (missing.length > 0) return missing;
     if (request.kind === 'prepare') {
       const prepared = await session.prepare(request.job);
       const number = this.#nextPrepared++;
       this.#prepared.set(number, prepared);
-      return { outputs: [Float32Array.of(number)], record: undefined, setupMs };
+      return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     }
     const { outputs, record } = await session.run(request.job);
-    return { outputs, record, setupMs };
+    return { outputs, record, setupMs: 0 };
   }
 
   async #write(session: Session, w: Write): Promise<void> {
