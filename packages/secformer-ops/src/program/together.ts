@@ -1,5 +1,5 @@
 import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
-import { newTrace, type RunTrace, runDealer, runParty } from './interpret.js';
+import { newTrace, prepareParty, type RunTrace, runDealer, runParty } from './interpret.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
 import { type ShareType, sizeOf, type ValueType } from './types.js';
@@ -73,6 +73,8 @@ export async function runTogether(
   randomness: Uint8Array = crypto.getRandomValues(new Uint8Array(32)),
   /** both parties' share of every value, or its xor-shared bits, in the order of the values */
   observe?: (value: number, p0: Words | undefined, p1: Words | undefined) => void,
+  /** bytes that each party draws ahead of the run */
+  ahead?: readonly [number, number],
 ): Promise<Together> {
   const seed = (label: number) => deriveRunKey(new Secret(randomness), Uint8Array.of(label));
   const runId = new Uint8Array(16);
@@ -153,19 +155,19 @@ export async function runTogether(
       shown++;
     }
   };
-  const run = (role: Role) =>
-    runParty({
-      arena: new Arena(ARENA_BYTES),
+  const run = async (role: Role) => {
+    const from = { kernels, role, checked, streams: partyStreams[role], arena: new Arena(ARENA_BYTES), material: async () => material[next++]! };
+    const known = parties[role].map((v, i) => (program.inputs[i]!.kind === 'opened' ? { share: v.share!, m: v.m! } : {}));
+    const prepared = ahead && (await prepareParty(from, known, ahead[role]));
+    return runParty({
+      ...from,
       ...(observe && { observe: watch(role) }),
-      kernels,
-      role,
-      checked,
+      ...(prepared && { prepared }),
       inputs: parties[role],
-      streams: partyStreams[role],
       exchange: exchange(role),
       ...(role === 0 && { trace }),
-      material: async () => material[next++]!,
     });
+  };
   const [v0, v1] = await Promise.all([run(0), run(1)]);
   const shares = (value: number): [Words, Words] => [v0[value]!.share!, v1[value]!.share!];
   return {

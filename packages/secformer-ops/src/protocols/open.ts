@@ -80,7 +80,7 @@ export const open = primitive({
   finish({ kernels, role, a, ins, opened: m, masks, material }) {
     const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);
     if (a.share === 'none') return { m };
-    if (a.share === 'source' || (a.share === 'modular' && a.shift === 0)) return { m, share: ins[0]!.share! };
+    if (a.share === 'source') return { m, share: ins[0]!.share! };
     const share = scratch(m.length);
     if (a.share === 'lift') {
       const [carry, high] = material as [Words, Words];
@@ -90,7 +90,7 @@ export const open = primitive({
       kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
       return { m, share, wrap };
     }
-    // y = m − offset − r modulo 2^k
+    // y = m − offset − r modulo 2^k: this very share, so that a product computed ahead from r by one party goes with one computed from the share by the other
     kernels.affine(share, masks[0]!, MINUS_ONE, role === 0 ? BigInt.asUintN(64, -offset) : 0n, 64);
     if (role === 0) kernels.add(share, share, m);
     return { m, share };
@@ -152,14 +152,20 @@ export const extend = primitive({
     kernels.add(out, ins[0]!.wrap!, masks[0]!);
     return out;
   },
-  finish({ kernels, a, ins, opened, types }) {
+  finish({ kernels, role, a, ins, masks, opened, types }) {
     const x = types[0] as OpenedType;
     const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
     const m = scratch(opened.length);
     kernels.affine(m, opened, 1n << BigInt(x.width), BigInt.asUintN(64, -offset), 64);
     kernels.add(m, m, ins[0]!.m!);
     kernels.affine(m, m, 1n, 0n, a.width);
-    return { m, share: ins[0]!.share! };
+    // The share that goes with this opening, [i=0]·m' − r'_i, is that of the lift and 2^k times what this party's part of u lacks
+    const share = scratch(opened.length);
+    kernels.add(share, ins[0]!.wrap!, masks[0]!);
+    if (role === 0) kernels.sub(share, opened, share);
+    kernels.affine(share, share, role === 0 ? 1n << BigInt(x.width) : BigInt.asUintN(64, -(1n << BigInt(x.width))), 0n, 64);
+    kernels.add(share, share, ins[0]!.share!);
+    return { m, share };
   },
   plain: ({ ins }) => ins[0],
 });
