@@ -13,7 +13,7 @@ export const limits = {
   /** How far the dealer may be ahead of P1 in a run that was not prepared in full. */
   dealerLeadBytes: 256 * 2 ** 20,
   /** Memory that a party fills with shares, openings and randomness: BERT-large's weights and their openings take 5.4 GB. What a prepared run does not find room for is dealt while it runs. */
-  partyBytes: 7 * 2 ** 30,
+  partyBytes: 6 * 2 ** 30,
   /** The same of the dealer, which keeps masks only. */
   dealerBytes: 3 * 2 ** 30,
   /** Masks, corrections and products that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */

@@ -149,8 +149,9 @@ void choose(u64 *o, const u64 *m, const u64 *zero, const u64 *one, size_t n, uns
 }
 
 void gather(u64 *o, const u64 *a, size_t rank, const double *how) {
-  size_t size[8], step[8], index[8] = {0}, n = 1;
-  for (size_t i = 0; i < rank; i++) size[i] = (size_t)how[i], step[i] = (size_t)how[rank + i], n *= size[i];
+  // Negative steps wrap around, as unsigned sums do
+  size_t size[16], step[16], index[16] = {0}, n = 1;
+  for (size_t i = 0; i < rank; i++) size[i] = (size_t)how[i], step[i] = (size_t)(i64)how[rank + i], n *= size[i];
   if (n == 0) return;
   // Axes that lie behind one another in both arrays are one
   size_t axes = 0;

@@ -33,8 +33,8 @@ export function streamLength(key: Uint8Array, nonce: Uint8Array | undefined, blo
 }
 
 export function insideArray(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
-  need(shape.length === strides.length && shape.length <= 8, `a shape of ${shape.length} axes with ${strides.length} strides`);
+  need(shape.length === strides.length && shape.length <= 16, `a shape of ${shape.length} axes with ${strides.length} strides`);
   need(out.length === sizeOf(shape), `${out.length} words for shape [${shape}]`);
-  const last = shape.reduce((at, d, i) => at + Math.max(0, d - 1) * strides[i]!, offset);
-  need(out.length === 0 || (offset >= 0 && last < a.length && strides.every((s) => s >= 0)), `element ${last} of ${a.length}`);
+  const [first, last] = [-1, 1].map((sign) => shape.reduce((at, d, i) => at + (strides[i]! * sign > 0 ? Math.max(0, d - 1) * strides[i]! : 0), offset)) as [number, number];
+  need(out.length === 0 || (first >= 0 && last < a.length), `elements ${first} to ${last} of ${a.length}`);
 }

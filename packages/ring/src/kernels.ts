@@ -61,8 +61,8 @@ export interface Kernels {
   unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void;
 
   /**
-   * A strided copy: out of shape `shape`, of at most 8 axes, takes its element at index (i0, i1, …) from offset + Σ ij·strides[j]. Stride 0 broadcasts, so
-   * transpose, slice, tile and broadcast are all this.
+   * A strided copy: out of shape `shape`, of at most 16 axes, takes its element at index (i0, i1, …) from offset + Σ ij·strides[j]. Stride 0 broadcasts, a
+   * negative one reverses, so transpose, slice, tile, broadcast and overlapping windows are all this.
    */
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void;
   /** bit `bit` of m set ? one : zero, word by word */

@@ -17,6 +17,8 @@ export type RecordedOp =
   | 'reshape'
   | 'transpose'
   | 'slice'
+  | 'view'
+  | 'pick'
   | 'concat'
   | 'broadcast'
   | 'sum'

@@ -73,9 +73,10 @@ export class Party extends Engine<PartyRunState> {
       );
     }
     const { dealer, online } = run.checked.cost;
-    // Drawn ahead it is 64-bit words, about twice its packed size; P1 keeps more of it as it came
-    run.ahead = Math.min(limits.aheadBytes, 2 * (dealer + online), this.#index === 1 ? left / 2 : left);
-    if (this.#index === 1) run.window = Math.max(limits.dealerLeadBytes, Math.min(dealer, left - run.ahead));
+    // Drawn ahead it is 64-bit words, about twice its packed size
+    run.ahead = Math.min(limits.aheadBytes, 2 * (dealer + online), left - limits.dealerLeadBytes);
+    // P1 keeps more of it as it came: what is drawn ahead has used up a quarter of its own size of corrections at least
+    if (this.#index === 1) run.window = Math.max(limits.dealerLeadBytes, Math.min(dealer - run.ahead / 4, left - run.ahead));
     this.#reserved += run.ahead + run.window;
   }
 

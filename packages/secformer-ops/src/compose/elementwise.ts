@@ -5,6 +5,7 @@ import { fits } from './fits.js';
 import { log, reciprocal, rsqrt, sqrt } from './octave.js';
 import { atMost, belowZero, clip, equalTo, lessConstant, relu, sign } from './piecewise.js';
 import { ceil, floor, round } from './rounding.js';
+import { cos, sin } from './trigonometric.js';
 import { windowed } from './windowed.js';
 
 /** A function of a secret tensor, element by element, as suite `exact` computes it. The table drives the planner, the benchmark, the tests and the documentation. */
@@ -38,6 +39,8 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
     error: { absolute: 2.5e-5 },
     beyond: wrong,
   },
+  sin: { emit: (e, x) => sin(e, x), domain: RANGE, error: { absolute: 1e-6 }, beyond: refused },
+  cos: { emit: (e, x) => cos(e, x), domain: RANGE, error: { absolute: 1e-6 }, beyond: refused },
   exp: { emit: (e, x) => exp(e, x), domain: [-16384, 9.7], error: { absolute: 5e-7, relative: 2e-6 }, beyond: 'between 2^14 and 2^15 above' },
   expm1: { emit: (e, x) => e.addConstant(exp(e, x), -1), domain: [-16384, 9.7], error: { absolute: 4e-6, relative: 3e-6 }, beyond: 'between 2^14 and 2^15 above' },
   elu: { emit: (e, x) => elu(e, x), domain: RANGE, error: { absolute: 2e-6 }, beyond: refused },

@@ -140,6 +140,11 @@ export class Emitter {
     );
   }
 
+  /** Elements by public index, −1 for a zero. */
+  pick(v: number, indices: readonly number[], shape: Shape): number {
+    return this.emit('pick', [v], { constant: this.builder.constant([...indices], 0), constantBits: 0, shape: [...shape] });
+  }
+
   /** A tensor with `axis` moved to the front. */
   axisFirst(v: number, axis: number): number {
     const rank = this.type(v).shape.length;
@@ -366,7 +371,8 @@ export class Emitter {
     if (stored !== undefined) return stored;
     const view = this.#views.get(v);
     if (view && this.type(view.source).kind === 'share') {
-      const whole = sizeOf(view.shape) === sizeOf(this.type(view.source).shape);
+      // Overlapping windows are windows of one opening
+      const whole = sizeOf(view.shape) >= sizeOf(this.type(view.source).shape);
       if (whole || this.#persistentOperand(view.source, width) !== undefined) return this.view(this.operand(view.source, width), view.shape, view.strides, view.offset);
     }
     const t = this.share(v);

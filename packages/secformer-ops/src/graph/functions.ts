@@ -42,6 +42,8 @@ export const functions = {
   sigmoid: { plain: (x) => 1 / (1 + Math.exp(-x)) },
   silu: { plain: (x) => x / (1 + Math.exp(-x)) },
   softplus: { plain: (x) => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x))) },
+  sin: { plain: Math.sin },
+  cos: { plain: Math.cos },
   exp: { plain: Math.exp },
   expm1: { plain: Math.expm1 },
   elu: { plain: (x) => (x >= 0 ? x : Math.expm1(x)) },

@@ -14,6 +14,8 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'matMul'; transposeA: boolean; transposeB: boolean }
   | { op: 'transpose'; perm: number[] }
   | { op: 'slice'; begin: number[]; strides?: number[] }
+  | { op: 'view'; strides: number[]; offset: number }
+  | { op: 'pick' /** places of the operand, row by row; −1 for a zero */; indices: number[] }
   | { op: 'concat'; axis: number }
   | { op: 'broadcast' }
   | { op: 'sum'; axes: number[] }

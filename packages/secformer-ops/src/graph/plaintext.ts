@@ -76,6 +76,10 @@ function evaluate(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs:
         offset,
       );
     }
+    case 'view':
+      return strided(x, node.shape, node.strides, node.offset);
+    case 'pick':
+      return Float64Array.from(node.indices, (i) => (i < 0 ? 0 : x[i]!));
     case 'broadcast':
       return broadcastReals(x, shapes[0]!, node.shape);
     case 'concat': {

@@ -195,6 +195,10 @@ class Lowering {
         return { value: e.transpose(x(), node.perm) };
       case 'slice':
         return { value: e.slice(x(), node.begin, node.shape, node.strides) };
+      case 'view':
+        return { value: e.view(x(), node.shape, node.strides, node.offset) };
+      case 'pick':
+        return { value: e.pick(x(), node.indices, node.shape) };
       case 'broadcast':
         return { value: e.broadcast(x(), node.shape) };
       case 'concat':

@@ -11,6 +11,8 @@ const INHERITED = new Set([
   'reshape',
   'transpose',
   'slice',
+  'view',
+  'pick',
   'concat',
   'broadcast',
   'max',

@@ -140,6 +140,11 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
         const wants = Array.isArray(i.shape) ? sizeOf(i.shape as number[]) : -1;
         check(c !== undefined && c.values.length === wants, () => `constant ${i.constant} has ${c?.values.length} numbers, the instruction wants ${wants}`);
         const given = i.op === 'constant' ? i.fracBits : i.constantBits;
+        if (i.op === 'pick')
+          check(
+            c.values.every((v) => Number.isInteger(v) && v >= -1 && v < sizeOf(ins[0]!.shape)),
+            () => `picks beyond the ${sizeOf(ins[0]!.shape)} elements there are`,
+          );
         check(c.fracBits === given, () => `constant ${i.constant} has ${c.fracBits} fractional bits, the instruction says ${given}`);
       }
       const at = Math.max(0, ...i.in.map((v) => level[v]!));

@@ -1,7 +1,7 @@
 import type { Primitive } from '../program/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
-import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, rowSum, sub, subOpened, unwrap } from './linear.js';
+import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, pick, rowSum, sub, subOpened, unwrap } from './linear.js';
 import { extend, open } from './open.js';
 import { matMul, mul, square } from './product.js';
 import { quotient } from './quotient.js';
@@ -19,6 +19,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     rowSum,
     cumSum,
     layout,
+    pick,
     concat,
     unwrap,
     subOpened,

@@ -2,7 +2,7 @@
  * Local operations: linear in the secret, so each party applies them to its own share and nothing is sent.
  * Cost: no rounds, no bytes. View: nothing new. Source: protocols of additive sharing since Ben-Or, Goldwasser and Wigderson 1988.
  */
-import { broadcastTo, gatherStrided, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
+import { broadcastTo, gatherStrided, halvesOf, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
@@ -29,6 +29,8 @@ function operands(c: PartyContext<unknown>): [Words, Words, Words] {
 const shapesOf = (c: { types: ValueType[] }) => c.types.map((t) => t.shape);
 
 const magnitude = int(-64, 63);
+/** Axes of a view: windows of six axes take twelve. */
+const AXES = 16;
 
 /** x + y, broadcast. `magnitude` is the range that the planner claims for the sum. */
 export const add = primitive({
@@ -189,18 +191,18 @@ export const cumSum = primitive({
 });
 
 /**
- * A strided view, copied: reshape, transpose, slice, broadcast and tile. The same permutation of shares, openings and masks, so it
+ * A strided view, copied: reshape, transpose, slice, reversal, broadcast, tile and overlapping windows. The same permutation of shares, openings and masks, so it
  * applies to opened values too and costs no opening.
  */
 export const layout = primitive({
   name: 'layout',
-  attributes: z.object({ shape: z.array(int(0, 2 ** 31)).max(8), strides: z.array(int(0, 2 ** 31)).max(8), offset: int(0, 2 ** 31) }),
+  attributes: z.object({ shape: z.array(int(0, 2 ** 31)).max(AXES), strides: z.array(int(-(2 ** 31), 2 ** 31)).max(AXES), offset: int(0, 2 ** 31) }),
   infer(ins, a) {
     const [x] = ins;
     check(ins.length === 1 && (x?.kind === 'share' || x?.kind === 'opened'), () => 'layout needs one share or opened value');
     check(a.shape.length === a.strides.length, () => 'layout has a stride for each axis');
-    const last = a.shape.reduce((at, d, i) => at + Math.max(0, d - 1) * a.strides[i]!, a.offset);
-    check(sizeOf(a.shape) === 0 || last < sizeOf(x.shape), () => `layout reads element ${last} of ${sizeOf(x.shape)}`);
+    const end = (sign: number) => a.shape.reduce((at, d, i) => at + (a.strides[i]! * sign > 0 ? Math.max(0, d - 1) * a.strides[i]! : 0), a.offset);
+    check(sizeOf(a.shape) === 0 || (end(-1) >= 0 && end(1) < sizeOf(x.shape)), () => `layout reads elements ${end(-1)} to ${end(1)} of ${sizeOf(x.shape)}`);
     return { ...x, shape: a.shape };
   },
   deal: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
@@ -219,6 +221,34 @@ function view(kernels: Kernels, a: Words, { shape, strides, offset }: { shape: n
   const whole = offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
   return whole ? a : gatherStrided(kernels, a, shape, strides, offset);
 }
+
+/**
+ * Elements by public index, −1 for a zero: what no strides say, such as scatters by local indices and resizing. The indices are a constant of the Program.
+ * `checkProgram` sees to it that they lie inside.
+ */
+export const pick = primitive({
+  name: 'pick',
+  attributes: z.object({ constant: int(0, 65535), constantBits: z.literal(0), shape: z.array(int(0, 2 ** 31)).max(AXES) }),
+  infer(ins, a) {
+    const [x] = ins;
+    check(ins.length === 1 && x?.kind === 'share', () => 'pick needs one share');
+    return { ...x, shape: a.shape };
+  },
+  finish({ a, ins, out, constants }) {
+    const to = zeros(sizeOf(out.shape));
+    const [from, result] = [halvesOf(ins[0]!.share!), halvesOf(to)];
+    const indices = halvesOf(constants[a.constant]!);
+    for (let i = 0; i < result.length; i += 2) {
+      // The high half of −1 is all ones
+      if (indices[i + 1] !== 0) continue;
+      const at = 2 * (indices[i] as number);
+      result[i] = from[at] as number;
+      result[i + 1] = from[at + 1] as number;
+    }
+    return { share: to };
+  },
+  plain: ({ a, ins, constants }) => Float64Array.from(constants[a.constant]!, (i) => (i < 0 ? 0 : ins[0]![i]!)),
+});
 
 /** Concatenation along the first axis; other axes are a layout away. */
 export const concat = primitive({

@@ -1,17 +1,84 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { getKernelsForBackend } from '@tensorflow/tfjs-core';
 import { AddN, binary, extremum, Pow, SquaredDifference } from './arithmetic.js';
+import { Conv2D, Conv2DBackpropInput, Conv3D, DepthwiseConv2dNative, FusedConv2D, FusedDepthwiseConv2D } from './convolution.js';
 import { Einsum } from './einsum.js';
 import { Prelu, Step, unary } from './elementwise.js';
+import { Cast, Cumprod, FloorDiv, Mod, Prod } from './integers.js';
 import { register, type SecretKernel } from './kernel.js';
-import { Cast, Concat, ExpandDims, GatherV2, Identity, Pack, PadV2, Reshape, Slice, SplitV, StridedSlice, Tile, Transpose, Unpack } from './layout.js';
-import { comparison, equality, LogicalNot, logical, Select } from './logic.js';
+import { Concat, ExpandDims, GatherV2, Identity, Pack, PadV2, Reshape, Slice, SplitV, StridedSlice, Tile, Transpose, Unpack } from './layout.js';
+import { comparison, equality, everywhere, LogicalNot, LogicalXor, logical, Select } from './logic.js';
+import {
+  BatchToSpaceND,
+  DepthToSpace,
+  Diag,
+  FlipLeftRight,
+  GatherNd,
+  MirrorPad,
+  ResizeBilinear,
+  ResizeNearestNeighbor,
+  Reverse,
+  RotateWithOffset,
+  ScatterNd,
+  SpaceToBatchND,
+  SparseToDense,
+  TensorScatterUpdate,
+  UnsortedSegmentSum,
+} from './places.js';
+import { AvgPool, FusedBatchNorm, LRN, MaxPool } from './pooling.js';
 import { BatchMatMul, FusedMatMul, filled } from './products.js';
 import { Cumsum, extreme, LogSoftmax, Softmax, TopK, total, whichExtreme } from './reductions.js';
+import { Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
 
 /** Kernels that work on secret tensors, by their TF.js names. */
 const secretKernels: Record<string, SecretKernel> = {
   Abs: unary('abs'),
+  Acos,
+  Acosh,
+  Asin,
+  Asinh,
+  Atan,
+  Atanh,
+  AvgPool,
+  AvgPool3D: AvgPool,
+  BatchToSpaceND,
+  Conv2D,
+  Conv2DBackpropInput,
+  Conv3D,
+  Cos: unary('cos'),
+  Cosh,
+  Cumprod,
+  DepthToSpace,
+  DepthwiseConv2dNative,
+  Diag,
+  FlipLeftRight,
+  FloorDiv,
+  FusedBatchNorm,
+  FusedConv2D,
+  FusedDepthwiseConv2D,
+  GatherNd,
+  IsFinite: everywhere(true),
+  IsInf: everywhere(false),
+  IsNan: everywhere(false),
+  LogicalXor,
+  LRN,
+  MaxPool,
+  MaxPool3D: MaxPool,
+  MirrorPad,
+  Mod,
+  Prod,
+  ResizeBilinear,
+  ResizeNearestNeighbor,
+  Reverse,
+  RotateWithOffset,
+  ScatterNd,
+  Sin: unary('sin'),
+  Sinh,
+  SpaceToBatchND,
+  SparseToDense,
+  Tan,
+  TensorScatterUpdate,
+  UnsortedSegmentSum,
   Add: binary('add'),
   AddN,
   All: extreme('min', (a) => a.axis as number[]),

@@ -1,17 +1,10 @@
-import { sizeOf } from '@secformer/ring';
+import { sizeOf, stridesOf } from '@secformer/ring';
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
+import { padded, reshaped, transposed, view } from './nodes.js';
 
 export const Identity: SecretKernel = ({ inputs, backend }) => backend.alias(inputs.x as TensorInfo, (inputs.x as TensorInfo).shape);
-
-export const Cast: SecretKernel = ({ inputs, attrs, backend }) => {
-  const x = inputs.x as TensorInfo;
-  const { dtype } = attrs as unknown as { dtype: TensorInfo['dtype'] };
-  const whole = x.dtype === 'bool' || x.dtype === 'int32';
-  if (dtype !== x.dtype && !(dtype === 'float32' || (whole && dtype === 'int32'))) throw new UnsupportedKernelError('Cast', `cannot turn secret ${x.dtype} into ${dtype}`);
-  return backend.secret(backend.node(x), dtype);
-};
 
 export const Reshape: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
@@ -27,6 +20,8 @@ export const Reshape: SecretKernel = ({ inputs, attrs, backend }) => {
 export const ExpandDims: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.input as TensorInfo;
   const { dim } = attrs as unknown as { dim: number };
+  const rank = x.shape.length;
+  util.assert(-(rank + 1) <= dim && dim <= rank, () => `Axis must be in the interval [${-(rank + 1)}, ${rank}]`);
   const shape = [...x.shape];
   shape.splice(dim < 0 ? x.shape.length + dim + 1 : dim, 0, 1);
   return backend.alias(x, shape);
@@ -58,15 +53,35 @@ export const StridedSlice: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const a = attrs as unknown as Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number> & Record<'begin' | 'end' | 'strides', number[]>;
   const info = slice_util.sliceInfo(x.shape, a.begin, a.end, a.strides, a.beginMask, a.endMask, a.ellipsisMask, a.newAxisMask, a.shrinkAxisMask);
-  if (info.strides.some((s) => s < 1)) throw new UnsupportedKernelError('StridedSlice', 'with negative strides is not there for secret tensors');
   const shape = slice_util.computeOutShape(info.begin, info.end, info.strides);
-  const cut = new SecretNode('slice', [backend.node(x)], shape, { begin: info.begin, strides: info.strides });
+  const strides = stridesOf(x.shape);
+  const cut = info.strides.some((s) => s < 1)
+    ? view(
+        backend.node(x),
+        shape,
+        strides.map((s, i) => s * info.strides[i]!),
+        sizeOf(shape) === 0 ? 0 : info.begin.reduce((at, b, i) => at + b * strides[i]!, 0),
+      )
+    : new SecretNode('slice', [backend.node(x)], shape, { begin: info.begin, strides: info.strides });
   return backend.secret(shape.join() === info.finalShape.join() ? cut : new SecretNode('reshape', [cut], info.finalShape), x.dtype);
 };
 
 export const Concat: SecretKernel = ({ inputs, attrs, backend }) => {
-  const all = (Object.values(inputs) as unknown as TensorInfo[]).filter((t) => util.sizeFromShape(t.shape) > 0);
-  const axis = util.parseAxisParam((attrs as unknown as { axis: number }).axis, all[0]!.shape)[0]!;
+  const given = Object.values(inputs) as unknown as TensorInfo[];
+  const axis = util.parseAxisParam((attrs as unknown as { axis: number }).axis, given[0]!.shape)[0]!;
+  backend_util.assertParamsConsistent(
+    given.map((t) => t.shape),
+    axis,
+  );
+  const all = given.filter((t) => util.sizeFromShape(t.shape) > 0);
+  if (all.length === 0) {
+    const shape = backend_util.computeOutShape(
+      given.map((t) => t.shape),
+      axis,
+    );
+    return backend.unshared({ values: new Float32Array(0), shape, dtype: given[0]!.dtype }, 'public');
+  }
+  if (all.length === 1) return backend.alias(all[0]!, all[0]!.shape);
   const shape = backend_util.computeOutShape(
     all.map((t) => t.shape),
     axis,
@@ -85,6 +100,10 @@ export const Concat: SecretKernel = ({ inputs, attrs, backend }) => {
 export const Pack: SecretKernel = ({ inputs, attrs, backend }) => {
   const all = Object.values(inputs) as unknown as TensorInfo[];
   const { axis } = attrs as unknown as { axis: number };
+  for (const t of all) {
+    util.assertShapesMatch(all[0]!.shape, t.shape, 'All tensors passed to stack must have matching shapes');
+    util.assert(t.dtype === all[0]!.dtype, () => 'All tensors passed to stack must have matching dtypes');
+  }
   const one = [...all[0]!.shape];
   one.splice(axis, 0, 1);
   const parts = all.map((t) => new SecretNode('reshape', [backend.node(t)], one));
@@ -147,20 +166,7 @@ export const Tile: SecretKernel = ({ inputs, attrs, backend }) => {
 export const PadV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const { paddings, constantValue } = attrs as unknown as { paddings: [number, number][]; constantValue: number };
-  let out = backend.node(x);
-  paddings.forEach(([before, after], axis) => {
-    const block = (n: number): SecretNode[] => {
-      const shape = out.shape.map((d, i) => (i === axis ? n : d));
-      const value = new SecretNode('constant', [], [], { values: [constantValue] });
-      return n === 0 ? [] : [new SecretNode('broadcast', [value], shape)];
-    };
-    const parts = [...block(before), out, ...block(after)];
-    if (parts.length > 1) {
-      const shape = out.shape.map((d, i) => (i === axis ? d + before + after : d));
-      out = new SecretNode('concat', parts, shape, { axis });
-    }
-  });
-  return backend.secret(out, x.dtype);
+  return backend.secret(padded(backend.node(x), paddings, constantValue), x.dtype);
 };
 
 /** Rows of a secret table by local indices: a private lookup, the indices never leave this process in the clear. */
@@ -169,31 +175,33 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
   if (backend.privacy(indices) === 'secret')
     throw new UnsupportedKernelError('GatherV2', 'needs indices that are not secret shares; int32 tensors stay local and are looked up privately');
-  if (batchDims !== 0 && batchDims !== undefined) throw new UnsupportedKernelError('GatherV2', 'with batchDims is not there for secret tensors');
   const at = util.parseAxisParam(axis, x.shape)[0]!;
+  const batches = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, at, batchDims ?? 0).batchSize;
+  const outer = (batchDims ?? 0) + (batchDims < 0 ? indices.shape.length : 0);
   const ids = Int32Array.from(backend.plain(indices).values as ArrayLike<number>);
   const depth = x.shape[at]!;
   ids.forEach((index) => {
     if (!(index >= 0 && index < depth)) throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
   });
-  const front = [at, ...x.shape.map((_, i) => i).filter((i) => i !== at)];
-  const moved = front.map((i) => x.shape[i]!);
-  const table = at === 0 ? backend.node(x) : new SecretNode('transpose', [backend.node(x)], moved, { perm: front });
-  const rows = new SecretNode('gather', [table], [...indices.shape, ...moved.slice(1)], { indices: ids });
-  if (at === 0) return backend.secret(rows, x.dtype);
-  const n = indices.shape.length;
+  // Batches and the axis to the front: one table of batches·depth rows
+  const between = x.shape.map((_, i) => i).filter((i) => i >= outer && i !== at);
+  const batch = x.shape.slice(0, outer);
+  const table = transposed(backend.node(x), [...batch.map((_, i) => i), at, ...between]);
+  const inner = between.map((i) => x.shape[i]!);
+  const perBatch = ids.length / Math.max(1, batches);
+  const rows = new SecretNode('gather', [reshaped(table, [batches * depth, ...inner])], [ids.length, ...inner], {
+    indices: ids.map((id, i) => Math.floor(i / perBatch) * depth + id),
+  });
+  const own = indices.shape.slice(outer);
+  const spread = reshaped(rows, [...batch, ...own, ...inner]);
+  // The axes that stood before the gathered one go back before it
+  const n = own.length;
+  const before = at - outer;
   const perm = [
-    ...Array.from({ length: at }, (_, i) => n + i),
-    ...Array.from({ length: n }, (_, i) => i),
-    ...Array.from({ length: x.shape.length - 1 - at }, (_, i) => n + at + i),
+    ...batch.map((_, i) => i),
+    ...Array.from({ length: before }, (_, i) => outer + n + i),
+    ...Array.from({ length: n }, (_, i) => outer + i),
+    ...Array.from({ length: inner.length - before }, (_, i) => outer + n + before + i),
   ];
-  return backend.secret(
-    new SecretNode(
-      'transpose',
-      [rows],
-      perm.map((p) => rows.shape[p]!),
-      { perm },
-    ),
-    x.dtype,
-  );
+  return backend.secret(transposed(spread, perm), x.dtype);
 };

@@ -1,4 +1,5 @@
 /** Comparisons and logic: secret bits as shares of the integers 0 and 1. */
+import { sizeOf } from '@secformer/ring';
 import { broadcastShapes } from '@secformer/secformer-ops';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
@@ -45,6 +46,22 @@ export function logical(op: 'and' | 'or'): SecretKernel {
     const shape = broadcastShapes(a.shape, b.shape);
     const both = new SecretNode('mul', [a, b], shape);
     return backend.secret(op === 'and' ? both : new SecretNode('sub', [new SecretNode('add', [a, b], shape), both], shape), 'bool');
+  };
+}
+
+/** (a − b)², for bits */
+export const LogicalXor: SecretKernel = ({ inputs, backend }) => {
+  const [a, b] = [backend.node(inputs.a as TensorInfo), backend.node(inputs.b as TensorInfo)];
+  const shape = broadcastShapes(a.shape, b.shape);
+  const difference = new SecretNode('sub', [a, b], shape);
+  return backend.secret(new SecretNode('square', [difference], shape), 'bool');
+};
+
+/** The same answer for every element: shares hold finite numbers only. */
+export function everywhere(answer: boolean): SecretKernel {
+  return ({ inputs, backend }) => {
+    const { shape } = inputs.x as TensorInfo;
+    return backend.unshared({ values: new Uint8Array(sizeOf(shape)).fill(Number(answer)), shape: [...shape], dtype: 'bool' }, 'public');
   };
 }
 

@@ -24,7 +24,7 @@ export const BatchMatMul: SecretKernel = (call) => call.backend.secret(product(c
 const activations: Record<string, ElementwiseOp | undefined> = { relu: 'relu', relu6: 'relu6', elu: 'elu', leakyrelu: 'leakyRelu', sigmoid: 'sigmoid', tanh: 'tanh' };
 
 /** What a fused kernel does after its product: bias, then an activation. */
-function finished(call: KernelCall, kernel: string, made: SecretNode): TensorInfo {
+export function finished(call: KernelCall, kernel: string, made: SecretNode): TensorInfo {
   const { inputs, attrs, backend } = call;
   const { activation, leakyreluAlpha } = attrs as unknown as { activation?: string; leakyreluAlpha?: number };
   const bias = inputs.bias as TensorInfo | undefined;
