@@ -3,7 +3,7 @@ export * from './compose/elementwise.js';
 export * from './compose/emitter.js';
 export * from './compose/fits.js';
 export * from './compose/layer-norm.js';
-export { log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.js';
+export { divide, log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.js';
 export * from './compose/piecewise.js';
 export * from './compose/softmax.js';
 export * from './compose/top-k.js';

@@ -3,6 +3,7 @@ import {
   type Elementwise,
   type ElementwiseOp,
   type Emitter,
+  divide,
   elementwise,
   functionOf,
   geluOf,
@@ -231,7 +232,7 @@ const special: Record<string, MakeCase> = {
     (a, b) => a * b,
   ),
   div: binary(
-    (e, a, b) => e.truncated(e.mul(a, reciprocal(e, b, false))),
+    (e, a, b) => e.truncated(divide(e, a, b, false)),
     (a, b) => a / b,
     [0.5, 100],
   ),

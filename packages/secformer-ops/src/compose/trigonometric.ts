@@ -8,7 +8,8 @@ const SERIES_BITS = 24;
  * Domain the range of the operand. Error 1e-6. Cost 1 round; dealer 32 bytes an element. View: one opening under a mask of its own. Source protocols section 6.
  */
 function harmonic(e: Emitter, x: number, cosine: number, sine: number): number {
-  const opened = e.variable(x, 2);
+  // Its period does not divide the ring, so the opening needs to know its wrap
+  const opened = e.lifted(x);
   return e.emit('trigReal', [opened], { period: 2 * Math.PI, seriesBits: SERIES_BITS, constantTerm: 0, coefficients: [[cosine, sine]], bits: 64, magnitude: 1 });
 }
 

@@ -1,6 +1,6 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
-import { reciprocal } from '../compose/octave.js';
+import { divide, reciprocal } from '../compose/octave.js';
 import { prelu } from '../compose/piecewise.js';
 import { attend, logSoftmax, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
 import { topK } from '../compose/top-k.js';
@@ -274,7 +274,7 @@ class Lowering {
     if (node.op === 'add') return e.add(this.share(a), this.share(b));
     if (node.op === 'sub') return e.sub(this.share(a), this.share(b));
     if (node.op === 'mul') return a === b ? e.square(this.share(a)) : e.mul(this.share(a), this.share(b));
-    return e.mul(this.share(a), reciprocal(e, this.share(b), notNegative(this.#graph, b)));
+    return divide(e, this.share(a), this.share(b), notNegative(this.#graph, b));
   }
 
   /** x op c, or c op x if `reversed`. */

@@ -84,7 +84,7 @@ export const Conv2DBackpropInput: SecretKernel = ({ inputs, attrs, backend }) =>
   const first = format === 'channelsFirst';
   const from = first ? transposed(backend.node(dy), toLast) : backend.node(dy);
   const [high, wide] = axesOf2D(info) as [Axis, Axis];
-  const [batch, , , channels] = from.shape as [number, number, number, number];
+  const [batch, rows, columns, channels] = from.shape as [number, number, number, number];
   // Where element i of an axis of the gradient lies, if anywhere
   const place = (a: Axis, i: number) => {
     const at = i - (a.filter - 1 - a.before);
@@ -92,7 +92,7 @@ export const Conv2DBackpropInput: SecretKernel = ({ inputs, attrs, backend }) =>
   };
   const spread = picked(from, [batch, high.in + high.filter - 1, wide.in + wide.filter - 1, channels], ([n, h, w, c]) => {
     const [y, x] = [place(high, h!), place(wide, w!)];
-    return y < 0 || x < 0 ? -1 : ((n! * high.out + y) * wide.out + x) * channels + c!;
+    return y < 0 || x < 0 ? -1 : ((n! * rows + y) * columns + x) * channels + c!;
   });
   const kernel = backend.node(filter);
   const [fh, fw, inner] = kernel.shape as [number, number, number, number];

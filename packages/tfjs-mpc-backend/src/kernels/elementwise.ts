@@ -14,7 +14,7 @@ export function unary(op: ElementwiseOp | 'square', parameters: (attrs: Record<s
 /** max(x, 0) + α·min(x, 0), α a tensor. */
 export const Prelu: SecretKernel = ({ inputs, backend }) => {
   const { x, alpha } = inputs as { x: TensorInfo; alpha: TensorInfo };
-  return backend.secret(new SecretNode('prelu', [backend.node(x), backend.node(alpha)], x.shape), x.dtype);
+  return backend.secret(new SecretNode('prelu', [backend.node(x), backend.node(alpha)], x.shape));
 };
 
 /** 1 above 0, α elsewhere: 1 − (1 − α)·[x ≤ 0]. */

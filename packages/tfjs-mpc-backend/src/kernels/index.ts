@@ -10,6 +10,8 @@ import { Concat, ExpandDims, GatherV2, Identity, Pack, PadV2, Reshape, Slice, Sp
 import { comparison, equality, everywhere, LogicalNot, LogicalXor, logical, Select } from './logic.js';
 import {
   BatchToSpaceND,
+  Bincount,
+  DenseBincount,
   DepthToSpace,
   Diag,
   FlipLeftRight,
@@ -22,10 +24,11 @@ import {
   ScatterNd,
   SpaceToBatchND,
   SparseToDense,
+  sparseSegment,
   TensorScatterUpdate,
   UnsortedSegmentSum,
 } from './places.js';
-import { AvgPool, FusedBatchNorm, LRN, MaxPool } from './pooling.js';
+import { AvgPool, Dilation2D, FusedBatchNorm, LRN, MaxPool } from './pooling.js';
 import { BatchMatMul, FusedMatMul, filled } from './products.js';
 import { Cumsum, extreme, LogSoftmax, Softmax, TopK, total, whichExtreme } from './reductions.js';
 import { Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
@@ -42,6 +45,7 @@ const secretKernels: Record<string, SecretKernel> = {
   AvgPool,
   AvgPool3D: AvgPool,
   BatchToSpaceND,
+  Bincount,
   Conv2D,
   Conv2DBackpropInput,
   Conv3D,
@@ -50,7 +54,9 @@ const secretKernels: Record<string, SecretKernel> = {
   Cumprod,
   DepthToSpace,
   DepthwiseConv2dNative,
+  DenseBincount,
   Diag,
+  Dilation2D,
   FlipLeftRight,
   FloorDiv,
   FusedBatchNorm,
@@ -75,6 +81,8 @@ const secretKernels: Record<string, SecretKernel> = {
   Sin: unary('sin'),
   Sinh,
   SpaceToBatchND,
+  SparseSegmentMean: sparseSegment('SparseSegmentMean', true),
+  SparseSegmentSum: sparseSegment('SparseSegmentSum', false),
   SparseToDense,
   Tan,
   TensorScatterUpdate,

@@ -55,8 +55,9 @@ export const BatchToSpaceND: SecretKernel = ({ inputs, attrs, backend }) => {
   const spread = reshaped(backend.node(x), backend_util.getReshaped(x.shape, blockShape, product));
   const moved = transposed(spread, backend_util.getPermuted(spread.shape.length, blockShape.length));
   const whole = reshaped(moved, backend_util.getReshapedPermuted(x.shape, blockShape, product));
-  const begin = backend_util.getSliceBeginCoords(crops, blockShape.length);
-  const shape = backend_util.getSliceSize(whole.shape as number[], crops, blockShape.length);
+  const rest = whole.shape.slice(1 + blockShape.length);
+  const begin = [...backend_util.getSliceBeginCoords(crops, blockShape.length), ...rest.map(() => 0)].slice(0, whole.shape.length);
+  const shape = [...backend_util.getSliceSize(whole.shape as number[], crops, blockShape.length), ...rest];
   return backend.secret(new SecretNode('slice', [whole], shape, { begin }), x.dtype);
 };
 
@@ -144,6 +145,7 @@ function flatRows(indices: Int32Array, depth: number, shape: readonly number[], 
 
 export const GatherNd: SecretKernel = (call) => {
   const { params, indices } = call.inputs as { params: TensorInfo; indices: TensorInfo };
+  util.assert(indices.shape.length > 0, () => 'gatherND: indices must be of rank 1 or more');
   const depth = indices.shape.at(-1)!;
   const rows = flatRows(localIntegers(call, indices, 'GatherNd'), depth, params.shape, 'GatherNd');
   const inner = params.shape.slice(depth);
@@ -165,7 +167,7 @@ function placesOf(rows: readonly number[], outRows: number, width: number, lastO
 export const ScatterNd: SecretKernel = (call) => {
   const { indices, updates } = call.inputs as { indices: TensorInfo; updates: TensorInfo };
   const { shape } = call.attrs as unknown as { shape: number[] };
-  const depth = indices.shape.length === 0 ? 1 : indices.shape.at(-1)!;
+  const depth = indices.shape.length < 2 ? 1 : indices.shape.at(-1)!;
   const rows = flatRows(localIntegers(call, indices, 'ScatterNd'), depth, shape, 'ScatterNd');
   const width = sizeOf(shape.slice(depth));
   return call.backend.secret(gathered(call.backend.node(updates), shape, placesOf(rows, sizeOf(shape.slice(0, depth)), width, false)), updates.dtype);
@@ -211,6 +213,77 @@ export const UnsortedSegmentSum: SecretKernel = (call) => {
   const places = from.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
   return call.backend.secret(gathered(call.backend.node(x), [numSegments, ...inner], places), x.dtype);
 };
+
+/** Rows of a secret table by local numbers, added up or averaged by local segment. */
+export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
+  return (call) => {
+    const { data, indices, segmentIds } = call.inputs as { data: TensorInfo; indices: TensorInfo; segmentIds: TensorInfo };
+    const [rows, ids] = [localIntegers(call, indices, kernel), localIntegers(call, segmentIds, kernel)];
+    const n = ids.length === 0 ? 0 : ids.at(-1)! + 1;
+    if (n < 0 || (ids.length > 0 && n === 0)) throw new Error(backend_util.getSparseSegmentReductionNegativeSegmentIdsErrorMessage());
+    const from: number[][] = Array.from({ length: Math.max(0, n) }, () => []);
+    ids.forEach((id, i) => {
+      if (i > 0 && id < ids[i - 1]!) throw new Error(backend_util.getSparseSegmentReductionNonIncreasingSegmentIdsErrorMessage());
+      if (id < 0 || id >= n) throw new Error(backend_util.getSparseSegmentReductionSegmentIdOutOfRangeErrorMessage(id, n));
+      const row = rows[i]!;
+      if (!(row >= 0 && row < data.shape[0]!)) throw new Error(backend_util.getSparseSegmentReductionIndicesOutOfRangeErrorMessage(i, row, data.shape[0]!));
+      from[id]!.push(row);
+    });
+    const inner = data.shape.slice(1);
+    const width = sizeOf(inner);
+    const shape = [n, ...inner];
+    if (sizeOf(shape) === 0) return call.backend.unshared({ values: new Float32Array(0), shape, dtype: data.dtype }, 'public');
+    const places = from.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
+    const total = gathered(call.backend.node(data), shape, places);
+    const shares = constants(
+      places.map((p) => 1 / Math.max(1, p.length)),
+      shape,
+    );
+    return call.backend.secret(mean ? combined('mul', total, shares) : total, data.dtype);
+  };
+}
+
+/** Secret weights added up by local number. */
+export const Bincount: SecretKernel = (call) => {
+  const { x, weights } = call.inputs as { x: TensorInfo; weights: TensorInfo };
+  const { size } = call.attrs as unknown as { size: number };
+  if (sizeOf(weights.shape) === 0) return counted(call, x, [1, x.shape[0]!], size, [size]);
+  return call.backend.secret(binned(call, x, weights, [1, x.shape[0]!], size, [size]));
+};
+
+export const DenseBincount: SecretKernel = (call) => {
+  const { x, weights } = call.inputs as { x: TensorInfo; weights: TensorInfo };
+  const { size, binaryOutput } = call.attrs as unknown as { size: number; binaryOutput: boolean };
+  const [rows, n] = x.shape.length === 1 ? [1, x.shape[0]!] : (x.shape as [number, number]);
+  const shape = x.shape.length === 1 ? [size] : [rows, size];
+  if (binaryOutput) {
+    const values = new Float32Array(rows * size);
+    localIntegers(call, x, 'DenseBincount').forEach((id, i) => {
+      if (id < size) values[Math.floor(i / n) * size + id] = 1;
+    });
+    return call.backend.unshared({ values, shape, dtype: weights.dtype }, 'local');
+  }
+  if (sizeOf(weights.shape) === 0) return counted(call, x, [rows, n], size, shape);
+  return call.backend.secret(binned(call, x, weights, [rows, n], size, shape));
+};
+
+/** Without weights every number counts once, which is no secret. */
+function counted(call: KernelCall, x: TensorInfo, [rows, n]: [number, number], size: number, shape: number[]): TensorInfo {
+  const values = new Float32Array(rows * size);
+  localIntegers(call, x, 'DenseBincount').forEach((id, i) => {
+    if (id < size) values[Math.floor(i / n) * size + id]!++;
+  });
+  return call.backend.unshared({ values, shape, dtype: 'float32' }, 'local');
+}
+
+function binned(call: KernelCall, x: TensorInfo, weights: TensorInfo, [rows, n]: [number, number], size: number, shape: number[]): SecretNode {
+  const places: number[][] = Array.from({ length: rows * size }, () => []);
+  localIntegers(call, x, 'DenseBincount').forEach((id, i) => {
+    if (id < 0) throw new Error('Input x must be non-negative!');
+    if (id < size) places[Math.floor(i / n) * size + id]!.push(i);
+  });
+  return gathered(call.backend.node(weights), shape, places);
+}
 
 export const Diag: SecretKernel = ({ inputs, backend }) => {
   const x = inputs.x as TensorInfo;

@@ -35,6 +35,18 @@ export const MaxPool: SecretKernel = ({ inputs, attrs, backend }) => {
   return backend.secret(new SecretNode('max', [rows], shapeOf(x, axes), { axis: n + 2 }), x.dtype);
 };
 
+/** Grey dilation: the maximum of a window plus a filter. */
+export const Dilation2D: SecretKernel = ({ inputs, attrs, backend }) => {
+  const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
+  const { strides, pad, dilations } = attrs as unknown as { strides: number; pad: 'valid' | 'same'; dilations: number };
+  const axes = axesOf2D(backend_util.computeDilation2DInfo(x.shape as never, filter.shape as never, strides, pad, 'NHWC', dilations));
+  const [high, wide, channels] = filter.shape as [number, number, number];
+  // Below everything in range, and still in range with a filter's element added
+  const raised = combined('add', windows(backend.node(x), axes, OUTSIDE / 2), reshaped(backend.node(filter), [1, 1, 1, high, wide, channels]));
+  const rows = reshaped(transposed(raised, [0, 1, 2, 5, 3, 4]), [...shapeOf(x, axes), high * wide]);
+  return backend.secret(new SecretNode('max', [rows], shapeOf(x, axes), { axis: 4 }), x.dtype);
+};
+
 /** Mean of what lies inside the image of every window. */
 export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
@@ -45,12 +57,13 @@ export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
     axes.map((_, i) => 1 + n + i),
   );
   const counts = insideCounts(axes);
-  const weights = counts.every((c) => c === counts[0])
-    ? undefined
-    : constants(
-        counts.map((c) => 1 / c),
-        [1, ...axes.map((a) => a.out), 1],
-      );
+  const weights =
+    counts[0] !== 0 && counts.every((c) => c === counts[0])
+      ? undefined
+      : constants(
+          counts.map((c) => (c === 0 ? 0 : 1 / c)),
+          [1, ...axes.map((a) => a.out), 1],
+        );
   return backend.secret(weights ? combined('mul', total, weights) : times(total, 1 / counts[0]!));
 };
 
@@ -87,8 +100,8 @@ export const FusedBatchNorm: SecretKernel = ({ inputs, attrs, backend }) => {
   const node = (name: string) => inputs[name] && backend.node(inputs[name] as TensorInfo);
   const { varianceEpsilon } = attrs as unknown as { varianceEpsilon: number };
   const variance = plus(node('variance')!, varianceEpsilon);
-  const inverse = new SecretNode('rsqrt', [variance], variance.shape);
-  const scale = node('scale') ? combined('mul', inverse, node('scale')!) : inverse;
-  const normal = combined('mul', combined('sub', node('x')!, node('mean')!), scale);
-  return backend.secret(node('offset') ? combined('add', normal, node('offset')!) : normal);
+  // A quotient keeps more of 1/√ than a product, whose factors have 16 fractional bits
+  const normal = combined('div', combined('sub', node('x')!, node('mean')!), new SecretNode('sqrt', [variance], variance.shape));
+  const scaled = node('scale') ? combined('mul', normal, node('scale')!) : normal;
+  return backend.secret(node('offset') ? combined('add', scaled, node('offset')!) : scaled);
 };

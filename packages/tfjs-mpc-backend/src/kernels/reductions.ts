@@ -48,8 +48,10 @@ export function whichExtreme(op: 'argMax' | 'argMin'): SecretKernel {
 export const TopK: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const { k } = attrs as unknown as { k: number };
-  if (k > 64) throw new UnsupportedKernelError('TopK', `of secret tensors gives at most 64 values, asked for ${k}`);
   const shape = [...x.shape.slice(0, -1), k];
+  if (k === 0)
+    return (['float32', 'int32'] as const).map((dtype) => backend.unshared({ values: dtype === 'int32' ? new Int32Array(0) : new Float32Array(0), shape, dtype }, 'public'));
+  if (k > 64) throw new UnsupportedKernelError('TopK', `of secret tensors gives at most 64 values, asked for ${k}`);
   const node = backend.node(x);
   const part = (index: boolean) => new SecretNode('topK', [node], shape, { k, index });
   return [backend.secret(part(false), x.dtype), backend.secret(part(true), 'int32')];
