@@ -67,6 +67,16 @@ export async function main(argv: string[]): Promise<void> {
     .option('--heads <n>', 'attention heads', whole, 12)
     .addOption(json)
     .action(async (f) => (await import('./suites.js')).compareSuites(f));
+  command('model', 'any GraphModel or LayersModel, in plaintext and privately')
+    .argument('<folder>', 'with model.json and its weights')
+    .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
+    .option('--inputs <file>', 'JSON: {"name": {"dtype": …, "shape": […], "data": […]}}; made up if absent')
+    .option('--seq <n>', 'size of open dimensions of made-up inputs', whole, 16)
+    .option('--batch <n>', 'their first dimension', whole, 1)
+    .addOption(kernels)
+    .addOption(shadow)
+    .addOption(json)
+    .action(async (folder, f) => (await import('./model.js')).model(folder, f));
   command('conformance', "tfjs-core's own specs on the backend")
     .addOption(
       new Option('--set <set>', 'the kernels of BERT, what can apply to a fixed-point, asynchronous, inference backend, or every spec')

@@ -16,6 +16,7 @@ export interface ConformanceFlags {
 }
 
 interface Failure {
+  file: string;
   spec: string;
   why: string;
 }
@@ -90,7 +91,7 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
           counts.passed++;
         } else {
           counts.failed++;
-          failures.push({ spec: nameOf(fullName), why: failedExpectations[0]?.message.split('\n').slice(0, 2).join(' ') ?? '' });
+          failures.push({ file: spec, spec: nameOf(fullName), why: failedExpectations[0]?.message.split('\n').slice(0, 2).join(' ') ?? '' });
         }
       },
     });
@@ -112,7 +113,7 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
     failed: total((c) => c.failed),
     skipped,
     perSpec: counts,
-    failures: failures.map(({ spec, why }) => ({ spec, why, ...(f.backend === 'secformer' && { reason: excluded[spec] ?? null }) })),
+    failures: failures.map(({ file, spec, why }) => ({ file, spec, why, ...(f.backend === 'secformer' && { reason: excluded[spec] ?? null }) })),
   };
   report(record, f.json, () =>
     [

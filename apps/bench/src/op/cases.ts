@@ -1,9 +1,9 @@
 import type { Words } from '@secformer/ring';
 import {
+  divide,
   type Elementwise,
   type ElementwiseOp,
   type Emitter,
-  divide,
   elementwise,
   functionOf,
   geluOf,
