@@ -1,10 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
 import { startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
+import { budgetOf } from './budget.js';
 import { chooseKernels } from './kernels.js';
 import { emulate, networks } from './network.js';
+import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
 import { useWasm } from './wasm.js';
@@ -22,6 +24,7 @@ export interface BertFlags {
   limit: number;
   calibrate?: boolean;
   shadow?: boolean;
+  trace?: string;
   json?: string;
 }
 
@@ -179,13 +182,14 @@ export async function bert(f: BertFlags): Promise<void> {
     for (const [i, given] of all.entries()) {
       steps.next(`private run ${i + 1}`);
       const y = model.hiddenStates(given);
-      const { values, record } = await (await prepare(y)).run();
+      const { values, record } = await (await prepare(y)).run({ trace: f.trace !== undefined && i === all.length - 1 });
       errors.add(values, wanted[i]!, (await given.attentionMask.data()) as Int32Array, f.batch, f.seq);
       records.push(record);
       y.dispose();
     }
     steps.done();
     const last = records.at(-1)!;
+    if (f.trace !== undefined) writeFileSync(f.trace, JSON.stringify(perfetto(last.traces ?? [])));
     const error = errors.record;
     const both = ({ bytes }: LastRun) => bytes.p0p1 + bytes.p1p0;
     const record = {
@@ -209,7 +213,10 @@ export async function bert(f: BertFlags): Promise<void> {
       },
       offline: { ms: records.map((r) => r.prepareMs), bytes: { dealer: last.bytes.dealer } },
       total: { ms: records.map((r) => r.prepareMs + r.onlineMs) },
-      perOp: last.perOp,
+      perOp: last.perOp.map((o) => {
+        const budget = budgetOf(o.op, { ...model.config, seq: f.seq, batch: f.batch });
+        return { ...o, ...(budget && { budget }) };
+      }),
       // Under another suite this includes what its approximations change in a model that was not trained with them
       [f.suite === 'exact' || (f.suite === 'fast' && model.config.softmax === '2quad') ? 'error' : 'errorVsModel']: error,
       ...(f.texts !== undefined && { sentences: all.length * f.batch }),
@@ -232,7 +239,7 @@ interface Printed {
   online: { ms: number[]; bytes: { p0p1: number; p1p0: number }; rounds: number };
   offline: { ms: number[]; bytes: { dealer: number } };
   total: { ms: number[] };
-  perOp: { op: string; ms: number; bytes: number; rounds: number }[];
+  perOp: { op: string; ms: number; bytes: number; rounds: number; budget?: { bytes: number; rounds: number } }[];
 }
 
 function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: number }, plain: number[]): string {
@@ -243,7 +250,12 @@ function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: num
     ['online', milliseconds(r.online.ms), megabytes(p0p1 + p1p0), `${r.online.rounds} rounds`],
     ['total', milliseconds(r.total.ms), '', `${(median(r.total.ms) / median(plain)).toFixed(1)} × plaintext`],
   ];
-  const ops = [['operation', 'ms', 'sent by one party', 'rounds'], ...[...r.perOp].sort((a, b) => b.ms - a.ms).map((o) => [o.op, o.ms.toFixed(1), megabytes(o.bytes), o.rounds])];
+  const ops = [
+    ['operation', 'ms', 'sent by one party', 'rounds', 'model: sent', 'rounds'],
+    ...[...r.perOp]
+      .sort((a, b) => b.ms - a.ms)
+      .map((o) => [o.op, o.ms.toFixed(1), megabytes(o.bytes), o.rounds, o.budget ? megabytes(o.budget.bytes) : '', o.budget ? o.budget.rounds : '']),
+  ];
   return [
     `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received by one party)`,
     columns(rows),

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -40,6 +40,40 @@ for (const link of ['worker', 'websocket']) {
   });
 }
 
+test('a timeline of both parties, as Perfetto reads it', (t) => {
+  t.timeout(240_000);
+  const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'trace.json');
+  const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '8', '--runs', '1', '--trace', file, '--json', '-');
+  t.is(status, 0, stderr);
+  const { online, perOp } = record(stdout);
+  const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: { name: string; ph: string; pid: number; ts: number; dur: number; args: { bytes?: number } }[] };
+  for (const pid of [0, 1]) {
+    const own = traceEvents.filter((e) => e.pid === pid && e.ph === 'X');
+    const waits = own.filter((e) => e.name === 'wait');
+    t.is(waits.length, online.rounds);
+    t.is(
+      waits.reduce((n, e) => n + e.args.bytes!, 0),
+      online.bytes.p0p1,
+    );
+    t.true(own.every((e) => e.ts >= 0 && e.dur >= 0));
+    for (const { op } of perOp)
+      t.true(
+        own.some((e) => e.name === op),
+        op,
+      );
+  }
+});
+
+test('any model from a folder, compared with its plaintext', (t) => {
+  t.timeout(240_000);
+  const folder = join(dirname(fileURLToPath(import.meta.url)), '../../test/fixtures/layers-model');
+  const { status, stdout, stderr } = bench('model', folder, '--seq', '6', '--shadow', '--json', '-');
+  t.is(status, 0, stderr);
+  const { outputs, shadow } = record(stdout);
+  t.true(outputs.length > 0 && outputs.every((o: { maxAbs: number }) => o.maxAbs < 1e-3), JSON.stringify(outputs));
+  t.true(Object.values(shadow).every((v) => v === null));
+});
+
 test('the fast suite computes 2Quad', (t) => {
   t.timeout(240_000);
   const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', '--suite', 'fast', '--json', '-');
@@ -66,6 +100,9 @@ test('op and gemm: records with the documented fields', (t) => {
   t.is(truncate.failures, 0);
   t.true(truncate.error.maxAbs <= 1 && Math.abs(truncate.meanError) < 0.05);
   t.is(truncate.bytesPerElement.online, 8);
+  const less = record(bench('op', 'less', '--size', '5000', '--runs', '2', '--json', '-').stdout);
+  t.is(less.online.ms.length, 2);
+  t.true(less.online.ms.every((ms: number) => ms > 0));
   const gemm = record(bench('gemm', '--m', '8', '--n', '64', '--k', '64', '--json', '-').stdout);
   t.is(gemm.results.at(-1).kernel, 'wasm');
   t.true(gemm.results[0].gmacPerSecond > 0 && gemm.float32.gmacPerSecond > 0);
@@ -73,7 +110,7 @@ test('op and gemm: records with the documented fields', (t) => {
 
 test('op: every suite has its GeLU, every operation its record', (t) => {
   t.timeout(240_000);
-  const run = (...args: string[]) => record(bench('op', ...args, '--json', '-').stdout);
+  const run = (...args: string[]) => record(bench('op', ...args, '--runs', '0', '--json', '-').stdout);
   const paper = run('gelu', '--suite', 'secformer', '--range', '-10,10', '--size', '60000');
   t.true(paper.error.maxAbs >= 0.0194 && paper.error.maxAbs <= 0.02, String(paper.error.maxAbs));
   const quad = run('gelu', '--suite', 'mpcformer', '--size', '2000');
@@ -81,7 +118,7 @@ test('op: every suite has its GeLU, every operation its record', (t) => {
   const less = run('less', '--range', '-1000,1000', '--size', '100000');
   t.true(less.error.maxAbs === 0 && less.bytesPerElement.online <= 12 && less.rounds <= 4);
   const inverse = run('reciprocal', '--range', '0.000245,1000000', '--size', '4000');
-  t.true(inverse.error.maxRel <= 5e-7 && inverse.rounds <= 10);
+  t.true(inverse.error.maxRel <= 7e-7 && inverse.rounds <= 10);
   const rows = run('softmax', '--suite', 'secformer', '--row', '512', '--range', '-5,5', '--size', '60000');
   t.true(rows.error.maxAbs <= 1e-6 && rows.rowsOutsideDomain > 0);
   t.regex(rows.remark, /20000/);

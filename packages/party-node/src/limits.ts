@@ -2,6 +2,8 @@
 export const limits = {
   /** One frame on a link: large enough that headers do not count, small enough that an abort is never stuck behind much. */
   frameBytes: 2 ** 20,
+  /** A run's timeline, asked for by its client: BERT-large has about 5,000 stretches of 100 bytes. */
+  traceBytes: 4 * 2 ** 20,
   /** A frame of the handshake, before the other side has shown that it knows the token. */
   handshakeFrameBytes: 4096,
   /** A message's header: JSON of a few fields and the ids of a run's tensors. */

@@ -32,7 +32,8 @@ export interface LastRun extends RunRecord {
 
 /** A read whose randomness has been dealt ahead. */
 export interface PreparedRead {
-  run(): Promise<{ values: Float32Array; record: LastRun }>;
+  /** @param options `trace` asks both parties how their time went, for `record.traces` */
+  run(options?: { trace?: boolean }): Promise<{ values: Float32Array; record: LastRun }>;
 }
 
 /** State that outlives a backend instance: TF.js disposes and recreates backends, connections stay. */
@@ -215,8 +216,8 @@ export class SecformerBackend extends KernelBackend {
     const prepared = answer.outputs[0]![0]!;
     return {
       record: { setupMs: answer.setupMs },
-      run: async () => {
-        const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'start', prepared });
+      run: async ({ trace = false } = {}) => {
+        const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'start', prepared, trace });
         const result = this.#settle(reply, compiled);
         if (Array.isArray(result)) throw lost(result);
         this.#finish(undefined, compiled, result);

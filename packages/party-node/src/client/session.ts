@@ -14,6 +14,7 @@ import {
   readProgram,
   type ShareType,
   suiteOf,
+  type TraceEvent,
   writtenTensor,
 } from '@secformer/secformer-ops';
 import { errorOf, NodeError, type NodeName } from '../errors.js';
@@ -53,6 +54,8 @@ export interface RunRecord {
   perOp: { op: string; ms: number; bytes: number; rounds: number }[];
   waitMs: number;
   memory: { party0: number; party1: number; dealer: number };
+  /** how both parties' time went, if it was asked for */
+  traces?: { node: NodeName; events: TraceEvent[] }[];
 }
 
 export interface RunResult {
@@ -62,7 +65,7 @@ export interface RunResult {
 
 /** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
 export interface Prepared {
-  run(): Promise<RunResult>;
+  run(options?: { trace?: boolean }): Promise<RunResult>;
   /** gives the randomness up */
   cancel(): void;
 }
@@ -100,6 +103,7 @@ class Waiting {
     ['party1', new Pending()],
   ]);
   readonly dealt = new Pending<Answer<'dealt'>>();
+  traced = false;
   constructor(readonly checked: CheckedProgram) {}
 
   fail(error: Error): void {
@@ -172,7 +176,8 @@ export class Session {
     if (m.t !== 'result') return 0;
     const w = this.#waiting.get(m.ticket);
     if (!w?.results.has(role)) return 0;
-    return w.checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(w.checked.types[v]!.shape), (w.checked.types[v] as ShareType).bits), 0);
+    const outputs = w.checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(w.checked.types[v]!.shape), (w.checked.types[v] as ShareType).bits), 0);
+    return outputs + (w.traced ? limits.traceBytes : 0);
   }
 
   #receive(role: NodeRole, header: Message, payload: Uint8Array): void {
@@ -313,9 +318,10 @@ export class Session {
       const keys = answers[2]!.header.slotKeys ?? [];
       let used = false;
       return {
-        run: async () => {
+        run: async ({ trace = false } = {}) => {
           if (used) throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
           used = true;
+          waiting.traced = trace;
           return this.#online(request, planned, ticket, waiting, keys, answers[0]!.header.run, prepareMs);
         },
         cancel: () => this.#cancel(ticket, waiting),
@@ -338,7 +344,7 @@ export class Session {
       const start = performance.now();
       const masked = this.#maskInputs(request, planned, checked, slotKeys);
       const parties = ['party0', 'party1'] as const;
-      await Promise.all(parties.map((role) => this.#send(role, { t: 'run', ticket }, ...masked)));
+      await Promise.all(parties.map((role) => this.#send(role, { t: 'run', ticket, ...(waiting.traced && { trace: true }) }, ...masked)));
       const [a, b] = (await Promise.all(parties.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [
         Answer<'result'>,
         Answer<'result'>,
@@ -363,6 +369,7 @@ export class Session {
         perOp: a.header.perOp,
         waitMs: a.header.waitMs,
         memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },
+        ...(waiting.traced && { traces: [a, b].map((answer, i) => ({ node: nodeName[parties[i]!], events: eventsOf(answer) })) }),
       };
       return { outputs, record };
     } finally {
@@ -401,6 +408,11 @@ export class Session {
       return Float32Array.from(decodeFixed(this.kernels, combineOutput(this.kernels, p, q, n, t.bits), t.bits, t.fracBits));
     });
   }
+}
+
+/** The timeline behind a result's outputs. */
+function eventsOf({ header, payload }: Answer<'result'>): TraceEvent[] {
+  return JSON.parse(new TextDecoder().decode(payload.subarray(payload.length - (header.traceBytes ?? 0)))) as TraceEvent[];
 }
 
 /** The tensor that a graph output stays as. */

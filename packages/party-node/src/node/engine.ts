@@ -168,7 +168,7 @@ export abstract class Engine<R extends NodeRun> {
   protected abstract put(session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor;
   protected abstract putBytes(m: MessageOf<'put'>): number;
   /** The client's word to start, with its masked inputs. */
-  protected abstract begin(run: R, payload: Uint8Array): void;
+  protected abstract begin(run: R, payload: Uint8Array, traced: boolean): void;
   protected abstract runBytes(run: R): number;
 
   // ---- agreement
@@ -313,7 +313,7 @@ export abstract class Engine<R extends NodeRun> {
       case 'run': {
         const run = this.runs.get(m.ticket);
         if (!run || run.session !== mine()) throw new NodeError('client', 'BAD_MESSAGE', 'started a run that is not prepared here');
-        this.begin(run, payload);
+        this.begin(run, payload, m.trace === true);
         return;
       }
       case 'cancel': {

@@ -31,6 +31,7 @@ class PartyRunState extends NodeRun {
   readonly theirInputs = new Deferred<string>();
   /** the client's masked inputs; given once */
   readonly given = new Deferred<Uint8Array>();
+  traced = false;
   started = false;
   nextRound = 0;
   /** of a prepared run: bytes of memory for what is drawn ahead, and for corrections that wait */
@@ -130,10 +131,11 @@ export class Party extends Engine<PartyRunState> {
   }
 
   /** The client's masked inputs. A second set under the same masks would give away the difference of the inputs, so it is refused. */
-  protected begin(run: PartyRunState, payload: Uint8Array): void {
+  protected begin(run: PartyRunState, payload: Uint8Array, traced: boolean): void {
     if (run.started) throw new NodeError('client', 'INPUT_REFUSED', 'sent the inputs of a run twice');
     if (payload.length !== this.runBytes(run)) throw new NodeError('client', 'BAD_FRAME', `sent ${payload.length} bytes of inputs, the program takes ${this.runBytes(run)}`);
     run.started = true;
+    run.traced = traced;
     run.given.resolve(payload);
   }
 
@@ -168,7 +170,7 @@ export class Party extends Engine<PartyRunState> {
     // Different inputs at the two parties would make the output depend on one share of the weights alone
     const hash = createHash('sha256').update(given).digest('hex');
     await other.link.send({ t: 'confirm', ticket, hash });
-    const trace = newTrace();
+    const trace = newTrace(run.traced);
     const inputs = this.arena.during(
       () => this.#inputs(run, given, masks),
       (values) => values.map((v) => v.m),
@@ -201,7 +203,9 @@ export class Party extends Engine<PartyRunState> {
       perOp: [...trace.perOp.values()],
       memory: peakMemory(),
     };
-    await session.link.send(record, ...outputs);
+    const events = trace.events ? new TextEncoder().encode(JSON.stringify(trace.events)) : undefined;
+    if (!events) await session.link.send(record, ...outputs);
+    else await session.link.send({ ...record, traceBytes: events.length }, ...outputs, events);
   }
 
   /** This party's masks of one-hot inputs, by input. */

@@ -41,7 +41,7 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('put'), re: id, tensor: id, ...type, /** P0 expands a seed, P1 is sent the difference, the dealer learns the type */ seed: z.boolean() }),
   z.object({ t: z.literal('free'), tensors: z.array(id).max(4000) }),
   z.object({ t: z.literal('prepare'), ticket, program: hex(32), inputs: z.array(binding).max(20_000), keeps: z.array(keep).max(20_000), whole: z.boolean() }),
-  z.object({ t: z.literal('run'), ticket }),
+  z.object({ t: z.literal('run'), ticket, /** how the time went is wanted with the result */ trace: z.boolean().optional() }),
   z.object({ t: z.literal('cancel'), ticket }),
   // nodes to client
   z.object({ t: z.literal('done'), re: id }),
@@ -57,6 +57,8 @@ export const message = z.discriminatedUnion('t', [
     rounds: z.number(),
     perOp: z.array(cost),
     memory: z.number(),
+    /** bytes of JSON behind the outputs */
+    traceBytes: z.number().int().min(0).optional(),
   }),
   z.object({ t: z.literal('dealt'), ticket, ms: z.number(), bytes: z.number(), memory: z.number() }),
   // everybody

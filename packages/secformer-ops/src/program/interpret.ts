@@ -25,15 +25,38 @@ export interface OperationCost {
   rounds: number;
 }
 
+/** A stretch of a party's time: one operation's work of a round, or waiting for the other party. */
+export interface TraceEvent {
+  name: string;
+  /** milliseconds since 1970, with fractions */
+  start: number;
+  ms: number;
+  round: number;
+  /** sent by this party in the round, for waits */
+  bytes?: number;
+}
+
 export interface RunTrace {
   perOp: Map<string, OperationCost>;
   waitMs: number;
   bytesSent: number;
   rounds: number;
+  /** kept if present */
+  events?: TraceEvent[];
 }
 
-export function newTrace(): RunTrace {
-  return { perOp: new Map(), waitMs: 0, bytesSent: 0, rounds: 0 };
+/** @param events whether every stretch of time is kept too */
+export function newTrace(events = false): RunTrace {
+  return { perOp: new Map(), waitMs: 0, bytesSent: 0, rounds: 0, ...(events && { events: [] }) };
+}
+
+/** Adds a stretch that ends now; what continues the last one makes it longer. */
+function note({ events }: RunTrace, name: string, ms: number, round: number, bytes?: number): void {
+  if (!events) return;
+  const start = performance.timeOrigin + performance.now() - ms;
+  const last = events.at(-1);
+  if (last && last.name === name && last.round === round && bytes === undefined) last.ms = start + ms - last.start;
+  else events.push({ name, start, ms, round, ...(bytes !== undefined && { bytes }) });
 }
 
 function costOf(trace: RunTrace, op: string): OperationCost {
@@ -224,7 +247,9 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
         const step = await stepOf(index);
         const start = performance.now();
         finish(index, step, () => step.c);
-        costOf(trace, step.tag).ms += performance.now() - start;
+        const ms = performance.now() - start;
+        costOf(trace, step.tag).ms += ms;
+        note(trace, step.tag, ms, number);
       }
       if (round.openings.length === 0) continue;
       const frame = arena.borrow(round.bytes);
@@ -245,21 +270,27 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
         pending.push({ index, step, at });
         at += length;
         const cost = costOf(trace, tag);
-        cost.ms += performance.now() - start;
+        const ms = performance.now() - start;
+        cost.ms += ms;
+        note(trace, tag, ms, number);
         cost.bytes += length;
         if (!tags.has(tag)) cost.rounds++;
         tags.add(tag);
       }
       const start = performance.now();
       const theirs = await exchange(number, frame, round.bytes);
-      trace.waitMs += performance.now() - start;
+      const waited = performance.now() - start;
+      trace.waitMs += waited;
+      note(trace, 'wait', waited, number, round.bytes);
       trace.bytesSent += round.bytes;
       trace.rounds++;
       if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
       for (const { index, step, at } of pending) {
         const start = performance.now();
         finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
-        costOf(trace, step.tag).ms += performance.now() - start;
+        const ms = performance.now() - start;
+        costOf(trace, step.tag).ms += ms;
+        note(trace, step.tag, ms, number);
       }
       arena.release([frame, theirs]);
     }

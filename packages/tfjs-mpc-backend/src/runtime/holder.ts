@@ -54,7 +54,7 @@ export class SessionHolder {
       const prepared = this.#prepared.get(request.prepared);
       this.#prepared.delete(request.prepared);
       if (!prepared) throw this.#session?.dead ?? new Error('this run was not prepared, or its randomness is used up');
-      const { outputs, record } = await prepared.run();
+      const { outputs, record } = await prepared.run({ trace: request.trace });
       return { outputs, record, setupMs: 0 };
     }
     const session = await this.#connected(request.configuration);

@@ -23,7 +23,7 @@ export interface RunJob {
 export type Request =
   | { id: number; kind: 'run'; job: RunJob; configuration: Configuration }
   | { id: number; kind: 'prepare'; job: RunJob; configuration: Configuration }
-  | { id: number; kind: 'start'; prepared: number }
+  | { id: number; kind: 'start'; prepared: number; trace: boolean }
   | { id: number; kind: 'share'; writes: Write[]; configuration: Configuration }
   | { id: 0; kind: 'free'; tensors: number[] };
 
