@@ -9,6 +9,8 @@ export interface NativeModule {
   /** instruction sets of this processor, the widest first */
   levels(): string[];
   load(tables: Float64Array, level: string): Native;
+  /** for processes that hold gigabytes: freed arrays leave the process */
+  returnLargeArrays(): void;
 }
 
 const NO_NONCE = new Uint8Array(12);
