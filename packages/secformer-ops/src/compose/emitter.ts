@@ -349,7 +349,7 @@ export class Emitter {
     // What a run left at the scale of a product is truncated anew instead
     if (!stored || this.share(v).fracBits > FOLDED_BITS || this.share(v).bits < width) return undefined;
     for (const [w, opened] of stored) if (w >= width) return opened;
-    const made = this.emit('open', [v], { shift: 0, width, offsetLog: -1, share: 'modular', bits: width });
+    const made = this.emit('open', [v], { shift: 0, width, offsetLog: -1, share: 'kept', bits: width });
     const fresh = this.fresh.get(v) ?? new Map<number, number>();
     fresh.set(width, made);
     this.fresh.set(v, fresh);

@@ -11,7 +11,7 @@ import { check, describe, type OpenedType, sizeOf } from '../program/types.js';
  *   3. share 'lift': y − offset = m − r0 − r1 + 2^k·t − offset, t = ⟦w⟧ if msb m = 1, else ⟦w + msb r⟧, w the carry of r0 + r1
  *
  * share: 'none' keeps only m; 'source' keeps the operand itself (nothing dropped, no offset); 'modular' keeps y modulo 2^k, and then m is a
- * Beaver opening of y modulo 2^k; 'lift' brings y to `bits` bits without the failures of local truncation.
+ * Beaver opening of y modulo 2^k; 'kept' is the same beside the operand's own share, for tensors that stay; 'lift' brings y to `bits` bits without the failures of local truncation.
  * Domain k + s ≤ a. Not modular: 0 ≤ x/2^s + offset < 2^(k−1); beyond it the result is off by 2^k with probability (|x/2^s|/2^(k−2) − 1)/2.
  * Error  ≤ 1 unit of the kept bits, mean 0 (the + 2^s − 1 of one side; without it sums of 512 are 0.8 % low).
  * Cost   1 round, k bits each way an element; dealer 2(bits − k) bits an element for 'lift'.
@@ -24,7 +24,7 @@ export const open = primitive({
     shift: int(0, 63),
     width: int(2, 64),
     offsetLog: int(-1, 62),
-    share: z.enum(['none', 'source', 'modular', 'lift']),
+    share: z.enum(['none', 'source', 'modular', 'kept', 'lift']),
     bits: int(0, 64),
     /** the values' range where it is not ±2^magnitude: a claim of the planner, as every magnitude is */
     within: z.tuple([z.number(), z.number()]).optional(),
@@ -35,7 +35,7 @@ export const open = primitive({
     const { shift, width, offsetLog, share } = a;
     const fracBits = x.fracBits - shift;
     check(width + shift <= x.bits, () => `open keeps ${width} bits after dropping ${shift}, the share is right modulo 2^${x.bits}`);
-    const modular = share === 'modular';
+    const modular = share === 'modular' || share === 'kept';
     let magnitude = x.magnitude;
     if (!modular) {
       check(width < 64, () => 'an opening of 64 bits is modular');
@@ -51,7 +51,8 @@ export const open = primitive({
     }
     if (modular && a.within) magnitude = Math.ceil(Math.log2(Math.max(-a.within[0], a.within[1])));
     if (share === 'source') check(shift === 0 && x.bits === 64, () => "an opening keeps its 'source' only if nothing is dropped and it has 64 bits");
-    const bits = { none: 0, modular: width, source: 64, lift: a.bits }[share];
+    check(share !== 'kept' || shift === 0, () => "an opening keeps the operand's share only if nothing is dropped");
+    const bits = { none: 0, modular: width, kept: width, source: 64, lift: a.bits }[share];
     check(a.bits === bits, () => `an opening with share '${share}' keeps ${bits} bits, the instruction says ${a.bits}`);
     check(share !== 'lift' || bits > width, () => `a lift from ${width} to ${bits} bits`);
     return { kind: 'opened', shape: x.shape, fracBits, width, offsetLog, modular, bits, magnitude };
@@ -68,7 +69,8 @@ export const open = primitive({
     const { w, wh } = wrapBits(kernels, total, a.width);
     return { value: { r, total }, material: [w, wh] };
   },
-  ahead: ({ masks }) => ({ value: { r: masks[0]! } }),
+  // The operand's own share does not go with the halves of the mask, so no product is computed ahead from these
+  ahead: ({ a, masks }) => (a.share === 'kept' ? {} : { value: { r: masks[0]! } }),
   begin({ kernels, role, a, ins, masks, types }) {
     const x = ins[0]!.share!;
     const out = scratch(x.length);
@@ -80,7 +82,7 @@ export const open = primitive({
   finish({ kernels, role, a, ins, opened: m, masks, material }) {
     const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);
     if (a.share === 'none') return { m };
-    if (a.share === 'source') return { m, share: ins[0]!.share! };
+    if (a.share === 'source' || a.share === 'kept') return { m, share: ins[0]!.share! };
     const share = scratch(m.length);
     if (a.share === 'lift') {
       const [carry, high] = material as [Words, Words];
