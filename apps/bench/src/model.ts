@@ -62,7 +62,8 @@ function inputsOf(model: Awaited<ReturnType<typeof load>>, f: ModelFlags): Named
       if (given && !own) throw new UsageError(`--inputs ${f.inputs}: nothing for '${name}'; it has ${Object.keys(given).join(', ')}`);
       if (own) return [name, tf.tensor(own.data.flat(9) as number[], own.shape, own.dtype)];
       const dims = shape.map((d, i) => (d > 0 ? d : i === 0 ? f.batch : f.seq));
-      if (dtype !== 'int32') return [name, tf.randomNormal(dims, 0, 1, 'float32', 7 + n)];
+      // A layers model says float32 of everything, embeddings' ids too
+      if (dtype !== 'int32' && !/embedding|token|ids/i.test(name)) return [name, tf.randomNormal(dims, 0, 1, 'float32', 7 + n)];
       const value = (i: number) => (/mask/.test(name) ? 1 : /type|segment/.test(name) ? 0 : (i * 37 + 5) % 97);
       const size = dims.reduce((a, b) => a * b, 1);
       return [
