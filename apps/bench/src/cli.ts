@@ -43,7 +43,7 @@ export async function main(argv: string[]): Promise<void> {
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)
     .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
-    .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'lan', 'wan', 'internet']).default('none'))
+    .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'proxy', 'lan', 'wan', 'internet']).default('none'))
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
