@@ -171,8 +171,6 @@ export async function bert(f: BertFlags): Promise<void> {
     steps.next('sharing weights');
     const began = performance.now();
     const first = model.hiddenStates(inputs);
-    // The weights have moved. A WebAssembly heap never shrinks, and BERT-large's is missed where three nodes run beside it
-    if (f.texts === undefined && !f.calibrate) tf.removeBackend('wasm');
     await share(first);
     await first.data();
     first.dispose();

@@ -3,9 +3,6 @@
 #include <cstring>
 #include <initializer_list>
 #include <node_api.h>
-#ifdef __GLIBC__
-#include <malloc.h>
-#endif
 
 double kernelTables[4096 * 4 + 4 * 1024];
 
@@ -143,15 +140,6 @@ napi_value levels(napi_env env, napi_callback_info) {
   return list;
 }
 
-// Large arrays go back to the system when they are freed. By itself the C library keeps what is below 32 MB once such sizes were freed, in pieces that fit nothing
-// else: a node with BERT-large grew by a quarter.
-napi_value returnLargeArrays(napi_env, napi_callback_info) {
-#ifdef __GLIBC__
-  mallopt(M_MMAP_THRESHOLD, 2 << 20);
-#endif
-  return nullptr;
-}
-
 // load(tables: Float64Array, level: string)
 napi_value load(napi_env env, napi_callback_info info) {
   Arguments a(env, info);
@@ -188,7 +176,5 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "load", f);
   napi_create_function(env, "levels", NAPI_AUTO_LENGTH, levels, nullptr, &f);
   napi_set_named_property(env, exports, "levels", f);
-  napi_create_function(env, "returnLargeArrays", NAPI_AUTO_LENGTH, returnLargeArrays, nullptr, &f);
-  napi_set_named_property(env, exports, "returnLargeArrays", f);
   return exports;
 }

@@ -9,11 +9,6 @@ export function availableKernels(): string[] {
   return [...(openNative()?.levels() ?? []), 'wasm'];
 }
 
-/** For processes that hold gigabytes: large arrays leave the process when they are freed. Without native kernels nothing changes. */
-export function returnLargeArrays(): void {
-  openNative()?.returnLargeArrays();
-}
-
 async function load(name: string): Promise<Kernels> {
   const wasm = await WasmKernels.load();
   return name === 'wasm' ? wasm : new NativeKernels(name, openNative()!.load(wasm.tables(), name));

@@ -9,8 +9,6 @@ export interface NativeModule {
   /** instruction sets of this processor, the widest first */
   levels(): string[];
   load(tables: Float64Array, level: string): Native;
-  /** for processes that hold gigabytes: freed arrays leave the process */
-  returnLargeArrays(): void;
 }
 
 const NO_NONCE = new Uint8Array(12);

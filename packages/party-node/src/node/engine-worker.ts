@@ -1,6 +1,6 @@
 /** The thread of a node that computes. Its parent opens connections and hands them over as message ports; the parent is a process or the trio. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
-import { returnLargeArrays, Secret } from '@secformer/ring';
+import { Secret } from '@secformer/ring';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import { Dealer } from './dealer.js';
@@ -55,7 +55,6 @@ parent.on('message', (m: ToEngine) => {
   else waiting?.reject(new Error(m.failed));
 });
 
-returnLargeArrays();
 await engine.start();
 started = true;
 for (const port of early) engine.accept(new PortLink(port));
