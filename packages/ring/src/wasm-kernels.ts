@@ -1,5 +1,5 @@
 import { scratch } from './arena.js';
-import { insideArray, matMulLengths, need, packedLength, streamLength } from './checks.js';
+import { insideArray, matMulLengths, need, packedLength, sameLength, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
 import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
@@ -237,10 +237,7 @@ export class WasmKernels implements Kernels {
   }
 
   choose(out: Words, m: Words, zero: Words, one: Words, bit: number): void {
-    need(
-      [m, zero, one].every((a) => a.length === out.length),
-      'operands of choose',
-    );
+    sameLength(out, m, zero, one);
     chooseWords(out, m, zero, one, bit);
   }
 

@@ -118,7 +118,7 @@ const QUOTIENT_BITS = 32;
 
 /**
  * x/y for |y| in [2^−12, 2^20) and a quotient below 2^14: x·(1/y) with 32 bits of the reciprocal. Relative error 7e-7, and |x|·2^−32 of the rest. Cost the reciprocal's,
- * and 1 round.
+ * and 1 round. View: 1/y and x under masks of their own.
  */
 export function divide(e: Emitter, x: number, y: number, positive = true): number {
   const inverse = reciprocal(e, y, positive);

@@ -68,6 +68,15 @@ function costOf(trace: RunTrace, op: string): OperationCost {
   return c;
 }
 
+/** Counts the work on an operation since `start`. */
+function worked(trace: RunTrace, tag: string, start: number, round: number): OperationCost {
+  const ms = performance.now() - start;
+  const cost = costOf(trace, tag);
+  cost.ms += ms;
+  note(trace, tag, ms, round);
+  return cost;
+}
+
 export interface PartyRun {
   kernels: Kernels;
   role: Role;
@@ -247,9 +256,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
         const step = await stepOf(index);
         const start = performance.now();
         finish(index, step, () => step.c);
-        const ms = performance.now() - start;
-        costOf(trace, step.tag).ms += ms;
-        note(trace, step.tag, ms, number);
+        worked(trace, step.tag, start, number);
       }
       if (round.openings.length === 0) continue;
       const frame = arena.borrow(round.bytes);
@@ -269,10 +276,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
         );
         pending.push({ index, step, at });
         at += length;
-        const cost = costOf(trace, tag);
-        const ms = performance.now() - start;
-        cost.ms += ms;
-        note(trace, tag, ms, number);
+        const cost = worked(trace, tag, start, number);
         cost.bytes += length;
         if (!tags.has(tag)) cost.rounds++;
         tags.add(tag);
@@ -288,9 +292,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
       for (const { index, step, at } of pending) {
         const start = performance.now();
         finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
-        const ms = performance.now() - start;
-        costOf(trace, step.tag).ms += ms;
-        note(trace, step.tag, ms, number);
+        worked(trace, step.tag, start, number);
       }
       arena.release([frame, theirs]);
     }

@@ -5,9 +5,10 @@ import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
 import type { KernelCall, SecretKernel } from './kernel.js';
+import { applied, combined, constant } from './nodes.js';
 
 function not(bit: SecretNode): SecretNode {
-  return new SecretNode('sub', [new SecretNode('constant', [], [], { values: [1] }), bit], bit.shape);
+  return combined('sub', constant(1), bit);
 }
 
 /** The value to compare and the public number to compare it with: of two tensors their difference and 0. */
@@ -51,10 +52,8 @@ export function logical(op: 'and' | 'or'): SecretKernel {
 
 /** (a − b)², for bits */
 export const LogicalXor: SecretKernel = ({ inputs, backend }) => {
-  const [a, b] = [backend.node(inputs.a as TensorInfo), backend.node(inputs.b as TensorInfo)];
-  const shape = broadcastShapes(a.shape, b.shape);
-  const difference = new SecretNode('sub', [a, b], shape);
-  return backend.secret(new SecretNode('square', [difference], shape), 'bool');
+  const difference = combined('sub', backend.node(inputs.a as TensorInfo), backend.node(inputs.b as TensorInfo));
+  return backend.secret(applied('square', difference), 'bool');
 };
 
 /** The same answer for every element: shares hold finite numbers only. */

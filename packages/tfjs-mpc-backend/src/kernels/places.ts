@@ -78,9 +78,14 @@ interface ResizeAttributes {
   halfPixelCenters: boolean;
 }
 
+/** Steps of the input for one of the output, along one axis. */
+function scaleOf(from: number, to: number, alignCorners: boolean): number {
+  return alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
+}
+
 /** From a place of the output of one axis to one of the input, a real. */
 function scaledPlace(from: number, to: number, { alignCorners, halfPixelCenters }: ResizeAttributes): (i: number) => number {
-  const scale = alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
+  const scale = scaleOf(from, to, alignCorners);
   return (i) => (halfPixelCenters ? scale * (i + 0.5) - 0.5 : scale * i);
 }
 
@@ -90,7 +95,7 @@ export const ResizeNearestNeighbor: SecretKernel = ({ inputs, attrs, backend }) 
   const [n, h, w, c] = images.shape as [number, number, number, number];
   const [high, wide] = a.size;
   const nearest = (from: number, to: number) => {
-    const scale = a.alignCorners && to > 1 ? (from - 1) / (to - 1) : from / to;
+    const scale = scaleOf(from, to, a.alignCorners);
     return (i: number) => {
       const at = a.halfPixelCenters ? scale * (i + 0.5) : scale * i;
       return Math.max(0, Math.min(from - 1, a.alignCorners ? Math.round(at) : Math.floor(at)));
@@ -161,7 +166,12 @@ function placesOf(rows: readonly number[], outRows: number, width: number, lastO
     if (lastOnly) from[row] = [i];
     else from[row]!.push(i);
   });
-  return from.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
+  return elementsOf(from, width);
+}
+
+/** From rows to the elements of rows of `width`. */
+function elementsOf(rows: readonly (readonly number[])[], width: number): number[][] {
+  return rows.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
 }
 
 export const ScatterNd: SecretKernel = (call) => {
@@ -210,8 +220,7 @@ export const UnsortedSegmentSum: SecretKernel = (call) => {
   ids.forEach((id, i) => {
     if (id >= 0 && id < numSegments) from[id]!.push(i);
   });
-  const places = from.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
-  return call.backend.secret(gathered(call.backend.node(x), [numSegments, ...inner], places), x.dtype);
+  return call.backend.secret(gathered(call.backend.node(x), [numSegments, ...inner], elementsOf(from, width)), x.dtype);
 };
 
 /** Rows of a secret table by local numbers, added up or averaged by local segment. */
@@ -233,7 +242,7 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
     const width = sizeOf(inner);
     const shape = [n, ...inner];
     if (sizeOf(shape) === 0) return call.backend.unshared({ values: new Float32Array(0), shape, dtype: data.dtype }, 'public');
-    const places = from.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
+    const places = elementsOf(from, width);
     const total = gathered(call.backend.node(data), shape, places);
     const shares = constants(
       places.map((p) => 1 / Math.max(1, p.length)),

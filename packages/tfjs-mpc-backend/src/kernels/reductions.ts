@@ -1,6 +1,7 @@
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
+import { transposed } from './nodes.js';
 
 function reduced(x: TensorInfo, axes: number[], keepDims: boolean): number[] {
   const [shape] = backend_util.computeOutAndReduceShapes(x.shape, axes);
@@ -62,24 +63,14 @@ export const Cumsum: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const { axis, exclusive = false, reverse = false } = attrs as unknown as { axis: number; exclusive?: boolean; reverse?: boolean };
   const at = util.parseAxisParam(axis, x.shape)[0]!;
-  const rank = x.shape.length;
   const perm = [...x.shape.map((_, i) => i).filter((i) => i !== at), at];
-  const moved = (n: SecretNode, order: number[]) =>
-    new SecretNode(
-      'transpose',
-      [n],
-      order.map((p) => n.shape[p]!),
-      { perm: order },
-    );
-  const from = at === rank - 1 ? backend.node(x) : moved(backend.node(x), perm);
+  const from = transposed(backend.node(x), perm);
   const sums = new SecretNode('cumSum', [from], from.shape, { exclusive, reverse });
   return backend.secret(
-    at === rank - 1
-      ? sums
-      : moved(
-          sums,
-          x.shape.map((_, i) => perm.indexOf(i)),
-        ),
+    transposed(
+      sums,
+      x.shape.map((_, i) => perm.indexOf(i)),
+    ),
     x.dtype,
   );
 };
