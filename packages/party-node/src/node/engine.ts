@@ -150,6 +150,8 @@ export abstract class Engine<R extends NodeRun> {
     } else if ('ticket' in m) {
       const run = this.runs.get(m.ticket);
       if (run) await this.receive(run, role, m, payload);
+      // It came for a run that is over
+      else this.arena.release([payload]);
     }
   }
 

@@ -87,6 +87,8 @@ export class Party extends Engine<PartyRunState> {
     run.window = 0;
     giveUp(this.arena, run.prepared);
     run.material.clear();
+    this.arena.release(run.frames.values());
+    run.frames.clear();
   }
 
   protected acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number {
