@@ -1,11 +1,12 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
 import { startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
 import { budgetOf } from './budget.js';
 import { chooseKernels } from './kernels.js';
-import { emulate, networks } from './network.js';
+import { networks } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
@@ -27,6 +28,8 @@ export interface BertFlags {
   trace?: string;
   json?: string;
 }
+
+const slowNode = fileURLToPath(new URL('./slow-node.js', import.meta.url));
 
 const WORDS = 30522;
 const SHAPES = {
@@ -121,8 +124,7 @@ class HiddenErrors {
 
 /** Private BERT inference beside plaintext TensorFlow.js, in one run. */
 export async function bert(f: BertFlags): Promise<void> {
-  const network = networks[f.net];
-  if (network && f.link !== 'websocket') throw new UsageError(`--net ${f.net} emulates a network between processes; add --link websocket`);
+  if (f.net in networks && f.link !== 'websocket') throw new UsageError(`--net ${f.net} emulates a network between processes; add --link websocket`);
   const kernels = await chooseKernels(f.kernels);
   const steps = new Steps(4 + f.runs, f.json === '-');
   steps.next('loading');
@@ -147,7 +149,7 @@ export async function bert(f: BertFlags): Promise<void> {
   }
 
   steps.next('starting nodes');
-  const nodes = f.link === 'websocket' ? await startLocalNodes(network && ((url) => emulate(url, network))) : undefined;
+  const nodes = f.link === 'websocket' ? await startLocalNodes(f.net in networks ? [slowNode, f.net] : undefined) : undefined;
   try {
     const { urls, token } = nodes ?? {};
     configure({ suite: f.suite, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });

@@ -1,5 +1,6 @@
 import { suites } from '@secformer/secformer-ops';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { networks } from './network.js';
 import { UsageError } from './report.js';
 
 const whole = (text: string): number => {
@@ -43,7 +44,7 @@ export async function main(argv: string[]): Promise<void> {
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)
     .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
-    .addOption(new Option('--net <net>', 'emulated network').choices(['none', 'proxy', 'lan', 'wan', 'internet']).default('none'))
+    .addOption(new Option('--net <net>', 'emulated network').choices(['none', ...Object.keys(networks)]).default('none'))
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));

@@ -1,4 +1,4 @@
-import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { type Link, limits } from '@secformer/party-node';
 
 /** A network as the literature on private inference has it. */
 export interface Network {
@@ -7,66 +7,79 @@ export interface Network {
 }
 
 export const networks: Record<string, Network> = {
-  /** what the emulation itself costs, to be subtracted from the others */
-  proxy: { roundTripMs: 0, bytesPerSecond: 1e12 },
   lan: { roundTripMs: 0.5, bytesPerSecond: 1e9 },
   wan: { roundTripMs: 4, bytesPerSecond: 400e6 },
   internet: { roundTripMs: 40, bytesPerSecond: 25e6 },
 };
 
-/** Below this the timers of Node, which count whole milliseconds, are too coarse. */
-const TIMER_MS = 2;
-const cell = new Int32Array(new SharedArrayBuffer(4));
+/** Timers of Node count whole milliseconds: what is left of a wait below this is polled, and sockets are served between two looks at the clock. */
+const POLLED_MS = 2;
 
-/** Calls `f` after so many milliseconds, or before: the last two are slept through in steps, between which sockets are served, and the last third of one is polled. */
-function after(ms: number, f: () => void): void {
-  if (ms > TIMER_MS) {
-    setTimeout(f, ms - TIMER_MS);
-    return;
+/** @param roughly a millisecond late will do, and leaves the processor to others */
+async function until(due: number, roughly: boolean): Promise<void> {
+  for (let left = due - performance.now(); left > 0; left = due - performance.now()) {
+    if (roughly || left > POLLED_MS) await new Promise((resolve) => setTimeout(resolve, Math.max(1, left - POLLED_MS)));
+    else await new Promise((resolve) => setImmediate(resolve));
   }
-  if (ms > 0.3) Atomics.wait(cell, 0, 0, Math.min(ms - 0.3, 0.2));
-  setImmediate(f);
 }
 
-/** Passes bytes on at the network's rate, half a round trip late. */
-function carry(from: Socket, to: Socket, { roundTripMs, bytesPerSecond }: Network): void {
-  const line: { chunk: Buffer; due: number }[] = [];
-  let free = 0;
-  let waiting = 0;
-  // One timer at a time, for what is first: timers of their own could overtake each other
-  const deliver = () => {
-    const now = performance.now();
-    while (line.length > 0 && line[0]!.due <= now) {
-      const { chunk } = line.shift()!;
-      waiting -= chunk.length;
-      if (!to.destroyed) to.write(chunk);
+/** One direction of a link: frames follow one another at the network's rate and arrive half a round trip later, in order. */
+class Line {
+  readonly #network: Network;
+  readonly #arrive: (frame: Uint8Array) => void | Promise<void>;
+  readonly #frames: { frame: Uint8Array; due: number }[] = [];
+  #bytes = 0;
+  /** when the last frame has left the sender */
+  #free = 0;
+  #delivering = false;
+  #room: (() => void)[] = [];
+
+  constructor(network: Network, arrive: (frame: Uint8Array) => void | Promise<void>) {
+    this.#network = network;
+    this.#arrive = arrive;
+  }
+
+  /** Resolves when the line takes more: a sender feels a full one. */
+  async put(frame: Uint8Array): Promise<void> {
+    const { roundTripMs, bytesPerSecond } = this.#network;
+    this.#free = Math.max(this.#free, performance.now()) + (frame.length / bytesPerSecond) * 1000;
+    this.#frames.push({ frame, due: this.#free + roundTripMs / 2 });
+    this.#bytes += frame.length;
+    void this.#deliver();
+    while (this.#bytes > limits.inFlightBytes) await new Promise<void>((resolve) => this.#room.push(resolve));
+  }
+
+  async #deliver(): Promise<void> {
+    if (this.#delivering) return;
+    this.#delivering = true;
+    for (let next = this.#frames.shift(); next; next = this.#frames.shift()) {
+      const { frame, due } = next;
+      // A frame that has arrived is the receiver's, and may be gone from here
+      const { length } = frame;
+      // What is on the line behind it comes later still
+      await until(due, this.#frames.length > 0);
+      await this.#arrive(frame);
+      this.#bytes -= length;
+      for (const go of this.#room.splice(0)) go();
     }
-    if (waiting < 2 ** 20) from.resume();
-    if (line.length > 0) after(line[0]!.due - now, deliver);
-  };
-  from.on('data', (chunk: Buffer) => {
-    const now = performance.now();
-    free = Math.max(free, now) + (chunk.length / bytesPerSecond) * 1000;
-    line.push({ chunk, due: free + roundTripMs / 2 });
-    waiting += chunk.length;
-    // What is on the line may not grow without bound; a sender feels a full line
-    if (waiting > 4 * 2 ** 20) from.pause();
-    if (line.length === 1) after(line[0]!.due - now, deliver);
-  });
-  from.on('close', () => setTimeout(() => to.destroy(), roundTripMs / 2));
-  from.on('error', () => to.destroy());
+    this.#delivering = false;
+  }
 }
 
-/** A loopback address that leads to `url` over an emulated network. */
-export async function emulate(url: string, network: Network): Promise<string> {
-  const { hostname, port } = new URL(url);
-  const server = createServer((near) => {
-    const far = connect({ host: hostname, port: Number(port), noDelay: true });
-    near.setNoDelay(true);
-    carry(near, far, network);
-    carry(far, near, network);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  server.unref();
-  return `ws://127.0.0.1:${(server.address() as AddressInfo).port}`;
+/**
+ * A link behind an emulated network, both ways. It delays frames where they are handed over anyway, so that the emulation costs no copy and no process
+ * of its own. Frames of a node's connections are buffers of their own, so they can wait.
+ */
+export function slowed(link: Link, network: Network): Link {
+  const outward = new Line(network, (frame) => link.send(frame).catch(() => {}));
+  const slow: Link = {
+    onFrame: () => {},
+    onClose: () => {},
+    send: (frame) => outward.put(frame),
+    close: (why) => void setTimeout(() => link.close(why), network.roundTripMs / 2),
+  };
+  const inward = new Line(network, (frame) => slow.onFrame(frame));
+  link.onFrame = (frame) => inward.put(frame);
+  link.onClose = (why) => void setTimeout(() => slow.onClose(why), network.roundTripMs / 2);
+  return slow;
 }

@@ -11,6 +11,7 @@ export type NodeErrorCode =
   | 'VERSION_MISMATCH'
   | 'NOT_AUTHENTICATED'
   | 'BUSY'
+  | 'GAVE_WAY'
   | 'TENSOR_LOST'
   | 'LIMIT_EXCEEDED'
   | 'RUN_FAILED'

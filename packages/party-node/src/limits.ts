@@ -39,6 +39,10 @@ export const limits = {
   progressMs: 120_000,
   /** How long a prepared run may wait for its client to start it. */
   preparedMs: 3_600_000,
+  /** The same of one that was prepared because its program repeats: memory is not held for a client that has gone quiet. */
+  spareMs: 600_000,
+  /** Programs of one session that have a run prepared in the background. */
+  spareRuns: 2,
   /** How long a run waits for a node that is not connected at present. */
   reconnectMs: 10_000,
   /** Pauses between attempts to reach a node. */
@@ -48,4 +52,4 @@ export const limits = {
 } as const;
 
 /** The version of the frames and messages on a link. */
-export const WIRE_VERSION = 1;
+export const WIRE_VERSION = 2;

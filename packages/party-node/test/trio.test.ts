@@ -135,7 +135,7 @@ async function preparedLookup() {
   const { links, next } = await rawClient();
   const ticket = bytesToHex(randomBytes(16));
   for (const link of links) await link.send({ t: 'program', re: 2, hash }, text);
-  for (const link of links) await link.send({ t: 'prepare', ticket, program: hash, inputs: [{ kind: 'oneHot' }, { kind: 'oneHot' }], keeps: [], whole: false });
+  for (const link of links) await link.send({ t: 'prepare', ticket, program: hash, inputs: [{ kind: 'oneHot' }, { kind: 'oneHot' }], mode: 'streamed' });
   const prepared = await next((m) => m.t === 'prepared' && Array.isArray(m.slotKeys) && m.slotKeys.length === 2);
   return { links, next, ticket, bytes: 2 * 2 * 4 * 4, prepared };
 }
@@ -143,8 +143,8 @@ async function preparedLookup() {
 test('a second set of inputs under the same masks is refused, and ends the run', async (t) => {
   const { links, next, ticket, bytes } = await preparedLookup();
   // P1 is not started yet, so P0's run is under way when the second set comes
-  await links[0]!.send({ t: 'run', ticket }, new Uint8Array(bytes));
-  await links[0]!.send({ t: 'run', ticket }, new Uint8Array(bytes).fill(1));
+  await links[0]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes));
+  await links[0]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes).fill(1));
   const { m } = await next((x) => x.t === 'abort');
   t.is((m.error as { code: string }).code, 'INPUT_REFUSED');
   for (const link of links) link.close('done');
@@ -152,8 +152,8 @@ test('a second set of inputs under the same masks is refused, and ends the run',
 
 test('different inputs at the two parties are noticed before any output leaves', async (t) => {
   const { links, next, ticket, bytes } = await preparedLookup();
-  await links[0]!.send({ t: 'run', ticket }, new Uint8Array(bytes));
-  await links[1]!.send({ t: 'run', ticket }, new Uint8Array(bytes).fill(9));
+  await links[0]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes));
+  await links[1]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes).fill(9));
   const { m } = await next((x) => x.t === 'abort' || x.t === 'result');
   t.is(m.t, 'abort');
   t.is((m.error as { code: string }).code, 'INPUT_REFUSED');
@@ -164,7 +164,7 @@ test('a ticket serves one run, and an aborted run has another id when it is repe
   const a = await preparedLookup();
   await a.links[0]!.send({ t: 'cancel', ticket: a.ticket });
   await a.next((m) => m.t === 'abort');
-  await a.links[0]!.send({ t: 'prepare', ticket: a.ticket, program: '00'.repeat(32), inputs: [], keeps: [], whole: false });
+  await a.links[0]!.send({ t: 'prepare', ticket: a.ticket, program: '00'.repeat(32), inputs: [], mode: 'streamed' });
   await t.notThrowsAsync(a.next((x) => x.t === 'abort' && /ticket twice/.test((x.error as { message: string }).message)));
   const b = await preparedLookup();
   t.not(b.prepared.m.run, a.prepared.m.run);

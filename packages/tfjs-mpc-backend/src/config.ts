@@ -16,6 +16,8 @@ export interface Configuration {
   calibration?: Calibration;
   /** certificate authority (PEM text) to trust for wss:// in Node */
   ca?: string;
+  /** whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next read then waits for what is left only, and memory is held for it */
+  prepareAhead?: boolean;
   /** longest wait of dataSync, in milliseconds */
   syncTimeoutMs?: number;
 }

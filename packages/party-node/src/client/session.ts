@@ -20,12 +20,13 @@ import {
 import { errorOf, NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
-import { handshake, nodeName, type WireRole } from '../wire/handshake.js';
+import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
-import type { BoundInput, BoundKeep, Message, MessageOf } from '../wire/messages.js';
+import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import { type Attempt, Spares } from './spares.js';
+import { type Answer, NODES, type NodeRole, Pending, Waiting } from './waiting.js';
 
-type NodeRole = Exclude<WireRole, 'client'>;
-const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
+const PARTIES = ['party0', 'party1'] as const;
 
 /** How a client reaches the three nodes. */
 export type Dial = (node: NodeRole) => Promise<Link>;
@@ -47,6 +48,7 @@ export interface RunRequest {
 
 /** What a run took, as interfaces.md names it. Milliseconds are those of the client's clock unless a node is named. */
 export interface RunRecord {
+  /** what the read waited for before it started: next to nothing where its randomness was there */
   prepareMs: number;
   onlineMs: number;
   rounds: number;
@@ -77,38 +79,24 @@ interface Tensor {
   openings: Map<number, string>;
 }
 
-class Pending<M> {
-  readonly promise: Promise<M>;
-  resolve!: (m: M) => void;
-  reject!: (e: Error) => void;
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    this.promise.catch(() => {});
-  }
+/** A run that is under way at the nodes: its randomness, to be started once. */
+interface Prepare extends Attempt {
+  ready: Promise<{ run: string; slotKeys: [string, string][]; ms: number }>;
+  ticket: string;
+  waiting: Waiting;
+  planned: Planned;
 }
 
-interface Answer<T extends Message['t']> {
-  header: MessageOf<T>;
-  payload: Uint8Array;
-}
-
-/** One run as its client sees it: what each node has answered. */
-class Waiting {
-  readonly prepared = new Map<NodeRole, Pending<Answer<'prepared'>>>(NODES.map((r) => [r, new Pending()]));
-  readonly results = new Map<NodeRole, Pending<Answer<'result'>>>([
-    ['party0', new Pending()],
-    ['party1', new Pending()],
-  ]);
-  readonly dealt = new Pending<Answer<'dealt'>>();
-  traced = false;
-  constructor(readonly checked: CheckedProgram) {}
-
-  fail(error: Error): void {
-    for (const p of [...this.prepared.values(), ...this.results.values(), this.dealt]) p.reject(error);
-  }
+/** A request's Program as the nodes know it. */
+interface Planned {
+  plan: Plan;
+  checked: CheckedProgram;
+  hash: string;
+  /** to be sent, if the nodes do not have it yet */
+  bytes: Uint8Array | undefined;
+  inputs: BoundInput[];
+  /** equal for requests that one prepared run serves alike */
+  key: string;
 }
 
 /**
@@ -119,12 +107,15 @@ export class Session {
   readonly kernels: Kernels;
   /** why the session is over */
   dead: NodeError | undefined;
+  /** whether the randomness for a program that repeats is dealt ahead, in the background */
+  prepareAhead = true;
   readonly #links: Map<NodeRole, MessageLink>;
   readonly #tensors = new Map<number, Tensor>();
   readonly #plans = new Map<string, { plan: Plan; checked: CheckedProgram; hash: string }>();
   readonly #sent = new Set<string>();
   readonly #waiting = new Map<string, Waiting>();
   readonly #replies = new Map<string, Pending<void>>();
+  readonly #spares = new Spares<Prepare>();
   #nextReply = 1;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -203,6 +194,11 @@ export class Session {
       });
   }
 
+  /** Says what needs no answer to all nodes. */
+  #tell(m: Message): void {
+    for (const role of NODES) this.#send(role, m).catch(() => {});
+  }
+
   async #ask(role: NodeRole, make: (re: number) => Message, ...payload: Uint8Array[]): Promise<void> {
     const re = this.#nextReply++;
     const reply = new Pending<void>();
@@ -243,22 +239,56 @@ export class Session {
 
   free(tensors: number[]): void {
     const known = tensors.filter((t) => this.#tensors.delete(t));
+    this.#spares.freed(known);
     for (let i = 0; i < known.length && !this.dead; i += 4000) {
       const part = known.slice(i, i + 4000);
-      for (const role of NODES) this.#send(role, { t: 'free', tensors: part }).catch(() => {});
+      this.#tell({ t: 'free', tensors: part });
     }
   }
 
   // ---- runs
 
-  /** Plans, prepares and runs in one go; runs of a session follow one another. */
+  /** Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its randomness dealt. */
   async run(request: RunRequest): Promise<RunResult> {
-    return this.#inTurn(async () => (await this.#prepare(request, false)).run());
+    return this.#inTurn(async () => {
+      const planned = this.#planned(request);
+      const result = (await this.#runSpare(request, planned)) ?? (await this.#online(request, await this.#prepare(planned, 'streamed')));
+      if (this.prepareAhead && !this.dead) this.#spares.over(planned.key, () => this.#spare(planned));
+      return result;
+    });
   }
 
   /** Deals all randomness of a run ahead. */
   async prepare(request: RunRequest): Promise<Prepared> {
-    return this.#inTurn(() => this.#prepare(request, true));
+    return this.#inTurn(async () => {
+      this.#spares.take();
+      const attempt = await this.#prepare(this.#planned(request), 'ahead');
+      await attempt.ready;
+      let used = false;
+      return {
+        run: async ({ trace = false } = {}) => {
+          if (used) throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
+          used = true;
+          return this.#online(request, attempt, trace);
+        },
+        cancel: attempt.cancel,
+      };
+    });
+  }
+
+  /** Runs what was prepared in the background, if it was and is still there. */
+  async #runSpare(request: RunRequest, planned: Planned): Promise<RunResult | undefined> {
+    const spare = this.#spares.take(planned.key);
+    if (!spare) return undefined;
+    const start = performance.now();
+    try {
+      await spare.ready;
+      return await this.#online(request, spare, false, performance.now() - start);
+    } catch (error) {
+      // Nothing of the run was opened: the nodes refuse what they have given up
+      if (spare.waiting.error instanceof NodeError && ['GAVE_WAY', 'LIMIT_EXCEEDED'].includes(spare.waiting.error.code)) return undefined;
+      throw error;
+    }
   }
 
   #inTurn<T>(f: () => Promise<T>): Promise<T> {
@@ -267,7 +297,8 @@ export class Session {
     return next;
   }
 
-  #planned(request: RunRequest): { plan: Plan; checked: CheckedProgram; hash: string; bytes: Uint8Array | undefined } {
+  #planned(request: RunRequest): Planned {
+    if (this.dead) throw this.dead;
     const states = request.slots.map((s) => {
       if ('indices' in s) return { ...writtenTensor, stored: [] };
       const t = this.#tensors.get(s.tensor);
@@ -276,108 +307,120 @@ export class Session {
     });
     const kept = request.kept.map((k) => k.output);
     const key = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify([request.graph, states, request.revealed, kept, request.suite, request.ranges]))));
-    const known = this.#plans.get(key);
-    if (known) return { ...known, bytes: this.#sent.has(known.hash) ? undefined : encodeProgram(known.plan) };
-    const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges);
-    const bytes = encodeProgram(made);
-    const checked = readProgram(bytes);
-    const entry = { plan: made, checked, hash: bytesToHex(checked.hash) };
-    this.#plans.set(key, entry);
-    if (this.#plans.size > limits.sessionPrograms) this.#plans.delete(this.#plans.keys().next().value!);
-    return { ...entry, bytes };
+    let entry = this.#plans.get(key);
+    let bytes: Uint8Array | undefined;
+    if (!entry) {
+      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges);
+      bytes = encodeProgram(made);
+      const checked = readProgram(bytes);
+      entry = { plan: made, checked, hash: bytesToHex(checked.hash) };
+      this.#plans.set(key, entry);
+      if (this.#plans.size > limits.sessionPrograms) this.#plans.delete(this.#plans.keys().next().value!);
+    } else if (!this.#sent.has(entry.hash)) {
+      bytes = encodeProgram(entry.plan);
+    }
+    const inputs = entry.plan.bindings.map((b): BoundInput => {
+      if (b.kind !== 'opened') return { kind: b.kind };
+      const tensor = tensorOf(request, b.slot);
+      return { kind: 'opened', tensor, width: b.width, run: this.#tensors.get(tensor)!.openings.get(b.width)! };
+    });
+    return { ...entry, bytes, inputs, key: `${key} ${JSON.stringify(inputs)}` };
   }
 
-  async #prepare(request: RunRequest, whole: boolean): Promise<Prepared> {
-    if (this.dead) throw this.dead;
-    const { plan: planned, checked, hash, bytes } = this.#planned(request);
+  /** Has the nodes begin a run; it needs no more than its program and openings that are there. */
+  async #prepare(planned: Planned, mode: MessageOf<'prepare'>['mode']): Promise<Prepare> {
+    const { hash, bytes } = planned;
     if (bytes) {
       await Promise.all(NODES.map((role) => this.#ask(role, (re) => ({ t: 'program', re, hash }), bytes)));
       this.#sent.add(hash);
       // The nodes forget the oldest program too
       if (this.#sent.size > limits.sessionPrograms) this.#sent.delete(this.#sent.values().next().value!);
     }
+    return this.#attempt(planned, mode);
+  }
+
+  #attempt(planned: Planned, mode: MessageOf<'prepare'>['mode']): Prepare {
+    const { checked, hash, inputs } = planned;
     const ticket = bytesToHex(randomBytes(16));
     const waiting = new Waiting(checked);
     this.#waiting.set(ticket, waiting);
-    const tensorOf = (slot: number) => (request.slots[slot] as { tensor: number }).tensor;
-    const inputs: BoundInput[] = planned.bindings.map((b) => {
-      if (b.kind === 'oneHot') return { kind: 'oneHot' };
-      const tensor = tensorOf(b.slot);
-      return b.kind === 'share' ? { kind: 'share', tensor } : { kind: 'opened', tensor, width: b.width, run: this.#tensors.get(tensor)!.openings.get(b.width)! };
-    });
-    const keeps: BoundKeep[] = planned.keeps.map((k) =>
-      k.kind === 'output' ? { kind: 'output', tensor: keptAs(request, k.output) } : { kind: 'opened', tensor: tensorOf(k.slot), width: k.width },
-    );
-    const start = performance.now();
-    try {
-      await Promise.all(NODES.map((role) => this.#send(role, { t: 'prepare', ticket, program: hash, inputs, keeps, whole })));
-      const answers = await Promise.all(
-        NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
-      );
-      const prepareMs = performance.now() - start;
-      const keys = answers[2]!.header.slotKeys ?? [];
-      let used = false;
-      return {
-        run: async ({ trace = false } = {}) => {
-          if (used) throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
-          used = true;
-          waiting.traced = trace;
-          return this.#online(request, planned, ticket, waiting, keys, answers[0]!.header.run, prepareMs);
-        },
-        cancel: () => this.#cancel(ticket, waiting),
-      };
-    } catch (error) {
-      this.#waiting.delete(ticket);
-      throw error;
-    }
+    const prepared = async () => {
+      const start = performance.now();
+      try {
+        await Promise.all(NODES.map((role) => this.#send(role, { t: 'prepare', ticket, program: hash, inputs, mode })));
+        const answers = await Promise.all(
+          NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
+        );
+        return { run: answers[0]!.header.run, slotKeys: answers[2]!.header.slotKeys ?? [], ms: performance.now() - start };
+      } catch (error) {
+        this.#waiting.delete(ticket);
+        throw error;
+      }
+    };
+    const tensors = new Set(inputs.flatMap((i) => (i.kind === 'opened' ? [i.tensor] : [])));
+    return { planned, ticket, waiting, tensors, ready: prepared(), cancel: () => this.#cancel(ticket, waiting) };
+  }
+
+  #spare(planned: Planned): Prepare {
+    const attempt = this.#attempt(planned, 'spare');
+    attempt.waiting.onFail = () => this.#spares.lost(attempt);
+    return attempt;
   }
 
   #cancel(ticket: string, waiting: Waiting): void {
     this.#waiting.delete(ticket);
     waiting.fail(new NodeError('client', 'RUN_FAILED', 'cancelled the run'));
-    for (const role of NODES) this.#send(role, { t: 'cancel', ticket }).catch(() => {});
+    this.#tell({ t: 'cancel', ticket });
   }
 
-  async #online(request: RunRequest, planned: Plan, ticket: string, waiting: Waiting, slotKeys: [string, string][], run: string, prepareMs: number): Promise<RunResult> {
+  /** Starts a run and waits for its results. @param waited milliseconds that were spent on its randomness, if not all since it was asked for */
+  async #online(request: RunRequest, { planned, ticket, waiting, ready }: Prepare, trace = false, waited?: number): Promise<RunResult> {
     const { checked } = waiting;
     try {
+      const { run, slotKeys, ms } = await ready;
+      waiting.traced = trace;
       const start = performance.now();
-      const masked = this.#maskInputs(request, planned, checked, slotKeys);
-      const parties = ['party0', 'party1'] as const;
-      await Promise.all(parties.map((role) => this.#send(role, { t: 'run', ticket, ...(waiting.traced && { trace: true }) }, ...masked)));
-      const [a, b] = (await Promise.all(parties.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [
+      const masked = this.#maskInputs(request, planned.plan, checked, slotKeys, () => this.#cancel(ticket, waiting));
+      const shares = planned.plan.bindings.flatMap((b) => (b.kind === 'share' ? [tensorOf(request, b.slot)] : []));
+      const keeps = planned.plan.keeps.map((k) => (k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot)));
+      await Promise.all(NODES.map((role) => this.#send(role, { t: 'run', ticket, shares, keeps, ...(trace && { trace }) }, ...(role === 'dealer' ? [] : masked))));
+      const [a, b] = (await Promise.all(PARTIES.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [
         Answer<'result'>,
         Answer<'result'>,
       ];
       const onlineMs = performance.now() - start;
       const dealt = await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const outputs = this.#combine(checked, a.payload, b.payload);
-      planned.keeps.forEach((k, i) => {
+      planned.plan.keeps.forEach((k, i) => {
         if (k.kind === 'opened') {
-          this.#tensors.get((request.slots[k.slot] as { tensor: number }).tensor)?.openings.set(k.width, run);
+          this.#tensors.get(keeps[i]!)?.openings.set(k.width, run);
           return;
         }
         const t = checked.types[checked.program.keeps[i]!] as ShareType;
         const state = { fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude, stored: [] };
-        this.#tensors.set(keptAs(request, k.output), { state, shape: t.shape, openings: new Map() });
+        this.#tensors.set(keeps[i]!, { state, shape: t.shape, openings: new Map() });
       });
       const record: RunRecord = {
-        prepareMs,
+        prepareMs: waited ?? ms,
         onlineMs,
         rounds: a.header.rounds,
         bytes: { p0p1: a.header.bytesSent, p1p0: b.header.bytesSent, dealer: dealt.header.bytes, overhead: a.header.overheadBytes + b.header.overheadBytes },
         perOp: a.header.perOp,
         waitMs: a.header.waitMs,
         memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },
-        ...(waiting.traced && { traces: [a, b].map((answer, i) => ({ node: nodeName[parties[i]!], events: eventsOf(answer) })) }),
+        ...(trace && { traces: [a, b].map((answer, i) => ({ node: nodeName[PARTIES[i]!], events: eventsOf(answer) })) }),
       };
       return { outputs, record };
+    } catch (error) {
+      // The dealer may have noted what stays before a party failed
+      this.#tell({ t: 'free', tensors: request.kept.map((k) => k.tensor) });
+      throw error;
     } finally {
       this.#waiting.delete(ticket);
     }
   }
 
-  #maskInputs(request: RunRequest, planned: Plan, { program }: CheckedProgram, slotKeys: [string, string][]): Uint8Array[] {
+  #maskInputs(request: RunRequest, planned: Plan, { program }: CheckedProgram, slotKeys: [string, string][], refuse: () => void): Uint8Array[] {
     const out: Uint8Array[] = [];
     planned.bindings.forEach((b, i) => {
       if (b.kind !== 'oneHot') return;
@@ -385,7 +428,9 @@ export class Session {
       const { indices } = request.slots[b.slot] as { indices: Int32Array };
       const depth = shape.at(-1)!;
       for (const index of indices) {
-        if (!(index >= 0 && index < depth)) throw new NodeError('client', 'INPUT_REFUSED', `looks up index ${index} in a table of ${depth} rows`);
+        if (index >= 0 && index < depth) continue;
+        refuse();
+        throw new NodeError('client', 'INPUT_REFUSED', `looks up index ${index} in a table of ${depth} rows`);
       }
       const keys = slotKeys[out.length];
       if (!keys) throw new NodeError('dealer', 'BAD_MESSAGE', 'sent no keys for an input');
@@ -413,6 +458,11 @@ export class Session {
 /** The timeline behind a result's outputs. */
 function eventsOf({ header, payload }: Answer<'result'>): TraceEvent[] {
   return JSON.parse(new TextDecoder().decode(payload.subarray(payload.length - (header.traceBytes ?? 0)))) as TraceEvent[];
+}
+
+/** The tensor that a slot of a request is. */
+function tensorOf(request: RunRequest, slot: number): number {
+  return (request.slots[slot] as { tensor: number }).tensor;
 }
 
 /** The tensor that a graph output stays as. */

@@ -1,6 +1,6 @@
 import { SecformerError } from '@secformer/ring';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { serve } from './serve.js';
+import { type ServeOptions, serve } from './serve.js';
 
 function address(text: string): { host: string; port: number } {
   const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
@@ -21,8 +21,8 @@ interface Flags {
   tlsCa?: string;
 }
 
-/** The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. */
-export async function main(argv: string[]): Promise<void> {
+/** The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. @param through see `ServeOptions` */
+export async function main(argv: string[], through?: ServeOptions['through']): Promise<void> {
   const log = (event: string, fields: Record<string, unknown> = {}) => process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`);
   const run = async (role: 'party0' | 'party1' | 'dealer', f: Flags) => {
     const dials = { ...(f.dealer && { dealer: f.dealer }), ...(role === 'party1' && f.peer && { party0: f.peer }) };
@@ -37,6 +37,7 @@ export async function main(argv: string[]): Promise<void> {
       dials,
       ...(f.dataDir && { dataDir: f.dataDir }),
       ...tls,
+      ...(through && { through }),
       log,
     });
     const stop = () => void node.stop().then(() => process.exit(0));

@@ -1,6 +1,6 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { deriveRunKey, Purpose, RunStreams, sizeOf } from '@secformer/ring';
-import { type CheckedProgram, type DealerValue, dealOneHot, runDealer, type ShareType } from '@secformer/secformer-ops';
+import { type CheckedProgram, type DealerValue, dealOneHot, runDealer } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Peer } from '../wire/handshake.js';
@@ -20,7 +20,7 @@ export class Dealer extends Engine<DealerRunState> {
   readonly #queue: { run: DealerRunState; turn: Deferred<void> }[] = [];
 
   protected newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): DealerRunState {
-    return new DealerRunState(m.ticket, session, checked, m.inputs, m.keeps, m.whole);
+    return new DealerRunState(m.ticket, session, checked, m.inputs, m.mode);
   }
 
   protected async admit(run: DealerRunState): Promise<void> {
@@ -66,10 +66,6 @@ export class Dealer extends Engine<DealerRunState> {
 
   protected runBytes(): number {
     return 0;
-  }
-
-  protected begin(): void {
-    throw new NodeError('client', 'BAD_MESSAGE', 'started a run at the dealer, which has no inputs');
   }
 
   protected async execute(run: DealerRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
@@ -121,12 +117,12 @@ export class Dealer extends Engine<DealerRunState> {
       },
     });
     await flush();
+    const ms = performance.now() - start;
+    // All is dealt: another run's turn, while this one waits for its client
+    this.release(run);
+    const { keeps } = await run.start();
     if (run.error) throw run.error;
-    run.keeps.forEach((k, i) => {
-      const v = checked.program.keeps[i]!;
-      if (k.kind === 'output') this.store(session, k.tensor, { type: checked.types[v] as ShareType, openings: new Map() });
-      else this.storeOpening(session, k.tensor, k.width, bytesToHex(run.runId), values[v]!.r!);
-    });
-    await session.link.send({ t: 'dealt', ticket, ms: performance.now() - start, bytes, memory: peakMemory() });
+    this.keep(run, keeps, (v) => (values[v]?.r ? { opening: values[v].r } : {}));
+    await session.link.send({ t: 'dealt', ticket, ms, bytes, memory: peakMemory() });
   }
 }

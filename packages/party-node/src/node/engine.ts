@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, sizeOf, type Words } from '@secformer/ring';
-import { type CheckedProgram, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
+import { type CheckedProgram, type OpenedType, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
@@ -62,7 +62,11 @@ export abstract class Engine<R extends NodeRun> {
     s.bytes += bytes;
     this.#tensorBytes += bytes;
     this.arena.limit = this.room;
+    if (bytes > 0) this.roomShrank();
   }
+
+  /** Tensors have taken memory that runs could have. */
+  protected roomShrank(): void {}
 
   protected log(event: string, fields?: Record<string, unknown>): void {
     this.#options.log?.(event, fields);
@@ -169,8 +173,7 @@ export abstract class Engine<R extends NodeRun> {
   /** Takes this node's part of a tensor that the client shares. */
   protected abstract put(session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor;
   protected abstract putBytes(m: MessageOf<'put'>): number;
-  /** The client's word to start, with its masked inputs. */
-  protected abstract begin(run: R, payload: Uint8Array, traced: boolean): void;
+  /** Bytes of masked inputs that the client starts a run with. */
   protected abstract runBytes(run: R): number;
 
   // ---- agreement
@@ -304,7 +307,7 @@ export abstract class Engine<R extends NodeRun> {
         const s = mine();
         if (s.tensors.has(m.tensor)) throw new NodeError('client', 'BAD_MESSAGE', `tensor ${m.tensor} exists already`);
         if (s.tensors.size >= limits.sessionTensors) throw new NodeError('client', 'LIMIT_EXCEEDED', `more than ${limits.sessionTensors} tensors in one session`);
-        this.store(s, m.tensor, this.put(s, m, payload));
+        this.#store(s, m.tensor, this.put(s, m, payload));
         return link.send({ t: 'done', re: m.re });
       }
       case 'free':
@@ -315,7 +318,11 @@ export abstract class Engine<R extends NodeRun> {
       case 'run': {
         const run = this.runs.get(m.ticket);
         if (!run || run.session !== mine()) throw new NodeError('client', 'BAD_MESSAGE', 'started a run that is not prepared here');
-        this.begin(run, payload, m.trace === true);
+        try {
+          this.#begin(run, m, payload);
+        } catch (error) {
+          this.abort(run, error);
+        }
         return;
       }
       case 'cancel': {
@@ -328,12 +335,12 @@ export abstract class Engine<R extends NodeRun> {
     }
   }
 
-  protected store(s: NodeSession, id: number, tensor: StoredTensor): void {
+  #store(s: NodeSession, id: number, tensor: StoredTensor): void {
     s.tensors.set(id, tensor);
     this.#hold(s, bytesOfTensor(tensor));
   }
 
-  protected storeOpening(s: NodeSession, id: number, width: number, run: string, words: Words): void {
+  #storeOpening(s: NodeSession, id: number, width: number, run: string, words: Words): void {
     const t = s.tensors.get(id);
     if (!t) return;
     t.openings.set(`${width}:${run}`, words);
@@ -366,29 +373,59 @@ export abstract class Engine<R extends NodeRun> {
       );
   }
 
-  #checkBindings(session: NodeSession, m: MessageOf<'prepare'>, { program, types }: CheckedProgram): void {
+  #checkBindings(session: NodeSession, m: MessageOf<'prepare'>, { program }: CheckedProgram): void {
     const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
     if (m.inputs.length !== program.inputs.length) throw bad(`bound ${m.inputs.length} inputs of ${program.inputs.length}`);
-    if (m.keeps.length !== program.keeps.length) throw bad(`bound ${m.keeps.length} kept values of ${program.keeps.length}`);
     m.inputs.forEach((b, i) => {
       const wants = program.inputs[i]!;
       if (b.kind !== wants.kind) throw bad(`bound input ${i} to '${b.kind}', the program wants '${wants.kind}'`);
-      if (b.kind === 'oneHot' || wants.kind === 'oneHot') return;
-      const t = session.tensors.get(b.tensor);
-      if (!t) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `tensor ${b.tensor} is not here any more`);
-      const { shape, fracBits, bits, magnitude } = t.type;
-      if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude)
-        throw bad(`bound input ${i} to a tensor of another type`);
-      if (b.kind === 'opened') {
-        if (wants.kind !== 'opened' || b.width !== wants.width) throw bad(`bound input ${i} to an opening of ${b.width} bits`);
-        if (!t.openings.has(`${b.width}:${b.run}`)) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `the opening of tensor ${b.tensor} is not here any more`);
-      }
+      if (b.kind !== 'opened' || wants.kind !== 'opened') return;
+      const t = this.#bound(session, b.tensor, wants);
+      if (b.width !== wants.width) throw bad(`bound input ${i} to an opening of ${b.width} bits`);
+      if (!t.openings.has(`${b.width}:${b.run}`)) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `the opening of tensor ${b.tensor} is not here any more`);
     });
-    m.keeps.forEach((k, i) => {
-      const kind = types[program.keeps[i]!]!.kind;
-      if ((k.kind === 'output') !== (kind === 'share')) throw bad(`keeps value ${i}, ${kind}, as ${k.kind}`);
-      if (k.kind === 'opened' && !session.tensors.has(k.tensor)) throw bad(`keeps an opening of tensor ${k.tensor}, which does not exist`);
-      if (k.kind === 'output' && session.tensors.has(k.tensor)) throw bad(`keeps an output as tensor ${k.tensor}, which exists`);
+  }
+
+  /** A tensor of the session, if it is what the program wants. */
+  #bound(session: NodeSession, tensor: number, wants: Pick<ShareType, 'shape' | 'fracBits' | 'bits' | 'magnitude'>): StoredTensor {
+    const t = session.tensors.get(tensor);
+    if (!t) throw new NodeError(nodeName[this.role], 'TENSOR_LOST', `tensor ${tensor} is not here any more`);
+    const { shape, fracBits, bits, magnitude } = t.type;
+    if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude)
+      throw new NodeError('client', 'BAD_MESSAGE', `bound an input to tensor ${tensor}, which is of another type`);
+    return t;
+  }
+
+  /** The client's word to start. A second one would put other inputs under the same masks and give away their difference, so it ends the run. */
+  #begin(run: R, m: MessageOf<'run'>, payload: Uint8Array): void {
+    const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
+    const { session, checked } = run;
+    const { program, types } = checked;
+    if (run.started) throw bad('sent the inputs of a run twice', 'INPUT_REFUSED');
+    if (payload.length !== this.runBytes(run)) throw bad(`sent ${payload.length} bytes of inputs, the program takes ${this.runBytes(run)}`, 'BAD_FRAME');
+    const wanted = program.inputs.filter((i) => i.kind === 'share');
+    if (m.shares.length !== wanted.length) throw bad(`bound ${m.shares.length} shares of ${wanted.length}`);
+    if (m.keeps.length !== program.keeps.length) throw bad(`bound ${m.keeps.length} kept values of ${program.keeps.length}`);
+    m.shares.forEach((tensor, i) => {
+      this.#bound(session, tensor, wanted[i]!);
+    });
+    m.keeps.forEach((tensor, i) => {
+      const isOutput = types[program.keeps[i]!]!.kind === 'share';
+      if (!isOutput && !session.tensors.has(tensor)) throw bad(`keeps an opening of tensor ${tensor}, which does not exist`);
+      if (isOutput && session.tensors.has(tensor)) throw bad(`keeps an output as tensor ${tensor}, which exists`);
+    });
+    run.started = true;
+    run.given.resolve({ payload, shares: m.shares, keeps: m.keeps, traced: m.trace === true });
+  }
+
+  /** What a run leaves at this node: outputs that stay become tensors, openings go to the tensor they are of. */
+  protected keep({ checked, session, runId }: R, tensors: readonly number[], left: (v: number) => { share?: Words; opening?: Words }): void {
+    tensors.forEach((tensor, i) => {
+      const v = checked.program.keeps[i]!;
+      const type = checked.types[v]!;
+      const { share, opening } = left(v);
+      if (type.kind === 'share') this.#store(session, tensor, { type, ...(share && { share }), openings: new Map() });
+      else this.#storeOpening(session, tensor, (type as OpenedType).width, bytesToHex(runId), opening!);
     });
   }
 
@@ -401,7 +438,7 @@ export abstract class Engine<R extends NodeRun> {
   }
 
   #burn(run: R): void {
-    const longest = Math.max(limits.frameBytes, ...run.checked.rounds.map((r) => r.bytes));
+    const longest = Math.max(limits.frameBytes, this.runBytes(run), ...run.checked.rounds.map((r) => r.bytes));
     this.#burnt.set(run.ticket, longest);
     if (this.#burnt.size > 10_000) this.#burnt.delete(this.#burnt.keys().next().value!);
   }

@@ -23,9 +23,9 @@ const bin = fileURLToPath(new URL('../../../bin.js', import.meta.url));
 
 /**
  * Starts the nodes with fresh tokens in a temporary folder.
- * @param through what stands between a node and whoever dials it, such as an emulated network: takes the node's URL, gives the one to dial
+ * @param script what Node runs as a node, and arguments before the node's own; the command `party-node` if absent
  */
-export async function startLocalNodes(through: (url: string) => Promise<string> = async (url) => url): Promise<LocalNodes> {
+export async function startLocalNodes(script: readonly string[] = [bin]): Promise<LocalNodes> {
   const folder = mkdtempSync(join(tmpdir(), 'secformer-'));
   const tokens = { node: randomBytes(32).toString('base64'), client: randomBytes(32).toString('base64') };
   for (const [name, text] of Object.entries(tokens)) writeFileSync(join(folder, name), text, { mode: 0o600 });
@@ -42,7 +42,7 @@ export async function startLocalNodes(through: (url: string) => Promise<string> 
     rmSync(data, { recursive: true, force: true });
     const common = ['--listen', `127.0.0.1:${port}`, '--node-token-file', join(folder, 'node'), '--client-token-file', join(folder, 'client'), '--data-dir', data];
     let errors = '';
-    const child = spawn(process.execPath, [bin, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe'] });
+    const child = spawn(process.execPath, [...script, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe'] });
     child.stderr.on('data', (chunk) => {
       errors = (errors + chunk).slice(-4000);
     });
@@ -53,8 +53,7 @@ export async function startLocalNodes(through: (url: string) => Promise<string> 
     }
     const url = `ws://${readFileSync(join(data, 'address'), 'utf8').trim()}`;
     ports[role] = new URL(url).port;
-    // A node that comes back has its old address, and so has what stands before it
-    urls[role] ??= await through(url);
+    urls[role] = url;
   };
   const stop = () => {
     for (const child of Object.values(processes)) child.kill('SIGKILL');

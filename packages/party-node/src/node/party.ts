@@ -22,17 +22,13 @@ import { nodeName, type Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
 import { MaterialQueue } from './material-queue.js';
-import { Deferred, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
+import { Deferred, type Given, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
 class PartyRunState extends NodeRun {
   readonly material: MaterialQueue;
   readonly frames = new Map<number, Uint8Array>();
   frameArrived = new Deferred<void>();
   readonly theirInputs = new Deferred<string>();
-  /** the client's masked inputs; given once */
-  readonly given = new Deferred<Uint8Array>();
-  traced = false;
-  started = false;
   nextRound = 0;
   /** of a prepared run: bytes of memory for what is drawn ahead, and for corrections that wait */
   ahead = 0;
@@ -59,12 +55,13 @@ export class Party extends Engine<PartyRunState> {
   }
 
   protected newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): PartyRunState {
-    return new PartyRunState(this.arena, m.ticket, session, checked, m.inputs, m.keeps, m.whole);
+    return new PartyRunState(this.arena, m.ticket, session, checked, m.inputs, m.mode);
   }
 
   /** The dealer admits runs; a party only finds room for what it stores of prepared ones. */
   protected async admit(run: PartyRunState): Promise<void> {
-    if (!run.whole) return;
+    if (run.mode === 'streamed') return;
+    if (run.mode === 'ahead') this.#makeRoom(2 * limits.dealerLeadBytes);
     const left = this.room - this.#reserved;
     if (left < 2 * limits.dealerLeadBytes) {
       throw new NodeError(
@@ -79,6 +76,19 @@ export class Party extends Engine<PartyRunState> {
     // P1 keeps more of it as it came: what is drawn ahead has used up a quarter of its own size of corrections at least
     if (this.#index === 1) run.window = Math.max(limits.dealerLeadBytes, Math.min(dealer - run.ahead / 4, left - run.ahead));
     this.#reserved += run.ahead + run.window;
+  }
+
+  protected override roomShrank(): void {
+    this.#makeRoom(0);
+  }
+
+  /** What was prepared for programs that may repeat gives way, the oldest first, until so many bytes are left for runs. */
+  #makeRoom(bytes: number): void {
+    for (const run of [...this.runs.values()]) {
+      if (this.room - this.#reserved >= bytes) return;
+      if (run.mode !== 'spare' || run.started) continue;
+      this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'what was prepared for the next run had to give its memory to what is waited for'));
+    }
   }
 
   protected release(run: PartyRunState): void {
@@ -132,15 +142,6 @@ export class Party extends Engine<PartyRunState> {
     return run.checked.program.inputs.reduce((n, i) => n + (i.kind === 'oneHot' ? packedBytes(sizeOf(i.shape), i.width) : 0), 0);
   }
 
-  /** The client's masked inputs. A second set under the same masks would give away the difference of the inputs, so it is refused. */
-  protected begin(run: PartyRunState, payload: Uint8Array, traced: boolean): void {
-    if (run.started) throw new NodeError('client', 'INPUT_REFUSED', 'sent the inputs of a run twice');
-    if (payload.length !== this.runBytes(run)) throw new NodeError('client', 'BAD_FRAME', `sent ${payload.length} bytes of inputs, the program takes ${this.runBytes(run)}`);
-    run.started = true;
-    run.traced = traced;
-    run.given.resolve(payload);
-  }
-
   protected async execute(run: PartyRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
     const { checked, session, ticket, material } = run;
     const prepareStart = performance.now();
@@ -162,17 +163,22 @@ export class Party extends Engine<PartyRunState> {
     const credit = (bytes: number) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
     material.onTaken = credit;
     if (run.window > limits.dealerLeadBytes) credit(run.window - limits.dealerLeadBytes);
-    if (run.whole) run.prepared = await prepareParty(from, this.#known(run, masks), run.ahead);
-    if (run.whole && this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
+    if (run.mode !== 'streamed') {
+      run.prepared = await prepareParty(from, this.#known(run, masks), run.ahead);
+      if (this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
+    }
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
 
-    const given = await run.within(run.given.promise, limits.preparedMs, 'client', 'the start of the run');
+    const given = await run.start();
     const start = performance.now();
     const overhead = other.link.overheadBytes;
     // Different inputs at the two parties would make the output depend on one share of the weights alone
-    const hash = createHash('sha256').update(given).digest('hex');
+    const hash = createHash('sha256')
+      .update(JSON.stringify([given.shares, given.keeps]))
+      .update(given.payload)
+      .digest('hex');
     await other.link.send({ t: 'confirm', ticket, hash });
-    const trace = newTrace(run.traced);
+    const trace = newTrace(given.traced);
     const inputs = this.arena.during(
       () => this.#inputs(run, given, masks),
       (values) => values.map((v) => v.m),
@@ -189,11 +195,7 @@ export class Party extends Engine<PartyRunState> {
     if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     if (run.error) throw run.error;
     const outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
-    run.keeps.forEach((k, i) => {
-      const v = checked.program.keeps[i]!;
-      if (k.kind === 'output') this.store(session, k.tensor, { type: checked.types[v] as ShareType, share: values[v]!.share!, openings: new Map() });
-      else this.storeOpening(session, k.tensor, k.width, bytesToHex(run.runId), values[v]!.m!);
-    });
+    this.keep(run, given.keeps, (v) => ({ share: values[v]!.share!, opening: values[v]!.m! }));
     const record: MessageOf<'result'> = {
       t: 'result',
       ticket,
@@ -223,24 +225,24 @@ export class Party extends Engine<PartyRunState> {
   #known(run: PartyRunState, masks: Map<number, Words>): AheadValue[] {
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') return { r: masks.get(i)! };
-      const t = run.session.tensors.get(b.tensor);
-      return b.kind === 'opened' && t ? { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! } : {};
+      const t = b.kind === 'opened' && run.session.tensors.get(b.tensor);
+      return t ? { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! } : {};
     });
   }
 
-  #inputs(run: PartyRunState, given: Uint8Array, masks: Map<number, Words>): PartyValue[] {
-    let at = 0;
+  #inputs(run: PartyRunState, { payload, shares }: Given, masks: Map<number, Words>): PartyValue[] {
+    let [at, share] = [0, 0];
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') {
         const { shape, width } = run.checked.program.inputs[i] as { shape: number[]; width: number };
         const e = scratch(sizeOf(shape));
         const bytes = packedBytes(e.length, width);
-        this.kernels.unpack(e, given.subarray(at, at + bytes), width);
+        this.kernels.unpack(e, payload.subarray(at, at + bytes), width);
         at += bytes;
         return openOneHot(this.kernels, this.#index, e, masks.get(i)!);
       }
+      if (b.kind === 'share') return { share: run.session.tensors.get(shares[share++]!)!.share! };
       const t = run.session.tensors.get(b.tensor)!;
-      if (b.kind === 'share') return { share: t.share! };
       return { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! };
     });
   }

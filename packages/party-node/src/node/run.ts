@@ -2,9 +2,10 @@ import { randomBytes } from '@noble/hashes/utils.js';
 import type { Words } from '@secformer/ring';
 import type { CheckedProgram, ShareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeName } from '../errors.js';
+import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
 import type { WireRole } from '../wire/handshake.js';
-import type { BoundInput, BoundKeep } from '../wire/messages.js';
+import type { BoundInput, MessageOf } from '../wire/messages.js';
 
 export type NodeRole = Exclude<WireRole, 'client'>;
 
@@ -40,20 +41,40 @@ export class Deferred<T> {
   }
 }
 
+/** What the client says when a run starts: its masked inputs, the tensors that are the program's shares, and those that kept values belong to. */
+export interface Given {
+  payload: Uint8Array;
+  shares: number[];
+  keeps: number[];
+  traced: boolean;
+}
+
 /** One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams again. */
 export abstract class NodeRun {
   readonly aborted = new Deferred<never>();
   error: NodeError | undefined;
   runId = new Uint8Array(0);
+  /** what the client starts the run with; once */
+  readonly given = new Deferred<Given>();
+  started = false;
   readonly nonce = randomBytes(16);
   constructor(
     readonly ticket: string,
     readonly session: NodeSession,
     readonly checked: CheckedProgram,
     readonly inputs: BoundInput[],
-    readonly keeps: BoundKeep[],
-    readonly whole: boolean,
+    readonly mode: MessageOf<'prepare'>['mode'],
   ) {}
+
+  /** The client's word to start, which a prepared run waits for. */
+  async start(): Promise<Given> {
+    if (this.mode !== 'spare') return this.within(this.given.promise, limits.preparedMs, 'client', 'the start of the run');
+    try {
+      return await this.within(this.given.promise, limits.spareMs, 'client', 'the start of the run');
+    } catch (cause) {
+      throw this.error ?? new NodeError('client', 'GAVE_WAY', 'did not come for what was prepared in the background', { cause });
+    }
+  }
 
   /** Waits for `promise`, an abort or the time limit, whichever is first. */
   async within<T>(promise: Promise<T>, ms: number, node: NodeName, what: string): Promise<T> {

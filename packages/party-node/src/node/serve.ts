@@ -28,6 +28,8 @@ export interface ServeOptions {
   tlsKey?: string;
   tlsCa?: string;
   log: (event: string, fields?: Record<string, unknown>) => void;
+  /** what stands between this node and whoever connects to it, such as an emulated network */
+  through?: (link: Link) => Link;
 }
 
 /** Shortest token: 16 characters of base64 are 96 bits. */
@@ -99,7 +101,8 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
       return;
     }
     keepAlive(socket);
-    toEngine({ accept: undefined as never }, new SocketLink(socket as unknown as Socket));
+    const link = new SocketLink(socket as unknown as Socket);
+    toEngine({ accept: undefined as never }, o.through?.(link) ?? link);
   });
   worker.on('message', (m: FromEngine) => {
     if ('log' in m) {

@@ -15,17 +15,13 @@ const shape = z
   .max(8);
 const type = { shape, fracBits: z.number().int(), bits: z.number().int().min(1).max(64), magnitude: z.number().int() };
 
+/** What a run has to know of an input before it is prepared: of a share and of a masked one-hot matrix nothing. */
 const binding = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('share'), tensor: id }),
+  z.object({ kind: z.literal('share') }),
   z.object({ kind: z.literal('opened'), tensor: id, width: z.number().int().min(2).max(64), run: hex(16) }),
   z.object({ kind: z.literal('oneHot') }),
 ]);
-const keep = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('output'), tensor: id }),
-  z.object({ kind: z.literal('opened'), tensor: id, width: z.number().int().min(2).max(64) }),
-]);
 export type BoundInput = z.infer<typeof binding>;
-export type BoundKeep = z.infer<typeof keep>;
 
 const report = z.object({ node: z.enum(['party 0', 'party 1', 'dealer', 'client']), code: z.string().max(64), message: z.string().max(4000) });
 const cost = z.object({ op: z.string(), ms: z.number(), bytes: z.number(), rounds: z.number() });
@@ -40,8 +36,24 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('program'), re: id, hash: hex(32) }),
   z.object({ t: z.literal('put'), re: id, tensor: id, ...type, /** P0 expands a seed, P1 is sent the difference, the dealer learns the type */ seed: z.boolean() }),
   z.object({ t: z.literal('free'), tensors: z.array(id).max(4000) }),
-  z.object({ t: z.literal('prepare'), ticket, program: hex(32), inputs: z.array(binding).max(20_000), keeps: z.array(keep).max(20_000), whole: z.boolean() }),
-  z.object({ t: z.literal('run'), ticket, /** how the time went is wanted with the result */ trace: z.boolean().optional() }),
+  z.object({
+    t: z.literal('prepare'),
+    ticket,
+    program: hex(32),
+    inputs: z.array(binding).max(20_000),
+    /** 'streamed': dealt while it runs; 'ahead': dealt before; 'spare': the same, for a client that does not wait for it */
+    mode: z.enum(['streamed', 'ahead', 'spare']),
+  }),
+  z.object({
+    t: z.literal('run'),
+    ticket,
+    /** the tensors that the program's shares are, in order */
+    shares: z.array(id).max(20_000),
+    /** the tensor that each kept value stays as, or whose opening it is */
+    keeps: z.array(id).max(20_000),
+    /** how the time went is wanted with the result */
+    trace: z.boolean().optional(),
+  }),
   z.object({ t: z.literal('cancel'), ticket }),
   // nodes to client
   z.object({ t: z.literal('done'), re: id }),

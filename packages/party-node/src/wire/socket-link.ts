@@ -14,7 +14,7 @@ export interface Socket {
   terminate?(): void;
 }
 
-/** Frames through an open WebSocket. */
+/** Frames through an open WebSocket; each that arrives is a buffer of its own, which stays valid. */
 export class SocketLink implements Link {
   onFrame: Link['onFrame'] = () => {};
   onClose: Link['onClose'] = () => {};

@@ -1,7 +1,7 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
 import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, scratchBytes, type Words, zeros } from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
-import type { AheadValue, DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
+import type { AheadValue, DealContext, DealerValue, Instruction, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 
 type AnyPrimitive = Primitive<unknown>;
@@ -151,11 +151,16 @@ async function draw({ kernels, role, checked, streams, material: source }: DrawF
     return { masks, material };
   }, arraysOf);
   if (role === 0) return drawn;
-  for (const [slot, b] of blocks.entries()) {
-    if (!source) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
-    unpackBlock(kernels, drawn.material[slot]!, await source(blockBytes(b)), b);
+  try {
+    for (const [slot, b] of blocks.entries()) {
+      if (!source) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
+      unpackBlock(kernels, drawn.material[slot]!, await source(blockBytes(b)), b);
+    }
+    return drawn;
+  } catch (error) {
+    arena.release(arraysOf(drawn));
+    throw error;
   }
-  return drawn;
 }
 
 type DrawFrom = Pick<PartyRun, 'kernels' | 'role' | 'checked' | 'streams' | 'material' | 'pause' | 'arena'>;
@@ -174,8 +179,7 @@ export async function prepareParty(from: DrawFrom, known: readonly AheadValue[],
   const prepared: PreparedParty = new Map();
   const arena = from.arena ?? new Arena(0);
   let held = 0;
-  for (const [index, i] of program.instructions.entries()) {
-    if (held > room) break;
+  const next = async (index: number, i: Instruction) => {
     await from.pause?.();
     const drawn = await draw(from, arena, index);
     const p = primitiveOf(i) as unknown as AnyPrimitive;
@@ -204,8 +208,20 @@ export async function prepareParty(from: DrawFrom, known: readonly AheadValue[],
       if (v >= first) arena.release(arraysOfAhead(values.get(v)));
       values.delete(v);
     }
+  };
+  try {
+    for (const [index, i] of program.instructions.entries()) {
+      if (held > room) break;
+      await next(index, i);
+    }
+    return prepared;
+  } catch (error) {
+    giveUp(arena, prepared);
+    throw error;
+  } finally {
+    // The run makes these values itself
+    for (const [v, value] of values) if (v >= first) arena.release(arraysOfAhead(value));
   }
-  return prepared;
 }
 
 /** A party's run of a Program. @returns its values, by number; only outputs and keeps are left */

@@ -71,6 +71,7 @@ export class SessionHolder {
       this.#prepared.set(number, prepared);
       return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     }
+    session.prepareAhead = request.configuration.prepareAhead ?? true;
     const { outputs, record } = await session.run(request.job);
     return { outputs, record, setupMs: 0 };
   }
