@@ -1,4 +1,5 @@
-// Compiles native/ where there is a C++ compiler; where there is none, or it fails, the kernels stay WebAssembly. Never fails itself.
+// Compiles native/ into prebuilds/PLATFORM-ARCH, which is packed with the package, where there is a C++ compiler; where there is none, or it fails, the kernels
+// stay WebAssembly. With --install, as an installed package runs it, what was packed is kept if it loads here. Never fails itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -6,8 +7,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
 const native = join(import.meta.dirname, 'native');
-const out = join(import.meta.dirname, 'dist/native');
+const out = join(import.meta.dirname, `prebuilds/${process.platform}-${process.arch}`);
 const objects = join(out, 'objects');
+const made = join(out, 'kernels.node');
 const wide = process.arch === 'x64';
 const sources = [
   ['binding', []],
@@ -35,16 +37,22 @@ function build(compiler) {
   // Fused multiply-adds would round differently from WebAssembly
   const common = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno', `-I${headers}`, '-c'];
   for (const [name, flags] of sources) run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
-  const made = join(out, 'kernels.node.new');
-  const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared'];
-  run([...link, ...sources.map(([name]) => join(objects, `${name}.o`)), '-o', made]);
-  // It loads here, or it is not kept
-  const check = spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${JSON.stringify(made)})`], { stdio: 'ignore' });
-  if (check.status !== 0) throw new Error('the compiled kernels do not load');
-  renameSync(made, join(out, 'kernels.node'));
+  // Nothing of this compiler's has to be where it is used
+  const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared', '-static-libgcc', '-static-libstdc++'];
+  run([...link, ...sources.map(([name]) => join(objects, `${name}.o`)), '-o', `${made}.new`]);
+  if (!loads(`${made}.new`)) throw new Error('the compiled kernels do not load');
+  renameSync(`${made}.new`, made);
 }
 
-if (process.platform !== 'win32' && !process.env.SECFORMER_NO_NATIVE) {
+function loads(file) {
+  return spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${JSON.stringify(file)})`], { stdio: 'ignore' }).status === 0;
+}
+
+const installing = process.argv.includes('--install');
+// A checkout builds by itself, after its dependencies are there
+const settled = installing && (existsSync(join(import.meta.dirname, 'src')) || (existsSync(made) && loads(made)));
+
+if (!settled && process.platform !== 'win32' && !process.env.SECFORMER_NO_NATIVE) {
   const compiler = compilerOf();
   try {
     if (compiler) build(compiler);

@@ -3,12 +3,12 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { NativeModule } from './native-kernels.js';
 
-const file = fileURLToPath(new URL('../native/kernels.node', import.meta.url));
 let opened: NativeModule | undefined | null = null;
 
-/** The compiled kernels, if the installation could make them. */
+/** The compiled kernels: those packed for this platform, or what the installation made. */
 export function openNative(): NativeModule | undefined {
   if (opened !== null) return opened;
+  const file = fileURLToPath(new URL(`../../prebuilds/${process.platform}-${process.arch}/kernels.node`, import.meta.url));
   try {
     opened = existsSync(file) ? (createRequire(import.meta.url)(file) as NativeModule) : undefined;
   } catch {
