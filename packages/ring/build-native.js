@@ -35,7 +35,19 @@ function build(compiler) {
   mkdirSync(objects, { recursive: true });
   const run = (args) => execFileSync(compiler, args, { cwd: native, stdio: ['ignore', 'ignore', 'pipe'] });
   // Fused multiply-adds would round differently from WebAssembly
-  const common = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-ffp-contract=off', '-fno-math-errno', `-I${headers}`, '-c'];
+  const common = [
+    '-std=c++17',
+    '-O3',
+    '-fPIC',
+    '-fvisibility=hidden',
+    '-ffp-contract=off',
+    '-fno-math-errno',
+    '-fno-exceptions',
+    '-fno-rtti',
+    '-fno-threadsafe-statics',
+    `-I${headers}`,
+    '-c',
+  ];
   for (const [name, flags] of sources) run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
   // Nothing of this compiler's has to be where it is used
   const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared', '-static-libgcc', '-static-libstdc++'];

@@ -1,10 +1,30 @@
 // Node-API binding: load(tables, level) gives an object with the kernels of an instruction set. Lengths are checked by the caller in TypeScript.
 #include "kernels.h"
+#include <cstdlib>
 #include <cstring>
 #include <initializer_list>
 #include <node_api.h>
 
 double kernelTables[4096 * 4 + 4 * 1024];
+
+static thread_local struct { u64 *words; size_t length; } scratch;
+
+u64 *kernelScratch(size_t n) {
+  if (n > scratch.length) {
+    free(scratch.words);
+    scratch.words = (u64 *)aligned_alloc(64, (n + 7) / 8 * 64);
+    scratch.length = scratch.words ? n : 0;
+    if (!scratch.words) abort();
+  }
+  return scratch.words;
+}
+
+// When a thread's environment ends
+static void freeScratch(void *) {
+  free(scratch.words);
+  scratch.words = nullptr;
+  scratch.length = 0;
+}
 
 namespace {
 
@@ -58,7 +78,15 @@ KERNEL(bitAnd) u64 *o = a.words(0, &n); k.bitAnd(o, a.words(1), a.words(2), n); 
 KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); END
 KERNEL(affine) u64 *o = a.words(0, &n); k.affine(o, a.words(1), n, a.word(2), a.word(3), a.word(4)); END
 KERNEL(rowSum) u64 *o = a.words(0, &n); size_t all; const u64 *x = a.words(1, &all); k.rowSum(o, x, n, n ? all / n : 0); END
-KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8)); END
+KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8), a.flag(9)); END
+KERNEL(packMatrix) k.packMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
+KERNEL(unpackMatrix) k.unpackMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
+napi_value packedWords(napi_env env, napi_callback_info info) {
+  Arguments a(env, info);
+  napi_value n;
+  napi_create_double(env, (double)a.kernels->packedWords(a.whole(0), a.whole(1), a.whole(2)), &n);
+  return n;
+}
 KERNEL(chacha20)
   uint32_t key[11];
   memcpy(key, a.array<uint8_t>(0), 32);
@@ -102,6 +130,9 @@ const struct {
                {"affine", affine},
                {"rowSum", rowSum},
                {"matMul", matMul},
+               {"packMatrix", packMatrix},
+               {"unpackMatrix", unpackMatrix},
+               {"packedWords", packedWords},
                {"chacha20", chacha20},
                {"pack", pack},
                {"unpack", unpack},
@@ -172,6 +203,7 @@ napi_value load(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   napi_value f;
+  napi_add_env_cleanup_hook(env, freeScratch, nullptr);
   napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &f);
   napi_set_named_property(env, exports, "load", f);
   napi_create_function(env, "levels", NAPI_AUTO_LENGTH, levels, nullptr, &f);

@@ -12,6 +12,9 @@ typedef int64_t i64;
 // e^(i/64), e^(j/65536), e^(−i/64), e^(−j/65536).
 extern double kernelTables[4096 * 4 + 4 * 1024];
 
+// Words from the start of a cache line, so that no vector lies across two; the same for every call of a thread, since fresh pages would cost more than filling them
+u64 *kernelScratch(size_t n);
+
 struct Kernels {
   const char *name;
   void (*add)(u64 *o, const u64 *a, const u64 *b, size_t n);
@@ -21,8 +24,12 @@ struct Kernels {
   void (*bitXor)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*affine)(u64 *o, const u64 *a, size_t n, u64 scale, u64 offset, u64 mask);
   void (*rowSum)(u64 *o, const u64 *a, size_t rows, size_t cols);
-  // right modulo 2^bits, and reduced
-  void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits);
+  // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits
+  void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed);
+  // b's words in the order in which a product reads them, packedWords of them, and back
+  void (*packMatrix)(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits);
+  void (*unpackMatrix)(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits);
+  size_t (*packedWords)(size_t k, size_t n, unsigned bits);
   void (*chacha20)(uint8_t *o, size_t bytes, const uint32_t *keyAndNonce, uint32_t counter);
   void (*pack)(uint8_t *o, const u64 *a, size_t n, unsigned bits);
   void (*unpack)(u64 *o, const uint8_t *a, size_t n, unsigned bits);

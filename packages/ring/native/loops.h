@@ -3,7 +3,6 @@
 #include "kernels.h"
 #include <cmath>
 #include <cstring>
-#include <vector>
 
 #define EACH(n) _Pragma("GCC ivdep") for (size_t i = 0; i < (n); i++)
 
@@ -391,32 +390,70 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
 
 const size_t KB = 256;
 
-// Room for n words from the start of a cache line, so that no vector lies across two
-inline u64 *onLine(std::vector<u64> &words, size_t n) {
-  words.resize(n + 8);
-  return words.data() + (8 - ((uintptr_t)words.data() >> 3 & 7)) % 8;
-}
-
 // A block of words as they are
 template <size_t rows, size_t cols>
 struct Words {
-  static const size_t ROWS = rows, COLS = cols, PANEL = cols;
-  static u64 left(u64 x) { return x; }
-  static void right(u64 *) {}
+  static const size_t ROWS = rows, COLS = cols, EXPANDED = 0;
+  static void strip(u64 *, size_t) {}
+  static void expand(u64 *, const u64 *, size_t) {}
 };
 
 #include MICRO
 
-// BLOCK says how many ROWS and COLS a block has, how a word of A is kept in its strip (`left`), what a row of a panel of B takes (PANEL words, COLS of them
-// B's) and what is added to it (`right`), and the product of a strip and a panel.
+// BLOCK says how many ROWS and COLS a block has, and the sum of a strip of A times a panel of B (`add`). Some multiply other words than these: `strip` changes
+// a strip in place, `expand` a panel into EXPANDED words a row.
+
+inline size_t upTo(size_t n, size_t step) { return (n + step - 1) / step * step; }
+
+// COLS columns of B from row p on, row by row; columns that are not there are zeros
 template <class BLOCK>
-void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB) {
+void panel(u64 *to, const u64 *b, size_t p, size_t depth, size_t j, size_t k, size_t n, bool transposeB) {
+  const size_t COLS = BLOCK::COLS, cols = n - j < COLS ? n - j : COLS;
+  for (size_t t = 0; t < depth; t++, to += COLS) {
+    if (transposeB) {
+      for (size_t c = 0; c < cols; c++) to[c] = b[(j + c) * k + p + t];
+    } else if (cols == COLS) {
+      memcpy(to, b + (p + t) * n + j, COLS * 8);
+    } else {
+      memcpy(to, b + (p + t) * n + j, cols * 8);
+    }
+    if (cols < COLS) memset(to + cols, 0, (COLS - cols) * 8);
+  }
+}
+
+// All panels of B, KB rows after another: B's words in the order in which a product reads them
+template <class BLOCK>
+void panels(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB) {
+  const size_t COLS = BLOCK::COLS;
+  for (size_t p = 0; p < k; p += KB) {
+    const size_t depth = k - p < KB ? k - p : KB;
+    for (size_t j = 0; j < n; j += COLS, to += depth * COLS) panel<BLOCK>(to, b, p, depth, j, k, n, transposeB);
+  }
+}
+
+template <class BLOCK>
+void fromPanels(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB) {
+  const size_t COLS = BLOCK::COLS;
+  for (size_t p = 0; p < k; p += KB) {
+    const size_t depth = k - p < KB ? k - p : KB;
+    for (size_t j = 0; j < n; j += COLS) {
+      const size_t cols = n - j < COLS ? n - j : COLS;
+      for (size_t t = 0; t < depth; t++, from += COLS) {
+        if (transposeB) for (size_t c = 0; c < cols; c++) b[(j + c) * k + p + t] = from[c];
+        else memcpy(b + (p + t) * n + j, from, cols * 8);
+      }
+    }
+  }
+}
+
+// `packed`: B is what `panels` has made
+template <class BLOCK>
+void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, bool packed) {
   const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS;
   memset(o, 0, m * n * 8);
-  const size_t strips = (m + ROWS - 1) / ROWS;
-  // Kept between calls: fresh pages would cost more than the packing
-  static thread_local std::vector<u64> leftWords, rightWords;
-  u64 *const left = onLine(leftWords, strips * ROWS * KB), *const right = onLine(rightWords, KB * BLOCK::PANEL);
+  const size_t strips = (m + ROWS - 1) / ROWS, wide = upTo(n, COLS);
+  const size_t room = upTo(strips * ROWS * KB, 8);
+  u64 *const left = kernelScratch(room + KB * (COLS + BLOCK::EXPANDED)), *const right = left + room, *const expanded = right + KB * COLS;
   u64 tile[BLOCK::ROWS * BLOCK::COLS];
   for (size_t p = 0; p < k; p += KB) {
     const size_t depth = k - p < KB ? k - p : KB;
@@ -425,32 +462,28 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
       u64 *to = left + s * ROWS * KB;
       for (size_t r = 0; r < ROWS; r++) {
         const size_t i = s * ROWS + r;
-        for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? BLOCK::left(a[transposeA ? (p + t) * m + i : i * k + p + t]) : 0;
+        for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? a[transposeA ? (p + t) * m + i : i * k + p + t] : 0;
       }
+      BLOCK::strip(to, depth);
     }
     for (size_t j = 0; j < n; j += COLS) {
       const size_t cols = n - j < COLS ? n - j : COLS;
-      for (size_t t = 0; t < depth; t++) {
-        u64 *to = right + t * BLOCK::PANEL;
-        if (transposeB) {
-          for (size_t c = 0; c < cols; c++) to[c] = b[(j + c) * k + p + t];
-        } else if (cols == COLS) {
-          memcpy(to, b + (p + t) * n + j, COLS * 8);
-        } else {
-          memcpy(to, b + (p + t) * n + j, cols * 8);
-        }
-        if (cols < COLS) memset(to + cols, 0, (COLS - cols) * 8);
-        BLOCK::right(to);
+      const u64 *columns = right;
+      if (packed) columns = b + p * wide + j * depth;
+      else panel<BLOCK>(right, b, p, depth, j, k, n, transposeB);
+      if (BLOCK::EXPANDED) {
+        BLOCK::expand(expanded, columns, depth);
+        columns = expanded;
       }
       for (size_t s = 0; s < strips; s++) {
         const size_t i = s * ROWS, rows = m - i < ROWS ? m - i : ROWS;
         const u64 *strip = left + s * ROWS * KB;
         if (rows == ROWS && cols == COLS) {
-          BLOCK::add(o + i * n + j, n, strip, right, depth);
+          BLOCK::add(o + i * n + j, n, strip, columns, depth);
           continue;
         }
         memset(tile, 0, sizeof tile);
-        BLOCK::add(tile, COLS, strip, right, depth);
+        BLOCK::add(tile, COLS, strip, columns, depth);
         for (size_t r = 0; r < rows; r++)
           for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
       }
@@ -458,14 +491,28 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
   }
 }
 
-void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits) {
-  if (bits <= 48) product<Modulo48>(o, a, b, m, k, n, transposeA, transposeB);
-  else if (bits <= 52) product<Modulo52>(o, a, b, m, k, n, transposeA, transposeB);
-  else product<Modulo64>(o, a, b, m, k, n, transposeA, transposeB);
+// Calls F<BLOCK>::run with the block for a product modulo 2^bits
+template <template <class> class F, class... Rest>
+auto withBlock(unsigned bits, Rest... rest) {
+  if (bits <= 32) return F<Modulo32>::run(rest...);
+  if (bits <= 48) return F<Modulo48>::run(rest...);
+  if (bits <= 52) return F<Modulo52>::run(rest...);
+  return F<Modulo64>::run(rest...);
+}
+template <class B> struct Product { static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, bool packed) { product<B>(o, a, b, m, k, n, ta, tb, packed); } };
+template <class B> struct Panels { static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); } };
+template <class B> struct FromPanels { static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); } };
+template <class B> struct Length { static size_t run(size_t k, size_t n) { return k * upTo(n, B::COLS); } };
+
+void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed) {
+  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, packed);
   if (bits < 64) affine(o, o, m * n, 1, 0, ((u64)1 << bits) - 1);
 }
+void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<Panels>(bits, to, b, k, n, transposeB); }
+void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<FromPanels>(bits, b, from, k, n, transposeB); }
+size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>(bits, k, n); }
 
 } // namespace
 
-const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul,      chacha20,  pack,       unpack, unpackSum, gather, choose, encode,
+const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, gather, choose, encode,
                        decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, trigTables, trigCombine, expTables, expCombine};

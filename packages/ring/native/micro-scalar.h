@@ -13,3 +13,4 @@ struct Modulo64 : Words<4, 2> {
 };
 typedef Modulo64 Modulo52;
 typedef Modulo64 Modulo48;
+typedef Modulo64 Modulo32;

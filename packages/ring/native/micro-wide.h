@@ -37,3 +37,4 @@ struct Modulo52 : Block {
   }
 };
 typedef Modulo52 Modulo48;
+typedef Modulo52 Modulo32;

@@ -1,5 +1,5 @@
 import { SecformerError } from './errors.js';
-import type { MatMulShape } from './kernels.js';
+import type { MatMulShape, PackedMatrix } from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
@@ -23,9 +23,12 @@ export function planeLength(plane: Words, elements: { length: number }): void {
   need(plane.length === Math.ceil(elements.length / 64), `a plane of ${plane.length} words for ${elements.length} elements`);
 }
 
-export function matMulLengths(out: Words, a: Words, b: Words, { m, k, n }: MatMulShape): void {
-  need(a.length === m * k && b.length === k * n && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length}, ${b.length} words into ${out.length}`);
+export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {
+  const right = 'words' in b ? b.k === k && b.n === n && b.transposeB === transposeB && b.bits === bits : b.length === k * n;
+  need(a.length === m * k && right && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`);
 }
+
+const describe = (b: Words | PackedMatrix) => ('words' in b ? `[${b.k},${b.n}]${b.transposeB ? ' transposed' : ''} packed for ${b.bits} bits` : `${b.length} words`);
 
 export function streamLength(key: Uint8Array, nonce: Uint8Array | undefined, blocks: number): void {
   need(key.length === 32 && (nonce === undefined || nonce.length === 12), 'a key of 32 bytes, a nonce of 12');

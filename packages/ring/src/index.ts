@@ -5,5 +5,6 @@ export type * from './kernels.js';
 export * from './layout.js';
 export { availableKernels, loadKernels } from './load.js';
 export * from './share.js';
+export { StoredWords } from './stored-words.js';
 export * from './streams.js';
 export * from './words.js';

@@ -11,15 +11,24 @@ export interface OpeningMask {
   width: number;
 }
 
-/** A matrix product C[m×n] = A·B mod 2^64. A is [m,k] (or [k,m] if transposed), B is [k,n] (or [n,k]). */
-export interface MatMulShape {
-  m: number;
+/** The right operand of a matrix product: B is [k,n], or [n,k] if transposed. */
+export interface MatrixLayout {
   k: number;
   n: number;
-  transposeA?: boolean;
   transposeB?: boolean;
-  /** the result is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 52 a processor with IFMA takes less than half the time */
+  /** the product is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 52 a processor with IFMA takes less than half the time */
   bits?: number;
+}
+
+/** A matrix product C[m×n] = A·B mod 2^64. A is [m,k] (or [k,m] if transposed). */
+export interface MatMulShape extends MatrixLayout {
+  m: number;
+  transposeA?: boolean;
+}
+
+/** A right operand as these kernels read it in every product. Nothing of the words is lost. */
+export interface PackedMatrix extends Required<MatrixLayout> {
+  readonly words: Words;
 }
 
 /** Harmonics of the longest series. */
@@ -51,7 +60,10 @@ export interface Kernels {
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void;
   /** sums of `rows` rows of `a.length / rows` words */
   rowSum(out: Words, a: Words, rows: number): void;
-  matMul(out: Words, a: Words, b: Words, shape: MatMulShape): void;
+  /** @param b words, or what `packMatrix` has made of them for this very layout */
+  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void;
+  packMatrix(b: Words, layout: MatrixLayout): PackedMatrix;
+  unpackMatrix(out: Words, packed: PackedMatrix): void;
 
   /** `bits` low bits of every word, least significant first, back to back */
   pack(out: Uint8Array, a: Words, bits: number): void;

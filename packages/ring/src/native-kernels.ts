@@ -1,8 +1,8 @@
 import { insideArray, matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
-import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
+import { HARMONICS, type Kernels, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
 import { maskOf, type Words } from './words.js';
 
-type Native = Record<string, (...args: unknown[]) => void>;
+type Native = Record<string, (...args: unknown[]) => unknown>;
 
 /** What native/binding.cc exports. */
 export interface NativeModule {
@@ -58,10 +58,22 @@ export class NativeKernels implements Kernels {
     this.#call('rowSum', out, a);
   }
 
-  matMul(out: Words, a: Words, b: Words, shape: MatMulShape): void {
+  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void {
     matMulLengths(out, a, b, shape);
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
-    this.#call('matMul', out, a, b, m, k, n, transposeA, transposeB, bits);
+    const packed = 'words' in b;
+    this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed);
+  }
+
+  packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
+    need(b.length === k * n, `[${k},${n}] with ${b.length} words`);
+    const words = new BigUint64Array(this.#x.packedWords!(k, n, bits) as number);
+    this.#call('packMatrix', words, b, k, n, transposeB, bits);
+    return { words, k, n, transposeB, bits };
+  }
+  unpackMatrix(out: Words, { words, k, n, transposeB, bits }: PackedMatrix): void {
+    need(out.length === k * n, `[${k},${n}] into ${out.length} words`);
+    this.#call('unpackMatrix', out, words, k, n, transposeB, bits);
   }
 
   chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce: Uint8Array = NO_NONCE): void {

@@ -2,7 +2,7 @@ import { scratch } from './arena.js';
 import { insideArray, matMulLengths, need, packedLength, sameLength, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
-import { HARMONICS, type Kernels, type MatMulShape, type OpeningMask, type TrigShape } from './kernels.js';
+import { HARMONICS, type Kernels, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
 import { bytesOf, maskOf, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
@@ -128,9 +128,20 @@ export class WasmKernels implements Kernels {
     }
   }
 
-  matMul(out: Words, a: Words, b: Words, shape: MatMulShape): void {
+  /** Operands are copied into the module's memory block by block anyway, so a matrix stays as it is. */
+  packMatrix(words: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
+    need(words.length === k * n, `[${k},${n}] with ${words.length} words`);
+    return { words, k, n, transposeB, bits };
+  }
+  unpackMatrix(out: Words, { words }: PackedMatrix): void {
+    sameLength(out, words);
+    out.set(words);
+  }
+
+  matMul(out: Words, a: Words, right: Words | PackedMatrix, shape: MatMulShape): void {
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
-    matMulLengths(out, a, b, shape);
+    matMulLengths(out, a, right, shape);
+    const b = 'words' in right ? right.words : right;
     const u8 = this.#u8;
     const rawA = this.#big;
     const packedA = rawA + MB * KB * 8;

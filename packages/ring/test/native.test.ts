@@ -86,11 +86,24 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   expTables: (k, n, s) => into(new BigUint64Array(4 * n), (o) => k.expTables(o, words(n, s), plane(n, s + 1), 19 + (s % 2))),
   expCombine: (k, n, s) => into(new BigUint64Array(n), (o) => k.expCombine(o, words(n, s), plane(n, s + 1), words(4 * n, s + 2), 0.5 + (s % 50) / 100, 19 + (s % 2))),
   matMul: (k, n, s) => {
-    const [m, depth, cols] = [(n % 40) + 1, (s % 60) * (n > 8000 ? 9 : 1) + 1, ((n * 7 + s) % 70) + 1];
-    const shape = { m, k: depth, n: cols, transposeA: s % 2 === 0, transposeB: s % 3 === 0, bits: s % 5 === 0 ? 64 : (s % 64) + 1 };
-    return into(new BigUint64Array(m * cols), (o) => k.matMul(o, words(m * depth, s), words(depth * cols, s + 1), shape));
+    const { a, b, shape } = matrices(n, s);
+    return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a, b, shape));
+  },
+  'matMul, its right operand packed': (k, n, s) => {
+    const { a, b, shape } = matrices(n, s);
+    return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a, k.packMatrix(b, shape), shape));
+  },
+  'packMatrix, there and back': (k, n, s) => {
+    const { b, shape } = matrices(n, s);
+    return into(new BigUint64Array(b.length), (o) => k.unpackMatrix(o, k.packMatrix(b, shape)));
   },
 };
+
+function matrices(n: number, s: number) {
+  const [m, k, cols] = [(n % 40) + 1, (s % 60) * (n > 8000 ? 9 : 1) + 1, ((n * 7 + s) % 70) + 1];
+  const shape = { m, k, n: cols, transposeA: s % 2 === 0, transposeB: s % 3 === 0, bits: s % 5 === 0 ? 64 : (s % 64) + 1 };
+  return { a: words(m * k, s), b: words(k * cols, s + 1), shape };
+}
 
 function into<A extends ArrayBufferView>(out: A, f: (out: A) => void): A {
   f(out);
@@ -123,6 +136,7 @@ for (const name of native) {
     const w = (n: number) => new BigUint64Array(n);
     t.throws(() => k.add(w(3), w(3), w(2)), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.matMul(w(4), w(4), w(3), { m: 2, k: 2, n: 2 }), { code: 'KERNEL_ARGUMENT' });
+    t.throws(() => k.matMul(w(4), w(4), k.packMatrix(w(4), { k: 2, n: 2, bits: 48 }), { m: 2, k: 2, n: 2, bits: 32 }), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.pick(w(2), w(64), new Uint16Array(64), 0n, 0, 4, 0), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.unpack(w(8), new Uint8Array(7), 8), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.chacha20(new Uint8Array(31), new Uint8Array(64)), { code: 'KERNEL_ARGUMENT' });

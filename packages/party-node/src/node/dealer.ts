@@ -6,7 +6,7 @@ import { limits } from '../limits.js';
 import type { Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { Engine, peakMemory } from './engine.js';
-import { Deferred, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
+import { Deferred, type NodeRole, NodeRun, type NodeSession } from './run.js';
 
 class DealerRunState extends NodeRun {
   /** bytes of corrections that P1 has room for */
@@ -60,8 +60,8 @@ export class Dealer extends Engine<DealerRunState> {
     return 0;
   }
 
-  protected put(_session: NodeSession, m: MessageOf<'put'>): StoredTensor {
-    return { type: this.storedType(m), openings: new Map() };
+  protected put(): undefined {
+    return undefined;
   }
 
   protected runBytes(): number {
@@ -76,7 +76,15 @@ export class Dealer extends Engine<DealerRunState> {
     const slotKeys: [string, string][] = [];
     const inputs: DealerValue[] = run.inputs.map((b, i) => {
       if (b.kind === 'share') return {};
-      if (b.kind === 'opened') return { r: session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)! };
+      if (b.kind === 'opened') {
+        const stored = session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!;
+        return {
+          stored,
+          get r() {
+            return stored.words;
+          },
+        };
+      }
       // Issued once, with the one 'prepared' of this run: the keys of this input's mask and of nothing else
       slotKeys.push(streams.map((s) => bytesToHex(s.key(Purpose.input, i, 0).bytes)) as [string, string]);
       const { shape, width } = checked.program.inputs[i] as { shape: number[]; width: number };

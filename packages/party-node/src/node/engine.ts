@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
-import { Arena, type Kernels, loadKernels, sizeOf, type Words } from '@secformer/ring';
+import { Arena, type Kernels, loadKernels, StoredWords, sizeOf, type Words } from '@secformer/ring';
 import { type CheckedProgram, type OpenedType, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -170,8 +170,8 @@ export abstract class Engine<R extends NodeRun> {
   protected abstract admit(run: R): Promise<void>;
   /** Gives up what `admit` took. */
   protected abstract release(run: R): void;
-  /** Takes this node's part of a tensor that the client shares. */
-  protected abstract put(session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor;
+  /** This node's share of a tensor that the client writes, if it has one. */
+  protected abstract put(m: MessageOf<'put'>, payload: Uint8Array): Words | undefined;
   protected abstract putBytes(m: MessageOf<'put'>): number;
   /** Bytes of masked inputs that the client starts a run with. */
   protected abstract runBytes(run: R): number;
@@ -307,7 +307,7 @@ export abstract class Engine<R extends NodeRun> {
         const s = mine();
         if (s.tensors.has(m.tensor)) throw new NodeError('client', 'BAD_MESSAGE', `tensor ${m.tensor} exists already`);
         if (s.tensors.size >= limits.sessionTensors) throw new NodeError('client', 'LIMIT_EXCEEDED', `more than ${limits.sessionTensors} tensors in one session`);
-        this.#store(s, m.tensor, this.put(s, m, payload));
+        this.#store(s, m.tensor, shareType(m.shape, m.fracBits, m.bits, m.magnitude), this.put(m, payload));
         return link.send({ t: 'done', re: m.re });
       }
       case 'free':
@@ -335,15 +335,17 @@ export abstract class Engine<R extends NodeRun> {
     }
   }
 
-  #store(s: NodeSession, id: number, tensor: StoredTensor): void {
-    s.tensors.set(id, tensor);
-    this.#hold(s, bytesOfTensor(tensor));
+  #store(s: NodeSession, id: number, type: ShareType, share: Words | undefined): void {
+    const t: StoredTensor = { type, ...(share && { share: new StoredWords(this.kernels, share) }), openings: new Map(), bytes: share?.byteLength ?? 0 };
+    s.tensors.set(id, t);
+    this.#hold(s, t.bytes);
   }
 
   #storeOpening(s: NodeSession, id: number, width: number, run: string, words: Words): void {
     const t = s.tensors.get(id);
     if (!t) return;
-    t.openings.set(`${width}:${run}`, words);
+    t.openings.set(`${width}:${run}`, new StoredWords(this.kernels, words));
+    t.bytes += words.byteLength;
     this.#hold(s, words.byteLength);
   }
 
@@ -351,11 +353,7 @@ export abstract class Engine<R extends NodeRun> {
     const t = s.tensors.get(id);
     if (!t) return;
     s.tensors.delete(id);
-    this.#hold(s, -bytesOfTensor(t));
-  }
-
-  protected storedType(m: MessageOf<'put'>): ShareType {
-    return shareType(m.shape, m.fracBits, m.bits, m.magnitude);
+    this.#hold(s, -t.bytes);
   }
 
   #prepare(session: NodeSession, m: MessageOf<'prepare'>): void {
@@ -424,7 +422,7 @@ export abstract class Engine<R extends NodeRun> {
       const v = checked.program.keeps[i]!;
       const type = checked.types[v]!;
       const { share, opening } = left(v);
-      if (type.kind === 'share') this.#store(session, tensor, { type, ...(share && { share }), openings: new Map() });
+      if (type.kind === 'share') this.#store(session, tensor, type, share);
       else this.#storeOpening(session, tensor, (type as OpenedType).width, bytesToHex(runId), opening!);
     });
   }
@@ -457,10 +455,6 @@ export abstract class Engine<R extends NodeRun> {
     for (const peer of this.#peers.values()) peer.link.send(message).catch(() => {});
     run.session.link.send(message).catch(() => {});
   }
-}
-
-function bytesOfTensor(t: StoredTensor): number {
-  return (t.share?.byteLength ?? 0) + [...t.openings.values()].reduce((n, w) => n + w.byteLength, 0);
 }
 
 /** The peak of this process's memory, in bytes. */

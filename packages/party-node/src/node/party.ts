@@ -128,14 +128,13 @@ export class Party extends Engine<PartyRunState> {
     return m.seed ? 32 : packedBytes(sizeOf(m.shape), m.bits);
   }
 
-  protected put(_session: NodeSession, m: MessageOf<'put'>, payload: Uint8Array): StoredTensor {
-    const type = this.storedType(m);
+  protected put(m: MessageOf<'put'>, payload: Uint8Array): Words {
     const n = sizeOf(m.shape);
     if (payload.length !== this.putBytes(m)) throw new NodeError('client', 'BAD_FRAME', `sent ${payload.length} bytes for a share of ${n} words modulo 2^${m.bits}`);
-    if (m.seed) return { type, share: new KeyStream(this.kernels, new Secret(payload.slice())).words(n, m.bits), openings: new Map() };
+    if (m.seed) return new KeyStream(this.kernels, new Secret(payload.slice())).words(n, m.bits);
     const share = zeros(n);
     this.kernels.unpack(share, payload, m.bits);
-    return { type, share, openings: new Map() };
+    return share;
   }
 
   protected runBytes(run: PartyRunState): number {
@@ -181,7 +180,7 @@ export class Party extends Engine<PartyRunState> {
     const trace = newTrace(given.traced);
     const inputs = this.arena.during(
       () => this.#inputs(run, given, masks),
-      (values) => values.map((v) => v.m),
+      (values) => values.flatMap((v) => (v.stored ? [] : [v.m])),
     );
     const values = await runParty({
       ...from,
@@ -190,7 +189,7 @@ export class Party extends Engine<PartyRunState> {
       ...(run.prepared && { prepared: run.prepared }),
       exchange: (round, mine) => this.#exchange(run, other, round, mine),
     });
-    this.arena.release(inputs.map((v) => v.m));
+    this.arena.release(inputs.flatMap((v) => (v.stored ? [] : [v.m])));
     const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
     if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     if (run.error) throw run.error;
@@ -226,7 +225,7 @@ export class Party extends Engine<PartyRunState> {
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') return { r: masks.get(i)! };
       const t = b.kind === 'opened' && run.session.tensors.get(b.tensor);
-      return t ? { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! } : {};
+      return t ? storedValue(t, b) : {};
     });
   }
 
@@ -241,9 +240,8 @@ export class Party extends Engine<PartyRunState> {
         at += bytes;
         return openOneHot(this.kernels, this.#index, e, masks.get(i)!);
       }
-      if (b.kind === 'share') return { share: run.session.tensors.get(shares[share++]!)!.share! };
-      const t = run.session.tensors.get(b.tensor)!;
-      return { share: t.share!, m: t.openings.get(`${b.width}:${b.run}`)! };
+      if (b.kind === 'share') return { share: run.session.tensors.get(shares[share++]!)!.share!.words };
+      return storedValue(run.session.tensors.get(b.tensor)!, b);
     });
   }
 
@@ -262,4 +260,18 @@ export class Party extends Engine<PartyRunState> {
       await run.within(run.frameArrived.promise, limits.progressMs, nodeName[this.#other], `round ${round}`);
     }
   }
+}
+
+/** A tensor's share and opening, copied in the order of their words only for what cannot take them as they lie. */
+function storedValue({ share, openings }: StoredTensor, { width, run }: { width: number; run: string }): PartyValue {
+  const stored = { share: share!, m: openings.get(`${width}:${run}`)! };
+  return {
+    stored,
+    get share() {
+      return stored.share.words;
+    },
+    get m() {
+      return stored.m.words;
+    },
+  };
 }

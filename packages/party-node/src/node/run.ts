@@ -1,5 +1,5 @@
 import { randomBytes } from '@noble/hashes/utils.js';
-import type { Words } from '@secformer/ring';
+import type { StoredWords } from '@secformer/ring';
 import type { CheckedProgram, ShareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
@@ -12,9 +12,11 @@ export type NodeRole = Exclude<WireRole, 'client'>;
 /** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
 export interface StoredTensor {
   type: ShareType;
-  share?: Words;
+  share?: StoredWords;
   /** m at a party, the mask r at the dealer; the key is `width:run` */
-  openings: Map<string, Words>;
+  openings: Map<string, StoredWords>;
+  /** what it was counted with */
+  bytes: number;
 }
 
 /** What one client has at this node. No other client can name any of it. */

@@ -318,7 +318,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     giveUp(arena, run.prepared);
     throw error;
   }
-  for (const v of values) if (v) arena.disown(arraysOfValue(v));
+  for (const v of values.slice(first)) if (v) arena.disown(arraysOfValue(v));
   return values;
 }
 

@@ -1,10 +1,17 @@
-import type { Kernels, Words } from '@secformer/ring';
+import type { Kernels, StoredWords, Words } from '@secformer/ring';
 import { z } from 'zod';
 import type { Block } from './blocks.js';
 import type { ValueType } from './types.js';
 
+/** Of a tensor that stays for many runs, share and opening as they are stored. */
+export interface Stored {
+  share: StoredWords;
+  m: StoredWords;
+}
+
 /** What a party holds for a value. `share` of an opened value is absent where its type says bits 0. */
 export interface PartyValue {
+  stored?: Stored;
   share?: Words;
   m?: Words;
   /** a lifted opening's share of the wrap-around: y + offset = m − r + 2^width·wrap */
@@ -16,6 +23,8 @@ export interface PartyValue {
 /** What the dealer knows of a value: the mask r of an opened one, β of opened bits; of shares, nothing. */
 export interface DealerValue {
   r?: Words;
+  /** r of a tensor that stays for many runs, as it is stored */
+  stored?: StoredWords;
   /** of a lifted opening: r0 + r1 before the reduction */
   total?: Words;
   beta?: Words;
@@ -74,6 +83,7 @@ export interface PlainContext<A> {
 
 /** What a party knows of a value before the inputs are there: its half of the mask, or all of what an earlier run has opened. */
 export interface AheadValue {
+  stored?: Stored;
   r?: Words;
   m?: Words;
   share?: Words;

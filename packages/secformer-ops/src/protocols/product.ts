@@ -1,6 +1,6 @@
-import { broadcastTo, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
+import { broadcastTo, StoredWords, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
+import { type DealContext, int, type PartyContext, primitive, type Stored } from '../program/primitive.js';
 import { binaryReals, matMulReals } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
@@ -18,6 +18,11 @@ function publicPart(c: { kernels: PartyContext<unknown>['kernels']; types: Value
   const out = scratch(m.length);
   c.kernels.affine(out, m, 1n, BigInt.asUintN(64, -(1n << BigInt(t.offsetLog))), 64);
   return out;
+}
+
+/** D of a matrix product, as it is stored where it is. */
+function rightPart(c: Parameters<typeof publicPart>[0] & { ins: { stored?: Stored }[] }): Words | StoredWords {
+  return c.ins[1]!.stored?.m ?? publicPart(c, 1);
 }
 
 interface MatMulAttributes {
@@ -56,15 +61,17 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
   }
 }
 
-/** The batched product modulo 2^bits. */
-function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words, types: ValueType[], a: MatMulAttributes): Words {
+/** The batched product modulo 2^bits. A right operand that stays, if it is one matrix, is packed once for all its products. */
+function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words | StoredWords, types: ValueType[], a: MatMulAttributes): Words {
   const [tx, ty] = types as [OpenedType, OpenedType];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
   const out = scratch(sizeOf(batch) * m * n);
   const bits = Math.min(tx.width, ty.width);
+  const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB, bits };
+  const right = y instanceof StoredWords ? (sizeOf(ty.shape) === k * n ? y.packed(shape) : y.words) : y;
   eachPair(tx.shape, ty.shape, batch, (ox, oy, i) => {
-    const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB, bits };
-    kernels.matMul(out.subarray(i * m * n, (i + 1) * m * n), x.subarray(ox * m * k, (ox + 1) * m * k), y.subarray(oy * k * n, (oy + 1) * k * n), shape);
+    const of = 'words' in right ? right : right.subarray(oy * k * n, (oy + 1) * k * n);
+    kernels.matMul(out.subarray(i * m * n, (i + 1) * m * n), x.subarray(ox * m * k, (ox + 1) * m * k), of, shape);
   });
   return out;
 }
@@ -91,29 +98,28 @@ export const matMul = primitive<MatMulAttributes>({
     return shareType([...batch, m, n], x.fracBits + y.fracBits, Math.min(x.width, y.width), a.magnitude);
   },
   material: (_ins, _a, out) => [{ count: sizeOf(out.shape), bits: (out as ShareType).bits }],
-  deal: ({ kernels, a, ins, types }) => ({ value: {}, material: [batchMatMul(kernels, ins[0]!.r!, ins[1]!.r!, types, a)] }),
+  deal: ({ kernels, a, ins, types }) => ({ value: {}, material: [batchMatMul(kernels, ins[0]!.r!, ins[1]!.stored ?? ins[1]!.r!, types, a)] }),
   ahead(c) {
     const { kernels, a, ins, types, material } = c;
     const { r } = ins[0]!;
-    if (!r || !ins[1]!.m) return {};
-    const aux = batchMatMul(kernels, r, publicPart(c, 1), types, a);
+    if (!r || !(ins[1]!.stored ?? ins[1]!.m)) return {};
+    const aux = batchMatMul(kernels, r, rightPart(c), types, a);
     kernels.sub(aux, material[0]!, aux);
     return { aux };
   },
   finish(c) {
     const { kernels, role, a, ins, types, material, aux } = c;
-    const [x, y] = ins as [{ share: Words }, { share: Words }];
     const e = publicPart(c, 0);
-    const out = batchMatMul(kernels, e, y.share, types, a);
+    const out = batchMatMul(kernels, e, ins[1]!.stored?.share ?? ins[1]!.share!, types, a);
     if (aux) {
       kernels.add(out, out, aux);
       return { share: out };
     }
-    const d = publicPart(c, 1);
     // P0's half of r_x is E − x0, P1's −x1
-    const r = zeros(x.share.length);
-    kernels.sub(r, role === 0 ? e : r, x.share);
-    kernels.sub(out, out, batchMatMul(kernels, r, d, types, a));
+    const x = ins[0]!.share!;
+    const r = zeros(x.length);
+    kernels.sub(r, role === 0 ? e : r, x);
+    kernels.sub(out, out, batchMatMul(kernels, r, rightPart(c), types, a));
     kernels.add(out, out, material[0]!);
     return { share: out };
   },

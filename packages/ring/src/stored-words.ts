@@ -1,0 +1,39 @@
+import { scratch } from './arena.js';
+import type { Kernels, MatrixLayout, PackedMatrix } from './kernels.js';
+import type { Words } from './words.js';
+
+/**
+ * Words that stay for many runs. Once they have been the right operand of a matrix product they lie as the kernel reads them, and not as words too: a model's
+ * weights are packed once and take their memory once. Whoever asks for the words then gets a copy in their own order.
+ */
+export class StoredWords {
+  readonly #kernels: Kernels;
+  #words: Words | undefined;
+  #packed: PackedMatrix | undefined;
+
+  constructor(kernels: Kernels, words: Words) {
+    this.#kernels = kernels;
+    this.#words = words;
+  }
+
+  get byteLength(): number {
+    return (this.#words ?? this.#packed!.words).byteLength;
+  }
+
+  get words(): Words {
+    if (this.#words) return this.#words;
+    const { k, n } = this.#packed!;
+    const out = scratch(k * n);
+    this.#kernels.unpackMatrix(out, this.#packed!);
+    return out;
+  }
+
+  /** As the right operand of products of this layout. */
+  packed({ k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
+    const p = this.#packed;
+    if (p && p.k === k && p.n === n && p.transposeB === transposeB && p.bits === bits) return p;
+    this.#packed = this.#kernels.packMatrix(this.words, { k, n, transposeB, bits });
+    this.#words = undefined;
+    return this.#packed;
+  }
+}
