@@ -114,6 +114,12 @@ KERNEL(bitMultiply)
   u64 *o = a.words(0, &n);
   k.bitMultiply(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), n, a.whole(7), a.word(8), a.flag(9));
 END
+KERNEL(maskedProduct)
+  size_t variables;
+  u64 *o = a.words(0, &n);
+  const int32_t *v = a.array<int32_t>(4, &variables);
+  k.maskedProduct(o, a.words(1), a.words(2), a.words(3), n, v, variables, a.array<int32_t>(5), a.flag(6));
+END
 KERNEL(trigTables) const u64 *r = a.words(1, &n); k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4)); END
 KERNEL(trigCombine) u64 *o = a.words(0, &n); k.trigCombine(o, a.words(1), a.words(2), a.array<double>(3), n, a.whole(4), a.whole(5), a.number(6)); END
 KERNEL(expTables) const u64 *r = a.words(1, &n); k.expTables(a.words(0), r, a.words(2), n, a.whole(3)); END
@@ -148,6 +154,7 @@ const struct {
                {"bitPlane", bitPlane},
                {"planeToWords", planeToWords},
                {"bitMultiply", bitMultiply},
+               {"maskedProduct", maskedProduct},
                {"trigTables", trigTables},
                {"trigCombine", trigCombine},
                {"expTables", expTables},

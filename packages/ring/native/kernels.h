@@ -48,6 +48,8 @@ struct Kernels {
   void (*bitPlane)(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position);
   void (*planeToWords)(u64 *o, const u64 *bits, size_t n);
   void (*bitMultiply)(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap);
+  // out ^= the share of the product of k ≤ 4 planes opened under masks; planes of n words by number, `sets` those of the masks' products by the bits of the subset
+  void (*maskedProduct)(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n, const int32_t *variables, size_t k, const int32_t *sets, bool first);
   void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale);
   void (*trigCombine)(u64 *o, const u64 *m, const u64 *shares, const double *coefficients, size_t n, unsigned period, unsigned harmonics, double scale);
   void (*expTables)(u64 *o, const u64 *r, const u64 *beta, size_t n, unsigned half);

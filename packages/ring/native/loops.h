@@ -234,6 +234,39 @@ void bitMultiply(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b,
   else bitTimes<false>(o, c, x, m, b, br, bh, n, k, offset);
 }
 
+// One variable after another leaves: ⟦Π v⟧ = o_v·⟦Π without v⟧ + ⟦the same times a_v⟧
+template <int K>
+void maskedTerm(u64 *out, const u64 *const *open, const u64 *const *parts, size_t n, u64 one) {
+  const u64 *o[K], *p[1 << K];
+  for (int i = 0; i < K; i++) o[i] = open[i];
+  for (int s = 1; s < 1 << K; s++) p[s] = parts[s];
+  EACH(n) {
+    u64 x[1 << K];
+    x[0] = one;
+#pragma GCC unroll 16
+    for (int s = 1; s < 1 << K; s++) x[s] = p[s][i];
+#pragma GCC unroll 4
+    for (int v = K - 1; v >= 0; v--)
+#pragma GCC unroll 8
+      for (int s = 0; s < 1 << v; s++) x[s] = (x[s] & o[v][i]) ^ x[s | 1 << v];
+    out[i] ^= x[0];
+  }
+}
+
+void maskedProduct(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n, const int32_t *variables, size_t k, const int32_t *sets, bool first) {
+  const u64 *open[4], *parts[16];
+  for (size_t v = 0; v < k; v++) open[v] = opened + (size_t)variables[v] * n;
+  for (unsigned s = 1; s < 1u << k; s++) {
+    const bool single = (s & (s - 1)) == 0;
+    parts[s] = single ? masks + (size_t)variables[__builtin_ctz(s)] * n : products + (size_t)sets[s] * n;
+  }
+  const u64 one = first ? ~(u64)0 : 0;
+  if (k == 1) maskedTerm<1>(out, open, parts, n, one);
+  else if (k == 2) maskedTerm<2>(out, open, parts, n, one);
+  else if (k == 3) maskedTerm<3>(out, open, parts, n, one);
+  else maskedTerm<4>(out, open, parts, n, one);
+}
+
 inline u64 fixedPoint(double v, double scale) { return (u64)(i64)__builtin_rint(v * scale); }
 
 // Elements whose angles stay in the first-level cache while their harmonics follow one another: planes lie far apart, and reading a few elements of each in
@@ -515,4 +548,4 @@ size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>
 } // namespace
 
 const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, gather, choose, encode,
-                       decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, trigTables, trigCombine, expTables, expCombine};
+                       decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};

@@ -1,5 +1,5 @@
 import { SecformerError } from './errors.js';
-import type { MatMulShape, PackedMatrix } from './kernels.js';
+import type { MaskedTerm, MatMulShape, PackedMatrix } from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
@@ -21,6 +21,18 @@ export function packedLength(bytes: Uint8Array, words: Words, bits: number): voi
 /** A plane of bits, 64 to a word, for every element. */
 export function planeLength(plane: Words, elements: { length: number }): void {
   need(plane.length === Math.ceil(elements.length / 64), `a plane of ${plane.length} words for ${elements.length} elements`);
+}
+
+export function maskedPlanes(out: Words, opened: Words, masks: Words, products: Words, { variables, sets }: MaskedTerm): void {
+  const inside = (planes: Words, i: number) => i >= 0 && (i + 1) * out.length <= planes.length;
+  need(
+    variables.length >= 1 &&
+      variables.length <= 4 &&
+      sets.length === 2 ** variables.length &&
+      variables.every((v) => inside(opened, v) && inside(masks, v)) &&
+      sets.every((p, s) => (s & (s - 1)) === 0 || inside(products, p)),
+    `a product of planes ${variables} with the masks' products ${sets}`,
+  );
 }
 
 export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {

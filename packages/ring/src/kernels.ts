@@ -31,6 +31,12 @@ export interface PackedMatrix extends Required<MatrixLayout> {
   readonly words: Words;
 }
 
+/** A product of up to four planes: which they are, and the planes of their masks' products by the bits of the subset (what has fewer than two bits is not read). */
+export interface MaskedTerm {
+  variables: Int32Array;
+  sets: Int32Array;
+}
+
 /** Harmonics of the longest series. */
 export const HARMONICS = 24;
 
@@ -98,6 +104,12 @@ export interface Kernels {
   planeToWords(out: Words, plane: Words): void;
   /** share of b·x, b = c ⊕ β (protocols: bit times value); `wrap` when x was lifted from k bits */
   bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void;
+
+  /**
+   * out ^= a share of Π v over the term's planes v, each opened as o_v = v ⊕ a_v: ⊕_S (Π_{v∉S} o_v)·⟦Π_{v∈S} a_v⟧, the empty product of masks being 1 at the
+   * first party and 0 at the second. `opened`, `masks` and `products` are planes of out's length, one after another.
+   */
+  maskedProduct(out: Words, opened: Words, masks: Words, products: Words, term: MaskedTerm, first: boolean): void;
 
   /** planes cos ωr, sin ωr, cos 2ωr, … one after another */
   trigTables(out: Words, r: Words, how: TrigShape): void;

@@ -1,5 +1,5 @@
-import { insideArray, matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
-import { HARMONICS, type Kernels, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
+import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
 import { maskOf, type Words } from './words.js';
 
 type Native = Record<string, (...args: unknown[]) => unknown>;
@@ -144,6 +144,11 @@ export class NativeKernels implements Kernels {
     sameLength(out, x, m, b, br, ...(wrap ? [bh] : []));
     planeLength(c, out);
     this.#call('bitMultiply', out, c, x, m, b, br, bh, k, offset, wrap);
+  }
+
+  maskedProduct(out: Words, opened: Words, masks: Words, products: Words, term: MaskedTerm, first: boolean): void {
+    maskedPlanes(out, opened, masks, products, term);
+    this.#call('maskedProduct', out, opened, masks, products, term.variables, term.sets, first);
   }
 
   trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {

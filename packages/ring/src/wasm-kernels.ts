@@ -1,8 +1,8 @@
 import { scratch } from './arena.js';
-import { insideArray, matMulLengths, need, packedLength, sameLength, streamLength } from './checks.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, sameLength, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
-import { HARMONICS, type Kernels, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
+import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
 import { bytesOf, maskOf, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
@@ -349,6 +349,27 @@ export class WasmKernels implements Kernels {
       );
       this.#out(0, out, i, end);
     }
+  }
+
+  maskedProduct(out: Words, opened: Words, masks: Words, products: Words, term: MaskedTerm, first: boolean): void {
+    maskedPlanes(out, opened, masks, products, term);
+    const n = out.length;
+    const plane = (planes: Words, at: number) => planes.subarray(at * n, (at + 1) * n);
+    const { variables, sets } = term;
+    const parts = Array.from(sets, (p, s) => {
+      if (s === 0) return scratch(n).fill(first ? 0xffff_ffff_ffff_ffffn : 0n);
+      return (s & (s - 1)) === 0 ? plane(masks, variables[Math.log2(s)]!) : plane(products, p);
+    });
+    // One variable after another leaves: ⟦Π v⟧ = o_v·⟦Π without v⟧ + ⟦the same times a_v⟧
+    for (let v = variables.length - 1; v >= 0; v--) {
+      for (let s = 0; s < 1 << v; s++) {
+        const to = s === 0 ? parts[0]! : scratch(n);
+        this.and(to, parts[s]!, plane(opened, variables[v]!));
+        this.xor(to, to, parts[s | (1 << v)]!);
+        parts[s] = to;
+      }
+    }
+    this.xor(out, out, parts[0]!);
   }
 
   trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {

@@ -77,6 +77,13 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
         s % 2 === 0,
       ),
     ),
+  maskedProduct: (k, n, s) => {
+    const size = planeWords(n);
+    const count = (s % 4) + 1;
+    const variables = Int32Array.from({ length: count }, (_, i) => (i * 3 + s) % 5);
+    const sets = Int32Array.from({ length: 2 ** count }, (_, i) => (i * 5 + s) % 11);
+    return into(words(size, s), (o) => k.maskedProduct(o, words(5 * size, s + 1), words(5 * size, s + 2), words(11 * size, s + 3), { variables, sets }, s % 2 === 0));
+  },
   trigTables: (k, n, s) => into(new BigUint64Array(2 * 9 * n), (o) => k.trigTables(o, words(n, s), { period: 2 + (s % 23), harmonics: 9, fracBits: 18 + (s % 12) })),
   trigCombine: (k, n, s) =>
     into(new BigUint64Array(n), (o) => {

@@ -1,8 +1,9 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, randomBytes } from '@noble/hashes/utils.js';
-import { decodeFixed, EncodingError, encodeFixed, type Kernels, KeyStream, loadKernels, packedBytes, Secret, sizeOf } from '@secformer/ring';
+import { decodeFixed, EncodingError, encodeFixed, type Kernels, KeyStream, loadKernels, packedBytes, Secret, sizeOf, type Words } from '@secformer/ring';
 import {
   type CheckedProgram,
+  clientMask,
   combineOutput,
   type Graph,
   type InputState,
@@ -81,7 +82,7 @@ interface Tensor {
 
 /** A run that is under way at the nodes: its randomness, to be started once. */
 interface Prepare extends Attempt {
-  ready: Promise<{ run: string; slotKeys: [string, string][]; ms: number }>;
+  ready: Promise<{ run: string; masks: Words[]; ms: number }>;
   ticket: string;
   waiting: Waiting;
   planned: Planned;
@@ -351,7 +352,8 @@ export class Session {
         const answers = await Promise.all(
           NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
         );
-        return { run: answers[0]!.header.run, slotKeys: answers[2]!.header.slotKeys ?? [], ms: performance.now() - start };
+        const masks = this.#inputMasks(planned, answers[2]!.header.slotKeys ?? []);
+        return { run: answers[0]!.header.run, masks, ms: performance.now() - start };
       } catch (error) {
         this.#waiting.delete(ticket);
         throw error;
@@ -377,10 +379,10 @@ export class Session {
   async #online(request: RunRequest, { planned, ticket, waiting, ready }: Prepare, trace = false, waited?: number): Promise<RunResult> {
     const { checked } = waiting;
     try {
-      const { run, slotKeys, ms } = await ready;
+      const { run, masks, ms } = await ready;
       waiting.traced = trace;
       const start = performance.now();
-      const masked = this.#maskInputs(request, planned.plan, checked, slotKeys, () => this.#cancel(ticket, waiting));
+      const masked = this.#maskInputs(request, planned, masks);
       const shares = planned.plan.bindings.flatMap((b) => (b.kind === 'share' ? [tensorOf(request, b.slot)] : []));
       const keeps = planned.plan.keeps.map((k) => (k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot)));
       await Promise.all(NODES.map((role) => this.#send(role, { t: 'run', ticket, shares, keeps, ...(trace && { trace }) }, ...(role === 'dealer' ? [] : masked))));
@@ -412,7 +414,8 @@ export class Session {
       };
       return { outputs, record };
     } catch (error) {
-      // The dealer may have noted what stays before a party failed
+      // Where it was refused here, the nodes have not heard of it; where a party failed, the dealer may have noted what stays
+      if (!waiting.error) this.#cancel(ticket, waiting);
       this.#tell({ t: 'free', tensors: request.kept.map((k) => k.tensor) });
       throw error;
     } finally {
@@ -420,26 +423,28 @@ export class Session {
     }
   }
 
-  #maskInputs(request: RunRequest, planned: Plan, { program }: CheckedProgram, slotKeys: [string, string][], refuse: () => void): Uint8Array[] {
-    const out: Uint8Array[] = [];
-    planned.bindings.forEach((b, i) => {
-      if (b.kind !== 'oneHot') return;
-      const { shape, width } = program.inputs[i] as { shape: number[]; width: number };
-      const { indices } = request.slots[b.slot] as { indices: Int32Array };
-      const depth = shape.at(-1)!;
-      for (const index of indices) {
-        if (index >= 0 && index < depth) continue;
-        refuse();
-        throw new NodeError('client', 'INPUT_REFUSED', `looks up index ${index} in a table of ${depth} rows`);
-      }
-      const keys = slotKeys[out.length];
+  /** The masks of a run's indices, from the keys that the dealer gave for them. */
+  #inputMasks({ plan: { bindings }, checked: { program } }: Planned, slotKeys: [string, string][]): Words[] {
+    const inputs = bindings.flatMap((b, i) => (b.kind === 'oneHot' ? [program.inputs[i] as { shape: number[]; width: number }] : []));
+    return inputs.map(({ shape, width }, i) => {
+      const keys = slotKeys[i];
       if (!keys) throw new NodeError('dealer', 'BAD_MESSAGE', 'sent no keys for an input');
-      const e = maskOneHot(this.kernels, indices, depth, width, [new Secret(hexToBytes(keys[0])), new Secret(hexToBytes(keys[1]))]);
-      const bytes = new Uint8Array(packedBytes(e.length, width));
-      this.kernels.pack(bytes, e, width);
-      out.push(bytes);
+      return clientMask(this.kernels, sizeOf(shape), width, [new Secret(hexToBytes(keys[0])), new Secret(hexToBytes(keys[1]))]);
     });
-    return out;
+  }
+
+  /** Indices under their masks, which are used up. */
+  #maskInputs(request: RunRequest, { plan: { bindings }, checked: { program } }: Planned, masks: Words[]): Uint8Array[] {
+    const inputs = bindings.flatMap((b, i) => {
+      if (b.kind !== 'oneHot') return [];
+      const { shape, width } = program.inputs[i] as { shape: number[]; width: number };
+      return [{ indices: (request.slots[b.slot] as { indices: Int32Array }).indices, depth: shape.at(-1)!, width }];
+    });
+    for (const { indices, depth } of inputs) {
+      const outside = indices.find((index) => !(index >= 0 && index < depth));
+      if (outside !== undefined) throw new NodeError('client', 'INPUT_REFUSED', `looks up index ${outside} in a table of ${depth} rows`);
+    }
+    return inputs.map(({ indices, depth, width }, i) => maskOneHot(this.kernels, indices, depth, width, masks[i]!));
   }
 
   #combine({ program, types }: CheckedProgram, fromP0: Uint8Array, fromP1: Uint8Array): Float32Array[] {

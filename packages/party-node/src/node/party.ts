@@ -34,6 +34,8 @@ class PartyRunState extends NodeRun {
   ahead = 0;
   window = 0;
   prepared: PreparedParty | undefined;
+  /** words for the masked inputs, of the arena */
+  inputRoom: Words[] = [];
 
   constructor(arena: Arena, ...run: ConstructorParameters<typeof NodeRun>) {
     super(...run);
@@ -98,6 +100,7 @@ export class Party extends Engine<PartyRunState> {
     giveUp(this.arena, run.prepared);
     run.material.clear();
     this.arena.release(run.frames.values());
+    this.arena.release(run.inputRoom.splice(0));
     run.frames.clear();
   }
 
@@ -150,6 +153,12 @@ export class Party extends Engine<PartyRunState> {
     const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
     const masks = this.#inputMasks(run, streams);
+    // Where the masked inputs will lie: taken now, while nobody waits
+    const room = this.arena.during(
+      () => new Map([...masks].map(([i, mask]) => [i, scratch(mask.length)])),
+      (made) => made.values(),
+    );
+    run.inputRoom = [...room.values()];
     const from = {
       kernels: this.kernels,
       arena: this.arena,
@@ -178,10 +187,7 @@ export class Party extends Engine<PartyRunState> {
       .digest('hex');
     await other.link.send({ t: 'confirm', ticket, hash });
     const trace = newTrace(given.traced);
-    const inputs = this.arena.during(
-      () => this.#inputs(run, given, masks),
-      (values) => values.flatMap((v) => (v.stored ? [] : [v.m])),
-    );
+    const inputs = this.#inputs(run, given, masks, room);
     const values = await runParty({
       ...from,
       inputs,
@@ -189,7 +195,6 @@ export class Party extends Engine<PartyRunState> {
       ...(run.prepared && { prepared: run.prepared }),
       exchange: (round, mine) => this.#exchange(run, other, round, mine),
     });
-    this.arena.release(inputs.flatMap((v) => (v.stored ? [] : [v.m])));
     const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
     if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     if (run.error) throw run.error;
@@ -229,18 +234,16 @@ export class Party extends Engine<PartyRunState> {
     });
   }
 
-  #inputs(run: PartyRunState, { payload, shares }: Given, masks: Map<number, Words>): PartyValue[] {
+  #inputs(run: PartyRunState, { payload, shares }: Given, masks: Map<number, Words>, room: Map<number, Words>): PartyValue[] {
     let [at, share] = [0, 0];
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') {
         const { shape, width } = run.checked.program.inputs[i] as { shape: number[]; width: number };
-        const e = scratch(sizeOf(shape));
-        const bytes = packedBytes(e.length, width);
-        this.kernels.unpack(e, payload.subarray(at, at + bytes), width);
-        at += bytes;
-        return openOneHot(this.kernels, this.#index, e, masks.get(i)!);
+        const packed = payload.subarray(at, at + packedBytes(sizeOf(shape), width));
+        at += packed.length;
+        return openOneHot(this.kernels, this.#index, packed, width, masks.get(i)!, room.get(i)!);
       }
-      if (b.kind === 'share') return { share: run.session.tensors.get(shares[share++]!)!.share!.words };
+      if (b.kind === 'share') return sharedValue(run.session.tensors.get(shares[share++]!)!);
       return storedValue(run.session.tensors.get(b.tensor)!, b);
     });
   }
@@ -260,6 +263,15 @@ export class Party extends Engine<PartyRunState> {
       await run.within(run.frameArrived.promise, limits.progressMs, nodeName[this.#other], `round ${round}`);
     }
   }
+}
+
+/** A tensor's share; a program names those of its weights too, and mostly needs their openings' only. */
+function sharedValue({ share }: StoredTensor): PartyValue {
+  return {
+    get share() {
+      return share!.words;
+    },
+  };
 }
 
 /** A tensor's share and opening, copied in the order of their words only for what cannot take them as they lie. */

@@ -1,4 +1,4 @@
-import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
+import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, packedBytes, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
 import { newTrace, prepareParty, type RunTrace, runDealer, runParty } from './interpret.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
@@ -16,20 +16,25 @@ export interface Together {
   received: { p0: Uint8Array[]; p1: Uint8Array[]; material: Uint8Array[] };
 }
 
+/** Both halves of a one-hot input's mask, as its client adds them: λ0 + λ1. */
+export function clientMask(kernels: Kernels, n: number, width: number, keys: readonly [Secret, Secret]): Words {
+  const mask = new KeyStream(kernels, keys[0]).words(n, width);
+  kernels.add(mask, mask, new KeyStream(kernels, keys[1]).words(n, width));
+  return mask;
+}
+
 /**
- * Puts an index matrix under the masks of a one-hot input: E = onehot + λ0 + λ1, and then P0's share is E − λ0, P1's −λ1.
+ * Puts an index matrix under the masks of a one-hot input, in their place: E = onehot + λ0 + λ1, and then P0's share is E − λ0, P1's −λ1.
  * View: the client knows both keys, which are of this input of this run and issued once; each party sees E, uniform because it knows one λ only; the dealer knows λ and
  * never sees E. A party takes one E for a run, and the two compare a hash of it before any output leaves. Source protocols section 11.
  */
-export function maskOneHot(kernels: Kernels, indices: Int32Array, depth: number, width: number, keys: readonly [Secret, Secret]): Words {
-  const n = indices.length * depth;
-  const e = new KeyStream(kernels, keys[0]).words(n, width);
-  kernels.add(e, e, new KeyStream(kernels, keys[1]).words(n, width));
+export function maskOneHot(kernels: Kernels, indices: Int32Array, depth: number, width: number, mask: Words): Uint8Array {
   indices.forEach((index, row) => {
     const at = row * depth + index;
-    e[at] = (e[at] as bigint) + 1n;
+    mask[at] = (mask[at] as bigint) + 1n;
   });
-  kernels.affine(e, e, 1n, 0n, width);
+  const e = new Uint8Array(packedBytes(mask.length, width));
+  kernels.pack(e, mask, width);
   return e;
 }
 
@@ -38,8 +43,9 @@ export function oneHotMask(n: number, width: number, streams: RunStreams, input:
   return streams.claim(Purpose.input, input, 0).words(n, width);
 }
 
-/** A party's value of a one-hot input, from E and its half of the mask. */
-export function openOneHot(kernels: Kernels, role: Role, e: Words, mask: Words): PartyValue {
+/** A party's value of a one-hot input, from E, unpacked into `m`, and its half of the mask. */
+export function openOneHot(kernels: Kernels, role: Role, packed: Uint8Array, width: number, mask: Words, e: Words): PartyValue {
+  kernels.unpack(e, packed, width);
   return {
     m: e,
     // A product with an opened table needs none
@@ -89,8 +95,9 @@ export async function runTogether(
     const given = inputs[i]!;
     if (input.kind === 'oneHot') {
       const keys = [dealerStreams[0].key(Purpose.input, i, 0), dealerStreams[1].key(Purpose.input, i, 0)] as const;
-      const e = maskOneHot(kernels, given as Int32Array, input.shape.at(-1)!, input.width, keys);
-      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, oneHotMask(e.length, input.width, partyStreams[role], i)));
+      const n = sizeOf(input.shape);
+      const e = maskOneHot(kernels, given as Int32Array, input.shape.at(-1)!, input.width, clientMask(kernels, n, input.width, keys));
+      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, input.width, oneHotMask(n, input.width, partyStreams[role], i), zeros(n)));
       dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
       return;
     }

@@ -1,4 +1,4 @@
-import { type Kernels, planeWords, scratch, type Words, zeros } from '@secformer/ring';
+import { type MaskedTerm, planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
 import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
@@ -197,13 +197,13 @@ export const combine = primitive({
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       for (const g of groupsOf(chunks)) {
-        const mask = g.variables.map((_, i) => plane(masks[0]!, v + i, size));
+        // Smaller sets come first: each product is one before it times one mask more
+        const made = new Map(g.variables.map((_, i) => [1 << i, plane(masks[0]!, v + i, size)]));
         for (const set of g.products) {
-          conjunction(
-            kernels,
-            plane(out, p++, size),
-            mask.filter((_, i) => set & (1 << i)),
-          );
+          const low = set & -set;
+          const to = plane(out, p++, size);
+          kernels.and(to, made.get(set ^ low)!, made.get(low)!);
+          made.set(set, to);
         }
         v += g.variables.length;
       }
@@ -230,27 +230,12 @@ export const combine = primitive({
     const from = chunkPlanes(planes, chunks, size);
     const source = ins[0]!.planes!;
     const last = out.kind === 'bits';
-    const next = Math.ceil(chunks / GROUP);
-    const to = chunkPlanes(planes, next, size);
+    const to = chunkPlanes(planes, Math.ceil(chunks / GROUP), size);
     const result = zeros(last ? planes * size : to.total);
-    const monomial = scratch(size);
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       groupsOf(chunks).forEach((g, index) => {
-        const open = g.variables.map((_, i) => plane(opened, v + i, size));
-        const productAt = new Map(g.products.map((set, i) => [set, p + i]));
-        const maskOfSet = (set: number) => (set & (set - 1) ? plane(material[0]!, productAt.get(set)!, size) : plane(masks[0]!, v + Math.log2(set), size));
-        // xors Π_{v∈term} v into `into`
-        const addTerm = (into: Words, term: number) => {
-          for (let set = term; ; set = (set - 1) & term) {
-            if (set !== 0 || role === 0) {
-              const rest = open.filter((_, i) => term & ~set & (1 << i));
-              const factors = set === 0 ? rest : [maskOfSet(set), ...rest];
-              kernels.xor(into, into, factors.length === 1 ? factors[0]! : conjunction(kernels, monomial, factors));
-            }
-            if (set === 0) break;
-          }
-        };
+        const addTerm = (into: Words, term: number) => kernels.maskedProduct(into, opened, masks[0]!, material[0]!, planesOf(g, term, v, p), role === 0);
         const less = last ? plane(result, t, size) : to.less(result, t, index);
         kernels.xor(less, less, from.less(source, t, g.from + g.size - 1));
         for (const term of g.lessTerms) addTerm(less, term);
@@ -266,14 +251,17 @@ export const combine = primitive({
   plain: ({ ins }) => ins[0],
 });
 
-const plane = (w: Words, i: number, size: number) => w.subarray(i * size, (i + 1) * size);
-
-/** The and of two planes and more. */
-function conjunction(kernels: Kernels, out: Words, [first, second, ...others]: Words[]): Words {
-  kernels.and(out, first!, second!);
-  for (const other of others) kernels.and(out, out, other);
-  return out;
+/** A term of a group as planes: the group's variables lie from plane `v` on, its products of masks from `p`. */
+function planesOf(g: Group, term: number, v: number, p: number): MaskedTerm {
+  const inTerm = g.variables.flatMap((_, i) => (term & (1 << i) ? [i] : []));
+  const sets = Int32Array.from({ length: 2 ** inTerm.length }, (_, s) => {
+    const set = inTerm.reduce((bits, i, at) => (s & (1 << at) ? bits | (1 << i) : bits), 0);
+    return p + g.products.indexOf(set);
+  });
+  return { variables: Int32Array.from(inTerm, (i) => v + i), sets };
 }
+
+const plane = (w: Words, i: number, size: number) => w.subarray(i * size, (i + 1) * size);
 
 function dimensions(types: ValueType[]): { planes: number; chunks: number; size: number } {
   const { planes, chunks, shape } = types[0] as ChunksType;
