@@ -107,7 +107,12 @@ KERNEL(decode) double *o = a.array<double>(0, &n); k.decode(o, a.words(1), n, a.
 KERNEL(maskForOpening) u64 *o = a.words(0, &n); k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6)); END
 KERNEL(lift) u64 *o = a.words(0, &n); k.lift(o, a.words(1), a.words(2), a.words(3), a.words(4), n, a.whole(5), a.word(6), a.flag(7) ? 1 : 0); END
 KERNEL(chunkTables) uint16_t *o = a.array<uint16_t>(0, &n); k.chunkTables(o, a.words(1), n, a.whole(2), a.whole(3), (int)a.whole(4)); END
-KERNEL(pick) const u64 *m = a.words(1, &n); k.pick(a.words(0), m, a.array<uint16_t>(2), n, a.word(3), a.whole(4), a.whole(5), a.whole(6)); END
+KERNEL(pick)
+  size_t rows;
+  const u64 *m = a.words(1, &n);
+  const int32_t *how = a.array<int32_t>(5, &rows);
+  k.pick(a.words(0), m, a.array<uint16_t>(2), n, a.whole(3), a.word(4), how, rows / 5);
+END
 KERNEL(bitPlane) const u64 *m = a.words(1, &n); k.bitPlane(a.words(0), m, n, a.word(2), a.whole(3)); END
 KERNEL(planeToWords) u64 *o = a.words(0, &n); k.planeToWords(o, a.words(1), n); END
 KERNEL(bitMultiply)

@@ -44,7 +44,8 @@ struct Kernels {
   void (*maskForOpening)(u64 *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, u64 mask);
   void (*lift)(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_t n, unsigned k, u64 offset, u64 first);
   void (*chunkTables)(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind);
-  void (*pick)(u64 *o, const u64 *m, const uint16_t *table, size_t n, u64 tau, unsigned position, unsigned width, unsigned base);
+  // rows of five: table, plane of o, position, width, base
+  void (*pick)(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count);
   void (*bitPlane)(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position);
   void (*planeToWords)(u64 *o, const u64 *bits, size_t n);
   void (*bitMultiply)(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap);

@@ -182,24 +182,61 @@ void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigne
   }
 }
 
-void pick(u64 *o, const u64 *m, const uint16_t *table, size_t n, u64 tau, unsigned position, unsigned width, unsigned base) {
-  const u64 mask = ((u64)1 << width) - 1;
-  for (size_t i = 0; i < n; i += 64, o++) {
-    u64 bits = 0;
-    const size_t left = n - i < 64 ? n - i : 64;
-    for (size_t j = 0; j < left; j++) {
-      const u64 c = ((m[i + j] - tau) >> position) & mask;
-      bits |= (((u64)table[i + j] >> (c + base)) & 1) << j;
+typedef u64 V64 __attribute__((vector_size(LANES * 8)));
+typedef uint16_t V16 __attribute__((vector_size(LANES * 2)));
+
+template <class V, class T>
+inline V load(const T *from) {
+  V v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+
+// The top bits of a vector's words, the first word's lowest
+inline u64 topBits(V64 x) {
+#if LANES == 8
+  return _mm512_movepi64_mask((__m512i)x);
+#elif LANES == 4
+  return _mm256_movemask_pd((__m256d)x);
+#else
+  return x[0] >> 63 | x[1] >> 63 << 1;
+#endif
+}
+
+// One word of bits: of up to 64 entries that bits [position, position + width) of m − tau name
+inline u64 entries(const u64 *m, const uint16_t *table, size_t n, u64 tau, unsigned position, u64 mask, unsigned base) {
+  u64 bits = 0;
+  if (n == 64) {
+    for (size_t j = 0; j < 64; j += LANES) {
+      const V64 c = ((load<V64>(m + j) - tau) >> position) & mask;
+      bits |= topBits((__builtin_convertvector(load<V16>(table + j), V64) >> (c + base)) << 63) << j;
     }
-    *o = bits;
+  } else {
+    for (size_t j = 0; j < n; j++) bits |= (((u64)table[j] >> ((((m[j] - tau) >> position) & mask) + base)) & 1) << j;
+  }
+  return bits;
+}
+
+void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count) {
+  // Elements whose every row follows while they are in the first-level cache
+  const size_t TOGETHER = 2048, planeWords = (n + 63) / 64;
+  for (size_t from = 0; from < n; from += TOGETHER) {
+    const size_t to = n - from < TOGETHER ? n : from + TOGETHER;
+    for (size_t r = 0; r < count; r++) {
+      const int32_t *row = rows + 5 * r;
+      const uint16_t *table = tables + (size_t)row[0] * stride;
+      u64 *const out = o + (size_t)row[1] * planeWords;
+      const u64 mask = ((u64)1 << row[3]) - 1;
+      for (size_t i = from; i < to; i += 64) out[i >> 6] = entries(m + i, table + i, to - i < 64 ? to - i : 64, tau, (unsigned)row[2], mask, (unsigned)row[4]);
+    }
   }
 }
 
 void bitPlane(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position) {
   for (size_t i = 0; i < n; i += 64, o++) {
     u64 bits = 0;
-    const size_t left = n - i < 64 ? n - i : 64;
-    for (size_t j = 0; j < left; j++) bits |= (((m[i + j] - tau) >> position) & 1) << j;
+    if (n - i >= 64) for (size_t j = 0; j < 64; j += LANES) bits |= topBits((load<V64>(m + i + j) - tau) << (63 - position)) << j;
+    else for (size_t j = 0; j < n - i; j++) bits |= (((m[i + j] - tau) >> position) & 1) << j;
     *o = bits;
   }
 }

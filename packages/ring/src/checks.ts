@@ -1,5 +1,5 @@
 import { SecformerError } from './errors.js';
-import type { MaskedTerm, MatMulShape, PackedMatrix } from './kernels.js';
+import type { MaskedTerm, MatMulShape, PackedMatrix, PickedRow } from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
@@ -21,6 +21,20 @@ export function packedLength(bytes: Uint8Array, words: Words, bits: number): voi
 /** A plane of bits, 64 to a word, for every element. */
 export function planeLength(plane: Words, elements: { length: number }): void {
   need(plane.length === Math.ceil(elements.length / 64), `a plane of ${plane.length} words for ${elements.length} elements`);
+}
+
+export function pickedRows(out: Words, m: Words, tables: Uint16Array, stride: number, rows: readonly PickedRow[]): void {
+  const size = Math.ceil(m.length / 64);
+  const fits = ({ table, plane, position, width, base }: PickedRow) =>
+    table >= 0 &&
+    (table + 1) * stride <= tables.length &&
+    plane >= 0 &&
+    (plane + 1) * size <= out.length &&
+    position >= 0 &&
+    position < 64 &&
+    width >= 1 &&
+    width <= (base ? 3 : 4);
+  need(stride >= m.length && rows.every(fits), `rows of ${tables.length} table words for ${m.length} elements into ${out.length} words`);
 }
 
 export function maskedPlanes(out: Words, opened: Words, masks: Words, products: Words, { variables, sets }: MaskedTerm): void {

@@ -37,6 +37,15 @@ export interface MaskedTerm {
   sets: Int32Array;
 }
 
+/** Which table is read, where the bits go, and which bits [position, position + width) of an element name the entry, from `base` on. */
+export interface PickedRow {
+  table: number;
+  plane: number;
+  position: number;
+  width: number;
+  base: 0 | 8;
+}
+
 /** Harmonics of the longest series. */
 export const HARMONICS = 24;
 
@@ -97,8 +106,8 @@ export interface Kernels {
 
   /** 16-bit rows of comparison tables: kind 'lt', 'eq', or 'both' in one row */
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void;
-  /** a plane of the entries that bits [position, position + width) of m − tau name */
-  pick(out: Words, m: Words, table: Uint16Array, tau: bigint, position: number, width: number, base: 0 | 8): void;
+  /** planes of the entries that bits of m − tau name; `tables` are rows of `stride` 16-bit words, one of which goes with each element */
+  pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void;
   /** bit `position` of m − tau, as a plane */
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void;
   planeToWords(out: Words, plane: Words): void;

@@ -1,5 +1,5 @@
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, planeLength, sameLength, streamLength } from './checks.js';
-import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, streamLength } from './checks.js';
+import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type TrigShape } from './kernels.js';
 import { maskOf, type Words } from './words.js';
 
 type Native = Record<string, (...args: unknown[]) => unknown>;
@@ -127,10 +127,10 @@ export class NativeKernels implements Kernels {
     sameLength(out, r);
     this.#call('chunkTables', out, r, position, width, kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2);
   }
-  pick(out: Words, m: Words, table: Uint16Array, tau: bigint, position: number, width: number, base: 0 | 8): void {
-    sameLength(m, table);
-    planeLength(out, m);
-    this.#call('pick', out, m, table, tau, position, width, base);
+  pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {
+    pickedRows(out, m, tables, stride, rows);
+    const how = Int32Array.from(rows.flatMap(({ table, plane, position, width, base }) => [table, plane, position, width, base]));
+    this.#call('pick', out, m, tables, stride, tau, how);
   }
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void {
     planeLength(out, m);

@@ -1,8 +1,8 @@
 import { scratch } from './arena.js';
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, sameLength, streamLength } from './checks.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, sameLength, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
-import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type TrigShape } from './kernels.js';
+import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type TrigShape } from './kernels.js';
 import { bytesOf, maskOf, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
@@ -301,12 +301,17 @@ export class WasmKernels implements Kernels {
     }
   }
 
-  pick(out: Words, m: Words, table: Uint16Array, tau: bigint, position: number, width: number, base: 0 | 8): void {
-    need(m.length === table.length && out.length === Math.ceil(m.length / 64), 'operands of pick');
+  pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {
+    pickedRows(out, m, tables, stride, rows);
+    const size = Math.ceil(m.length / 64);
     for (let i = 0; i < m.length; i += CHUNK) {
       const end = Math.min(m.length, i + CHUNK);
-      this.#x.pick(this.#slot(0), this.#in(1, m, i, end), this.#in(2, table, i, end, 2), end - i, tau, BigInt(position), BigInt(width), base);
-      this.#out(0, out, i / 64, Math.ceil(end / 64));
+      const elements = this.#in(1, m, i, end);
+      for (const { table, plane, position, width, base } of rows) {
+        const row = this.#in(2, tables.subarray(table * stride, (table + 1) * stride), i, end, 2);
+        this.#x.pick(this.#slot(0), elements, row, end - i, tau, BigInt(position), BigInt(width), base);
+        this.#out(0, out.subarray(plane * size, (plane + 1) * size), i / 64, Math.ceil(end / 64));
+      }
     }
   }
 

@@ -181,9 +181,9 @@ test('comparison tables and picks: the entry is [t < r] and [t = r] of the chunk
     const table = new Uint16Array(n);
     kernels.chunkTables(table, r, position, width, kind);
     const plane = new BigUint64Array(Math.ceil(n / 64));
-    kernels.pick(plane, m, table, tau, position, width, 0);
+    kernels.pick(plane, m, table, m.length, tau, [{ table: 0, plane: 0, position, width, base: 0 }]);
     const equal = new BigUint64Array(Math.ceil(n / 64));
-    if (kind === 'both') kernels.pick(equal, m, table, tau, position, width, 8);
+    if (kind === 'both') kernels.pick(equal, m, table, m.length, tau, [{ table: 0, plane: 0, position, width, base: 8 }]);
     let wrong = 0;
     for (let i = 0; i < n; i++) {
       const a = ((m[i]! - tau) >> BigInt(position)) & maskOf(width);

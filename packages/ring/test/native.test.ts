@@ -59,7 +59,12 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
       ),
     ),
   chunkTables: (k, n, s) => into(new Uint16Array(n), (o) => k.chunkTables(o, words(n, s), s % 60, s % 3 === 2 ? 3 : 4, (['lt', 'eq', 'both'] as const)[s % 3]!)),
-  pick: (k, n, s) => into(plane(n, 0).fill(0n), (o) => k.pick(o, words(n, s), new Uint16Array(bytes(2 * n, s).buffer), words(1, s)[0]!, s % 60, s % 2 ? 3 : 4, s % 2 ? 8 : 0)),
+  pick: (k, n, s) =>
+    into(new BigUint64Array(3 * planeWords(n)), (o) => {
+      const stride = n + (s % 3);
+      const row = (i: number) => ({ table: (i + s) % 4, plane: (i + s) % 3, position: (s + 5 * i) % 60, width: (s + i) % 2 ? 3 : 4, base: (s + i) % 2 ? 8 : 0 }) as const;
+      k.pick(o, words(n, s), new Uint16Array(bytes(8 * stride, s).buffer), stride, words(1, s)[0]!, [row(0), row(1)]);
+    }),
   bitPlane: (k, n, s) => into(plane(n, 0).fill(0n), (o) => k.bitPlane(o, words(n, s), words(1, s)[0]!, s % 64)),
   planeToWords: (k, n, s) => into(new BigUint64Array(n), (o) => k.planeToWords(o, plane(n, s))),
   bitMultiply: (k, n, s) =>
@@ -144,7 +149,10 @@ for (const name of native) {
     t.throws(() => k.add(w(3), w(3), w(2)), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.matMul(w(4), w(4), w(3), { m: 2, k: 2, n: 2 }), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.matMul(w(4), w(4), k.packMatrix(w(4), { k: 2, n: 2, bits: 48 }), { m: 2, k: 2, n: 2, bits: 32 }), { code: 'KERNEL_ARGUMENT' });
-    t.throws(() => k.pick(w(2), w(64), new Uint16Array(64), 0n, 0, 4, 0), { code: 'KERNEL_ARGUMENT' });
+    for (const wrong of [{ table: 1 }, { plane: 1 }, { position: 64 }, { width: 5 }]) {
+      const row = { table: 0, plane: 0, position: 0, width: 4, base: 0, ...wrong } as const;
+      t.throws(() => k.pick(w(1), w(64), new Uint16Array(64), 64, 0n, [row]), { code: 'KERNEL_ARGUMENT' });
+    }
     t.throws(() => k.unpack(w(8), new Uint8Array(7), 8), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.chacha20(new Uint8Array(31), new Uint8Array(64)), { code: 'KERNEL_ARGUMENT' });
   });

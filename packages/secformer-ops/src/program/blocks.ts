@@ -1,4 +1,4 @@
-import { bytesOf, type Kernels, packedBytes, planeWords, type Words } from '@secformer/ring';
+import { bytesOf, type Kernels, packedBytes, planeWords, scratch, type Words } from '@secformer/ring';
 
 /** `count` words of `bits` bits each. */
 export interface Block {
@@ -33,4 +33,18 @@ function eachPlane({ count, plane }: Block, bytes: Uint8Array, words: Words, eac
   const memory = bytesOf(words);
   for (let p = 0; p < count / planeWords(plane); p++) each(bytes.subarray(p * length, (p + 1) * length), memory.subarray(p * size, (p + 1) * size));
   return true;
+}
+
+/** Blocks as one array: without a copy where they lie one behind the other, as drawn material does. */
+export function joined(blocks: Words[]): Words {
+  const [first] = blocks as [Words];
+  const n = first.length;
+  if (blocks.every((b, i) => b.buffer === first.buffer && b.byteOffset === first.byteOffset + 8 * n * i)) {
+    return new BigUint64Array(first.buffer, first.byteOffset, blocks.length * n);
+  }
+  const out = scratch(blocks.length * n);
+  blocks.forEach((b, i) => {
+    out.set(b, i * n);
+  });
+  return out;
 }

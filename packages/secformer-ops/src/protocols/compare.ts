@@ -1,6 +1,6 @@
-import { type MaskedTerm, planeWords, scratch, type Words, zeros } from '@secformer/ring';
+import { type MaskedTerm, type PickedRow, planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type Block, planeBlock } from '../program/blocks.js';
+import { type Block, joined, planeBlock } from '../program/blocks.js';
 import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
 import { type BitsType, type ChunksType, check, describe, type OpenedType, sizeOf, type ValueType } from '../program/types.js';
 
@@ -86,13 +86,15 @@ export const compare = primitive({
     const at = chunkPlanes(planes, chunks, size);
     const result = zeros(at.total);
     const rows = tableRows(a.position, a.window);
+    const tables = joined(material.slice(0, rows.length));
+    const stride = tables.length / rows.length;
     for (let t = 0; t < planes; t++) {
       const tau = BigInt.asUintN(64, (BigInt(a.thresholds[t]!) << BigInt(a.position)) + (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog)));
-      rows.forEach((row, i) => {
-        const table = asRow(material[i]!, m.length);
-        if (row.kind !== 'eq') kernels.pick(at.less(result, t, row.chunk), m, table, tau, row.position, row.width, 0);
-        if (row.kind !== 'lt') kernels.pick(at.equal(result, t, row.chunk), m, table, tau, row.position, row.width, row.kind === 'both' ? 8 : 0);
-      });
+      const picked = rows.flatMap(({ kind, chunk, position, width }, table): PickedRow[] => [
+        ...(kind === 'eq' ? [] : [{ table, plane: at.lessPlane(t, chunk), position, width, base: 0 } as const]),
+        ...(kind === 'lt' ? [] : [{ table, plane: at.equalPlane(t, chunk), position, width, base: kind === 'both' ? 8 : 0 } as const]),
+      ]);
+      kernels.pick(result, m, asRow(tables, 4 * tables.length), 4 * stride, tau, picked);
       if (a.borrow) continue;
       const top = at.top(result, t);
       if (role === 0) kernels.bitPlane(top, m, tau, a.position + a.window - 1);
@@ -123,10 +125,14 @@ export const compare = primitive({
 /** Where the planes of a comparison lie: all 'less', all 'equal', then the xor of the top bits. */
 function chunkPlanes(planes: number, chunks: number, size: number) {
   const part = (words: Words, i: number) => plane(words, i, size);
+  const lessPlane = (t: number, c: number) => t * chunks + c;
+  const equalPlane = (t: number, c: number) => (planes + t) * chunks + c;
   return {
     total: (2 * chunks + 1) * planes * size,
-    less: (w: Words, t: number, c: number) => part(w, t * chunks + c),
-    equal: (w: Words, t: number, c: number) => part(w, (planes + t) * chunks + c),
+    lessPlane,
+    equalPlane,
+    less: (w: Words, t: number, c: number) => part(w, lessPlane(t, c)),
+    equal: (w: Words, t: number, c: number) => part(w, equalPlane(t, c)),
     top: (w: Words, t: number) => part(w, 2 * planes * chunks + t),
   };
 }
@@ -188,12 +194,12 @@ export const combine = primitive({
     const chunks = Math.ceil(x.chunks / GROUP);
     return chunks === 1 ? { kind: 'bits', shape: x.shape, planes: x.planes } : { ...x, chunks };
   },
-  masks: (ins) => [joined(ins, (g) => g.variables.length)],
-  opens: (ins) => joined(ins, (g) => g.variables.length),
-  material: (ins) => [joined(ins, (g) => g.products.length)],
+  masks: (ins) => [planesOfGroups(ins, (g) => g.variables.length)],
+  opens: (ins) => planesOfGroups(ins, (g) => g.variables.length),
+  material: (ins) => [planesOfGroups(ins, (g) => g.products.length)],
   deal({ kernels, types, masks }) {
     const { planes, chunks, size } = dimensions(types);
-    const out = scratch(joined(types, (g) => g.products.length).count);
+    const out = scratch(planesOfGroups(types, (g) => g.products.length).count);
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       for (const g of groupsOf(chunks)) {
@@ -269,7 +275,7 @@ function dimensions(types: ValueType[]): { planes: number; chunks: number; size:
 }
 
 /** So many planes of every group and threshold. */
-function joined(types: ValueType[], each: (g: Group) => number): Block {
+function planesOfGroups(types: ValueType[], each: (g: Group) => number): Block {
   const { planes, chunks, shape } = types[0] as ChunksType;
   return planeBlock(planes * groupsOf(chunks).reduce((s, g) => s + each(g), 0), sizeOf(shape));
 }

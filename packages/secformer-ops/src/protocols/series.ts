@@ -1,5 +1,6 @@
 import { encodeConstant, halvesOf, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
+import { joined } from '../program/blocks.js';
 import { int, primitive } from '../program/primitive.js';
 import { check, describe, type OpenBitsType, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
 
@@ -146,20 +147,6 @@ export const trigReal = primitive({
   plain: ({ a, ins }) => ins[0]!.map((v) => seriesOf(a.constantTerm, a.coefficients, v / a.period)),
   error: (a) => seriesError(a),
 });
-
-/** Blocks as one array: without a copy where they lie one behind the other, as drawn material does. */
-function joined(blocks: Words[]): Words {
-  const [first] = blocks as [Words];
-  const n = first.length;
-  if (blocks.every((b, i) => b.buffer === first.buffer && b.byteOffset === first.byteOffset + 8 * n * i)) {
-    return new BigUint64Array(first.buffer, first.byteOffset, blocks.length * n);
-  }
-  const out = scratch(blocks.length * n);
-  blocks.forEach((b, i) => {
-    out.set(b, i * n);
-  });
-  return out;
-}
 
 /**
  * bit·factor·e^(−u), u = x − origin ≥ 0, for an opened x of 16 fractional bits, the bit saying u < R or less, R = 2^(half − 16) (16 or 8).
