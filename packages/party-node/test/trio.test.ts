@@ -32,6 +32,46 @@ test('a run on the embedded trio, its cost record, and openings that are not mad
   s.close();
 });
 
+test('a weight that stays multiplies the same in every run, as it is, in another shape and transposed', async (t) => {
+  const s = await connect();
+  const [m, k, n] = [3, 4, 6];
+  const x = Float32Array.from({ length: m * k }, (_, i) => (i % 5) - 2);
+  const w = Float32Array.from({ length: k * n }, (_, i) => ((i * 7) % 11) / 4 - 1);
+  await s.write(1, w, [2, 2, n]);
+  const graph: Graph = {
+    nodes: [
+      { op: 'input', slot: 0, in: [], shape: [m, k] },
+      { op: 'input', slot: 1, in: [], shape: [2, 2, n] },
+      { op: 'reshape', in: [1], shape: [k, n] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [0, 2], shape: [m, n] },
+      { op: 'transpose', perm: [1, 0], in: [2], shape: [n, k] },
+      { op: 'matMul', transposeA: false, transposeB: true, in: [0, 4], shape: [m, n] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [3, 4], shape: [m, k] },
+    ],
+    outputs: [3, 5, 6],
+  };
+  const at = (a: ArrayLike<number>, width: number, i: number, j: number) => a[i * width + j]!;
+  const product = Float32Array.from({ length: m * n }, (_, o) => x.slice(0, k).reduce((sum, _, p) => sum + at(x, k, Math.floor(o / n), p) * at(w, n, p, o % n), 0));
+  const back = Float32Array.from({ length: m * k }, (_, o) =>
+    Array.from({ length: n }, (_, p) => at(product, n, Math.floor(o / k), p) * at(w, n, o % k, p)).reduce((a, b) => a + b),
+  );
+  for (let run = 0; run < 4; run++) {
+    await s.write(10 + run, x, [m, k]);
+    const { outputs } = await s.run({ graph, slots: [{ tensor: 10 + run }, { tensor: 1 }], revealed: [0, 1, 2], kept: [], suite: 'exact' });
+    for (const [got, want] of [
+      [outputs[0]!, product],
+      [outputs[1]!, product],
+      [outputs[2]!, back],
+    ] as const) {
+      t.true(
+        got.every((v, i) => Math.abs(v - want[i]!) < 2e-3),
+        `run ${run}: ${got} for ${want}`,
+      );
+    }
+  }
+  s.close();
+});
+
 test('outputs can stay at the nodes and be used again', async (t) => {
   const s = await connect();
   await s.write(1, Float32Array.of(1, 2, 3, 4), [2, 2]);

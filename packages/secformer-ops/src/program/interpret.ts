@@ -109,16 +109,18 @@ function arraysOf({ masks, material, aux }: Drawn): (Words | undefined)[] {
   return [...masks, ...material, aux];
 }
 
-function arraysOfDealer({ r, total, beta }: DealerValue): (Words | undefined)[] {
-  return [r, total, beta];
+// What is stored is of no arena
+
+function arraysOfDealer(v: DealerValue): (Words | undefined)[] {
+  return v.stored ? [] : [v.r, v.total, v.beta];
 }
 
 function arraysOfAhead(v: AheadValue | undefined): (Words | undefined)[] {
-  return [v?.r, v?.m, v?.share];
+  return v?.stored ? [] : [v?.r, v?.m, v?.share];
 }
 
-function arraysOfValue({ share, m, wrap, planes }: PartyValue): (Words | undefined)[] {
-  return [share, m, wrap, planes];
+function arraysOfValue(v: PartyValue): (Words | undefined)[] {
+  return v.stored ? [] : [v.share, v.m, v.wrap, v.planes];
 }
 
 /** Randomness of a run that a party holds ahead: instructions as far as the room went, by number. */

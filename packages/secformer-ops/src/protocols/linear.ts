@@ -211,15 +211,12 @@ export const layout = primitive({
   plain: ({ a, ins }) => strided(ins[0]!, a.shape, a.strides, a.offset),
 });
 
-/** The same view of every array that a value is made of. */
-function views<V extends object>(kernels: Kernels, value: V, a: { shape: number[]; strides: number[]; offset: number }, n: number): V {
-  return Object.fromEntries(Object.entries(value).map(([name, words]) => [name, view(kernels, words as Words, a, n)])) as V;
-}
-
-function view(kernels: Kernels, a: Words, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): Words {
+/** The same view of every array that a value is made of; what is only read in another shape is the value itself, as it is stored. */
+function views<V extends { stored?: unknown }>(kernels: Kernels, value: V, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): V {
   const own = stridesOf(shape);
-  const whole = offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
-  return whole ? a : gatherStrided(kernels, a, shape, strides, offset);
+  if (offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1)) return value;
+  const { stored: _, ...arrays } = value;
+  return Object.fromEntries(Object.entries(arrays).map(([name, words]) => [name, gatherStrided(kernels, words as Words, shape, strides, offset)])) as V;
 }
 
 /**
