@@ -100,6 +100,7 @@ END
 KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
 KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
 KERNEL(unpackSum) u64 *o = a.words(0, &n); k.unpackSum(o, a.array<uint8_t>(1), a.array<uint8_t>(2), n, a.whole(3)); END
+KERNEL(packDifference) const u64 *x = a.words(1, &n); k.packDifference(a.array<uint8_t>(0), x, a.array<uint8_t>(2), n, a.whole(3)); END
 KERNEL(gather) const double *how = a.array<double>(2, &n); k.gather(a.words(0), a.words(1) + (size_t)a.number(3), n / 2, how); END
 KERNEL(choose) u64 *o = a.words(0, &n); k.choose(o, a.words(1), a.words(2), a.words(3), n, a.whole(4)); END
 KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.number(2)); END
@@ -148,6 +149,7 @@ const struct {
                {"pack", pack},
                {"unpack", unpack},
                {"unpackSum", unpackSum},
+               {"packDifference", packDifference},
                {"gather", gather},
                {"choose", choose},
                {"encode", encode},

@@ -35,6 +35,8 @@ struct Kernels {
   void (*unpack)(u64 *o, const uint8_t *a, size_t n, unsigned bits);
   // the sum of two packed arrays, modulo 2^bits
   void (*unpackSum)(u64 *o, const uint8_t *a, const uint8_t *b, size_t n, unsigned bits);
+  // a − b modulo 2^bits, b packed, packed
+  void (*packDifference)(uint8_t *o, const u64 *a, const uint8_t *b, size_t n, unsigned bits);
   // o[i0, i1, …] = a[Σ ij·strides[j]]; `how` is the shape, then the strides
   void (*gather)(u64 *o, const u64 *a, size_t rank, const double *how);
   // bit `bit` of m set ? one : zero

@@ -140,6 +140,53 @@ void unpackSum(u64 *o, const uint8_t *a, const uint8_t *b, size_t n, unsigned k)
   for (; i < n; i++) o[i] = (lastWordAt(a, bytes, i * k) + lastWordAt(b, bytes, i * k)) & mask;
 }
 
+// a − b modulo 2^k, a as words and b packed, packed again
+void packDifference(uint8_t *o, const u64 *a, const uint8_t *b, size_t n, unsigned k) {
+  const size_t bytes = (n * k + 7) / 8;
+  size_t i = 0;
+  if (k == 64) {
+    EACH(n) {
+      u64 x;
+      memcpy(&x, b + 8 * i, 8);
+      x = a[i] - x;
+      memcpy(o + 8 * i, &x, 8);
+    }
+    return;
+  }
+  if ((k & 7) == 0) {
+    const size_t step = k >> 3;
+    // Stores of eight bytes overlap the next word's
+    for (; i * step + 8 <= bytes; i++) {
+      u64 x;
+      memcpy(&x, b + i * step, 8);
+      x = a[i] - x;
+      memcpy(o + i * step, &x, 8);
+    }
+    for (; i < n; i++) {
+      const u64 x = a[i] - lastWordAt(b, bytes, i * k);
+      memcpy(o + i * step, &x, step);
+    }
+    return;
+  }
+  const u64 mask = ((u64)1 << k) - 1;
+  unsigned __int128 buffer = 0;
+  unsigned held = 0;
+  for (; i < n; i++) {
+    const u64 y = i * k / 8 + 16 <= bytes ? wordAt(b, i * k) : lastWordAt(b, bytes, i * k);
+    buffer |= (unsigned __int128)((a[i] - y) & mask) << held;
+    held += k;
+    if (held >= 64) {
+      const u64 low = (u64)buffer;
+      memcpy(o, &low, 8);
+      o += 8;
+      buffer >>= 64;
+      held -= 64;
+    }
+  }
+  const u64 low = (u64)buffer;
+  memcpy(o, &low, (held + 7) / 8);
+}
+
 void choose(u64 *o, const u64 *m, const u64 *zero, const u64 *one, size_t n, unsigned bit) {
   EACH(n) {
     const u64 set = 0 - ((m[i] >> bit) & 1), x = zero[i], y = one[i];
@@ -584,5 +631,5 @@ size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>
 
 } // namespace
 
-const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, gather, choose, encode,
+const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, packDifference, gather, choose, encode,
                        decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};

@@ -87,6 +87,9 @@ export interface Kernels {
   /** out = a + b modulo 2^bits, of two packed arrays */
   unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void;
 
+  /** out = a − b modulo 2^bits, b and the result packed */
+  packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void;
+
   /**
    * A strided copy: out of shape `shape`, of at most 16 axes, takes its element at index (i0, i1, …) from offset + Σ ij·strides[j]. Stride 0 broadcasts, a
    * negative one reverses, so transpose, slice, tile, broadcast and overlapping windows are all this.

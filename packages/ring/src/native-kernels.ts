@@ -96,6 +96,12 @@ export class NativeKernels implements Kernels {
     this.#call('unpackSum', out, a, b, bits);
   }
 
+  packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
+    packedLength(out, a, bits);
+    packedLength(b, a, bits);
+    this.#call('packDifference', out, a, b, bits);
+  }
+
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
     insideArray(out, a, shape, strides, offset);
     this.#call('gather', out, a, Float64Array.of(...shape, ...strides), offset);

@@ -41,9 +41,14 @@ export class KeyStream {
     if (bits === 64) {
       this.bytes(bytesOf(out));
     } else {
-      this.#kernels.unpack(out, this.bytes(scratchBytes(packedBytes(n, bits))), bits);
+      this.#kernels.unpack(out, this.packed(n, bits), bits);
     }
     return out;
+  }
+
+  /** @returns `n` words of `bits` bits each, packed: what `words` draws, as it travels */
+  packed(n: number, bits: number): Uint8Array {
+    return this.bytes(scratchBytes(packedBytes(n, bits)));
   }
 
   /** @returns a plane of `n` uniform bits */

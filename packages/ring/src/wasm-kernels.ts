@@ -242,6 +242,13 @@ export class WasmKernels implements Kernels {
 
   // Copies gain nothing from a detour through this module's memory
 
+  packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
+    const words = scratch(a.length);
+    this.unpack(words, b, bits);
+    this.sub(words, a, words);
+    this.pack(out, words, bits);
+  }
+
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
     insideArray(out, a, shape, strides, offset);
     gatherWords(out, a, shape, strides, offset);

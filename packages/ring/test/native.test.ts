@@ -31,6 +31,10 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     const size = Math.ceil((n * ((s % 64) + 1)) / 8);
     return into(new BigUint64Array(n), (o) => k.unpackSum(o, bytes(size, s), bytes(size, s + 1), (s % 64) + 1));
   },
+  packDifference: (k, n, s) => {
+    const size = Math.ceil((n * ((s % 64) + 1)) / 8);
+    return into(new Uint8Array(size), (o) => k.packDifference(o, words(n, s), bytes(size, s + 1), (s % 64) + 1));
+  },
   gather: (k, n, s) => {
     // A view of a random array: its axes in some order, cut, one of them broadcast
     const shape = [(n % 5) + 1, (s % 4) + 1, (n % 19) + 1, (s % 3) + 1];

@@ -384,11 +384,15 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
         const bytes = blocks.map((b, slot) => {
           const words = material[slot]!;
           if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
-          const theirs = streams[0].claim(Purpose.correction, index, slot).words(b.count, b.bits);
-          if (b.xor) kernels.xor(theirs, words, theirs);
-          else kernels.sub(theirs, words, theirs);
+          const theirs = streams[0].claim(Purpose.correction, index, slot);
           const packed = scratchBytes(blockBytes(b));
-          packBlock(kernels, packed, theirs, b);
+          if (b.xor) {
+            const noise = theirs.words(b.count, b.bits);
+            kernels.xor(noise, words, noise);
+            packBlock(kernels, packed, noise, b);
+          } else {
+            kernels.packDifference(packed, words, theirs.packed(b.count, b.bits), b.bits);
+          }
           return packed;
         });
         return { value, bytes };
