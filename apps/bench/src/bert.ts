@@ -1,12 +1,13 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
-import { startLocalNodes } from '@secformer/party-node/node';
+import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
 import { budgetOf } from './budget.js';
 import { chooseKernels } from './kernels.js';
-import { networks } from './network.js';
+import { type Network, networks } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
@@ -180,11 +181,18 @@ export async function bert(f: BertFlags): Promise<void> {
     const opening = lastRun()!;
 
     const records: LastRun[] = [];
+    const network = nodes && networks[f.net] ? { ...networks[f.net]!, withoutMs: [] as number[] } : undefined;
     const errors = new HiddenErrors();
     for (const [i, given] of all.entries()) {
       steps.next(`private run ${i + 1}`);
       const y = model.hiddenStates(given);
-      const { values, record } = await (await prepare(y)).run({ trace: f.trace !== undefined && i === all.length - 1 });
+      const prepared = () => prepare(y);
+      if (network) {
+        network.withoutMs.push((await (await prepared()).run()).record.onlineMs);
+        await emulation(nodes!, true);
+      }
+      const { values, record } = await (await prepared()).run({ trace: f.trace !== undefined && i === all.length - 1 });
+      if (network) await emulation(nodes!, false);
       errors.add(values, wanted[i]!, (await given.attentionMask.data()) as Int32Array, f.batch, f.seq);
       records.push(record);
       y.dispose();
@@ -223,6 +231,7 @@ export async function bert(f: BertFlags): Promise<void> {
       [f.suite === 'exact' || (f.suite === 'fast' && model.config.softmax === '2quad') ? 'error' : 'errorVsModel']: error,
       ...(f.texts !== undefined && { sentences: all.length * f.batch }),
       peakMemoryBytes: nodes ? last.memory : null,
+      ...(network && { network: explained(network, records) }),
     };
     report(record, f.json, () => table(record as never, error, plain.ms));
   } finally {
@@ -230,6 +239,25 @@ export async function bert(f: BertFlags): Promise<void> {
   }
   // The embedded trio's threads do not keep the process alive, but a pending ping might
   process.exit();
+}
+
+/** Turns the emulated network between the nodes on or off. */
+async function emulation(nodes: LocalNodes, on: boolean): Promise<void> {
+  const heard = Object.values(nodes.processes).map((node) => once(node, 'message'));
+  for (const node of Object.values(nodes.processes)) node.send(on);
+  await Promise.all(heard);
+}
+
+/** What a network adds, run by run, to one just before without it, and what its delay and bandwidth explain: both parties send at once, so a round costs half a round trip. */
+function explained({ roundTripMs, bytesPerSecond, withoutMs }: Network & { withoutMs: number[] }, records: LastRun[]) {
+  const { bytes, rounds } = records.at(-1)!;
+  return {
+    roundTripMs,
+    bytesPerSecond,
+    withoutMs,
+    addedMs: median(records.map((r, i) => r.onlineMs - withoutMs[i]!)),
+    explainedMs: (rounds * roundTripMs) / 2 + ((Math.max(bytes.p0p1, bytes.p1p0) + bytes.inputs) / bytesPerSecond) * 1000,
+  };
 }
 
 interface Printed {
@@ -241,6 +269,7 @@ interface Printed {
   online: { ms: number[]; bytes: { p0p1: number; p1p0: number }; rounds: number };
   offline: { ms: number[]; bytes: { dealer: number } };
   total: { ms: number[] };
+  network?: { withoutMs: number[]; addedMs: number; explainedMs: number };
   perOp: { op: string; ms: number; bytes: number; rounds: number; budget?: { bytes: number; rounds: number } }[];
 }
 
@@ -250,6 +279,16 @@ function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: num
     ['plaintext (wasm)', milliseconds(plain), '', ''],
     ['offline', milliseconds(r.offline.ms), megabytes(r.offline.bytes.dealer), ''],
     ['online', milliseconds(r.online.ms), megabytes(p0p1 + p1p0), `${r.online.rounds} rounds`],
+    ...(r.network
+      ? [
+          [
+            'without the network',
+            milliseconds(r.network.withoutMs),
+            '',
+            `it adds ${r.network.addedMs.toFixed(0)} ms; delay and bandwidth explain ${r.network.explainedMs.toFixed(0)}`,
+          ],
+        ]
+      : []),
     ['total', milliseconds(r.total.ms), '', `${(median(r.total.ms) / median(plain)).toFixed(1)} × plaintext`],
   ];
   const ops = [

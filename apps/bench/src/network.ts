@@ -6,6 +6,9 @@ export interface Network {
   bytesPerSecond: number;
 }
 
+/** What is there without emulation: frames pass as they come. */
+export const loopback: Network = { roundTripMs: 0, bytesPerSecond: Number.POSITIVE_INFINITY };
+
 export const networks: Record<string, Network> = {
   lan: { roundTripMs: 0.5, bytesPerSecond: 1e9 },
   wan: { roundTripMs: 4, bytesPerSecond: 400e6 },
@@ -25,7 +28,7 @@ async function until(due: number, roughly: boolean): Promise<void> {
 
 /** One direction of a link: frames follow one another at the network's rate and arrive half a round trip later, in order. */
 class Line {
-  readonly #network: Network;
+  readonly #network: () => Network;
   readonly #arrive: (frame: Uint8Array) => void | Promise<void>;
   readonly #frames: { frame: Uint8Array; due: number }[] = [];
   #bytes = 0;
@@ -34,14 +37,14 @@ class Line {
   #delivering = false;
   #room: (() => void)[] = [];
 
-  constructor(network: Network, arrive: (frame: Uint8Array) => void | Promise<void>) {
+  constructor(network: () => Network, arrive: (frame: Uint8Array) => void | Promise<void>) {
     this.#network = network;
     this.#arrive = arrive;
   }
 
   /** Resolves when the line takes more: a sender feels a full one. */
   async put(frame: Uint8Array): Promise<void> {
-    const { roundTripMs, bytesPerSecond } = this.#network;
+    const { roundTripMs, bytesPerSecond } = this.#network();
     this.#free = Math.max(this.#free, performance.now()) + (frame.length / bytesPerSecond) * 1000;
     this.#frames.push({ frame, due: this.#free + roundTripMs / 2 });
     this.#bytes += frame.length;
@@ -69,17 +72,18 @@ class Line {
 /**
  * A link behind an emulated network, both ways. It delays frames where they are handed over anyway, so that the emulation costs no copy and no process
  * of its own. Frames of a node's connections are buffers of their own, so they can wait.
+ * @param network asked for every frame: it may change
  */
-export function slowed(link: Link, network: Network): Link {
+export function slowed(link: Link, network: () => Network): Link {
   const outward = new Line(network, (frame) => link.send(frame).catch(() => {}));
   const slow: Link = {
     onFrame: () => {},
     onClose: () => {},
     send: (frame) => outward.put(frame),
-    close: (why) => void setTimeout(() => link.close(why), network.roundTripMs / 2),
+    close: (why) => void setTimeout(() => link.close(why), network().roundTripMs / 2),
   };
   const inward = new Line(network, (frame) => slow.onFrame(frame));
   link.onFrame = (frame) => inward.put(frame);
-  link.onClose = (why) => void setTimeout(() => slow.onClose(why), network.roundTripMs / 2);
+  link.onClose = (why) => void setTimeout(() => slow.onClose(why), network().roundTripMs / 2);
   return slow;
 }

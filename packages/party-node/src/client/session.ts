@@ -53,7 +53,8 @@ export interface RunRecord {
   prepareMs: number;
   onlineMs: number;
   rounds: number;
-  bytes: { p0p1: number; p1p0: number; dealer: number; overhead: number };
+  /** between the parties, from the dealer, headers, and what the client sends to each party */
+  bytes: { p0p1: number; p1p0: number; dealer: number; overhead: number; inputs: number };
   perOp: { op: string; ms: number; bytes: number; rounds: number }[];
   waitMs: number;
   memory: { party0: number; party1: number; dealer: number };
@@ -383,6 +384,7 @@ export class Session {
       waiting.traced = trace;
       const start = performance.now();
       const masked = this.#maskInputs(request, planned, masks);
+      const inputs = masked.reduce((n, e) => n + e.length, 0);
       const shares = planned.plan.bindings.flatMap((b) => (b.kind === 'share' ? [tensorOf(request, b.slot)] : []));
       const keeps = planned.plan.keeps.map((k) => (k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot)));
       await Promise.all(NODES.map((role) => this.#send(role, { t: 'run', ticket, shares, keeps, ...(trace && { trace }) }, ...(role === 'dealer' ? [] : masked))));
@@ -406,7 +408,7 @@ export class Session {
         prepareMs: waited ?? ms,
         onlineMs,
         rounds: a.header.rounds,
-        bytes: { p0p1: a.header.bytesSent, p1p0: b.header.bytesSent, dealer: dealt.header.bytes, overhead: a.header.overheadBytes + b.header.overheadBytes },
+        bytes: { p0p1: a.header.bytesSent, p1p0: b.header.bytesSent, dealer: dealt.header.bytes, overhead: a.header.overheadBytes + b.header.overheadBytes, inputs },
         perOp: a.header.perOp,
         waitMs: a.header.waitMs,
         memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },

@@ -42,8 +42,9 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
     rmSync(data, { recursive: true, force: true });
     const common = ['--listen', `127.0.0.1:${port}`, '--node-token-file', join(folder, 'node'), '--client-token-file', join(folder, 'client'), '--data-dir', data];
     let errors = '';
-    const child = spawn(process.execPath, [...script, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe'] });
-    child.stderr.on('data', (chunk) => {
+    // A node itself says and hears nothing over the channel; what is run in its place may
+    const child = spawn(process.execPath, [...script, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    child.stderr!.on('data', (chunk) => {
       errors = (errors + chunk).slice(-4000);
     });
     processes[role] = child;
