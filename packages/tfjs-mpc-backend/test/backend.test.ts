@@ -223,3 +223,27 @@ test.serial('a configuration that does not hold together is refused', (t) => {
   t.throws(() => configure({ token: 'x' }), { code: 'BAD_CONFIGURATION' });
   t.throws(() => configure({ parties: ['ws://a'] as never, dealer: 'b', token: 'c' }), { message: /two URLs/ });
 });
+
+test.serial('a read that repeats finds its randomness dealt, for new values too', async (t) => {
+  const weight = w();
+  const read = async (first: number) => {
+    const given = tf.tensor2d(values(24, -3, 3, first), [4, 6]);
+    const y = tf.softmax(tf.matMul(given, weight));
+    const got = await y.data();
+    const { prepareMs } = lastRun()!;
+    tf.dispose([given, y]);
+    const [x, m] = [values(24, -3, 3, first), values(30, -2, 2, 7)];
+    const scores = Array.from(got, (_, o) => Math.exp([0, 1, 2, 3, 4, 5].reduce((sum, k) => sum + x[6 * Math.floor(o / 5) + k]! * m[5 * k + (o % 5)]!, 0)));
+    t.true(got.every((v, o) => Math.abs(v - scores[o]! / scores.slice(o - (o % 5), o - (o % 5) + 5).reduce((a, b) => a + b)) < 1e-3));
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    return prepareMs;
+  };
+  const waited: number[] = [];
+  for (let i = 1; i <= 5; i++) waited.push(await read(i));
+  // The first opens the weight, the second is then repeated by the third
+  t.true(Math.max(...waited.slice(3)) < Math.min(...waited.slice(0, 3)) / 2, String(waited));
+  configure({ prepareAhead: false });
+  t.teardown(() => configure({}));
+  for (let i = 0; i < 2; i++) await read(7 + i);
+  t.true((await read(9)) > Math.max(...waited.slice(3)));
+});
