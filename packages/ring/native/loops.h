@@ -47,6 +47,25 @@ void lift(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_
 }
 
 // k-bit words back to back, least significant bit first
+template <class F>
+inline void packBits(uint8_t *o, size_t n, unsigned k, F word) {
+  unsigned __int128 buffer = 0;
+  unsigned held = 0;
+  for (size_t i = 0; i < n; i++) {
+    buffer |= (unsigned __int128)word(i) << held;
+    held += k;
+    if (held >= 64) {
+      const u64 low = (u64)buffer;
+      memcpy(o, &low, 8);
+      o += 8;
+      buffer >>= 64;
+      held -= 64;
+    }
+  }
+  const u64 low = (u64)buffer;
+  memcpy(o, &low, (held + 7) / 8);
+}
+
 void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
   if (k == 64) {
     memcpy(o, a, n * 8);
@@ -69,21 +88,7 @@ void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
     for (; i < n; i++, o += step) memcpy(o, a + i, step);
     return;
   }
-  unsigned __int128 buffer = 0;
-  unsigned held = 0;
-  for (size_t i = 0; i < n; i++) {
-    buffer |= (unsigned __int128)(a[i] & mask) << held;
-    held += k;
-    if (held >= 64) {
-      const u64 low = (u64)buffer;
-      memcpy(o, &low, 8);
-      o += 8;
-      buffer >>= 64;
-      held -= 64;
-    }
-  }
-  const u64 low = (u64)buffer;
-  memcpy(o, &low, (held + 7) / 8);
+  packBits(o, n, k, [&](size_t i) { return a[i] & mask; });
 }
 
 // 64 bits from bit `bit` on; sixteen bytes are read
@@ -169,22 +174,7 @@ void packDifference(uint8_t *o, const u64 *a, const uint8_t *b, size_t n, unsign
     return;
   }
   const u64 mask = ((u64)1 << k) - 1;
-  unsigned __int128 buffer = 0;
-  unsigned held = 0;
-  for (; i < n; i++) {
-    const u64 y = i * k / 8 + 16 <= bytes ? wordAt(b, i * k) : lastWordAt(b, bytes, i * k);
-    buffer |= (unsigned __int128)((a[i] - y) & mask) << held;
-    held += k;
-    if (held >= 64) {
-      const u64 low = (u64)buffer;
-      memcpy(o, &low, 8);
-      o += 8;
-      buffer >>= 64;
-      held -= 64;
-    }
-  }
-  const u64 low = (u64)buffer;
-  memcpy(o, &low, (held + 7) / 8);
+  packBits(o, n, k, [&](size_t j) { return (a[j] - (j * k / 8 + 16 <= bytes ? wordAt(b, j * k) : lastWordAt(b, bytes, j * k))) & mask; });
 }
 
 void choose(u64 *o, const u64 *m, const u64 *zero, const u64 *one, size_t n, unsigned bit) {

@@ -287,7 +287,7 @@ export class Session {
       await spare.ready;
       return await this.#online(request, spare, false, performance.now() - start);
     } catch (error) {
-      // Nothing of the run was opened: the nodes refuse what they have given up
+      // Whatever a party has sent of it was masked with what is given up: another run has other masks
       if (spare.waiting.error instanceof NodeError && ['GAVE_WAY', 'LIMIT_EXCEEDED'].includes(spare.waiting.error.code)) return undefined;
       throw error;
     }
@@ -418,7 +418,7 @@ export class Session {
     } catch (error) {
       // Where it was refused here, the nodes have not heard of it; where a party failed, the dealer may have noted what stays
       if (!waiting.error) this.#cancel(ticket, waiting);
-      this.#tell({ t: 'free', tensors: request.kept.map((k) => k.tensor) });
+      this.#tell({ t: 'free', tensors: request.kept.map((k) => k.tensor).filter((t) => !this.#tensors.has(t)) });
       throw error;
     } finally {
       this.#waiting.delete(ticket);
