@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { availableKernels } from '@secformer/ring';
 import test from 'ava';
 import { build } from 'esbuild';
 
@@ -26,6 +27,10 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
   t.is(tarballs.length, packages.length);
   writeFileSync(join(folder, 'package.json'), '{"name":"somebody","private":true}');
   npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '@tensorflow/tfjs@4.22.0', ...tarballs.map((f) => `./${f}`)], folder);
+
+  // No script has run, so what multiplies natively there has come in the package
+  const kernels = spawnSync(process.execPath, ['-e', "import('@secformer/ring').then((ring) => console.log(ring.availableKernels().join()))"], { cwd: folder, encoding: 'utf8' });
+  t.is(kernels.stdout.trim(), availableKernels().join(), kernels.stderr);
 
   const esm = snippet('## The one line');
   writeFileSync(join(folder, 'esm.mjs'), esm);
