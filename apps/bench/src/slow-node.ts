@@ -3,7 +3,8 @@
  * through that. The process that started it turns the emulation on and off, to compare runs with and without.
  */
 import { partyNode } from '@secformer/party-node/node';
-import { loopback, networks, slowed } from './network.js';
+import { loopback, networks } from './network.js';
+import { slowed } from './slow-link.js';
 
 const [name, ...argv] = process.argv.slice(2);
 const network = networks[name ?? ''];

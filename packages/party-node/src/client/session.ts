@@ -18,6 +18,7 @@ import {
   type TraceEvent,
   writtenTensor,
 } from '@secformer/secformer-ops';
+import { Deferred } from '../deferred.js';
 import { errorOf, NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
@@ -25,7 +26,7 @@ import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
 import { type Attempt, Spares } from './spares.js';
-import { type Answer, NODES, type NodeRole, Pending, Waiting } from './waiting.js';
+import { type Answer, NODES, type NodeRole, Waiting } from './waiting.js';
 
 const PARTIES = ['party0', 'party1'] as const;
 
@@ -116,7 +117,7 @@ export class Session {
   readonly #plans = new Map<string, { plan: Plan; checked: CheckedProgram; hash: string }>();
   readonly #sent = new Set<string>();
   readonly #waiting = new Map<string, Waiting>();
-  readonly #replies = new Map<string, Pending<void>>();
+  readonly #replies = new Map<string, Deferred<void>>();
   readonly #spares = new Spares<Prepare>();
   #nextReply = 1;
   #turn: Promise<unknown> = Promise.resolve();
@@ -203,7 +204,7 @@ export class Session {
 
   async #ask(role: NodeRole, make: (re: number) => Message, ...payload: Uint8Array[]): Promise<void> {
     const re = this.#nextReply++;
-    const reply = new Pending<void>();
+    const reply = new Deferred<void>();
     const key = `${role}:${re}`;
     this.#replies.set(key, reply);
     try {

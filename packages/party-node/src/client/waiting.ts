@@ -1,23 +1,10 @@
 import type { CheckedProgram } from '@secformer/secformer-ops';
+import { Deferred } from '../deferred.js';
 import type { WireRole } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 
 export type NodeRole = Exclude<WireRole, 'client'>;
 export const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
-
-/** An answer that somebody waits for, or will. */
-export class Pending<M> {
-  readonly promise: Promise<M>;
-  resolve!: (m: M) => void;
-  reject!: (e: Error) => void;
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    this.promise.catch(() => {});
-  }
-}
 
 export interface Answer<T extends Message['t']> {
   header: MessageOf<T>;
@@ -26,12 +13,12 @@ export interface Answer<T extends Message['t']> {
 
 /** One run as its client sees it: what each node has answered. */
 export class Waiting {
-  readonly prepared = new Map<NodeRole, Pending<Answer<'prepared'>>>(NODES.map((r) => [r, new Pending()]));
-  readonly results = new Map<NodeRole, Pending<Answer<'result'>>>([
-    ['party0', new Pending()],
-    ['party1', new Pending()],
+  readonly prepared = new Map<NodeRole, Deferred<Answer<'prepared'>>>(NODES.map((r) => [r, new Deferred()]));
+  readonly results = new Map<NodeRole, Deferred<Answer<'result'>>>([
+    ['party0', new Deferred()],
+    ['party1', new Deferred()],
   ]);
-  readonly dealt = new Pending<Answer<'dealt'>>();
+  readonly dealt = new Deferred<Answer<'dealt'>>();
   traced = false;
   /** why it is over */
   error: Error | undefined;

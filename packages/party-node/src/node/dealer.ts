@@ -1,12 +1,13 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { deriveRunKey, Purpose, RunStreams, sizeOf } from '@secformer/ring';
 import { type CheckedProgram, type DealerValue, dealOneHot, runDealer } from '@secformer/secformer-ops';
+import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { Engine, peakMemory } from './engine.js';
-import { Deferred, type NodeRole, NodeRun, type NodeSession } from './run.js';
+import { type NodeRole, NodeRun, type NodeSession } from './run.js';
 
 class DealerRunState extends NodeRun {
   /** bytes of corrections that P1 has room for */
@@ -14,7 +15,7 @@ class DealerRunState extends NodeRun {
   room = new Deferred<void>();
 }
 
-/** The dealer: hands out correlated randomness. It sees programs, shapes and tickets, and no share, opening or input of anybody. */
+/** The dealer: hands out correlated randomness. It sees programs, shapes, tickets, numbers of tensors and when a run starts, and no share, opening or input of anybody. */
 export class Dealer extends Engine<DealerRunState> {
   readonly #active = new Set<DealerRunState>();
   readonly #queue: { run: DealerRunState; turn: Deferred<void> }[] = [];

@@ -1,11 +1,12 @@
 /** The thread of a node that computes. Its parent opens connections and hands them over as message ports; the parent is a process or the trio. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Secret } from '@secformer/ring';
+import { Deferred } from '../deferred.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import { Dealer } from './dealer.js';
 import { Party } from './party.js';
-import { Deferred, type NodeRole } from './run.js';
+import type { NodeRole } from './run.js';
 
 export interface EngineWorkerData {
   role: NodeRole;

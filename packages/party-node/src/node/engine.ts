@@ -2,13 +2,14 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, StoredWords, sizeOf, type Words } from '@secformer/ring';
 import { type CheckedProgram, type OpenedType, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
+import { Deferred } from '../deferred.js';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
 import { handshake, nodeName, type Peer, type Tokens } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-import { Deferred, type NodeRole, type NodeRun, type NodeSession, type StoredTensor } from './run.js';
+import type { NodeRole, NodeRun, NodeSession, StoredTensor } from './run.js';
 
 const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
 

@@ -1,6 +1,6 @@
 import type { Arena } from '@secformer/ring';
+import { Deferred } from '../deferred.js';
 import { limits } from '../limits.js';
-import { Deferred } from './run.js';
 
 /** Bytes that are credited at a time. */
 const CREDIT = limits.dealerLeadBytes / 8;

@@ -16,13 +16,14 @@ import {
   runParty,
   type ShareType,
 } from '@secformer/secformer-ops';
+import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName, type Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
 import { MaterialQueue } from './material-queue.js';
-import { Deferred, type Given, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
+import { type Given, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
 class PartyRunState extends NodeRun {
   readonly material: MaterialQueue;

@@ -1,6 +1,7 @@
 import { randomBytes } from '@noble/hashes/utils.js';
 import type { StoredWords } from '@secformer/ring';
 import type { CheckedProgram, ShareType } from '@secformer/secformer-ops';
+import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
@@ -26,21 +27,6 @@ export interface NodeSession {
   tensors: Map<number, StoredTensor>;
   programs: Map<string, CheckedProgram>;
   bytes: number;
-}
-
-/** A promise that somebody else settles. */
-export class Deferred<T> {
-  readonly promise: Promise<T>;
-  resolve!: (value: T) => void;
-  reject!: (error: Error) => void;
-  constructor() {
-    this.promise = new Promise<T>((resolve, reject) => {
-      this.resolve = resolve;
-      this.reject = reject;
-    });
-    // Whoever waits sees the rejection; nobody waiting is no failure of the process
-    this.promise.catch(() => {});
-  }
 }
 
 /** How long instructions may follow one another before messages are looked at: most take microseconds, and a turn of the event loop as much. */

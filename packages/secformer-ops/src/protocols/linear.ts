@@ -211,12 +211,13 @@ export const layout = primitive({
   plain: ({ a, ins }) => strided(ins[0]!, a.shape, a.strides, a.offset),
 });
 
-/** The same view of every array that a value is made of; what is only read in another shape is the value itself, as it is stored. */
+/** The same view of every array that a value is made of; what is stored and only read in another shape is the value itself. */
 function views<V extends { stored?: unknown }>(kernels: Kernels, value: V, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): V {
   const own = stridesOf(shape);
-  if (offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1)) return value;
+  const whole = offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
+  if (whole && value.stored) return value;
   const { stored: _, ...arrays } = value;
-  return Object.fromEntries(Object.entries(arrays).map(([name, words]) => [name, gatherStrided(kernels, words as Words, shape, strides, offset)])) as V;
+  return Object.fromEntries(Object.entries(arrays).map(([name, words]) => [name, whole ? words : gatherStrided(kernels, words as Words, shape, strides, offset)])) as V;
 }
 
 /**
