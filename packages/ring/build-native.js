@@ -16,7 +16,7 @@ const sources = [
   ['plain', []],
   ...(wide
     ? [
-        ['avx2', ['-mavx2', '-mbmi2']],
+        ['avx2', ['-mavx2', '-mfma', '-mbmi2']],
         ['avx512', ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mbmi2', '-mprefer-vector-width=512']],
       ]
     : []),

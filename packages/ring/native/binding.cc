@@ -179,7 +179,7 @@ napi_value levels(napi_env env, napi_callback_info) {
 #ifdef __x86_64__
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) push(avx512Kernels);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi2")) push(avx2Kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) push(avx2Kernels);
 #endif
   push(plainKernels);
   return list;

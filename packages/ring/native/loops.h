@@ -436,7 +436,16 @@ void expCombine(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n,
 const int BLOCKS = LANES * 2;
 typedef uint32_t V32 __attribute__((vector_size(BLOCKS * 4)));
 
-inline V32 rotate(V32 x, int n) { return (x << n) | (x >> (32 - n)); }
+inline V32 rotate(V32 x, int n) {
+#if LANES == 4
+  // Whole bytes are one shuffle, where a rotation is three instructions
+  const __m256i two = _mm256_set_epi64x(0x0d0c0f0e09080b0a, 0x0504070601000302, 0x0d0c0f0e09080b0a, 0x0504070601000302);
+  const __m256i one = _mm256_set_epi64x(0x0e0d0c0f0a09080b, 0x0605040702010003, 0x0e0d0c0f0a09080b, 0x0605040702010003);
+  if (n == 16) return (V32)_mm256_shuffle_epi8((__m256i)x, two);
+  if (n == 8) return (V32)_mm256_shuffle_epi8((__m256i)x, one);
+#endif
+  return (x << n) | (x >> (32 - n));
+}
 
 inline void quarter(V32 &a, V32 &b, V32 &c, V32 &d) {
   a += b, d = rotate(d ^ a, 16);
@@ -445,20 +454,42 @@ inline void quarter(V32 &a, V32 &b, V32 &c, V32 &d) {
   c += d, b = rotate(b ^ c, 7);
 }
 
-// BLOCKS rows of BLOCKS lanes become columns
-inline void transpose(V32 *x) {
-  for (int s = BLOCKS / 2; s > 0; s >>= 1) {
-    V32 first, second;
-    for (int l = 0; l < BLOCKS; l++) {
-      first[l] = (l & s) == 0 ? l : BLOCKS + l - s;
-      second[l] = (l & s) == 0 ? l + s : BLOCKS + l;
-    }
-    for (int i = 0; i < BLOCKS; i++) {
-      if (i & s) continue;
-      const V32 a = x[i], b = x[i + s];
-      x[i] = __builtin_shuffle(a, b, first);
-      x[i + s] = __builtin_shuffle(a, b, second);
-    }
+// In each quarter of 128 bits: lanes (or pairs of lanes) of a and b in turn, of their first half or their second
+template <int PAIR, int HALF>
+inline V32 interleave(V32 a, V32 b) {
+  V32 from;
+#pragma GCC unroll 16
+  for (int l = 0; l < BLOCKS; l++) {
+    const int i = l & 3;
+    from[l] = (l & ~3) + 2 * HALF + (PAIR ? i & 1 : i >> 1) + (PAIR ? i >> 1 : i & 1) * BLOCKS;
+  }
+  return __builtin_shuffle(a, b, from);
+}
+
+// Quarter i of a vector goes to block 4i
+inline void putQuarters(uint8_t *o, V32 x) {
+#if LANES == 8
+  _mm_storeu_si128((__m128i *)o, _mm512_extracti32x4_epi32((__m512i)x, 0));
+  _mm_storeu_si128((__m128i *)(o + 256), _mm512_extracti32x4_epi32((__m512i)x, 1));
+  _mm_storeu_si128((__m128i *)(o + 512), _mm512_extracti32x4_epi32((__m512i)x, 2));
+  _mm_storeu_si128((__m128i *)(o + 768), _mm512_extracti32x4_epi32((__m512i)x, 3));
+#elif LANES == 4
+  _mm_storeu_si128((__m128i *)o, _mm256_castsi256_si128((__m256i)x));
+  _mm_storeu_si128((__m128i *)(o + 256), _mm256_extracti128_si256((__m256i)x, 1));
+#else
+  memcpy(o, &x, 16);
+#endif
+}
+
+// Words of all blocks, one vector a word, become blocks of sixteen words
+inline void putBlocks(uint8_t *o, const V32 *x) {
+#pragma GCC unroll 4
+  for (int q = 0; q < 4; q++, x += 4, o += 16) {
+    const V32 a = interleave<0, 0>(x[0], x[1]), b = interleave<0, 1>(x[0], x[1]), c = interleave<0, 0>(x[2], x[3]), d = interleave<0, 1>(x[2], x[3]);
+    putQuarters(o, interleave<1, 0>(a, c));
+    putQuarters(o + 64, interleave<1, 1>(a, c));
+    putQuarters(o + 128, interleave<1, 0>(b, d));
+    putQuarters(o + 192, interleave<1, 1>(b, d));
   }
 }
 
@@ -470,6 +501,7 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
   start[12] += lane;
   for (size_t at = 0; at < bytes; at += 64 * BLOCKS) {
     V32 x[16];
+#pragma GCC unroll 16
     for (int i = 0; i < 16; i++) x[i] = start[i];
     for (int r = 0; r < 10; r++) {
       quarter(x[0], x[4], x[8], x[12]);
@@ -481,41 +513,44 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
       quarter(x[2], x[7], x[8], x[13]);
       quarter(x[3], x[4], x[9], x[14]);
     }
+#pragma GCC unroll 16
     for (int i = 0; i < 16; i++) x[i] += start[i];
-    alignas(64) uint8_t block[64 * BLOCKS];
-    for (int part = 0; part < 16; part += BLOCKS) {
-      transpose(x + part);
-      for (int l = 0; l < BLOCKS; l++) memcpy(block + 64 * l + 4 * part, &x[part + l], 4 * BLOCKS);
+    if (bytes - at >= 64 * BLOCKS) {
+      putBlocks(o + at, x);
+    } else {
+      alignas(64) uint8_t blocks[64 * BLOCKS];
+      putBlocks(blocks, x);
+      memcpy(o + at, blocks, bytes - at);
     }
-    const size_t left = bytes - at;
-    memcpy(o + at, block, left < sizeof block ? left : sizeof block);
     start[12] += BLOCKS;
   }
 }
 
-// ---- matrix product: panels of B stay in the second-level cache, a block of C in registers
+// ---- matrix product: strips of A and panels of B stay in the second-level cache, a block of C in registers
 
-const size_t KB = 256;
-
-// A block of words as they are
+// A block says how many ROWS and COLS of C it has, how deep (DEPTH) its panels are, and how it adds the product of a strip of A, ROWS rows of it column by column, and
+// a panel of B, COLS columns row by row. Where it multiplies other words than these, `strip` and `panel` make them, stripWords and panelWords of them.
 template <size_t rows, size_t cols>
 struct Words {
-  static const size_t ROWS = rows, COLS = cols, EXPANDED = 0;
-  static void strip(u64 *, size_t) {}
-  static void expand(u64 *, const u64 *, size_t) {}
+  static const size_t ROWS = rows, COLS = cols, DEPTH = 256;
+  static size_t stripWords(size_t depth) { return depth * ROWS; }
+  static void strip(u64 *to, const u64 *words, size_t depth) { memcpy(to, words, depth * ROWS * 8); }
+  static size_t panelWords(size_t) { return 0; }
+  static void panel(u64 *, const u64 *, size_t) {}
 };
+
+inline size_t upTo(size_t n, size_t step) { return (n + step - 1) / step * step; }
+inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 #include MICRO
 
-// BLOCK says how many ROWS and COLS a block has, and the sum of a strip of A times a panel of B (`add`). Some multiply other words than these: `strip` changes
-// a strip in place, `expand` a panel into EXPANDED words a row.
-
-inline size_t upTo(size_t n, size_t step) { return (n + step - 1) / step * step; }
+// Rows of A whose strips are there at once, a multiple of every ROWS
+const size_t TALL = 132;
 
 // COLS columns of B from row p on, row by row; columns that are not there are zeros
 template <class BLOCK>
 void panel(u64 *to, const u64 *b, size_t p, size_t depth, size_t j, size_t k, size_t n, bool transposeB) {
-  const size_t COLS = BLOCK::COLS, cols = n - j < COLS ? n - j : COLS;
+  const size_t COLS = BLOCK::COLS, cols = least(n - j, COLS);
   for (size_t t = 0; t < depth; t++, to += COLS) {
     if (transposeB) {
       for (size_t c = 0; c < cols; c++) to[c] = b[(j + c) * k + p + t];
@@ -528,23 +563,22 @@ void panel(u64 *to, const u64 *b, size_t p, size_t depth, size_t j, size_t k, si
   }
 }
 
-// All panels of B, KB rows after another: B's words in the order in which a product reads them
+// All panels of B, DEPTH rows after another: B's words in the order in which a product reads them
 template <class BLOCK>
 void panels(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB) {
-  const size_t COLS = BLOCK::COLS;
-  for (size_t p = 0; p < k; p += KB) {
-    const size_t depth = k - p < KB ? k - p : KB;
-    for (size_t j = 0; j < n; j += COLS, to += depth * COLS) panel<BLOCK>(to, b, p, depth, j, k, n, transposeB);
+  for (size_t p = 0; p < k; p += BLOCK::DEPTH) {
+    const size_t depth = least(k - p, BLOCK::DEPTH);
+    for (size_t j = 0; j < n; j += BLOCK::COLS, to += depth * BLOCK::COLS) panel<BLOCK>(to, b, p, depth, j, k, n, transposeB);
   }
 }
 
 template <class BLOCK>
 void fromPanels(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB) {
   const size_t COLS = BLOCK::COLS;
-  for (size_t p = 0; p < k; p += KB) {
-    const size_t depth = k - p < KB ? k - p : KB;
+  for (size_t p = 0; p < k; p += BLOCK::DEPTH) {
+    const size_t depth = least(k - p, BLOCK::DEPTH);
     for (size_t j = 0; j < n; j += COLS) {
-      const size_t cols = n - j < COLS ? n - j : COLS;
+      const size_t cols = least(n - j, COLS);
       for (size_t t = 0; t < depth; t++, from += COLS) {
         if (transposeB) for (size_t c = 0; c < cols; c++) b[(j + c) * k + p + t] = from[c];
         else memcpy(b + (p + t) * n + j, from, cols * 8);
@@ -553,46 +587,49 @@ void fromPanels(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB) {
   }
 }
 
+// The strip of A from row i and column p on; rows that are not there are zeros
+template <class BLOCK>
+void strip(u64 *to, u64 *words, const u64 *a, size_t i, size_t p, size_t depth, size_t m, size_t k, bool transposeA) {
+  for (size_t r = 0; r < BLOCK::ROWS; r++)
+    for (size_t t = 0; t < depth; t++) words[t * BLOCK::ROWS + r] = i + r < m ? a[transposeA ? (p + t) * m + i + r : (i + r) * k + p + t] : 0;
+  BLOCK::strip(to, words, depth);
+}
+
 // `packed`: B is what `panels` has made
 template <class BLOCK>
 void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, bool packed) {
-  const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS;
+  const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS, DEPTH = BLOCK::DEPTH;
   memset(o, 0, m * n * 8);
-  const size_t strips = (m + ROWS - 1) / ROWS, wide = upTo(n, COLS);
-  const size_t room = upTo(strips * ROWS * KB, 8);
-  u64 *const left = kernelScratch(room + KB * (COLS + BLOCK::EXPANDED)), *const right = left + room, *const expanded = right + KB * COLS;
+  // Strips of A, the words of one, and those of a panel, as the block multiplies them
+  const size_t strips = (least(m, TALL) + ROWS - 1) / ROWS, each = upTo(BLOCK::stripWords(DEPTH), 8), room = upTo(ROWS * DEPTH, 8);
+  u64 *const left = kernelScratch(strips * each + room + COLS * DEPTH + BLOCK::panelWords(DEPTH)), *const words = left + strips * each;
+  u64 *const right = words + room, *const ready = right + COLS * DEPTH;
   u64 tile[BLOCK::ROWS * BLOCK::COLS];
-  for (size_t p = 0; p < k; p += KB) {
-    const size_t depth = k - p < KB ? k - p : KB;
-    // Strips of ROWS rows, column by column; rows that are not there are zeros
-    for (size_t s = 0; s < strips; s++) {
-      u64 *to = left + s * ROWS * KB;
-      for (size_t r = 0; r < ROWS; r++) {
-        const size_t i = s * ROWS + r;
-        for (size_t t = 0; t < depth; t++) to[t * ROWS + r] = i < m ? a[transposeA ? (p + t) * m + i : i * k + p + t] : 0;
-      }
-      BLOCK::strip(to, depth);
-    }
-    for (size_t j = 0; j < n; j += COLS) {
-      const size_t cols = n - j < COLS ? n - j : COLS;
-      const u64 *columns = right;
-      if (packed) columns = b + p * wide + j * depth;
-      else panel<BLOCK>(right, b, p, depth, j, k, n, transposeB);
-      if (BLOCK::EXPANDED) {
-        BLOCK::expand(expanded, columns, depth);
-        columns = expanded;
-      }
-      for (size_t s = 0; s < strips; s++) {
-        const size_t i = s * ROWS, rows = m - i < ROWS ? m - i : ROWS;
-        const u64 *strip = left + s * ROWS * KB;
-        if (rows == ROWS && cols == COLS) {
-          BLOCK::add(o + i * n + j, n, strip, columns, depth);
-          continue;
+  for (size_t p = 0; p < k; p += DEPTH) {
+    const size_t depth = least(k - p, DEPTH);
+    for (size_t top = 0; top < m; top += TALL) {
+      const size_t bottom = least(m, top + TALL);
+      u64 *next = left;
+      for (size_t i = top; i < bottom; i += ROWS, next += each) strip<BLOCK>(next, words, a, i, p, depth, m, k, transposeA);
+      for (size_t j = 0; j < n; j += COLS) {
+        const size_t cols = least(n - j, COLS);
+        const u64 *columns = right, *rows = left;
+        if (packed) columns = b + p * upTo(n, COLS) + j * depth;
+        else panel<BLOCK>(right, b, p, depth, j, k, n, transposeB);
+        if (BLOCK::panelWords(depth)) {
+          BLOCK::panel(ready, columns, depth);
+          columns = ready;
         }
-        memset(tile, 0, sizeof tile);
-        BLOCK::add(tile, COLS, strip, columns, depth);
-        for (size_t r = 0; r < rows; r++)
-          for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
+        for (size_t i = top; i < bottom; i += ROWS, rows += each) {
+          if (m - i >= ROWS && cols == COLS) {
+            BLOCK::add(o + i * n + j, n, rows, columns, depth);
+            continue;
+          }
+          memset(tile, 0, sizeof tile);
+          BLOCK::add(tile, COLS, rows, columns, depth);
+          for (size_t r = 0; r < least(m - i, ROWS); r++)
+            for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
+        }
       }
     }
   }

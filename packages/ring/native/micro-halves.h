@@ -1,4 +1,4 @@
-// Blocks of C where vectors multiply no words, only halves and quarters of them.
+// Blocks of C where vectors multiply no words: halves of them modulo 2^64, and doubles modulo 2^48 and 2^32.
 
 // ab = lo·lo + 2^32(lo·hi + hi·lo). Both cross products come from one multiplication of 32-bit lanes with the other factor's halves swapped; their sums
 // stay apart until the end.
@@ -26,114 +26,95 @@ struct Modulo64 : Words<6, LANES> {
 };
 typedef Modulo64 Modulo52;
 
-// The odd 32-bit lanes of two vectors, first 0 and 1, second 0 and 1, first 2 and 3, second 2 and 3; and the even ones
-inline __m256i oddHalves(__m256i first, __m256i second) { return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(first), _mm256_castsi256_ps(second), 0xdd)); }
-inline __m256i evenHalves(__m256i first, __m256i second) { return _mm256_castps_si256(_mm256_shuffle_ps(_mm256_castsi256_ps(first), _mm256_castsi256_ps(second), 0x88)); }
 
-// Adds the sums of eight columns in that order, 32 bits each and shifted up by `up`, to eight words
-inline void addHalves(u64 *c, __m256i halves, int up) {
-  const __m256i inOrder = _mm256_permute4x64_epi64(halves, 0xd8);
-  const __m128i parts[2] = {_mm256_castsi256_si128(inOrder), _mm256_extracti128_si256(inOrder, 1)};
-#pragma GCC unroll 2
-  for (size_t v = 0; v < 2; v++) {
-    __m256i *to = (__m256i *)(c + 4 * v);
-    _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_slli_epi64(_mm256_cvtepu32_epi64(parts[v]), up)));
-  }
-}
+// Modulo 2^BITS with doubles. Factors in [2^UP, 1.5·2^UP), UP = ⌈(52 + BITS)/2⌉, have products whose last binary place is at least 2^BITS: the rounded product
+// is 0 modulo 2^BITS, and a fused multiply-subtract gives exactly what the rounding took, at most 2^BITS, so that sums are exact up to 2^53.
+// Half of the products are saved (S. Winograd, A new algorithm for inner product, 1968): x1·y1 + x2·y2 = (x1 + y2)(x2 + y1) − x1·x2 − y1·y2, the last two once for
+// a row of A and for a column of B. Every word brings half of 2^UP.
+template <int BITS>
+struct Doubles {
+  static const size_t ROWS = 2, VECTORS = 4, COLS = VECTORS * LANES, DEPTH = 128;
+  // Pairs until the sum is brought back below 2^(BITS − 1)
+  static const size_t PAIRS = BITS > 42 ? 31 : DEPTH / 2;
+  static_assert(((double)PAIRS + 0.5) * ((u64)1 << BITS) <= (u64)1 << 53, "sums are exact");
+  static constexpr double INTEGER = (u64)1 << 52, HALF = (u64)1 << ((52 + BITS + 1) / 2 - 1), PLACES = 1.5 * INTEGER, BACK = PLACES * ((u64)1 << BITS);
 
-// Modulo 2^48 the cross products count modulo 2^16, so that one vpmaddwd adds both of them for eight words: the pair (low quarter, third quarter) of one factor
-// times the pair (third, low) of the other.
-struct Modulo48 {
-  // Eight words, then their pairs
-  static const size_t ROWS = 3, COLS = 8, EXPANDED = COLS + COLS / 2;
-  // Low half, then the pair
-  static void strip(u64 *a, size_t depth) {
-    for (size_t i = 0; i < depth * ROWS; i++) a[i] = (a[i] & 0xffffffff) | (a[i] & 0xffff) << 32 | (a[i] & 0xffff00000000) << 16;
+  // An integer below 2^52 is the low bits of the double that is 2^52 more
+  static inline u64 stored(u64 word) {
+    u64 bits = (word & (((u64)1 << BITS) - 1)) | (u64)0x433 << 52;
+    double x;
+    memcpy(&x, &bits, 8);
+    x -= INTEGER - HALF;
+    memcpy(&bits, &x, 8);
+    return bits;
   }
-  static void expand(u64 *to, const u64 *b, size_t depth) {
-    for (size_t t = 0; t < depth; t++, b += COLS, to += EXPANDED) {
-      const __m256i first = _mm256_loadu_si256((const __m256i *)b), second = _mm256_loadu_si256((const __m256i *)(b + 4));
-      const __m256i pairs = _mm256_blend_epi16(oddHalves(first, second), _mm256_slli_epi32(evenHalves(first, second), 16), 0xaa);
-      _mm256_storeu_si256((__m256i *)to, first);
-      _mm256_storeu_si256((__m256i *)(to + 4), second);
-      _mm256_storeu_si256((__m256i *)(to + 8), pairs);
-    }
-  }
-  static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
-    __m256i low[ROWS][2], cross[ROWS];
-#pragma GCC unroll 3
-    for (size_t r = 0; r < ROWS; r++) low[r][0] = low[r][1] = cross[r] = _mm256_setzero_si256();
-    for (size_t t = 0; t < depth; t++, a += ROWS, b += EXPANDED) {
-      const __m256i first = _mm256_loadu_si256((const __m256i *)b), second = _mm256_loadu_si256((const __m256i *)(b + 4));
-      const __m256i pairs = _mm256_loadu_si256((const __m256i *)(b + 8));
-#pragma GCC unroll 3
-      for (size_t r = 0; r < ROWS; r++) {
-        const __m256i left = _mm256_set1_epi64x((i64)a[r]), both = _mm256_broadcastd_epi32(_mm_loadu_si32((const char *)(a + r) + 4));
-        low[r][0] = _mm256_add_epi64(low[r][0], _mm256_mul_epu32(left, first));
-        low[r][1] = _mm256_add_epi64(low[r][1], _mm256_mul_epu32(left, second));
-        cross[r] = _mm256_add_epi32(cross[r], _mm256_madd_epi16(both, pairs));
-        // Row after row: all rows' products at once would not fit the registers
-        __asm__ volatile("" : "+x"(low[r][0]), "+x"(low[r][1]), "+x"(cross[r]));
+  // For each pair of columns and each row: the two words, LANES times each; after all, Σ x1·x2 of each row
+  static size_t stripWords(size_t depth) { return upTo(depth, 2) * ROWS * LANES + ROWS; }
+  static void strip(u64 *to, const u64 *words, size_t depth) {
+    u64 terms[ROWS] = {};
+    for (size_t t = 0; t < depth; t += 2, words += 2 * ROWS) {
+      for (size_t r = 0; r < ROWS; r++, to += 2 * LANES) {
+        const u64 first = words[r], second = t + 1 < depth ? words[ROWS + r] : 0;
+        terms[r] += first * second;
+        for (size_t l = 0; l < LANES; l++) to[l] = stored(first), to[LANES + l] = stored(second);
       }
     }
-#pragma GCC unroll 3
-    for (size_t r = 0; r < ROWS; r++) {
-      u64 *to = c + r * stride;
+    memcpy(to, terms, sizeof terms);
+  }
+  // Rows of B, one of zeros more where their number is odd; after all, Σ y1·y2 of each column
+  static size_t panelWords(size_t depth) { return (upTo(depth, 2) + 1) * COLS; }
+  static void panel(u64 *to, const u64 *words, size_t depth) {
+    u64 terms[COLS] = {};
+    for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += words[t * COLS + i] * words[(t + 1) * COLS + i];
+    EACH(depth * COLS) to[i] = stored(words[i]);
+    if (depth & 1) EACH(COLS) to[depth * COLS + i] = stored(0);
+    memcpy(to + upTo(depth, 2) * COLS, terms, sizeof terms);
+  }
+
+  static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
+    __m256d sum[ROWS][VECTORS];
 #pragma GCC unroll 2
-      for (size_t v = 0; v < 2; v++) _mm256_storeu_si256((__m256i *)(to + 4 * v), _mm256_add_epi64(_mm256_loadu_si256((__m256i *)(to + 4 * v)), low[r][v]));
-      addHalves(to, cross[r], 32);
+    for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+      for (size_t v = 0; v < VECTORS; v++) sum[r][v] = _mm256_setzero_pd();
+    const double *x = (const double *)a, *y = (const double *)b;
+    for (size_t left = (depth + 1) / 2; left > 0;) {
+      const size_t pairs = left < PAIRS ? left : PAIRS;
+      for (size_t t = 0; t < pairs; t++, x += 2 * ROWS * LANES, y += 2 * COLS) {
+#pragma GCC unroll 4
+        for (size_t v = 0; v < VECTORS; v++) {
+          const __m256d y1 = _mm256_loadu_pd(y + v * LANES), y2 = _mm256_loadu_pd(y + COLS + v * LANES);
+#pragma GCC unroll 2
+          for (size_t r = 0; r < ROWS; r++) {
+            const __m256d s = _mm256_add_pd(y2, _mm256_loadu_pd(x + 2 * r * LANES)), t = _mm256_add_pd(y1, _mm256_loadu_pd(x + (2 * r + 1) * LANES));
+            sum[r][v] = _mm256_add_pd(sum[r][v], _mm256_fmsub_pd(s, t, _mm256_mul_pd(s, t)));
+          }
+        }
+      }
+      left -= pairs;
+      if (PAIRS * 2 < DEPTH) {
+        const __m256d places = _mm256_set1_pd(BACK);
+#pragma GCC unroll 2
+        for (size_t r = 0; r < ROWS; r++)
+#pragma GCC unroll 4
+          for (size_t v = 0; v < VECTORS; v++) sum[r][v] = _mm256_sub_pd(sum[r][v], _mm256_sub_pd(_mm256_add_pd(sum[r][v], places), places));
+      }
+    }
+    const u64 *rows = (const u64 *)x, *columns = (const u64 *)y;
+    const __m256d places = _mm256_set1_pd(PLACES);
+#pragma GCC unroll 2
+    for (size_t r = 0; r < ROWS; r++) {
+      const __m256i term = _mm256_set1_epi64x((i64)rows[r]);
+#pragma GCC unroll 4
+      for (size_t v = 0; v < VECTORS; v++) {
+        __m256i *to = (__m256i *)(c + r * stride + v * LANES);
+        // The low 48 bits of a double between 2^52 and 2^53 are those of the integer
+        const __m256i whole = _mm256_castpd_si256(_mm256_add_pd(sum[r][v], places));
+        const __m256i terms = _mm256_add_epi64(term, _mm256_loadu_si256((const __m256i *)(columns + v * LANES)));
+        _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_sub_epi64(whole, terms)));
+      }
     }
   }
 };
-
-// Modulo 2^32 all is vpmaddwd. With x = low + 2^16·high, low signed: both cross products of a word, and the low products of two words that follow one another.
-struct Modulo32 {
-  // Of two rows: (low, high) of the first, of the second, and the lows of both
-  static const size_t ROWS = 4, COLS = 8, EXPANDED = COLS - COLS / 4;
-  static uint32_t halves(u64 x) { return (uint32_t)x + (((uint32_t)x & 0x8000) << 1); }
-  // Of two words in the place of the first: (high, low), then the lows of both; in that of the second: its (high, low)
-  static void strip(u64 *a, size_t depth) {
-    if (depth & 1) memset(a + depth * ROWS, 0, ROWS * 8);
-    for (size_t t = 0; t < depth; t += 2, a += 2 * ROWS) {
-      for (size_t r = 0; r < ROWS; r++) {
-        const uint32_t x = halves(a[r]), y = halves(a[ROWS + r]);
-        a[r] = (u64)((x & 0xffff) | y << 16) << 32 | (x >> 16 | x << 16);
-        a[ROWS + r] = y >> 16 | y << 16;
-      }
-    }
-  }
-  static inline __m256i halves(const u64 *b) {
-    const __m256i x = evenHalves(_mm256_loadu_si256((const __m256i *)b), _mm256_loadu_si256((const __m256i *)(b + 4)));
-    return _mm256_add_epi32(x, _mm256_slli_epi32(_mm256_and_si256(x, _mm256_set1_epi32(0x8000)), 1));
-  }
-  static void expand(u64 *to, const u64 *b, size_t depth) {
-    for (size_t t = 0; t < depth; t += 2, b += 2 * COLS, to += 2 * EXPANDED) {
-      const __m256i first = halves(b), second = t + 1 < depth ? halves(b + COLS) : _mm256_setzero_si256();
-      _mm256_storeu_si256((__m256i *)to, first);
-      _mm256_storeu_si256((__m256i *)(to + 4), second);
-      _mm256_storeu_si256((__m256i *)(to + 8), _mm256_blend_epi16(first, _mm256_slli_epi32(second, 16), 0xaa));
-    }
-  }
-  static inline __m256i each(const u64 *a, size_t half) { return _mm256_broadcastd_epi32(_mm_loadu_si32((const char *)a + 4 * half)); }
-  static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
-    __m256i low[ROWS], cross[ROWS];
-#pragma GCC unroll 4
-    for (size_t r = 0; r < ROWS; r++) low[r] = cross[r] = _mm256_setzero_si256();
-    for (size_t t = 0; t < depth; t += 2, a += 2 * ROWS, b += 2 * EXPANDED) {
-      const __m256i first = _mm256_loadu_si256((const __m256i *)b), second = _mm256_loadu_si256((const __m256i *)(b + 4));
-      const __m256i lows = _mm256_loadu_si256((const __m256i *)(b + 8));
-#pragma GCC unroll 4
-      for (size_t r = 0; r < ROWS; r++) {
-        cross[r] = _mm256_add_epi32(cross[r], _mm256_madd_epi16(each(a + r, 0), first));
-        cross[r] = _mm256_add_epi32(cross[r], _mm256_madd_epi16(each(a + ROWS + r, 0), second));
-        low[r] = _mm256_add_epi32(low[r], _mm256_madd_epi16(each(a + r, 1), lows));
-        __asm__ volatile("" : "+x"(low[r]), "+x"(cross[r]));
-      }
-    }
-#pragma GCC unroll 4
-    for (size_t r = 0; r < ROWS; r++) {
-      addHalves(c + r * stride, cross[r], 16);
-      addHalves(c + r * stride, low[r], 0);
-    }
-  }
-};
+typedef Doubles<48> Modulo48;
+typedef Doubles<32> Modulo32;

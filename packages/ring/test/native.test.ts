@@ -109,6 +109,11 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     const { a, b, shape } = matrices(n, s);
     return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a, k.packMatrix(b, shape), shape));
   },
+  // Sums of products are largest where every word is
+  'matMul of the largest words': (k, n, s) => {
+    const { a, b, shape } = matrices(n, s);
+    return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a.fill(2n ** 64n - 1n), s % 2 ? b : b.fill(2n ** 64n - 1n), shape));
+  },
   'packMatrix, there and back': (k, n, s) => {
     const { b, shape } = matrices(n, s);
     return into(new BigUint64Array(b.length), (o) => k.unpackMatrix(o, k.packMatrix(b, shape)));
