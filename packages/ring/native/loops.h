@@ -122,6 +122,15 @@ void unpack(u64 *o, const uint8_t *a, size_t n, unsigned k) {
   const u64 mask = ((u64)1 << k) - 1;
   const size_t bytes = (n * k + 7) / 8;
   size_t i = 0;
+  if ((k & 7) == 0) {
+    const size_t step = k >> 3, whole = bytes < 8 ? 0 : (bytes - 8) / step + 1;
+    EACH(whole) {
+      u64 x;
+      memcpy(&x, a + i * step, 8);
+      o[i] = x & mask;
+    }
+    i = whole;
+  }
   // Words whose sixteen bytes lie inside the array
   for (; i < n && i * k / 8 + 16 <= bytes; i++) o[i] = wordAt(a, i * k) & mask;
   for (; i < n; i++) o[i] = lastWordAt(a, bytes, i * k) & mask;
@@ -595,11 +604,12 @@ void strip(u64 *to, u64 *words, const u64 *a, size_t i, size_t p, size_t depth, 
   BLOCK::strip(to, words, depth);
 }
 
-// `packed`: B is what `panels` has made
+// `addend` is what the product is added to, if anything; `packed`: B is what `panels` has made
 template <class BLOCK>
-void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, bool packed) {
+void product(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, u64 mask, bool packed) {
   const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS, DEPTH = BLOCK::DEPTH;
-  memset(o, 0, m * n * 8);
+  if (addend) memcpy(o, addend, m * n * 8);
+  else memset(o, 0, m * n * 8);
   // Strips of A, the words of one, and those of a panel, as the block multiplies them
   const size_t strips = (least(m, TALL) + ROWS - 1) / ROWS, each = upTo(BLOCK::stripWords(DEPTH), 8), room = upTo(ROWS * DEPTH, 8);
   u64 *const left = kernelScratch(strips * each + room + COLS * DEPTH + BLOCK::panelWords(DEPTH)), *const words = left + strips * each;
@@ -630,6 +640,9 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
           for (size_t r = 0; r < least(m - i, ROWS); r++)
             for (size_t c = 0; c < cols; c++) o[(i + r) * n + j + c] += tile[r * COLS + c];
         }
+        if (p + DEPTH < k || ~mask == 0) continue;
+        for (size_t i = top; i < bottom; i++)
+          for (size_t c = 0; c < cols; c++) o[i * n + j + c] &= mask;
       }
     }
   }
@@ -643,14 +656,17 @@ auto withBlock(unsigned bits, Rest... rest) {
   if (bits <= 52) return F<Modulo52>::run(rest...);
   return F<Modulo64>::run(rest...);
 }
-template <class B> struct Product { static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, bool packed) { product<B>(o, a, b, m, k, n, ta, tb, packed); } };
+template <class B> struct Product {
+  static void run(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask, bool packed) {
+    product<B>(o, addend, a, b, m, k, n, ta, tb, mask, packed);
+  }
+};
 template <class B> struct Panels { static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); } };
 template <class B> struct FromPanels { static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); } };
 template <class B> struct Length { static size_t run(size_t k, size_t n) { return k * upTo(n, B::COLS); } };
 
-void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed) {
-  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, packed);
-  if (bits < 64) affine(o, o, m * n, 1, 0, ((u64)1 << bits) - 1);
+void matMul(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed) {
+  withBlock<Product>(bits, o, addend, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed);
 }
 void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<Panels>(bits, to, b, k, n, transposeB); }
 void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<FromPanels>(bits, b, from, k, n, transposeB); }

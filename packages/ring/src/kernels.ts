@@ -75,8 +75,11 @@ export interface Kernels {
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void;
   /** sums of `rows` rows of `a.length / rows` words */
   rowSum(out: Words, a: Words, rows: number): void;
-  /** @param b words, or what `packMatrix` has made of them for this very layout */
-  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void;
+  /**
+   * @param b words, or what `packMatrix` has made of them for this very layout
+   * @param addend what the product is added to, another array than out
+   */
+  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape, addend?: Words): void;
   packMatrix(b: Words, layout: MatrixLayout): PackedMatrix;
   unpackMatrix(out: Words, packed: PackedMatrix): void;
 

@@ -61,8 +61,8 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
   }
 }
 
-/** The batched product modulo 2^bits. A right operand that stays, if it is one matrix, is packed once for all its products. */
-function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words | StoredWords, types: ValueType[], a: MatMulAttributes): Words {
+/** The batched product modulo 2^bits, and `addend`. A right operand that stays, if it is one matrix, is packed once for all its products. */
+function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words | StoredWords, types: ValueType[], a: MatMulAttributes, addend?: Words): Words {
   const [tx, ty] = types as [OpenedType, OpenedType];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
   const out = scratch(sizeOf(batch) * m * n);
@@ -71,7 +71,8 @@ function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Wor
   const right = y instanceof StoredWords ? (sizeOf(ty.shape) === k * n ? y.packed(shape) : y.words) : y;
   eachPair(tx.shape, ty.shape, batch, (ox, oy, i) => {
     const of = 'words' in right ? right : right.subarray(oy * k * n, (oy + 1) * k * n);
-    kernels.matMul(out.subarray(i * m * n, (i + 1) * m * n), x.subarray(ox * m * k, (ox + 1) * m * k), of, shape);
+    const [from, to] = [i * m * n, (i + 1) * m * n];
+    kernels.matMul(out.subarray(from, to), x.subarray(ox * m * k, (ox + 1) * m * k), of, shape, addend?.subarray(from, to));
   });
   return out;
 }
@@ -103,25 +104,20 @@ export const matMul = primitive<MatMulAttributes>({
     const { kernels, a, ins, types, material } = c;
     const { r } = ins[0]!;
     if (!r || !(ins[1]!.stored ?? ins[1]!.m)) return {};
-    const aux = batchMatMul(kernels, r, rightPart(c), types, a);
-    kernels.sub(aux, material[0]!, aux);
-    return { aux };
+    const minus = zeros(r.length);
+    kernels.sub(minus, minus, r);
+    return { aux: batchMatMul(kernels, minus, rightPart(c), types, a, material[0]!) };
   },
   finish(c) {
     const { kernels, role, a, ins, types, material, aux } = c;
     const e = publicPart(c, 0);
-    const out = batchMatMul(kernels, e, ins[1]!.stored?.share ?? ins[1]!.share!, types, a);
-    if (aux) {
-      kernels.add(out, out, aux);
-      return { share: out };
-    }
-    // P0's half of r_x is E − x0, P1's −x1
+    const out = batchMatMul(kernels, e, ins[1]!.stored?.share ?? ins[1]!.share!, types, a, aux ?? material[0]!);
+    if (aux) return { share: out };
+    // P0's half of −r_x is x0 − E, P1's x1
     const x = ins[0]!.share!;
-    const r = zeros(x.length);
-    kernels.sub(r, role === 0 ? e : r, x);
-    kernels.sub(out, out, batchMatMul(kernels, r, rightPart(c), types, a));
-    kernels.add(out, out, material[0]!);
-    return { share: out };
+    const minus = role === 0 ? scratch(x.length) : x;
+    if (role === 0) kernels.sub(minus, x, e);
+    return { share: batchMatMul(kernels, minus, rightPart(c), types, a, out) };
   },
   plain: ({ a, ins, types }) =>
     matMulReals(
