@@ -3,7 +3,19 @@
 // ab = lo·lo + 2^32(lo·hi + hi·lo). Both cross products come from one multiplication of 32-bit lanes with the other factor's halves swapped; their sums
 // stay apart until the end.
 struct Modulo64 : Words<6, LANES> {
+  // The first Zen has one multiplier for halves of 128 bits, and another for general registers
+  __attribute__((noinline, optimize("no-tree-vectorize", "no-tree-slp-vectorize"))) static void addWords(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
+    for (size_t r = 0; r < ROWS; r += 2, a += 2, c += 2 * stride) {
+      u64 sum[2][COLS] = {};
+      for (size_t t = 0; t < depth; t++)
+#pragma GCC unroll 4
+        for (size_t v = 0; v < COLS; v++) sum[0][v] += a[t * ROWS] * b[t * COLS + v], sum[1][v] += a[t * ROWS + 1] * b[t * COLS + v];
+      for (size_t v = 0; v < COLS; v++) c[v] += sum[0][v], c[stride + v] += sum[1][v];
+    }
+  }
   static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
+    static const bool narrow = __builtin_cpu_is("znver1");
+    if (narrow) return addWords(c, stride, a, b, depth);
     __m256i low[ROWS], cross[ROWS];
 #pragma GCC unroll 6
     for (size_t r = 0; r < ROWS; r++) low[r] = cross[r] = _mm256_setzero_si256();

@@ -18,6 +18,9 @@ export function deriveRunKey(seed: Secret, runId: Uint8Array): Secret {
   return new Secret(hkdf(sha256, seed.bytes, runId, new TextEncoder().encode('secformer run'), 32));
 }
 
+/** Words that are drawn and used together; of any width they are whole blocks. */
+const PART = 8192;
+
 /** One key stream, drawn from its start. */
 export class KeyStream {
   readonly #kernels: Kernels;
@@ -38,17 +41,26 @@ export class KeyStream {
 
   /** @returns `n` words, uniform modulo 2^bits, in `out` if given */
   words(n: number, bits: number, out: Words = scratch(n)): Words {
-    if (bits === 64) {
-      this.bytes(bytesOf(out));
-    } else {
-      this.#kernels.unpack(out, this.packed(n, bits), bits);
-    }
+    if (bits === 64) this.bytes(bytesOf(out));
+    else this.#eachPart(n, bits, (part, from, to) => this.#kernels.unpack(out.subarray(from, to), part, bits));
     return out;
   }
 
-  /** @returns `n` words of `bits` bits each, packed: what `words` draws, as it travels */
-  packed(n: number, bits: number): Uint8Array {
-    return this.bytes(scratchBytes(packedBytes(n, bits)));
+  /** Packs what `words` would draw, taken from these words. */
+  subtractFrom(words: Words, bits: number, out: Uint8Array): void {
+    this.#eachPart(words.length, bits, (part, from, to) => {
+      const at = packedBytes(from, bits);
+      this.#kernels.packDifference(out.subarray(at, at + part.length), words.subarray(from, to), part, bits);
+    });
+  }
+
+  /** Draws `n` words packed, as many at a time as stay in the second-level cache. */
+  #eachPart(n: number, bits: number, each: (part: Uint8Array, from: number, to: number) => void): void {
+    const room = scratchBytes(packedBytes(Math.min(n, PART), bits));
+    for (let from = 0; from < n; from += PART) {
+      const to = Math.min(n, from + PART);
+      each(this.bytes(room.subarray(0, packedBytes(to - from, bits))), from, to);
+    }
   }
 
   /** @returns a plane of `n` uniform bits */

@@ -154,14 +154,23 @@ async function draw({ kernels, role, checked, streams, material: source }: DrawF
   }, arraysOf);
   if (role === 0) return drawn;
   try {
-    for (const [slot, b] of blocks.entries()) {
-      if (!source) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
-      unpackBlock(kernels, drawn.material[slot]!, await source(blockBytes(b)), b);
-    }
+    if (!source && blocks.length > 0) throw new SecformerError('NO_MATERIAL', 'party 1 needs a source of corrections');
+    for (const [slot, b] of blocks.entries()) await receive(kernels, drawn.material[slot]!, source!, b);
     return drawn;
   } catch (error) {
     arena.release(arraysOf(drawn));
     throw error;
+  }
+}
+
+/** Words of a correction that are read at once. A source copies what two frames share; of any width, these begin at a byte. */
+const PART = 8192;
+
+async function receive(kernels: Kernels, to: Words, source: MaterialSource, b: Block): Promise<void> {
+  if (b.plane !== undefined) return unpackBlock(kernels, to, await source(blockBytes(b)), b);
+  for (let at = 0; at < b.count; at += PART) {
+    const part = to.subarray(at, Math.min(b.count, at + PART));
+    kernels.unpack(part, await source(packedBytes(part.length, b.bits)), b.bits);
   }
 }
 
@@ -391,7 +400,7 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
             kernels.xor(noise, words, noise);
             packBlock(kernels, packed, noise, b);
           } else {
-            kernels.packDifference(packed, words, theirs.packed(b.count, b.bits), b.bits);
+            theirs.subtractFrom(words, b.bits, packed);
           }
           return packed;
         });

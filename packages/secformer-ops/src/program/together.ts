@@ -133,7 +133,13 @@ export async function runTogether(
     },
   });
   const received: Together['received'] = { p0: [], p1: [], material };
-  let next = 0;
+  let [correction, read] = [0, 0];
+  // A correction is read in parts, one after another
+  const source = async (bytes: number): Promise<Uint8Array> => {
+    if (read === material[correction]!.length) [correction, read] = [correction + 1, 0];
+    read += bytes;
+    return material[correction]!.subarray(read - bytes, read);
+  };
   // Each round's frames meet here: whoever comes second resolves both
   const waiting = new Map<number, { frame: Uint8Array; resolve: (theirs: Uint8Array) => void }>();
   const exchange = (role: Role) => (round: number, mine: Uint8Array) =>
@@ -163,7 +169,7 @@ export async function runTogether(
     }
   };
   const run = async (role: Role) => {
-    const from = { kernels, role, checked, streams: partyStreams[role], arena: new Arena(ARENA_BYTES), material: async () => material[next++]! };
+    const from = { kernels, role, checked, streams: partyStreams[role], arena: new Arena(ARENA_BYTES), material: source };
     const known = parties[role].map((v, i) => (program.inputs[i]!.kind === 'opened' ? { share: v.share!, m: v.m! } : {}));
     const prepared = ahead && (await prepareParty(from, known, ahead[role]));
     return runParty({
