@@ -1,3 +1,4 @@
+import { narrowed } from './narrow.js';
 import type { Instruction } from './primitive.js';
 import { inferInstruction, inputType, type Program, type ProgramInput, primitiveOf } from './program.js';
 import type { ValueType } from './types.js';
@@ -46,7 +47,7 @@ export class ProgramBuilder {
     return id;
   }
 
-  /** @returns the Program in scheduled order, and where each kept or revealed value went */
+  /** @returns the Program in scheduled order, its shares as narrow as their use allows */
   build(outputs: number[], keeps: number[] = []): Program {
     const needed = new Uint8Array(this.types.length);
     for (const v of [...outputs, ...keeps]) needed[v] = 1;
@@ -74,6 +75,6 @@ export class ProgramBuilder {
       return { ...i, in: i.in.map((x) => renamed.get(x)!) };
     });
     const rename = (v: number) => renamed.get(v)!;
-    return { version: 1, inputs: this.#inputs, constants: this.#constants, instructions, outputs: outputs.map(rename), keeps: keeps.map(rename) };
+    return narrowed({ version: 1, inputs: this.#inputs, constants: this.#constants, instructions, outputs: outputs.map(rename), keeps: keeps.map(rename) });
   }
 }

@@ -48,6 +48,10 @@ export interface Primitive<A = Record<string, unknown>> {
   attributes: z.ZodType<A>;
   /** @throws ProgramError where the operands do not fit */
   infer(ins: ValueType[], a: A): ValueType;
+  /** of each operand, the modulus (bits) that its share needs for a result right modulo 2^bits; all it has if absent */
+  needs?(bits: number, ins: ValueType[], a: A): number[];
+  /** attributes for a result right modulo 2^bits only; absent where the result has no wider modulus than its operands */
+  narrow?(bits: number, ins: ValueType[], a: A): Partial<A> | undefined;
   /** streams that the dealer shares with each party: the value's mask is the sum (or xor) of the two halves */
   masks?(ins: ValueType[], a: A, out: ValueType): Block[];
   /** dealer's values, re-shared: P0's share is a stream, P1's is sent */

@@ -125,6 +125,7 @@ export const bitValue = primitive({
     check(ins.length === 1 && x?.kind === 'openBits', () => 'bitValue needs opened bits');
     return shareType(stacked(x), 0, a.bits, 1);
   },
+  narrow: (bits) => ({ bits: Math.max(2, bits) }),
   material: (_ins, a, out) => [{ count: sizeOf(out.shape), bits: a.bits }],
   deal({ kernels, ins, types, out }) {
     const t = types[0] as OpenBitsType;
@@ -142,31 +143,42 @@ export const bitValue = primitive({
   plain: ({ ins }) => ins[0],
 });
 
+/** A product with a value opened modulo 2^k holds its wrap-around, 2^k, too. */
+function withWrap(bits: number, [, x]: ValueType[]): number {
+  const { modular, width } = x as OpenedType;
+  return modular ? bits : Math.max(bits, width + 1);
+}
+
 /**
  * Opened bits times an opened value, every plane with the same value: for b = c ⊕ β, x = M − r + 2^k(1 − msb m)·msb r,
  *
  *   ⟦b·x⟧ = c·⟦x⟧ + (1 − 2c)·(M·⟦β⟧ − ⟦β·r⟧ + 2^k(1 − msb m)·⟦β·msb r⟧)         (local)
  *
- * Exact. Cost no round; dealer two words of the share's modulus and one of (modulus − k) bits an element and plane.
+ * Exact modulo 2^bits, that of x's share if absent. Cost no round; dealer two words of that many bits and one of bits − k an element and plane.
  * View   nothing is sent between the parties; every plane has its own β and corrections. Source protocols section 5.
  */
 export const bitMultiply = primitive({
   name: 'bitMultiply',
-  attributes: noAttributes,
-  infer(ins): ShareType {
+  attributes: z.object({ bits: int(1, 64).optional() }),
+  infer(ins, a): ShareType {
     const [b, x] = ins;
     const ok = ins.length === 2 && b?.kind === 'openBits' && x?.kind === 'opened' && x.bits > 0 && b.shape.join() === x.shape.join();
     check(ok, () => `bitMultiply of ${ins.map(describe).join('; ')}`);
-    return shareType(stacked(b), x.fracBits, x.bits, x.magnitude);
+    const bits = Math.min(x.bits, a.bits ?? x.bits);
+    check(x.modular || bits > x.width, () => `a product modulo 2^${bits} of a value opened in ${x.width} bits`);
+    return shareType(stacked(b), x.fracBits, bits, x.magnitude);
   },
+  needs: (bits, ins) => [0, withWrap(bits, ins)],
+  narrow: (bits, ins) => ({ bits: withWrap(bits, ins) }),
   material(ins, _a, out) {
     const x = ins[1] as OpenedType;
+    const { bits } = out as ShareType;
     const count = sizeOf(out.shape);
     const blocks = [
-      { count, bits: x.bits },
-      { count, bits: x.bits },
+      { count, bits },
+      { count, bits },
     ];
-    return x.modular ? blocks : [...blocks, { count, bits: x.bits - x.width }];
+    return x.modular ? blocks : [...blocks, { count, bits: bits - x.width }];
   },
   deal({ kernels, ins, types, out }) {
     const t = types[0] as OpenBitsType;

@@ -61,6 +61,7 @@ export const compare = primitive({
     check(a.position + a.window <= x.width, () => `a window of bits ${a.position} to ${a.position + a.window - 1} of an opening of ${x.width}`);
     return { kind: 'chunks', shape: x.shape, planes: a.thresholds.length, chunks: chunkCount(a.window) };
   },
+  needs: () => [0],
   material(ins, a) {
     const n = sizeOf(ins[0]!.shape);
     const rows = tableRows(a.position, a.window).map(() => rowBlock(n));

@@ -32,11 +32,15 @@ const magnitude = int(-64, 63);
 /** Axes of a view: windows of six axes take twelve. */
 const AXES = 16;
 
+/** What is linear modulo 2^64 needs of every operand what is wanted of the result. */
+const same = (bits: number, ins: ValueType[]) => ins.map(() => bits);
+
 /** x + y, broadcast. `magnitude` is the range that the planner claims for the sum. */
 export const add = primitive({
   name: 'add',
   attributes: z.object({ magnitude }),
   infer: sumType,
+  needs: same,
   finish(c) {
     const [out, x, y] = operands(c);
     c.kernels.add(out, x, y);
@@ -50,6 +54,7 @@ export const sub = primitive({
   name: 'sub',
   attributes: z.object({ magnitude }),
   infer: sumType,
+  needs: same,
   finish(c) {
     const [out, x, y] = operands(c);
     c.kernels.sub(out, x, y);
@@ -72,6 +77,8 @@ export const affine = primitive({
     check(a.bits <= x.bits + twos, () => `a share modulo 2^${x.bits} times a multiple of 2^${twos} is not right modulo 2^${a.bits}`);
     return shareType(x.shape, a.fracBits, a.bits, a.magnitude);
   },
+  needs: same,
+  narrow: (bits) => ({ bits }),
   finish({ kernels, role, a, ins, out }) {
     // Another range or scale claimed for the same words
     if (a.scale === '1' && a.offset === '0') return { share: ins[0]!.share! };
@@ -99,6 +106,7 @@ export const drop = primitive({
     check(ins.length === 1 && x?.kind === 'share' && x.bits > a.shift, () => 'drop needs one share of more bits than it drops');
     return shareType(x.shape, x.fracBits - a.shift, x.bits - a.shift, x.magnitude);
   },
+  needs: (bits, _ins, a) => [bits + a.shift],
   finish({ kernels, role, a, ins, types }) {
     const x = ins[0]!.share!;
     const { bits } = types[0] as ShareType;
@@ -137,6 +145,7 @@ export const mulPublic = primitive({
     check(ins.length === 1 && x?.kind === 'share', () => 'mulPublic needs one share');
     return shareType(broadcastShapes(x.shape, a.shape), x.fracBits + a.constantBits, x.bits, a.magnitude);
   },
+  needs: same,
   finish({ kernels, a, ins, types, out, constants }) {
     const to = scratch(sizeOf(out.shape));
     kernels.mul(to, broadcastTo(kernels, ins[0]!.share!, types[0]!.shape, out.shape), broadcastTo(kernels, constants[a.constant]!, a.shape, out.shape));
@@ -154,6 +163,7 @@ export const rowSum = primitive({
     check(ins.length === 1 && x?.kind === 'share' && x.shape.length > 0, () => 'rowSum needs one share with an axis');
     return shareType([...x.shape.slice(0, -1), 1], x.fracBits, x.bits, a.magnitude);
   },
+  needs: same,
   finish({ kernels, ins, out }) {
     const to = scratch(sizeOf(out.shape));
     kernels.rowSum(to, ins[0]!.share!, to.length);
@@ -171,6 +181,7 @@ export const cumSum = primitive({
     check(ins.length === 1 && x?.kind === 'share' && x.shape.length > 0, () => 'cumSum needs one share with an axis');
     return shareType(x.shape, x.fracBits, x.bits, a.magnitude);
   },
+  needs: same,
   finish({ kernels, a, ins, out }) {
     // Columns as rows, so that a step is one addition of a whole row
     const n = out.shape.at(-1)!;
@@ -205,6 +216,7 @@ export const layout = primitive({
     check(sizeOf(a.shape) === 0 || (end(-1) >= 0 && end(1) < sizeOf(x.shape)), () => `layout reads elements ${end(-1)} to ${end(1)} of ${sizeOf(x.shape)}`);
     return { ...x, shape: a.shape };
   },
+  needs: same,
   deal: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
   ahead: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
   finish: ({ kernels, a, ins, types }) => views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)),
@@ -232,6 +244,7 @@ export const pick = primitive({
     check(ins.length === 1 && x?.kind === 'share', () => 'pick needs one share');
     return { ...x, shape: a.shape };
   },
+  needs: same,
   finish({ a, ins, out, constants }) {
     const to = zeros(sizeOf(out.shape));
     const [from, result] = [halvesOf(ins[0]!.share!), halvesOf(to)];
@@ -266,6 +279,7 @@ export const concat = primitive({
     }
     return shareType([rows, ...x.shape.slice(1)], x.fracBits, bits, magnitude);
   },
+  needs: same,
   finish({ ins, out }) {
     const to = scratch(sizeOf(out.shape));
     let at = 0;
@@ -295,6 +309,7 @@ export const unwrap = primitive({
     check(ins.length === 1 && x?.kind === 'opened' && x.bits > 0, () => 'unwrap needs an opened value with a share');
     return shareType(x.shape, x.fracBits, x.bits, x.magnitude);
   },
+  needs: same,
   finish: ({ ins }) => ({ share: ins[0]!.share! }),
   plain: ({ ins }) => ins[0],
 });

@@ -1,7 +1,7 @@
 import { type Kernels, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
-import { check, describe, type OpenedType, sizeOf } from '../program/types.js';
+import { check, describe, type OpenedType, type ShareType, sizeOf } from '../program/types.js';
 
 /**
  * Opening under a mask, with the drop of low bits that is a truncation.
@@ -57,6 +57,8 @@ export const open = primitive({
     check(share !== 'lift' || bits > width, () => `a lift from ${width} to ${bits} bits`);
     return { kind: 'opened', shape: x.shape, fracBits, width, offsetLog, modular, bits, magnitude };
   },
+  needs: (_bits, ins, a) => [a.share === 'source' || a.share === 'kept' ? (ins[0] as ShareType).bits : a.width + a.shift],
+  narrow: (bits, _ins, a) => (a.share === 'lift' ? { bits: Math.max(bits, a.width + 1) } : undefined),
   masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width }],
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width }),
   material: (ins, a) => (a.share === 'lift' ? Array(2).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits - a.width }) : []),
@@ -131,6 +133,7 @@ export const extend = primitive({
     check(ok, () => `extend to ${a.width} bits needs a lifted opening of fewer, got ${ins.map(describe).join('; ')}`);
     return { ...x, width: a.width, offsetLog: -1, modular: true, bits: a.width };
   },
+  needs: (_bits, _ins, a) => [a.width],
   masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }],
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }),
   deal({ kernels, a, ins, masks, types }) {

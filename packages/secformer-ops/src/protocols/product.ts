@@ -167,18 +167,20 @@ function choose(c: PartyContext<unknown>, tables: readonly Words[], shape: Shape
  *   ⟦xy⟧ = M_x·⟦y⟧ + ⟦u_x⟧·M_y + ⟦u_x·u_y⟧                              (local)
  *   T gives ⟦u_x·u_y⟧ for each case of the public top bits: one, two or four tables.
  *
- * Domain |xy| < 2^(a − 1 − fx − fy), a the smaller modulus of the two shares. Exact modulo 2^a.
+ * Domain |xy| < 2^(a − 1 − fx − fy), a the smaller modulus of the two shares, or fewer bits where `bits` says so. Exact modulo 2^a.
  * Cost   no round; dealer ceil(a/8) bytes an element for each case.
  * View   nothing is sent between the parties; the tables are masked one by one, so the unused ones tell nothing.
  * Source Beaver 1991; openings as operands: protocols section 4.
  */
 export const mul = primitive({
   name: 'mul',
-  attributes: z.object({ magnitude: int(-64, 63) }),
+  attributes: z.object({ magnitude: int(-64, 63), bits: int(1, 64).optional() }),
   infer(ins, a): ShareType {
     const [x, y] = twoOpened(ins);
-    return shareType(broadcastShapes(x.shape, y.shape), x.fracBits + y.fracBits, Math.min(x.bits, y.bits), a.magnitude);
+    return shareType(broadcastShapes(x.shape, y.shape), x.fracBits + y.fracBits, Math.min(x.bits, y.bits, a.bits ?? 64), a.magnitude);
   },
+  needs: (bits) => [bits, bits],
+  narrow: (bits) => ({ bits }),
   material(ins, _a, out) {
     const [x, y] = ins as [OpenedType, OpenedType];
     return Array((x.modular ? 1 : 2) * (y.modular ? 1 : 2)).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits });
@@ -226,12 +228,14 @@ export const mul = primitive({
  */
 export const square = primitive({
   name: 'square',
-  attributes: z.object({ magnitude: int(-64, 63) }),
+  attributes: z.object({ magnitude: int(-64, 63), bits: int(1, 64).optional() }),
   infer(ins, a): ShareType {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'opened' && x.bits > 0, () => 'square needs one opened value with a share');
-    return shareType(x.shape, 2 * x.fracBits, x.bits, a.magnitude);
+    return shareType(x.shape, 2 * x.fracBits, Math.min(x.bits, a.bits ?? 64), a.magnitude);
   },
+  needs: (bits) => [bits],
+  narrow: (bits) => ({ bits }),
   material: (ins, _a, out) => Array((ins[0] as OpenedType).modular ? 1 : 2).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits }),
   deal(c) {
     const material = unknownParts(c, 0, c.out.shape).map((u) => {

@@ -21,6 +21,7 @@ export const quotient = primitive({
     check(ok, () => `quotient of ${ins.map(describe).join('; ')}`);
     return shareType(x.shape, 0, 64, a.magnitude);
   },
+  needs: () => [0, 0],
   material: (ins) => Array(3).fill({ count: sizeOf(ins[0]!.shape), bits: 64 }),
   deal({ kernels, a, ins, types }) {
     const { width } = types[0] as OpenedType;

@@ -53,6 +53,8 @@ export const trig = primitive({
     check(x.offsetLog < 0 || x.offsetLog >= a.period, () => `the offset 2^${x.offsetLog} shifts the angle of a series of period 2^${a.period}`);
     return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
   },
+  needs: () => [0],
+  narrow: (bits) => ({ bits: Math.max(16, bits) }),
   material: (ins, a) => Array(2 * a.coefficients.length).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits }),
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
@@ -104,6 +106,8 @@ export const trigReal = primitive({
     check(ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48, () => `trigReal of ${ins.map(describe).join('; ')}`);
     return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
   },
+  needs: () => [0],
+  narrow: (bits) => ({ bits: Math.max(16, bits) }),
   material: (ins, a) => Array(4 * a.coefficients.length).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits }),
   deal({ kernels, a, ins, types }) {
     const { width, fracBits } = types[0] as OpenedType;
@@ -171,6 +175,7 @@ export const expNegative = primitive({
     check(ok && sameElements(x, b), () => `expNegative of ${ins.map(describe).join('; ')}`);
     return shareType(x.shape, 62, 64, 1);
   },
+  needs: () => [0, 0],
   material: (ins) => Array(4).fill({ count: sizeOf(ins[0]!.shape), bits: 64 }),
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
