@@ -98,14 +98,16 @@ export class Dealer extends Engine<DealerRunState> {
     // Small corrections travel together
     const buffer = new Uint8Array(limits.frameBytes - 1024);
     let filled = 0;
-    const flush = async () => {
-      if (filled === 0) return;
-      while (run.window < filled) {
+    const send = async (bytes: Uint8Array) => {
+      while (run.window < bytes.length) {
         run.room = new Deferred<void>();
         await run.within(run.room.promise, limits.progressMs, 'party 1', 'room for more corrections');
       }
-      run.window -= filled;
-      await link.send({ t: 'material', ticket }, buffer.subarray(0, filled));
+      run.window -= bytes.length;
+      await link.send({ t: 'material', ticket }, bytes);
+    };
+    const flush = async () => {
+      if (filled > 0) await send(buffer.subarray(0, filled));
       filled = 0;
     };
     const values = await runDealer({
@@ -116,12 +118,12 @@ export class Dealer extends Engine<DealerRunState> {
       streams,
       pause: run.pause,
       emit: async (correction) => {
-        for (let at = 0; at < correction.length; ) {
-          const n = Math.min(correction.length - at, buffer.length - filled);
-          buffer.set(correction.subarray(at, at + n), filled);
-          at += n;
-          filled += n;
-          if (filled === buffer.length) await flush();
+        if (filled + correction.length > buffer.length) await flush();
+        if (correction.length < buffer.length) {
+          buffer.set(correction, filled);
+          filled += correction.length;
+        } else {
+          for (let at = 0; at < correction.length; at += buffer.length) await send(correction.subarray(at, at + buffer.length));
         }
       },
     });
