@@ -2,5 +2,5 @@
 #define LANES 4
 #define NAME "native-avx2"
 #define TABLE avx2Kernels
-#define MICRO "micro-halves.h"
+#define MICRO "micro-doubles.h"
 #include "loops.h"

@@ -1,9 +1,9 @@
-// Blocks of C where vectors multiply no words: halves of them modulo 2^64, and doubles modulo 2^48 and 2^32.
+// Blocks of C where vectors multiply no words but halves of them (modulo 2^64), and doubles (modulo 2^48 and 2^32).
 
 // ab = lo·lo + 2^32(lo·hi + hi·lo). Both cross products come from one multiplication of 32-bit lanes with the other factor's halves swapped; their sums
 // stay apart until the end.
 struct Modulo64 : Words<6, LANES> {
-  // The first Zen has one multiplier for halves of 128 bits, and another for general registers
+  // For the first Zen, whose vectors are halves of 128 bits with one multiplier: general registers make a product a cycle beside it
   __attribute__((noinline, optimize("no-tree-vectorize", "no-tree-slp-vectorize"))) static void addWords(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
     for (size_t r = 0; r < ROWS; r += 2, a += 2, c += 2 * stride) {
       u64 sum[2][COLS] = {};
@@ -38,7 +38,6 @@ struct Modulo64 : Words<6, LANES> {
 };
 typedef Modulo64 Modulo52;
 
-
 // Modulo 2^BITS with doubles. Factors in [2^UP, 1.5·2^UP), UP = ⌈(52 + BITS)/2⌉, have products whose last binary place is at least 2^BITS: the rounded product
 // is 0 modulo 2^BITS, and a fused multiply-subtract gives exactly what the rounding took, at most 2^BITS, so that sums are exact up to 2^53.
 // Half of the products are saved (S. Winograd, A new algorithm for inner product, 1968): x1·y1 + x2·y2 = (x1 + y2)(x2 + y1) − x1·x2 − y1·y2, the last two once for
@@ -52,7 +51,7 @@ struct Doubles {
   static constexpr double INTEGER = (u64)1 << 52, HALF = (u64)1 << ((52 + BITS + 1) / 2 - 1), PLACES = 1.5 * INTEGER, BACK = PLACES * ((u64)1 << BITS);
 
   // An integer below 2^52 is the low bits of the double that is 2^52 more
-  static inline u64 stored(u64 word) {
+  static inline u64 asDouble(u64 word) {
     u64 bits = (word & (((u64)1 << BITS) - 1)) | (u64)0x433 << 52;
     double x;
     memcpy(&x, &bits, 8);
@@ -68,7 +67,7 @@ struct Doubles {
       for (size_t r = 0; r < ROWS; r++, to += 2 * LANES) {
         const u64 first = words[r], second = t + 1 < depth ? words[ROWS + r] : 0;
         terms[r] += first * second;
-        for (size_t l = 0; l < LANES; l++) to[l] = stored(first), to[LANES + l] = stored(second);
+        for (size_t l = 0; l < LANES; l++) to[l] = asDouble(first), to[LANES + l] = asDouble(second);
       }
     }
     memcpy(to, terms, sizeof terms);
@@ -78,8 +77,8 @@ struct Doubles {
   static void panel(u64 *to, const u64 *words, size_t depth) {
     u64 terms[COLS] = {};
     for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += words[t * COLS + i] * words[(t + 1) * COLS + i];
-    EACH(depth * COLS) to[i] = stored(words[i]);
-    if (depth & 1) EACH(COLS) to[depth * COLS + i] = stored(0);
+    EACH(depth * COLS) to[i] = asDouble(words[i]);
+    if (depth & 1) EACH(COLS) to[depth * COLS + i] = asDouble(0);
     memcpy(to + upTo(depth, 2) * COLS, terms, sizeof terms);
   }
 
