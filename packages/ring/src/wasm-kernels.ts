@@ -241,14 +241,14 @@ export class WasmKernels implements Kernels {
     if (bits < 64) this.affine(out, out, 1n, 0n, bits);
   }
 
-  // Copies gain nothing from a detour through this module's memory
-
   packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
     const words = scratch(a.length);
     this.unpack(words, b, bits);
     this.sub(words, a, words);
     this.pack(out, words, bits);
   }
+
+  // Copies gain nothing from a detour through this module's memory
 
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
     insideArray(out, a, shape, strides, offset);

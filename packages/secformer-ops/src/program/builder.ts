@@ -75,6 +75,10 @@ export class ProgramBuilder {
       return { ...i, in: i.in.map((x) => renamed.get(x)!) };
     });
     const rename = (v: number) => renamed.get(v)!;
-    return narrowed({ version: 1, inputs: this.#inputs, constants: this.#constants, instructions, outputs: outputs.map(rename), keeps: keeps.map(rename) });
+    const program: Program = { version: 1, inputs: this.#inputs, constants: this.#constants, instructions, outputs: outputs.map(rename), keeps: keeps.map(rename) };
+    return narrowed(
+      program,
+      [...this.#inputIds, ...order.map(({ v }) => v)].map((v) => this.types[v]!),
+    );
   }
 }
