@@ -24,8 +24,8 @@ struct Kernels {
   void (*bitXor)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*affine)(u64 *o, const u64 *a, size_t n, u64 scale, u64 offset, u64 mask);
   void (*rowSum)(u64 *o, const u64 *a, size_t rows, size_t cols);
-  // right modulo 2^bits, and reduced; `addend`: what the product is added to, or null, another array than o; `packed`: b is what packMatrix has made of it for this many bits
-  void (*matMul)(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed);
+  // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits
+  void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed);
   // b's words in the order in which a product reads them, packedWords of them, and back
   void (*packMatrix)(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits);
   void (*unpackMatrix)(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits);

@@ -604,12 +604,11 @@ void strip(u64 *to, u64 *words, const u64 *a, size_t i, size_t p, size_t depth, 
   BLOCK::strip(to, words, depth);
 }
 
-// `addend` is what the product is added to, if anything; `packed`: B is what `panels` has made
+// `packed`: B is what `panels` has made
 template <class BLOCK>
-void product(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, u64 mask, bool packed) {
+void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, u64 mask, bool packed) {
   const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS, DEPTH = BLOCK::DEPTH;
-  if (addend) memcpy(o, addend, m * n * 8);
-  else memset(o, 0, m * n * 8);
+  memset(o, 0, m * n * 8);
   // Strips of A, the words of one, and those of a panel, as the block multiplies them
   const size_t strips = (least(m, TALL) + ROWS - 1) / ROWS, each = upTo(BLOCK::stripWords(DEPTH), 8), room = upTo(ROWS * DEPTH, 8);
   u64 *const left = kernelScratch(strips * each + room + COLS * DEPTH + BLOCK::panelWords(DEPTH)), *const words = left + strips * each;
@@ -651,22 +650,22 @@ void product(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, si
 // Calls F<BLOCK>::run with the block for a product modulo 2^bits
 template <template <class> class F, class... Rest>
 auto withBlock(unsigned bits, Rest... rest) {
-  if (bits <= 32) return F<Modulo32>::run(rest...);
-  if (bits <= 48) return F<Modulo48>::run(rest...);
+  if (bits <= 33) return F<Modulo33>::run(rest...);
+  if (bits <= 49) return F<Modulo49>::run(rest...);
   if (bits <= 52) return F<Modulo52>::run(rest...);
   return F<Modulo64>::run(rest...);
 }
 template <class B> struct Product {
-  static void run(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask, bool packed) {
-    product<B>(o, addend, a, b, m, k, n, ta, tb, mask, packed);
+  static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask, bool packed) {
+    product<B>(o, a, b, m, k, n, ta, tb, mask, packed);
   }
 };
 template <class B> struct Panels { static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); } };
 template <class B> struct FromPanels { static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); } };
 template <class B> struct Length { static size_t run(size_t k, size_t n) { return k * upTo(n, B::COLS); } };
 
-void matMul(u64 *o, const u64 *addend, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed) {
-  withBlock<Product>(bits, o, addend, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed);
+void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed) {
+  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed);
 }
 void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<Panels>(bits, to, b, k, n, transposeB); }
 void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<FromPanels>(bits, b, from, k, n, transposeB); }

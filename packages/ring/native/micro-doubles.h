@@ -1,4 +1,4 @@
-// Blocks of C where vectors multiply no words but halves of them (modulo 2^64), and doubles (modulo 2^48 and 2^32).
+// Blocks of C where vectors multiply no words but halves of them (modulo 2^64), and doubles (modulo 2^49 and 2^33).
 
 // ab = lo·lo + 2^32(lo·hi + hi·lo). Both cross products come from one multiplication of 32-bit lanes with the other factor's halves swapped; their sums
 // stay apart until the end.
@@ -38,47 +38,50 @@ struct Modulo64 : Words<6, LANES> {
 };
 typedef Modulo64 Modulo52;
 
-// Modulo 2^BITS with doubles. Factors in [2^UP, 1.5·2^UP), UP = ⌈(52 + BITS)/2⌉, have products whose last binary place is at least 2^BITS: the rounded product
-// is 0 modulo 2^BITS, and a fused multiply-subtract gives exactly what the rounding took, at most 2^BITS, so that sums are exact up to 2^53.
-// Half of the products are saved (S. Winograd, A new algorithm for inner product, 1968): x1·y1 + x2·y2 = (x1 + y2)(x2 + y1) − x1·x2 − y1·y2, the last two once for
-// a row of A and for a column of B. Every word brings half of 2^UP.
+// Modulo 2^BITS with doubles. Half of the products are saved (S. Winograd, A new algorithm for inner product, 1968):
+//   x1·y1 + x2·y2 = (x1 + L + y2)(x2 + L + y1) − (x1 + L)(x2 + L) − (y1 + L)(y2 + L) + L²,
+// the last three once for a row of A and for a column of B. With L² ≥ 2^(52 + BITS) a product of two such sums has its last binary place at 2^BITS or 2^(BITS + 1): the
+// rounded product is 0 modulo 2^BITS, and a fused multiply-subtract gives exactly what the rounding took, at most 2^BITS, so that sums are exact up to 2^53.
 template <int BITS>
 struct Doubles {
   static const size_t ROWS = 2, VECTORS = 4, COLS = VECTORS * LANES, DEPTH = 128;
   // Pairs until the sum is brought back below 2^(BITS − 1)
-  static const size_t PAIRS = BITS > 42 ? 31 : DEPTH / 2;
-  static_assert(((double)PAIRS + 0.5) * ((u64)1 << BITS) <= (u64)1 << 53, "sums are exact");
-  static constexpr double INTEGER = (u64)1 << 52, HALF = (u64)1 << ((52 + BITS + 1) / 2 - 1), PLACES = 1.5 * INTEGER, BACK = PLACES * ((u64)1 << BITS);
+  static const size_t PAIRS = BITS > 46 ? ((size_t)1 << (53 - BITS)) - 1 : DEPTH / 2;
+  static constexpr u64 L = BITS % 2 ? (u64)(1.4142135623730952 * ((u64)1 << (52 + BITS) / 2)) + 1 : (u64)1 << (52 + BITS) / 2;
+  static constexpr double INTEGER = (u64)1 << 52, PLACES = 1.5 * INTEGER, BACK = PLACES * ((u64)1 << BITS), SMALLEST = (double)L * L, LARGEST = (double)(L + ((u64)2 << BITS));
+  static_assert(SMALLEST >= INTEGER * ((u64)1 << BITS) && LARGEST * LARGEST < 4 * INTEGER * ((u64)1 << BITS), "products are rounded to 2^BITS or 2^(BITS + 1)");
+  static_assert(((double)PAIRS + 0.5) * ((u64)1 << BITS) <= 2 * INTEGER, "sums are exact");
 
-  // An integer below 2^52 is the low bits of the double that is 2^52 more
-  static inline u64 asDouble(u64 word) {
+  // word + more: an integer below 2^52 is the low bits of the double that is 2^52 more
+  static inline u64 asDouble(u64 word, u64 more) {
     u64 bits = (word & (((u64)1 << BITS) - 1)) | (u64)0x433 << 52;
     double x;
     memcpy(&x, &bits, 8);
-    x -= INTEGER - HALF;
+    x -= INTEGER - (double)more;
     memcpy(&bits, &x, 8);
     return bits;
   }
-  // For each pair of columns and each row: the two words, LANES times each; after all, Σ x1·x2 of each row
+  // For each pair of columns and each row: the two words, LANES times each; after all, Σ(x1 + L)(x2 + L) of each row
   static size_t stripWords(size_t depth) { return upTo(depth, 2) * ROWS * LANES + ROWS; }
   static void strip(u64 *to, const u64 *words, size_t depth) {
     u64 terms[ROWS] = {};
     for (size_t t = 0; t < depth; t += 2, words += 2 * ROWS) {
       for (size_t r = 0; r < ROWS; r++, to += 2 * LANES) {
         const u64 first = words[r], second = t + 1 < depth ? words[ROWS + r] : 0;
-        terms[r] += first * second;
-        for (size_t l = 0; l < LANES; l++) to[l] = asDouble(first), to[LANES + l] = asDouble(second);
+        terms[r] += (first + L) * (second + L);
+        for (size_t l = 0; l < LANES; l++) to[l] = asDouble(first, L), to[LANES + l] = asDouble(second, L);
       }
     }
     memcpy(to, terms, sizeof terms);
   }
-  // Rows of B, one of zeros more where their number is odd; after all, Σ y1·y2 of each column
+  // Rows of B, one of zeros more where their number is odd; after all, Σ((y1 + L)(y2 + L) − L²) of each column
   static size_t panelWords(size_t depth) { return (upTo(depth, 2) + 1) * COLS; }
   static void panel(u64 *to, const u64 *words, size_t depth) {
     u64 terms[COLS] = {};
-    for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += words[t * COLS + i] * words[(t + 1) * COLS + i];
-    EACH(depth * COLS) to[i] = asDouble(words[i]);
-    if (depth & 1) EACH(COLS) to[depth * COLS + i] = asDouble(0);
+    for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += (words[t * COLS + i] + L) * (words[(t + 1) * COLS + i] + L) - L * L;
+    if (depth & 1) EACH(COLS) terms[i] += words[(depth - 1) * COLS + i] * L;
+    EACH(depth * COLS) to[i] = asDouble(words[i], 0);
+    if (depth & 1) EACH(COLS) to[depth * COLS + i] = 0;
     memcpy(to + upTo(depth, 2) * COLS, terms, sizeof terms);
   }
 
@@ -119,7 +122,7 @@ struct Doubles {
 #pragma GCC unroll 4
       for (size_t v = 0; v < VECTORS; v++) {
         __m256i *to = (__m256i *)(c + r * stride + v * LANES);
-        // The low 48 bits of a double between 2^52 and 2^53 are those of the integer
+        // The low bits of a double between 2^52 and 2^53 are those of the integer
         const __m256i whole = _mm256_castpd_si256(_mm256_add_pd(sum[r][v], places));
         const __m256i terms = _mm256_add_epi64(term, _mm256_loadu_si256((const __m256i *)(columns + v * LANES)));
         _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_sub_epi64(whole, terms)));
@@ -127,5 +130,5 @@ struct Doubles {
     }
   }
 };
-typedef Doubles<48> Modulo48;
-typedef Doubles<32> Modulo32;
+typedef Doubles<49> Modulo49;
+typedef Doubles<33> Modulo33;

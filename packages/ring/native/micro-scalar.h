@@ -12,5 +12,5 @@ struct Modulo64 : Words<4, 2> {
   }
 };
 typedef Modulo64 Modulo52;
-typedef Modulo64 Modulo48;
-typedef Modulo64 Modulo32;
+typedef Modulo64 Modulo49;
+typedef Modulo64 Modulo33;

@@ -36,5 +36,5 @@ struct Modulo52 : Block {
     else Modulo64::add(c, stride, a, b, depth);
   }
 };
-typedef Modulo52 Modulo48;
-typedef Modulo52 Modulo32;
+typedef Modulo52 Modulo49;
+typedef Modulo52 Modulo33;

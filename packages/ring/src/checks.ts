@@ -49,10 +49,9 @@ export function maskedPlanes(out: Words, opened: Words, masks: Words, products: 
   );
 }
 
-export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape, addend?: Words): void {
+export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {
   const right = 'words' in b ? b.k === k && b.n === n && b.transposeB === transposeB && b.bits === bits : b.length === k * n;
   need(a.length === m * k && right && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`);
-  need(addend === undefined || (addend.length === out.length && addend !== out), `${addend?.length} words are added to ${out.length} others`);
 }
 
 const describe = (b: Words | PackedMatrix) => ('words' in b ? `[${b.k},${b.n}]${b.transposeB ? ' transposed' : ''} packed for ${b.bits} bits` : `${b.length} words`);

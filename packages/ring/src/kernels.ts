@@ -16,7 +16,7 @@ export interface MatrixLayout {
   k: number;
   n: number;
   transposeB?: boolean;
-  /** the product is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 52 a processor with IFMA takes less than half the time */
+  /** the product is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 49 (doubles) and 52 (on a processor with IFMA) it takes less than half the time */
   bits?: number;
 }
 
@@ -75,11 +75,8 @@ export interface Kernels {
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void;
   /** sums of `rows` rows of `a.length / rows` words */
   rowSum(out: Words, a: Words, rows: number): void;
-  /**
-   * @param b words, or what `packMatrix` has made of them for this very layout
-   * @param addend what the product is added to, another array than out
-   */
-  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape, addend?: Words): void;
+  /** @param b words, or what `packMatrix` has made of them for this very layout */
+  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void;
   packMatrix(b: Words, layout: MatrixLayout): PackedMatrix;
   unpackMatrix(out: Words, packed: PackedMatrix): void;
 

@@ -58,11 +58,11 @@ export class NativeKernels implements Kernels {
     this.#call('rowSum', out, a);
   }
 
-  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape, addend?: Words): void {
-    matMulLengths(out, a, b, shape, addend);
+  matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void {
+    matMulLengths(out, a, b, shape);
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
     const packed = 'words' in b;
-    this.#call('matMul', out, addend, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed);
+    this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed);
   }
 
   packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {

@@ -138,9 +138,9 @@ export class WasmKernels implements Kernels {
     out.set(words);
   }
 
-  matMul(out: Words, a: Words, right: Words | PackedMatrix, shape: MatMulShape, addend?: Words): void {
+  matMul(out: Words, a: Words, right: Words | PackedMatrix, shape: MatMulShape): void {
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
-    matMulLengths(out, a, right, shape, addend);
+    matMulLengths(out, a, right, shape);
     const b = 'words' in right ? right.words : right;
     const u8 = this.#u8;
     const rawA = this.#big;
@@ -188,7 +188,6 @@ export class WasmKernels implements Kernels {
         }
       }
     }
-    if (addend) this.add(out, out, addend);
     if (bits < 64) this.affine(out, out, 1n, 0n, bits);
   }
 

@@ -19,6 +19,9 @@ export function maskOf(bits: number): bigint {
   return bits >= 64 ? 0xffff_ffff_ffff_ffffn : (1n << BigInt(bits)) - 1n;
 }
 
+/** The factor that negates words. */
+export const MINUS_ONE = maskOf(64);
+
 /** The bytes behind any typed array, without a copy. */
 export function bytesOf(a: ArrayBufferView): Uint8Array {
   return new Uint8Array(a.buffer, a.byteOffset, a.byteLength);

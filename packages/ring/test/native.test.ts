@@ -114,11 +114,6 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     const { a, b, shape } = matrices(n, s);
     return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a.fill(2n ** 64n - 1n), s % 2 ? b : b.fill(2n ** 64n - 1n), shape));
   },
-  'matMul and an addend': (k, n, s) => {
-    const { a, b, shape } = matrices(n, s);
-    const addend = words(shape.m * shape.n, s + 2);
-    return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a, b, shape, addend));
-  },
   'packMatrix, there and back': (k, n, s) => {
     const { b, shape } = matrices(n, s);
     return into(new BigUint64Array(b.length), (o) => k.unpackMatrix(o, k.packMatrix(b, shape)));

@@ -22,6 +22,7 @@ export type * from './program/primitive.js';
 export * from './program/program.js';
 export * from './program/reals.js';
 export * from './program/shadow.js';
+export * from './program/stored-opening.js';
 export * from './program/together.js';
 export * from './program/types.js';
 export { primitives } from './protocols/index.js';

@@ -72,11 +72,7 @@ parentPort!.on('message', async (m: ToParty) => {
     at += bytes;
     return m.corrections.subarray(at - bytes, at);
   };
-  prepared = await prepareParty(
-    { kernels, role, checked, streams, arena, material },
-    inputs.map(() => ({})),
-    limits.aheadBytes,
-  );
+  prepared = await prepareParty({ kernels, role, checked, streams, arena, material }, limits.aheadBytes);
   const done: FromParty = 'prepared';
   parentPort!.postMessage(done);
 });

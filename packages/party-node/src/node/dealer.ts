@@ -77,15 +77,7 @@ export class Dealer extends Engine<DealerRunState> {
     const slotKeys: [string, string][] = [];
     const inputs: DealerValue[] = run.inputs.map((b, i) => {
       if (b.kind === 'share') return {};
-      if (b.kind === 'opened') {
-        const stored = session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!;
-        return {
-          stored,
-          get r() {
-            return stored.words;
-          },
-        };
-      }
+      if (b.kind === 'opened') return session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!.atDealer();
       // Issued once, with the one 'prepared' of this run: the keys of this input's mask and of nothing else
       slotKeys.push(streams.map((s) => bytesToHex(s.key(Purpose.input, i, 0).bytes)) as [string, string]);
       const { shape, width } = checked.program.inputs[i] as { shape: number[]; width: number };
@@ -133,7 +125,7 @@ export class Dealer extends Engine<DealerRunState> {
     this.release(run);
     const { keeps } = await run.start();
     if (run.error) throw run.error;
-    this.keep(run, keeps, (v) => (values[v]?.r ? { opening: values[v].r } : {}));
+    this.keep(run, keeps, values);
     await session.link.send({ t: 'dealt', ticket, ms, bytes, memory: peakMemory() });
   }
 }

@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, StoredWords, sizeOf, type Words } from '@secformer/ring';
-import { type CheckedProgram, type OpenedType, programLimits, readProgram, type ShareType, shareType } from '@secformer/secformer-ops';
+import { type CheckedProgram, programLimits, readProgram, type ShareType, type StoredOpening, shareType } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { type ErrorReport, errorOf, NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -342,12 +342,12 @@ export abstract class Engine<R extends NodeRun> {
     this.#hold(s, t.bytes);
   }
 
-  #storeOpening(s: NodeSession, id: number, width: number, run: string, words: Words): void {
+  #storeOpening(s: NodeSession, id: number, run: string, opening: StoredOpening): void {
     const t = s.tensors.get(id);
     if (!t) return;
-    t.openings.set(`${width}:${run}`, new StoredWords(this.kernels, words));
-    t.bytes += words.byteLength;
-    this.#hold(s, words.byteLength);
+    t.openings.set(`${opening.width}:${run}`, opening);
+    t.bytes += opening.byteLength;
+    this.#hold(s, opening.byteLength);
   }
 
   #forget(s: NodeSession, id: number): void {
@@ -418,13 +418,12 @@ export abstract class Engine<R extends NodeRun> {
   }
 
   /** What a run leaves at this node: outputs that stay become tensors, openings go to the tensor they are of. */
-  protected keep({ checked, session, runId }: R, tensors: readonly number[], left: (v: number) => { share?: Words; opening?: Words }): void {
+  protected keep({ checked, session, runId }: R, tensors: readonly number[], values: readonly { share?: Words; stored?: StoredOpening }[]): void {
     tensors.forEach((tensor, i) => {
       const v = checked.program.keeps[i]!;
       const type = checked.types[v]!;
-      const { share, opening } = left(v);
-      if (type.kind === 'share') this.#store(session, tensor, type, share);
-      else this.#storeOpening(session, tensor, (type as OpenedType).width, bytesToHex(runId), opening!);
+      if (type.kind === 'share') this.#store(session, tensor, type, values[v]!.share);
+      else this.#storeOpening(session, tensor, bytesToHex(runId), values[v]!.stored!);
     });
   }
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { type Arena, deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, scratch, sizeOf, type Words, zeros } from '@secformer/ring';
 import {
-  type AheadValue,
   type CheckedProgram,
   giveUp,
   newTrace,
@@ -173,7 +172,7 @@ export class Party extends Engine<PartyRunState> {
     material.onTaken = credit;
     if (run.window > limits.dealerLeadBytes) credit(run.window - limits.dealerLeadBytes);
     if (run.mode !== 'streamed') {
-      run.prepared = await prepareParty(from, this.#known(run, masks), run.ahead);
+      run.prepared = await prepareParty(from, run.ahead);
       if (this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
     }
     await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
@@ -200,7 +199,7 @@ export class Party extends Engine<PartyRunState> {
     if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     if (run.error) throw run.error;
     const outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
-    this.keep(run, given.keeps, (v) => ({ share: values[v]!.share!, opening: values[v]!.m! }));
+    this.keep(run, given.keeps, values);
     const record: MessageOf<'result'> = {
       t: 'result',
       ticket,
@@ -226,15 +225,6 @@ export class Party extends Engine<PartyRunState> {
     return masks;
   }
 
-  /** What is known of the inputs before the client starts the run. */
-  #known(run: PartyRunState, masks: Map<number, Words>): AheadValue[] {
-    return run.inputs.map((b, i) => {
-      if (b.kind === 'oneHot') return { r: masks.get(i)! };
-      const t = b.kind === 'opened' && run.session.tensors.get(b.tensor);
-      return t ? storedValue(t, b) : {};
-    });
-  }
-
   #inputs(run: PartyRunState, { payload, shares }: Given, masks: Map<number, Words>, room: Map<number, Words>): PartyValue[] {
     let [at, share] = [0, 0];
     return run.inputs.map((b, i) => {
@@ -245,7 +235,7 @@ export class Party extends Engine<PartyRunState> {
         return openOneHot(this.kernels, this.#index, packed, width, masks.get(i)!, room.get(i)!);
       }
       if (b.kind === 'share') return sharedValue(run.session.tensors.get(shares[share++]!)!);
-      return storedValue(run.session.tensors.get(b.tensor)!, b);
+      return run.session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!.atParty(this.#index);
     });
   }
 
@@ -271,20 +261,6 @@ function sharedValue({ share }: StoredTensor): PartyValue {
   return {
     get share() {
       return share!.words;
-    },
-  };
-}
-
-/** A tensor's share and opening, copied in the order of their words only for what cannot take them as they lie. */
-function storedValue({ share, openings }: StoredTensor, { width, run }: { width: number; run: string }): PartyValue {
-  const stored = { share: share!, m: openings.get(`${width}:${run}`)! };
-  return {
-    stored,
-    get share() {
-      return stored.share.words;
-    },
-    get m() {
-      return stored.m.words;
     },
   };
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from '@noble/hashes/utils.js';
 import type { StoredWords } from '@secformer/ring';
-import type { CheckedProgram, ShareType } from '@secformer/secformer-ops';
+import type { CheckedProgram, ShareType, StoredOpening } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
@@ -14,8 +14,8 @@ export type NodeRole = Exclude<WireRole, 'client'>;
 export interface StoredTensor {
   type: ShareType;
   share?: StoredWords;
-  /** m at a party, the mask r at the dealer; the key is `width:run` */
-  openings: Map<string, StoredWords>;
+  /** by `width:run` */
+  openings: Map<string, StoredOpening>;
   /** what it was counted with */
   bytes: number;
 }

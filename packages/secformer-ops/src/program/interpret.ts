@@ -1,7 +1,7 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
 import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, scratchBytes, type Words, zeros } from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
-import type { AheadValue, DealContext, DealerValue, Instruction, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
+import type { DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 
 type AnyPrimitive = Primitive<unknown>;
@@ -98,25 +98,20 @@ export interface PartyRun {
   observe?: (value: number, v: PartyValue) => void;
 }
 
-/** What a party has drawn and computed for instructions before the inputs came. */
+/** What a party has drawn for an instruction. */
 interface Drawn {
   masks: Words[];
   material: Words[];
-  aux?: Words | undefined;
 }
 
-function arraysOf({ masks, material, aux }: Drawn): (Words | undefined)[] {
-  return [...masks, ...material, aux];
+function arraysOf({ masks, material }: Drawn): Words[] {
+  return [...masks, ...material];
 }
 
 // What is stored is of no arena
 
 function arraysOfDealer(v: DealerValue): (Words | undefined)[] {
-  return v.stored ? [] : [v.r, v.total, v.beta];
-}
-
-function arraysOfAhead(v: AheadValue | undefined): (Words | undefined)[] {
-  return v?.stored ? [] : [v?.r, v?.m, v?.share];
+  return v.stored ? [] : [v.r, v.difference, v.total, v.beta];
 }
 
 function arraysOfValue(v: PartyValue): (Words | undefined)[] {
@@ -177,61 +172,25 @@ async function receive(kernels: Kernels, to: Words, source: MaterialSource, b: B
 type DrawFrom = Pick<PartyRun, 'kernels' | 'role' | 'checked' | 'streams' | 'material' | 'pause' | 'arena'>;
 
 /**
- * A party's part of a run before its inputs are there: draws masks and material, and computes what follows from them and from values that are known, such as the
- * products of masks with opened weights.
- * @param known what is known of each input: openings of tensors, the own mask of one-hot inputs
+ * A party's part of a run before its inputs are there: draws masks and material.
  * @param room bytes that may be held; the rest is drawn during the run
  */
-export async function prepareParty(from: DrawFrom, known: readonly AheadValue[], room: number): Promise<PreparedParty> {
-  const { kernels, checked } = from;
-  const { program, types, dies } = checked;
-  const first = program.inputs.length;
-  const values = new Map<number, AheadValue>(known.entries());
+export async function prepareParty(from: DrawFrom, room: number): Promise<PreparedParty> {
   const prepared: PreparedParty = new Map();
   const arena = from.arena ?? new Arena(0);
   let held = 0;
-  const next = async (index: number, i: Instruction) => {
-    await from.pause?.();
-    const drawn = await draw(from, arena, index);
-    const p = primitiveOf(i) as unknown as AnyPrimitive;
-    const made = arena.during(
-      () =>
-        p.ahead?.({
-          kernels,
-          a: i,
-          types: i.in.map((v) => types[v]!),
-          out: types[first + index]!,
-          ins: i.in.map((v) => values.get(v) ?? {}),
-          masks: drawn.masks,
-          material: drawn.material,
-        }),
-      (m) => [m?.aux, ...arraysOfAhead(m?.value)],
-    );
-    if (made?.value) values.set(first + index, made.value);
-    if (made?.aux) {
-      drawn.aux = made.aux;
-      arena.release(drawn.material);
-      drawn.material = [];
-    }
-    prepared.set(index, drawn);
-    for (const w of arraysOf(drawn)) held += w?.byteLength ?? 0;
-    for (const v of dies[index]!) {
-      if (v >= first) arena.release(arraysOfAhead(values.get(v)));
-      values.delete(v);
-    }
-  };
   try {
-    for (const [index, i] of program.instructions.entries()) {
+    for (const index of from.checked.program.instructions.keys()) {
       if (held > room) break;
-      await next(index, i);
+      await from.pause?.();
+      const drawn = await draw(from, arena, index);
+      prepared.set(index, drawn);
+      for (const w of arraysOf(drawn)) held += w.byteLength;
     }
     return prepared;
   } catch (error) {
     giveUp(arena, prepared);
     throw error;
-  } finally {
-    // The run makes these values itself
-    for (const [v, value] of values) if (v >= first) arena.release(arraysOfAhead(value));
   }
 }
 
@@ -260,8 +219,9 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     const out = types[first + index]!;
     const drawn = run.prepared?.get(index) ?? (await draw(run, arena, index));
     run.prepared?.delete(index);
-    const { masks, material, aux } = drawn;
-    const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, aux, constants };
+    const { masks, material } = drawn;
+    const maskKey = (slot: number) => run.streams.key(Purpose.mask, index, slot);
+    const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, maskKey, constants };
     return { p, c, opens: p.opens?.(ins, i, out), drawn, tag: i.tag ? String(i.tag) : i.op };
   };
   const finish = (index: number, { p, drawn }: Step, context: () => PartyContext<unknown>) => {
@@ -373,21 +333,29 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
   const { program, types, dies } = checked;
   const first = program.inputs.length;
   const values: DealerValue[] = [...run.inputs];
+  const differ = differing(checked);
   for (const [index, i] of program.instructions.entries()) {
     await run.pause?.();
     const p = primitiveOf(i) as unknown as AnyPrimitive;
     const ins = i.in.map((v) => types[v]!);
     const out = types[first + index]!;
     const blocks = p.material?.(ins, i, out) ?? [];
+    const maskKey = (slot: number) => streams[0].key(Purpose.mask, index, slot);
     const dealt = arena.during(
       () => {
+        const differences: Words[] = [];
         const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
           const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
+          if (differ.has(first + index)) {
+            const difference = scratch(b.count);
+            kernels.sub(difference, other, mine);
+            differences.push(difference);
+          }
           if (b.xor) kernels.xor(mine, mine, other);
           else kernels.add(mine, mine, other);
           return mine;
         });
-        const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks };
+        const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, differences, maskKey };
         const { value, material = [] } = p.deal?.(context) ?? { value: {} };
         if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
         const bytes = blocks.map((b, slot) => {
@@ -418,6 +386,18 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
   }
   for (const v of values) if (v) arena.disown(arraysOfDealer(v));
   return values;
+}
+
+/** Values of whose masks the dealer needs the difference of the halves: operands of matrix products, and what stays. */
+function differing({ program }: CheckedProgram): Set<number> {
+  const wanted = new Set<number>();
+  for (let index = program.instructions.length - 1; index >= 0; index--) {
+    const i = program.instructions[index]!;
+    const { differences } = primitiveOf(i);
+    if (i.share === 'kept') wanted.add(program.inputs.length + index);
+    if (differences === 'always' || (differences === 'passes' && wanted.has(program.inputs.length + index))) for (const v of i.in) wanted.add(v);
+  }
+  return wanted;
 }
 
 /** Re-shares an output under a stream that P0 and P1 alone know: P0 adds it, P1 subtracts it. Without it the dealer and the client together could undo masks. */

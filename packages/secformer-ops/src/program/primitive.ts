@@ -1,17 +1,13 @@
-import type { Kernels, StoredWords, Words } from '@secformer/ring';
+import type { Kernels, Secret, Words } from '@secformer/ring';
 import { z } from 'zod';
 import type { Block } from './blocks.js';
+import type { StoredOpening } from './stored-opening.js';
 import type { ValueType } from './types.js';
 
-/** Of a tensor that stays for many runs, share and opening as they are stored. */
-export interface Stored {
-  share: StoredWords;
-  m: StoredWords;
-}
-
-/** What a party holds for a value. `share` of an opened value is absent where its type says bits 0. */
+/** What a party holds for a value. `share` of an opened value is absent where its type says bits 0; of a modular one it is [i=0]·(m − offset) − r_i. */
 export interface PartyValue {
-  stored?: Stored;
+  /** a tensor that stays for many runs */
+  stored?: StoredOpening;
   share?: Words;
   m?: Words;
   /** a lifted opening's share of the wrap-around: y + offset = m − r + 2^width·wrap */
@@ -23,8 +19,10 @@ export interface PartyValue {
 /** What the dealer knows of a value: the mask r of an opened one, β of opened bits; of shares, nothing. */
 export interface DealerValue {
   r?: Words;
-  /** r of a tensor that stays for many runs, as it is stored */
-  stored?: StoredWords;
+  /** r1 − r0 of a modular opening, where a matrix product needs it */
+  difference?: Words;
+  /** a tensor that stays for many runs */
+  stored?: StoredOpening;
   /** of a lifted opening: r0 + r1 before the reduction */
   total?: Words;
   beta?: Words;
@@ -52,6 +50,8 @@ export interface Primitive<A = Record<string, unknown>> {
   needs?(bits: number, ins: ValueType[], a: A): number[];
   /** attributes for a result right modulo 2^bits only; absent where the result has no wider modulus than its operands */
   narrow?(bits: number, ins: ValueType[], a: A): Partial<A> | undefined;
+  /** the dealer needs the difference of each operand's halves of the mask: 'always', or where somebody 'passes' on that of the result */
+  differences?: 'always' | 'passes';
   /** streams that the dealer shares with each party: the value's mask is the sum (or xor) of the two halves */
   masks?(ins: ValueType[], a: A, out: ValueType): Block[];
   /** dealer's values, re-shared: P0's share is a stream, P1's is sent */
@@ -62,8 +62,6 @@ export interface Primitive<A = Record<string, unknown>> {
   deal?(c: DealContext<A>): { value: DealerValue; material?: Words[] };
   /** what this party puts into the opening */
   begin?(c: PartyContext<A>): Words;
-  /** what a party can compute before the inputs are there, from its masks, the material and values that are known by then */
-  ahead?(c: AheadContext<A>): { value?: AheadValue; aux?: Words };
   /** the party's value, from the combined opening and its share of the material */
   finish(c: PartyContext<A>): PartyValue;
   /**
@@ -85,24 +83,6 @@ export interface PlainContext<A> {
   constants: readonly (readonly number[])[];
 }
 
-/** What a party knows of a value before the inputs are there: its half of the mask, or all of what an earlier run has opened. */
-export interface AheadValue {
-  stored?: Stored;
-  r?: Words;
-  m?: Words;
-  share?: Words;
-}
-
-export interface AheadContext<A> {
-  kernels: Kernels;
-  a: A;
-  types: ValueType[];
-  out: ValueType;
-  ins: AheadValue[];
-  masks: Words[];
-  material: Words[];
-}
-
 export interface DealContext<A> {
   kernels: Kernels;
   a: A;
@@ -110,6 +90,10 @@ export interface DealContext<A> {
   out: ValueType;
   ins: DealerValue[];
   masks: Words[];
+  /** r1 − r0 of every mask, where the result's is needed */
+  differences: Words[];
+  /** of P0's half */
+  maskKey(slot: number): Secret;
 }
 
 export interface PartyContext<A> {
@@ -123,8 +107,8 @@ export interface PartyContext<A> {
   /** the sum (or xor) of both parties' openings; empty in `begin` and for local instructions */
   opened: Words;
   material: Words[];
-  /** what `ahead` has computed; the material is used up by it */
-  aux?: Words | undefined;
+  /** of this party's half */
+  maskKey(slot: number): Secret;
   constants: readonly Words[];
 }
 

@@ -173,7 +173,7 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   for (const v of program.outputs) check(types[v]!.kind === 'share', () => `output ${v} is ${describe(types[v]!)}; only shares are revealed`);
   for (const v of program.keeps) {
     const t = types[v]!;
-    check(t.kind === 'share' || (t.kind === 'opened' && t.modular && t.bits > 0), () => `value ${v} (${describe(t)}) cannot be kept`);
+    check(t.kind === 'share' || program.instructions[v - first]?.share === 'kept', () => `value ${v} (${describe(t)}) cannot be kept`);
   }
   const kept = new Set([...program.outputs, ...program.keeps]);
   const dies: number[][] = program.instructions.map(() => []);

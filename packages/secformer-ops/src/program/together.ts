@@ -1,4 +1,4 @@
-import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, packedBytes, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
+import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, packedBytes, RunStreams, Secret, scratch, type Words, zeros } from '@secformer/ring';
 import { newTrace, prepareParty, type RunTrace, runDealer, runParty } from './interpret.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
@@ -60,9 +60,11 @@ export function openOneHot(kernels: Kernels, role: Role, packed: Uint8Array, wid
 /** The dealer's value of a one-hot input. */
 export function dealOneHot(kernels: Kernels, n: number, width: number, streams: readonly [RunStreams, RunStreams], input: number): DealerValue {
   const [r, other] = streams.map((s) => s.claim(Purpose.input, input, 0).words(n, width)) as [Words, Words];
+  const difference = scratch(n);
+  kernels.sub(difference, other, r);
   kernels.add(r, r, other);
   kernels.affine(r, r, 1n, 0n, width);
-  return { r };
+  return { r, difference };
 }
 
 /** What a run in one process keeps for its next arrays: enough that tests meet memory used before. */
@@ -101,20 +103,26 @@ export async function runTogether(
       dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
       return;
     }
-    const first = inputNoise.words(sizeOf(input.shape), 64);
-    const second = zeros(first.length);
-    kernels.sub(second, given as Words, first);
+    const n = sizeOf(input.shape);
     if (input.kind === 'opened') {
       // As an earlier run would have left it
-      const r = inputNoise.words(first.length, input.width);
-      const m = zeros(first.length);
+      const halves = [0, 1].map(() => inputNoise.words(n, input.width)) as [Words, Words];
+      const [r, difference, m] = [zeros(n), zeros(n), zeros(n)];
+      kernels.add(r, halves[0], halves[1]);
+      kernels.sub(difference, halves[1], halves[0]);
       kernels.add(m, given as Words, r);
-      kernels.affine(m, m, 1n, 0n, input.width);
-      parties[0].push({ share: first, m });
-      parties[1].push({ share: second, m });
-      dealer.push({ r });
+      for (const words of [r, m]) kernels.affine(words, words, 1n, 0n, input.width);
+      for (const role of [0, 1] as const) {
+        const share = zeros(n);
+        kernels.sub(share, role === 0 ? m : share, halves[role]);
+        parties[role].push({ share, m });
+      }
+      dealer.push({ r, difference });
       return;
     }
+    const first = inputNoise.words(n, 64);
+    const second = zeros(n);
+    kernels.sub(second, given as Words, first);
     parties[0].push({ share: first });
     parties[1].push({ share: second });
     dealer.push({});
@@ -170,8 +178,7 @@ export async function runTogether(
   };
   const run = async (role: Role) => {
     const from = { kernels, role, checked, streams: partyStreams[role], arena: new Arena(ARENA_BYTES), material: source };
-    const known = parties[role].map((v, i) => (program.inputs[i]!.kind === 'opened' ? { share: v.share!, m: v.m! } : {}));
-    const prepared = ahead && (await prepareParty(from, known, ahead[role]));
+    const prepared = ahead && (await prepareParty(from, ahead[role]));
     return runParty({
       ...from,
       ...(observe && { observe: watch(role) }),

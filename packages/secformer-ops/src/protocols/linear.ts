@@ -4,7 +4,7 @@
  */
 import { broadcastTo, gatherStrided, halvesOf, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
+import { type DealerValue, int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
@@ -217,8 +217,8 @@ export const layout = primitive({
     return { ...x, shape: a.shape };
   },
   needs: same,
+  differences: 'passes',
   deal: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
-  ahead: ({ kernels, a, ins, types }) => ({ value: views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)) }),
   finish: ({ kernels, a, ins, types }) => views(kernels, ins[0]!, a, sizeOf(types[0]!.shape)),
   plain: ({ a, ins }) => strided(ins[0]!, a.shape, a.strides, a.offset),
 });
@@ -324,14 +324,16 @@ export const subOpened = primitive({
     check(ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && x.shape.join() === y.shape.join(), () => `subOpened of ${ins.map(describe).join('; ')}`);
     return { ...x, offsetLog: -1, magnitude: a.magnitude };
   },
+  differences: 'passes',
   deal({ kernels, ins, out }) {
-    return { value: { r: differ(ins[0]!.r!, ins[1]!.r!, (out as OpenedType).width) } };
-    function differ(x: Words, y: Words, bits: number): Words {
-      const to = scratch(x.length);
-      kernels.sub(to, x, y);
-      kernels.affine(to, to, 1n, 0n, bits);
+    const [x, y] = ins as [DealerValue, DealerValue];
+    const differ = (a: Words, b: Words) => {
+      const to = scratch(a.length);
+      kernels.sub(to, a, b);
+      kernels.affine(to, to, 1n, 0n, (out as OpenedType).width);
       return to;
-    }
+    };
+    return { value: { r: differ(x.r!, y.r!), ...(x.difference && { difference: differ(x.difference, y.difference!) }) } };
   },
   finish({ kernels, ins, out }) {
     const { width } = out as OpenedType;

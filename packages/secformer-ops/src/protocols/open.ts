@@ -1,6 +1,7 @@
-import { type Kernels, scratch, type Words, zeros } from '@secformer/ring';
+import { type Kernels, MINUS_ONE, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
+import { StoredOpening } from '../program/stored-opening.js';
 import { check, describe, type OpenedType, type ShareType, sizeOf } from '../program/types.js';
 
 /**
@@ -11,7 +12,7 @@ import { check, describe, type OpenedType, type ShareType, sizeOf } from '../pro
  *   3. share 'lift': y − offset = m − r0 − r1 + 2^k·t − offset, t = ⟦w⟧ if msb m = 1, else ⟦w + msb r⟧, w the carry of r0 + r1
  *
  * share: 'none' keeps only m; 'source' keeps the operand itself (nothing dropped, no offset); 'modular' keeps y modulo 2^k, and then m is a
- * Beaver opening of y modulo 2^k; 'kept' is the same beside the operand's own share, for tensors that stay; 'lift' brings y to `bits` bits without the failures of local truncation.
+ * Beaver opening of y modulo 2^k; 'kept' is the same for a tensor that stays; 'lift' brings y to `bits` bits without the failures of local truncation.
  * Domain k + s ≤ a. Not modular: 0 ≤ x/2^s + offset < 2^(k−1); beyond it the result is off by 2^k with probability (|x/2^s|/2^(k−2) − 1)/2.
  * Error  ≤ 1 unit of the kept bits, mean 0 (the + 2^s − 1 of one side; without it sums of 512 are 0.8 % low).
  * Cost   1 round, k bits each way an element; dealer 2(bits − k) bits an element for 'lift'.
@@ -51,28 +52,29 @@ export const open = primitive({
     }
     if (modular && a.within) magnitude = Math.ceil(Math.log2(Math.max(-a.within[0], a.within[1])));
     if (share === 'source') check(shift === 0 && x.bits === 64, () => "an opening keeps its 'source' only if nothing is dropped and it has 64 bits");
-    check(share !== 'kept' || shift === 0, () => "an opening keeps the operand's share only if nothing is dropped");
+    check(share !== 'kept' || (shift === 0 && offsetLog < 0), () => 'an opening that stays drops nothing and has no offset');
     const bits = { none: 0, modular: width, kept: width, source: 64, lift: a.bits }[share];
     check(a.bits === bits, () => `an opening with share '${share}' keeps ${bits} bits, the instruction says ${a.bits}`);
     check(share !== 'lift' || bits > width, () => `a lift from ${width} to ${bits} bits`);
     return { kind: 'opened', shape: x.shape, fracBits, width, offsetLog, modular, bits, magnitude };
   },
-  needs: (_bits, ins, a) => [a.share === 'source' || a.share === 'kept' ? (ins[0] as ShareType).bits : a.width + a.shift],
+  needs: (_bits, ins, a) => [a.share === 'source' ? (ins[0] as ShareType).bits : a.width + a.shift],
   narrow: (bits, _ins, a) => (a.share === 'lift' ? { bits: Math.max(bits, a.width + 1) } : undefined),
   masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width }],
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width }),
   material: (ins, a) => (a.share === 'lift' ? Array(2).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits - a.width }) : []),
-  deal({ kernels, a, masks }) {
+  deal({ kernels, a, masks, differences: [difference], maskKey }) {
+    if (a.share === 'kept') return { value: new StoredOpening(kernels, difference!.slice(), a.width, maskKey(0)).atDealer() };
+
     // masks[0] is r0 + r1 without the reduction: its bits from `width` up are the carry w
     const total = masks[0]!;
     const r = scratch(total.length);
     kernels.affine(r, total, 1n, 0n, a.width);
-    if (a.share !== 'lift') return { value: { r } };
+    const mask = { r, ...(difference && { difference }) };
+    if (a.share !== 'lift') return { value: mask };
     const { w, wh } = wrapBits(kernels, total, a.width);
-    return { value: { r, total }, material: [w, wh] };
+    return { value: { ...mask, total }, material: [w, wh] };
   },
-  // The operand's own share does not go with the halves of the mask, so no product is computed ahead from these
-  ahead: ({ a, masks }) => (a.share === 'kept' ? {} : { value: { r: masks[0]! } }),
   begin({ kernels, role, a, ins, masks, types }) {
     const x = ins[0]!.share!;
     const out = scratch(x.length);
@@ -81,10 +83,16 @@ export const open = primitive({
     kernels.maskForOpening(out, x, masks[0]!, { offset: BigInt.asUintN(64, offset), bits: (types[0] as { bits: number }).bits, shift: a.shift, width: a.width });
     return out;
   },
-  finish({ kernels, role, a, ins, opened: m, masks, material }) {
+  finish({ kernels, role, a, ins, opened: m, masks, material, maskKey }) {
     const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);
     if (a.share === 'none') return { m };
-    if (a.share === 'source' || a.share === 'kept') return { m, share: ins[0]!.share! };
+    if (a.share === 'kept') {
+      const twice = new BigUint64Array(m.length);
+      kernels.affine(twice, masks[0]!, 2n * MINUS_ONE, 0n, 64);
+      kernels.add(twice, twice, m);
+      return new StoredOpening(kernels, twice, a.width, maskKey(0)).atParty(role);
+    }
+    if (a.share === 'source') return { m, share: ins[0]!.share! };
     const share = scratch(m.length);
     if (a.share === 'lift') {
       const [carry, high] = material as [Words, Words];
@@ -94,7 +102,7 @@ export const open = primitive({
       kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
       return { m, share, wrap };
     }
-    // y = m − offset − r modulo 2^k: this very share, so that a product computed ahead from r by one party goes with one computed from the share by the other
+    // y = m − offset − r modulo 2^k: this very share, for in matrix products it goes with the dealer's difference of the halves of r
     kernels.affine(share, masks[0]!, MINUS_ONE, role === 0 ? BigInt.asUintN(64, -offset) : 0n, 64);
     if (role === 0) kernels.add(share, share, m);
     return { m, share };
@@ -102,8 +110,6 @@ export const open = primitive({
   plain: ({ ins }) => ins[0],
   error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),
 });
-
-const MINUS_ONE = 2n ** 64n - 1n;
 
 /** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum, which fits 64 bits as each half has 63 at most. */
 function wrapBits(kernels: Kernels, total: Words, width: number): { w: Words; wh: Words } {
@@ -136,21 +142,18 @@ export const extend = primitive({
   needs: (_bits, _ins, a) => [a.width],
   masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }],
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }),
-  deal({ kernels, a, ins, masks, types }) {
+  differences: 'passes',
+  deal({ kernels, a, ins, masks, differences: [more], types }) {
     const { width } = types[0] as OpenedType;
     const r = scratch(masks[0]!.length);
     kernels.affine(r, masks[0]!, 1n << BigInt(width), 0n, 64);
     kernels.add(r, r, ins[0]!.total!);
     kernels.affine(r, r, 1n, 0n, a.width);
-    return { value: { r } };
-  },
-  ahead({ kernels, ins, masks, types }) {
-    const { r } = ins[0]!;
-    if (!r) return {};
-    const half = scratch(r.length);
-    kernels.affine(half, masks[0]!, 1n << BigInt((types[0] as OpenedType).width), 0n, 64);
-    kernels.add(half, half, r);
-    return { value: { r: half } };
+    if (!more) return { value: { r } };
+    const difference = scratch(more.length);
+    kernels.affine(difference, more, 1n << BigInt(width), 0n, 64);
+    kernels.add(difference, difference, ins[0]!.difference!);
+    return { value: { r, difference } };
   },
   begin({ kernels, ins, masks }) {
     const out = scratch(masks[0]!.length);

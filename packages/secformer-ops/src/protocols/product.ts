@@ -1,6 +1,6 @@
-import { broadcastTo, StoredWords, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
+import { broadcastTo, type Kernels, MINUS_ONE, StoredWords, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type DealContext, int, type PartyContext, primitive, type Stored } from '../program/primitive.js';
+import { type DealContext, type DealerValue, int, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, matMulReals } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 
@@ -11,7 +11,7 @@ function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
   return [x, y];
 }
 
-function publicPart(c: { kernels: PartyContext<unknown>['kernels']; types: ValueType[]; ins: { m?: Words }[] }, i: number): Words {
+function publicPart(c: PartyContext<unknown>, i: number): Words {
   const t = c.types[i] as OpenedType;
   const m = c.ins[i]!.m!;
   if (t.offsetLog < 0) return m;
@@ -20,9 +20,15 @@ function publicPart(c: { kernels: PartyContext<unknown>['kernels']; types: Value
   return out;
 }
 
-/** D of a matrix product, as it is stored where it is. */
-function rightPart(c: Parameters<typeof publicPart>[0] & { ins: { stored?: Stored }[] }): Words | StoredWords {
-  return c.ins[1]!.stored?.m ?? publicPart(c, 1);
+/** This party's share m − 2r_i of 2y. */
+function twice(c: PartyContext<unknown>, i: number): Words {
+  const { share } = c.ins[i]!;
+  const e = publicPart(c, i);
+  const out = scratch(e.length);
+  c.kernels.add(out, share!, share!);
+  if (c.role === 0) c.kernels.sub(out, out, e);
+  else c.kernels.add(out, out, e);
+  return out;
 }
 
 interface MatMulAttributes {
@@ -61,33 +67,33 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
   }
 }
 
-/** The batched product modulo 2^bits, and `addend`. A right operand that stays, if it is one matrix, is packed once for all its products. */
-function batchMatMul(kernels: PartyContext<unknown>['kernels'], x: Words, y: Words | StoredWords, types: ValueType[], a: MatMulAttributes, addend?: Words): Words {
+/** The batched product modulo 2^bits. A right operand that stays, if it is one matrix, is packed once for all its products. */
+function batchMatMul(kernels: Kernels, x: Words, y: Words | StoredWords, types: ValueType[], a: MatMulAttributes, bits: number): Words {
   const [tx, ty] = types as [OpenedType, OpenedType];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
   const out = scratch(sizeOf(batch) * m * n);
-  const bits = Math.min(tx.width, ty.width);
   const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB, bits };
   const right = y instanceof StoredWords ? (sizeOf(ty.shape) === k * n ? y.packed(shape) : y.words) : y;
   eachPair(tx.shape, ty.shape, batch, (ox, oy, i) => {
     const of = 'words' in right ? right : right.subarray(oy * k * n, (oy + 1) * k * n);
-    const [from, to] = [i * m * n, (i + 1) * m * n];
-    kernels.matMul(out.subarray(from, to), x.subarray(ox * m * k, (ox + 1) * m * k), of, shape, addend?.subarray(from, to));
+    kernels.matMul(out.subarray(i * m * n, (i + 1) * m * n), x.subarray(ox * m * k, (ox + 1) * m * k), of, shape);
   });
   return out;
 }
 
 /**
- * Matrix product of two secret tensors, batched.
+ * Matrix product of two secret tensors, batched: one product a party.
  *
- *   1. E = x + r_x and D = y + r_y are open (protocols: open)
- *   2. ⟦xy⟧ = E·⟦y⟧ − ⟦r_x⟧·D + ⟦r_x·r_y⟧                                (local; two products a party)
- *      With y's opening known beforehand, as a weight's is, all but E·⟦y⟧ is computed ahead, each party's half of r_x being its stream.
+ *   1. E = x + r_x and D = y + r_y are open (protocols: open); u_i = E − 2r_xi, so u_0 + u_1 = 2x and u_0 − u_1 = 2d_x, d_x = r_x1 − r_x0; v_i of y likewise
+ *   2. s_i = u_i·v_i modulo 2^(a+1)                                        (local)
+ *      s_0 + s_1 = ½[(u_0 + u_1)(v_0 + v_1) + (u_0 − u_1)(v_0 − v_1)] = 2(xy + d_x·d_y), and both are odd where E·D is
+ *   3. ⟦xy⟧_i = s_i/2, rounded up at P0 and down at P1, and ⟦−d_x·d_y⟧_i modulo 2^a
  *
- * Domain |Σxy| < 2^(a − 1 − fx − fy), a the smaller width of the openings; only the result must fit, partial sums may wrap. Exact modulo 2^a.
+ * Domain |Σxy| < 2^(a − 1 − fx − fy), a the smaller width of the openings and at most 63; only the result must fit, partial sums may wrap. Exact modulo 2^a.
  * Cost   no round; dealer ceil(a/8) bytes an element of the result.
  * View   nothing is sent between the parties; P1 sees its correction, masked by P0's stream.
- * Source Beaver 1991; Mohassel and Zhang 2017 (matrix form).
+ * Source Beaver 1991; Mohassel and Zhang 2017 (matrix form), with two products a party, or three where a factor is known beforehand. Here the dealer's product is one of
+ *        differences, by the identity of step 2.
  */
 export const matMul = primitive<MatMulAttributes>({
   name: 'matMul',
@@ -96,28 +102,24 @@ export const matMul = primitive<MatMulAttributes>({
     const [x, y] = twoOpened(ins);
     check(x.modular && y.modular, () => 'matMul needs modular openings of both operands');
     const { batch, m, n } = matMulShape(x.shape, y.shape, a);
-    return shareType([...batch, m, n], x.fracBits + y.fracBits, Math.min(x.width, y.width), a.magnitude);
+    return shareType([...batch, m, n], x.fracBits + y.fracBits, Math.min(x.width, y.width, 63), a.magnitude);
   },
+  differences: 'always',
   material: (_ins, _a, out) => [{ count: sizeOf(out.shape), bits: (out as ShareType).bits }],
-  deal: ({ kernels, a, ins, types }) => ({ value: {}, material: [batchMatMul(kernels, ins[0]!.r!, ins[1]!.stored ?? ins[1]!.r!, types, a)] }),
-  ahead(c) {
-    const { kernels, a, ins, types, material } = c;
-    const { r } = ins[0]!;
-    if (!r || !(ins[1]!.stored ?? ins[1]!.m)) return {};
-    const minus = zeros(r.length);
-    kernels.sub(minus, minus, r);
-    return { aux: batchMatMul(kernels, minus, rightPart(c), types, a, material[0]!) };
+  deal({ kernels, a, ins, types, out }) {
+    const [x, y] = ins as [DealerValue, DealerValue];
+    const d = x.stored?.words.words ?? x.difference!;
+    const minus = scratch(d.length);
+    kernels.affine(minus, d, MINUS_ONE, 0n, 64);
+    return { value: {}, material: [batchMatMul(kernels, minus, y.stored?.words ?? y.difference!, types, a, (out as ShareType).bits)] };
   },
   finish(c) {
-    const { kernels, role, a, ins, types, material, aux } = c;
-    const e = publicPart(c, 0);
-    const out = batchMatMul(kernels, e, ins[1]!.stored?.share ?? ins[1]!.share!, types, a, aux ?? material[0]!);
-    if (aux) return { share: out };
-    // P0's half of −r_x is x0 − E, P1's x1
-    const x = ins[0]!.share!;
-    const minus = role === 0 ? scratch(x.length) : x;
-    if (role === 0) kernels.sub(minus, x, e);
-    return { share: batchMatMul(kernels, minus, rightPart(c), types, a, out) };
+    const { kernels, role, a, ins, types, material } = c;
+    const { bits } = c.out as ShareType;
+    const [u, v] = [0, 1].map((i) => ins[i]!.stored?.words ?? twice(c, i)) as [Words | StoredWords, Words | StoredWords];
+    const share = batchMatMul(kernels, u instanceof StoredWords ? u.words : u, v, types, a, bits + 1);
+    kernels.maskForOpening(share, share, material[0]!, { offset: role === 0 ? 1n : 0n, bits: bits + 1, shift: 1, width: bits });
+    return { share };
   },
   plain: ({ a, ins, types }) =>
     matMulReals(

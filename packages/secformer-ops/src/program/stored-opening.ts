@@ -1,0 +1,75 @@
+import { type Kernels, KeyStream, type Secret, StoredWords, scratch, type Words, zeros } from '@secformer/ring';
+import type { DealerValue, PartyValue, Role } from './primitive.js';
+
+/**
+ * The opening m = y + r of a tensor that stays for many runs, as matrix products read it: m − 2r_i at party i, r1 − r0 at the dealer. Either is the whole, m or r, less
+ * twice a half of the mask (P0's at the dealer), whose stream can be drawn again; so nothing else is kept.
+ */
+export class StoredOpening {
+  readonly words: StoredWords;
+  readonly width: number;
+  readonly #kernels: Kernels;
+  readonly #key: Secret;
+  readonly #length: number;
+
+  /**
+   * @param words of no arena
+   * @param key of the half of the mask
+   */
+  constructor(kernels: Kernels, words: Words, width: number, key: Secret) {
+    this.words = new StoredWords(kernels, words);
+    this.width = width;
+    this.#kernels = kernels;
+    this.#key = key;
+    this.#length = words.length;
+  }
+
+  get byteLength(): number {
+    return this.words.byteLength;
+  }
+
+  #half(): Words {
+    return new KeyStream(this.#kernels, this.#key).words(this.#length, this.width);
+  }
+
+  #whole(half: Words): Words {
+    const out = scratch(half.length);
+    this.#kernels.add(out, half, half);
+    this.#kernels.add(out, out, this.words.words);
+    this.#kernels.affine(out, out, 1n, 0n, this.width);
+    return out;
+  }
+
+  /** With m and the share that goes with it, [i=0]·m − r_i, made of what is stored for whoever reads them. */
+  atParty(role: Role): PartyValue {
+    const [half, whole] = [() => this.#half(), (r: Words) => this.#whole(r)];
+    const kernels = this.#kernels;
+    return {
+      stored: this,
+      get m() {
+        return whole(half());
+      },
+      get share() {
+        const r = half();
+        const out = role === 0 ? whole(r) : zeros(r.length);
+        kernels.sub(out, out, r);
+        return out;
+      },
+    };
+  }
+
+  /** With r and r1 − r0. */
+  atDealer(): DealerValue {
+    const [half, whole] = [() => this.#half(), (r: Words) => this.#whole(r)];
+    const { words } = this;
+    return {
+      stored: this,
+      get r() {
+        return whole(half());
+      },
+      get difference() {
+        return words.words;
+      },
+    };
+  }
+}
