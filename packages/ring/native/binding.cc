@@ -79,6 +79,12 @@ KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); 
 KERNEL(affine) u64 *o = a.words(0, &n); k.affine(o, a.words(1), n, a.word(2), a.word(3), a.word(4)); END
 KERNEL(rowSum) u64 *o = a.words(0, &n); size_t all; const u64 *x = a.words(1, &all); k.rowSum(o, x, n, n ? all / n : 0); END
 KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8), a.flag(9)); END
+KERNEL(sparseMatMul)
+  size_t entries;
+  u64 *o = a.words(0, &n);
+  const u64 *x = a.words(1, &entries);
+  k.sparseMatMul(o, x, a.words(2), a.array<int32_t>(3), entries, a.whole(4), a.whole(5), n / a.whole(4), a.word(6));
+END
 KERNEL(packMatrix) k.packMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
 KERNEL(unpackMatrix) k.unpackMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
 napi_value packedWords(napi_env env, napi_callback_info info) {
@@ -142,6 +148,7 @@ const struct {
                {"affine", affine},
                {"rowSum", rowSum},
                {"matMul", matMul},
+               {"sparseMatMul", sparseMatMul},
                {"packMatrix", packMatrix},
                {"unpackMatrix", unpackMatrix},
                {"packedWords", packedWords},

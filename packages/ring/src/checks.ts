@@ -1,5 +1,5 @@
 import { SecformerError } from './errors.js';
-import type { MaskedTerm, MatMulShape, PackedMatrix, PickedRow } from './kernels.js';
+import type { MaskedTerm, MatMulShape, PackedMatrix, PickedRow, SparsePattern } from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
@@ -52,6 +52,19 @@ export function maskedPlanes(out: Words, opened: Words, masks: Words, products: 
 export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {
   const right = 'words' in b ? b.k === k && b.n === n && b.transposeB === transposeB && b.bits === bits : b.length === k * n;
   need(a.length === m * k && right && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`);
+}
+
+/** @returns columns of B, and entries in each column of U */
+export function sparseLengths(out: Words, entries: Words, b: Words, { rows, targets }: SparsePattern): { n: number; each: number } {
+  const n = out.length / rows;
+  const each = (entries.length * n) / b.length;
+  const whole = Number.isInteger(n) && n > 0 && Number.isInteger(each) && Number.isInteger(b.length / n);
+  need(whole && targets.length === entries.length, `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`);
+  need(
+    targets.every((t) => t >= 0 && t < rows),
+    `entries beyond the ${rows} rows of a sparse matrix`,
+  );
+  return { n, each };
 }
 
 const describe = (b: Words | PackedMatrix) => ('words' in b ? `[${b.k},${b.n}]${b.transposeB ? ' transposed' : ''} packed for ${b.bits} bits` : `${b.length} words`);

@@ -26,6 +26,12 @@ export interface MatMulShape extends MatrixLayout {
   transposeA?: boolean;
 }
 
+/** The public pattern of a sparse matrix U[rows × of B's rows] that has `targets.length` entries, as many in each column: the row of each entry, column after column. */
+export interface SparsePattern {
+  rows: number;
+  targets: Int32Array;
+}
+
 /** A right operand as these kernels read it in every product. Nothing of the words is lost. */
 export interface PackedMatrix extends Required<MatrixLayout> {
   readonly words: Words;
@@ -77,6 +83,8 @@ export interface Kernels {
   rowSum(out: Words, a: Words, rows: number): void;
   /** @param b words, or what `packMatrix` has made of them for this very layout */
   matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void;
+  /** C = U·B modulo 2^bits, `entries` those of a sparse U */
+  sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void;
   packMatrix(b: Words, layout: MatrixLayout): PackedMatrix;
   unpackMatrix(out: Words, packed: PackedMatrix): void;
 

@@ -1,5 +1,5 @@
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, streamLength } from './checks.js';
-import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type TrigShape } from './kernels.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, sparseLengths, streamLength } from './checks.js';
+import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
 import { maskOf, type Words } from './words.js';
 
 type Native = Record<string, (...args: unknown[]) => unknown>;
@@ -63,6 +63,11 @@ export class NativeKernels implements Kernels {
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
     const packed = 'words' in b;
     this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed);
+  }
+
+  sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void {
+    const { n, each } = sparseLengths(out, entries, b, pattern);
+    this.#call('sparseMatMul', out, entries, b, pattern.targets, n, each, maskOf(bits));
   }
 
   packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {

@@ -1,8 +1,8 @@
 import { scratch } from './arena.js';
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, sameLength, streamLength } from './checks.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, sameLength, sparseLengths, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
-import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type TrigShape } from './kernels.js';
+import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
 import { bytesOf, maskOf, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
@@ -189,6 +189,25 @@ export class WasmKernels implements Kernels {
       }
     }
     if (bits < 64) this.affine(out, out, 1n, 0n, bits);
+  }
+
+  /** Row after row of U, as a product of its entries with the rows of B that they meet. */
+  sparseMatMul(out: Words, entries: Words, b: Words, { rows, targets }: SparsePattern, bits: number): void {
+    const { n, each } = sparseLengths(out, entries, b, { rows, targets });
+    const met = Array.from({ length: rows }, () => [] as number[]);
+    targets.forEach((t, at) => {
+      met[t]!.push(at);
+    });
+    for (const [t, list] of met.entries()) {
+      const k = list.length;
+      const [row, of] = [scratch(k), scratch(k * n)];
+      list.forEach((at, p) => {
+        const from = Math.floor(at / each);
+        row.set(entries.subarray(at, at + 1), p);
+        of.set(b.subarray(from * n, (from + 1) * n), p * n);
+      });
+      this.matMul(out.subarray(t * n, (t + 1) * n), row, of, { m: 1, k, n, bits });
+    }
   }
 
   chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce?: Uint8Array): void {

@@ -90,6 +90,26 @@ test('matrix product agrees with BigInt, for both transposes and sizes around th
   t.pass();
 });
 
+test('a product with a sparse left factor agrees with that of the same factor written out', (t) => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 20 }), (rows, k, each, n) => {
+      const [entries, b] = [seeded(k * each, 3), seeded(k * n, 4)];
+      const targets = Int32Array.from(seeded(k * each, 5), (w) => Number(w % BigInt(rows)));
+      const full = new BigUint64Array(rows * k);
+      targets.forEach((r, at) => {
+        const place = r * k + Math.floor(at / each);
+        full[place] = full[place]! + entries[at]!;
+      });
+      const [want, got] = [new BigUint64Array(rows * n), new BigUint64Array(rows * n)];
+      kernels.matMul(want, full, b, { m: rows, k, n, bits: 33 });
+      kernels.sparseMatMul(got, entries, b, { rows, targets }, 33);
+      return got.every((x, i) => x === want[i]);
+    }),
+    { numRuns: 60 },
+  );
+  t.pass();
+});
+
 test('row sums agree with BigInt, rows longer than a chunk included', (t) => {
   for (const [rows, cols] of [
     [3, 5],

@@ -114,6 +114,11 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     const { a, b, shape } = matrices(n, s);
     return into(new BigUint64Array(shape.m * shape.n), (o) => k.matMul(o, a.fill(2n ** 64n - 1n), s % 2 ? b : b.fill(2n ** 64n - 1n), shape));
   },
+  sparseMatMul: (k, n, s) => {
+    const [rows, each, cols, depth] = [(s % 9) + 1, (s % 3) + 1, ((n * 7 + s) % 600) + 1, (n % 50) + 1];
+    const targets = Int32Array.from(words(each * depth, s), (w) => Number(w % BigInt(rows)));
+    return into(new BigUint64Array(rows * cols), (o) => k.sparseMatMul(o, words(each * depth, s + 1), words(depth * cols, s + 2), { rows, targets }, s % 5 === 0 ? 64 : (s % 64) + 1));
+  },
   'packMatrix, there and back': (k, n, s) => {
     const { b, shape } = matrices(n, s);
     return into(new BigUint64Array(b.length), (o) => k.unpackMatrix(o, k.packMatrix(b, shape)));
@@ -162,6 +167,8 @@ for (const name of native) {
       const row = { table: 0, plane: 0, position: 0, width: 4, base: 0, ...wrong } as const;
       t.throws(() => k.pick(w(1), w(64), new Uint16Array(64), 64, 0n, [row]), { code: 'KERNEL_ARGUMENT' });
     }
+    t.throws(() => k.sparseMatMul(w(4), w(2), w(4), { rows: 2, targets: Int32Array.of(0, 2) }, 64), { code: 'KERNEL_ARGUMENT' });
+    t.throws(() => k.sparseMatMul(w(4), w(3), w(4), { rows: 2, targets: Int32Array.of(0, 1, 1) }, 64), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.unpack(w(8), new Uint8Array(7), 8), { code: 'KERNEL_ARGUMENT' });
     t.throws(() => k.chacha20(new Uint8Array(31), new Uint8Array(64)), { code: 'KERNEL_ARGUMENT' });
   });

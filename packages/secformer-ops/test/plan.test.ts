@@ -1,6 +1,6 @@
 import { decodeFixed, encodeFixed, type Words } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, evaluateGraph, type Graph, type GraphNode, plan, runTogether, type ShareType, suiteOf, writtenTensor } from '../src/index.js';
+import { checkProgram, evaluateGraph, type Graph, type GraphNode, onesOf, plan, runTogether, type ShareType, suiteOf, writtenTensor } from '../src/index.js';
 import { kernels, uniform } from './harness.js';
 
 /** Runs a graph on shares and in floating point; the largest difference. */
@@ -13,7 +13,7 @@ async function difference(graph: Graph, inputs: Float32Array[], suite = 'exact')
     graph.outputs.map((_, i) => i),
   );
   const checked = checkProgram(planned.program);
-  const given = planned.bindings.map((b): Words | Int32Array => (b.kind === 'oneHot' ? Int32Array.from(inputs[b.slot]!) : encodeFixed(kernels, inputs[b.slot]!, 16, 14)));
+  const given = planned.bindings.map((b): Words | Int32Array => (b.kind === 'oneHot' ? onesOf(b, Int32Array.from(inputs[b.slot]!)) : encodeFixed(kernels, inputs[b.slot]!, 16, 14)));
   const run = await runTogether(kernels, checked, given);
   const want = evaluateGraph(
     graph,
@@ -64,6 +64,35 @@ test('a lookup by private indices is exact', async (t) => {
     outputs: [2],
   };
   t.true((await difference(graph, [uniform(400, -60, 60, 1), Float32Array.of(49, 0, 7)])) <= 2 ** -17);
+});
+
+test('a long lookup goes by buckets and is as exact, with indices more than once', async (t) => {
+  const [count, depth] = [60, 5000];
+  const graph: Graph = {
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [depth, 3] },
+      { op: 'oneHot', slot: 1, depth, in: [], shape: [count, depth] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [1, 0], shape: [count, 3] },
+    ),
+    outputs: [2],
+  };
+  const table = uniform(depth * 3, -60, 60, 1);
+  const planned = plan(graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0]);
+  t.deepEqual(
+    planned.program.inputs.map((i) => i.shape),
+    [
+      [depth, 3],
+      [depth, 6],
+      [count, 60 + 24],
+    ],
+  );
+  const ids = uniform(count, 0, depth, 2).map(Math.floor);
+  for (const indices of [ids, ids.map((id, i) => (i % 3 ? ids[0]! : id)), new Float32Array(count).fill(depth - 1)]) {
+    t.true((await difference(graph, [table, indices])) <= 2 ** -17);
+  }
+  // A node that somebody reads for itself stays as it is
+  const read = plan({ ...graph, outputs: [2, 1] }, suiteOf('exact'), [writtenTensor, writtenTensor], [0, 1]);
+  t.deepEqual(read.program.inputs[1]!.shape, [count, depth]);
 });
 
 for (const suite of ['exact']) {

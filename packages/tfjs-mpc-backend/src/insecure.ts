@@ -4,7 +4,7 @@
  *   import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
  */
 import { encodeFixed, loadKernels, type Words } from '@secformer/ring';
-import { checkProgram, plan, type ShadowReport, shadowRevealingEverything as shadow, suiteOf, writtenTensor } from '@secformer/secformer-ops';
+import { checkProgram, onesOf, plan, type ShadowReport, shadowRevealingEverything as shadow, suiteOf, writtenTensor } from '@secformer/secformer-ops';
 import { backend, type Tensor } from '@tensorflow/tfjs-core';
 import { compiledFor, type SecformerBackend } from './backend.js';
 import { plainInputs } from './plaintext.js';
@@ -22,9 +22,10 @@ export async function shadowRevealingEverything(t: Tensor): Promise<Pick<ShadowR
   const planned = plan(graph, suiteOf(suite), states, revealed, [], ranges);
   const checked = checkProgram(planned.program);
   const kernels = await loadKernels();
-  const inputs = planned.bindings.map(({ kind, slot }): Words | Int32Array =>
-    kind === 'oneHot' ? Int32Array.from(plain[slot]!) : encodeFixed(kernels, Float32Array.from(plain[slot]!), fracBits[slot]!, writtenTensor.magnitude),
-  );
+  const inputs = planned.bindings.map((b): Words | Int32Array => {
+    const { slot } = b;
+    return b.kind === 'oneHot' ? onesOf(b, Int32Array.from(plain[slot]!)) : encodeFixed(kernels, Float32Array.from(plain[slot]!), fracBits[slot]!, writtenTensor.magnitude);
+  });
   const { violation, compared } = await shadow(kernels, checked, inputs);
   return { violation, compared, instructions: checked.program.instructions.length };
 }

@@ -82,7 +82,8 @@ export async function measure(
   { lastPlace = false, shadow = false }: { lastPlace?: boolean; shadow?: boolean } = {},
 ): Promise<Measured> {
   const { checked, words } = compile(kernels, c);
-  const inputs = c.lookup ? [c.lookup.indices, ...words] : words;
+  const { lookup } = c;
+  const inputs = lookup ? [lookup.indices.map((index, row) => row * lookup.depth + index), ...words] : words;
   const start = performance.now();
   const shadowed = shadow ? await shadowRevealingEverything(kernels, checked, inputs) : undefined;
   const run = shadowed?.run ?? (await runTogether(kernels, checked, inputs));

@@ -9,6 +9,7 @@ import {
   type InputState,
   maskOneHot,
   type NodeRanges,
+  onesOf,
   type Plan,
   plan,
   programLimits,
@@ -440,14 +441,10 @@ export class Session {
   #maskInputs(request: RunRequest, { plan: { bindings }, checked: { program } }: Planned, masks: Words[]): Uint8Array[] {
     const inputs = bindings.flatMap((b, i) => {
       if (b.kind !== 'oneHot') return [];
-      const { shape, width } = program.inputs[i] as { shape: number[]; width: number };
-      return [{ indices: (request.slots[b.slot] as { indices: Int32Array }).indices, depth: shape.at(-1)!, width }];
+      const { width } = program.inputs[i] as { width: number };
+      return [{ ones: onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices), width }];
     });
-    for (const { indices, depth } of inputs) {
-      const outside = indices.find((index) => !(index >= 0 && index < depth));
-      if (outside !== undefined) throw new NodeError('client', 'INPUT_REFUSED', `looks up index ${outside} in a table of ${depth} rows`);
-    }
-    return inputs.map(({ indices, depth, width }, i) => maskOneHot(this.kernels, indices, depth, width, masks[i]!));
+    return inputs.map(({ ones, width }, i) => maskOneHot(this.kernels, ones, width, masks[i]!));
   }
 
   #combine({ program, types }: CheckedProgram, fromP0: Uint8Array, fromP1: Uint8Array): Float32Array[] {

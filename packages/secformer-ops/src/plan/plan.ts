@@ -6,10 +6,12 @@ import { attend, logSoftmax, normalise, quadSoftmax, type Unnormalised } from '.
 import { topK } from '../compose/top-k.js';
 import type { ElementwiseOp } from '../graph/functions.js';
 import { checkGraph, type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
+import { bucketsFor, CHOICES } from '../program/buckets.js';
 import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
 import { check, type Shape, sizeOf } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
+import { type IndexBinding, inBuckets } from './lookup.js';
 import { checkDomains, claimedMagnitude, type NodeRanges } from './ranges.js';
 import { notNegative } from './sign.js';
 
@@ -31,7 +33,7 @@ export interface InputState {
 export const writtenTensor: InputState = { fracBits: FRAC_BITS, bits: 64, magnitude: MAGNITUDE, stored: [] };
 
 /** Where an input of the Program comes from. */
-export type Binding = { kind: 'share'; slot: number } | { kind: 'opened'; slot: number; width: number } | { kind: 'oneHot'; slot: number };
+export type Binding = { kind: 'share'; slot: number } | { kind: 'opened'; slot: number; width: number } | IndexBinding;
 
 export interface Plan {
   program: Program;
@@ -80,13 +82,16 @@ class Lowering {
   /** slot of each input's share, by value */
   readonly slots = new Map<number, number>();
   readonly #nodes: Lowered[] = [];
+  /** of one-hot rows that are looked up in buckets: the matrix of hits, by the node; its value is that of places */
+  readonly #hits = new Map<number, number>();
   readonly #graph: Graph;
   readonly #suite: Suite;
 
   constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined) {
     this.#graph = graph;
     this.#suite = suite;
-    const inputs = graph.nodes.map((n) => (n.op === 'input' || n.op === 'oneHot' ? this.#input(n, states) : undefined));
+    const buckets = inBuckets(graph);
+    const inputs = graph.nodes.map((n, i) => (n.op === 'input' || n.op === 'oneHot' ? this.#input(n, i, states, buckets.has(i)) : undefined));
     graph.nodes.forEach((node, i) => {
       const given = inputs[i];
       if (given !== undefined) {
@@ -106,10 +111,17 @@ class Lowering {
   }
 
   /** All Program inputs come first, whatever the order of the graph's nodes. */
-  #input(node: GraphNode, states: readonly InputState[]): number {
+  #input(node: GraphNode, at: number, states: readonly InputState[], inBuckets: boolean): number {
     if (node.op === 'oneHot') {
-      this.bindings.push({ kind: 'oneHot', slot: node.slot });
-      return this.builder.input({ kind: 'oneHot', shape: [...node.shape], width: LOOKUP_BITS });
+      const { slot, depth } = node;
+      const ones = (part: IndexBinding['part'], shape: number[]) => {
+        this.bindings.push({ kind: 'oneHot', slot, depth, part });
+        return this.builder.input({ kind: 'oneHot', shape, width: LOOKUP_BITS });
+      };
+      if (!inBuckets) return ones('rows', [...node.shape]);
+      const count = node.shape[0]!;
+      this.#hits.set(at, ones('hits', [depth, CHOICES]));
+      return ones('places', [count, bucketsFor(count)]);
     }
     check(node.op === 'input', () => `node ${node.op} is not an input`);
     const { fracBits, bits, magnitude, stored } = states[node.slot]!;
@@ -301,9 +313,24 @@ class Lowering {
     return single !== undefined ? broadcast(e.scale(x, factors[0]!)) : e.mulConstant(x, factors, shape);
   }
 
+  /** Rows of a table, summed in buckets and then taken from there. */
+  #lookup(hits: number, a: number, b: number): number {
+    const e = this.emitter;
+    const places = (this.#nodes[a] as { value: number }).value;
+    const table = e.operand(this.share(b));
+    const t = e.opened(table);
+    const magnitude = Math.min(e.limit, LOOKUP_BITS - 1 - t.fracBits);
+    const sums = e.emit('bucketSums', [hits, table], { buckets: e.type(places).shape[1]!, magnitude });
+    const { bits } = e.share(sums);
+    const rows = e.emit('open', [sums], { shift: 0, width: bits, offsetLog: -1, share: 'modular', bits });
+    return e.product(places, rows);
+  }
+
   #matMul(node: GraphNode & { op: 'matMul' }): number {
     const e = this.emitter;
     const [a, b] = node.in as [number, number];
+    const hits = this.#hits.get(a);
+    if (hits !== undefined) return this.#lookup(hits, a, b);
     const left = this.#nodes[a]!;
     if ('soft' in left && left.value === undefined && !node.transposeA) return attend(e, left.soft, this.share(b), node.transposeB);
     // A result beyond the default range needs wider operands

@@ -10,8 +10,8 @@ const shape = z.array(int(0, 2 ** 31)).max(8);
 const common = { shape, fracBits: int(-64, 80), bits: int(1, 64), magnitude: int(-64, 63) };
 
 /**
- * Where a Program's first values come from: a share, a stored opening (of a tensor that an earlier run opened, modulo 2^width), or a
- * one-hot matrix that its owner masks and sends to both parties.
+ * Where a Program's first values come from: a share, a stored opening (of a tensor that an earlier run opened, modulo 2^width), or
+ * zeros and ones, one-hot rows mostly, that their owner masks and sends to both parties.
  */
 const input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('share'), ...common }),

@@ -32,7 +32,7 @@ const ROUNDING = 2 ** -46;
 /**
  * Runs a Program with all three roles in this process and compares every value with its plaintext, instruction by instruction: each instruction's own error on
  * the operands it really had, and its claimed range. It opens every secret: for tests and for studying a model on inputs that may be seen.
- * @param inputs words of each share or opened input, or indices of each one-hot input
+ * @param inputs words of each share or opened input, or where the ones are of each one-hot input
  */
 export async function shadowRevealingEverything(kernels: Kernels, checked: CheckedProgram, inputs: (Words | Int32Array)[]): Promise<ShadowReport> {
   const { program, types, dies } = checked;
@@ -48,9 +48,7 @@ export async function shadowRevealingEverything(kernels: Kernels, checked: Check
       return;
     }
     const hot = new Float64Array(sizeOf(input.shape));
-    (given as Int32Array).forEach((index, row) => {
-      hot[row * input.shape.at(-1)! + index] = 1;
-    });
+    for (const at of given as Int32Array) hot[at] = 1;
     values.set(v, hot);
   });
   const run = await runTogether(kernels, checked, inputs, undefined, (v, a, b) => {

@@ -24,15 +24,13 @@ export function clientMask(kernels: Kernels, n: number, width: number, keys: rea
 }
 
 /**
- * Puts an index matrix under the masks of a one-hot input, in their place: E = onehot + λ0 + λ1, and then P0's share is E − λ0, P1's −λ1.
+ * Puts ones under the masks of a one-hot input, in their place: E = onehot + λ0 + λ1, and then P0's share is E − λ0, P1's −λ1.
  * View: the client knows both keys, which are of this input of this run and issued once; each party sees E, uniform because it knows one λ only; the dealer knows λ and
  * never sees E. A party takes one E for a run, and the two compare a hash of it before any output leaves. Source protocols section 11.
+ * @param ones where they are in the matrix, row after row
  */
-export function maskOneHot(kernels: Kernels, indices: Int32Array, depth: number, width: number, mask: Words): Uint8Array {
-  indices.forEach((index, row) => {
-    const at = row * depth + index;
-    mask[at] = (mask[at] as bigint) + 1n;
-  });
+export function maskOneHot(kernels: Kernels, ones: Int32Array, width: number, mask: Words): Uint8Array {
+  for (const at of ones) mask[at] = (mask[at] as bigint) + 1n;
   const e = new Uint8Array(packedBytes(mask.length, width));
   kernels.pack(e, mask, width);
   return e;
@@ -72,7 +70,7 @@ const ARENA_BYTES = 2 ** 28;
 
 /**
  * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests and measurements.
- * @param inputs words of each share or opened input, or indices of each one-hot input
+ * @param inputs words of each share or opened input, or where the ones are of each one-hot input
  */
 export async function runTogether(
   kernels: Kernels,
@@ -98,7 +96,7 @@ export async function runTogether(
     if (input.kind === 'oneHot') {
       const keys = [dealerStreams[0].key(Purpose.input, i, 0), dealerStreams[1].key(Purpose.input, i, 0)] as const;
       const n = sizeOf(input.shape);
-      const e = maskOneHot(kernels, given as Int32Array, input.shape.at(-1)!, input.width, clientMask(kernels, n, input.width, keys));
+      const e = maskOneHot(kernels, given as Int32Array, input.width, clientMask(kernels, n, input.width, keys));
       for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, input.width, oneHotMask(n, input.width, partyStreams[role], i), zeros(n)));
       dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
       return;

@@ -2,8 +2,10 @@ import type { Primitive } from '../program/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
 import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, pick, rowSum, sub, subOpened, unwrap } from './linear.js';
+import { bucketSums } from './lookup.js';
+import { matMul } from './mat-mul.js';
 import { extend, open } from './open.js';
-import { matMul, mul, square } from './product.js';
+import { mul, square } from './product.js';
 import { quotient } from './quotient.js';
 import { expNegative, trig, trigReal } from './series.js';
 
@@ -26,6 +28,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     open,
     extend,
     matMul,
+    bucketSums,
     mul,
     square,
     compare,
