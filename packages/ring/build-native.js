@@ -39,6 +39,7 @@ function build(compiler) {
     '-std=c++17',
     '-O3',
     '-fPIC',
+    '-pthread',
     '-fvisibility=hidden',
     '-ffp-contract=off',
     '-fno-math-errno',
@@ -50,7 +51,7 @@ function build(compiler) {
   ];
   for (const [name, flags] of sources) run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
   // Nothing of this compiler's has to be where it is used
-  const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared', '-static-libgcc', '-static-libstdc++'];
+  const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread', '-static-libgcc', '-static-libstdc++'];
   run([...link, ...sources.map(([name]) => join(objects, `${name}.o`)), '-o', `${made}.new`]);
   if (!loads(`${made}.new`)) throw new Error('the compiled kernels do not load');
   renameSync(`${made}.new`, made);

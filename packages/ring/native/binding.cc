@@ -4,6 +4,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <node_api.h>
+#include <pthread.h>
 
 double kernelTables[4096 * 4 + 4 * 1024];
 
@@ -24,6 +25,37 @@ static void freeScratch(void *) {
   free(scratch.words);
   scratch.words = nullptr;
   scratch.length = 0;
+}
+
+namespace {
+
+struct Parts {
+  size_t next, parts;
+  void (*run)(const void *context, size_t part);
+  const void *context;
+};
+
+void takeParts(Parts *p) {
+  for (size_t part; (part = __atomic_fetch_add(&p->next, 1, __ATOMIC_RELAXED)) < p->parts;) p->run(p->context, part);
+}
+
+void *helper(void *parts) {
+  takeParts((Parts *)parts);
+  freeScratch(nullptr);
+  return nullptr;
+}
+
+const unsigned MOST_THREADS = 64;
+
+} // namespace
+
+void kernelParts(size_t parts, unsigned threads, void (*run)(const void *context, size_t part), const void *context) {
+  Parts p = {0, parts, run, context};
+  pthread_t helpers[MOST_THREADS];
+  unsigned there = 0;
+  while (there + 1 < threads && there < MOST_THREADS && !pthread_create(helpers + there, nullptr, helper, &p)) there++;
+  takeParts(&p);
+  while (there > 0) pthread_join(helpers[--there], nullptr);
 }
 
 namespace {
@@ -78,7 +110,7 @@ KERNEL(bitAnd) u64 *o = a.words(0, &n); k.bitAnd(o, a.words(1), a.words(2), n); 
 KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); END
 KERNEL(affine) u64 *o = a.words(0, &n); k.affine(o, a.words(1), n, a.word(2), a.word(3), a.word(4)); END
 KERNEL(rowSum) u64 *o = a.words(0, &n); size_t all; const u64 *x = a.words(1, &all); k.rowSum(o, x, n, n ? all / n : 0); END
-KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8), a.flag(9)); END
+KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8), a.flag(9), a.whole(10)); END
 KERNEL(sparseMatMul)
   size_t entries;
   u64 *o = a.words(0, &n);

@@ -15,6 +15,9 @@ extern double kernelTables[4096 * 4 + 4 * 1024];
 // Words from the start of a cache line, so that no vector lies across two; the same for every call of a thread, since fresh pages would cost more than filling them
 u64 *kernelScratch(size_t n);
 
+// Calls run(context, part) for each part, on as many threads as it says; what no thread can be had for runs in this one
+void kernelParts(size_t parts, unsigned threads, void (*run)(const void *context, size_t part), const void *context);
+
 struct Kernels {
   const char *name;
   void (*add)(u64 *o, const u64 *a, const u64 *b, size_t n);
@@ -24,8 +27,8 @@ struct Kernels {
   void (*bitXor)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*affine)(u64 *o, const u64 *a, size_t n, u64 scale, u64 offset, u64 mask);
   void (*rowSum)(u64 *o, const u64 *a, size_t rows, size_t cols);
-  // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits
-  void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed);
+  // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits; a large one is made by up to `threads` threads
+  void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads);
   // U·b modulo 2^bits of a sparse U whose entries go to these rows, `each` of them for each row of b; `count` rows of o
   void (*sparseMatMul)(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask);
   // b's words in the order in which a product reads them, packedWords of them, and back

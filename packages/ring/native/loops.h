@@ -604,11 +604,11 @@ void strip(u64 *to, u64 *words, const u64 *a, size_t i, size_t p, size_t depth, 
   BLOCK::strip(to, words, depth);
 }
 
-// `packed`: B is what `panels` has made
+// Columns [from, to) of the product; `packed`: B is what `panels` has made
 template <class BLOCK>
-void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, u64 mask, bool packed) {
+void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, u64 mask, bool packed, size_t from, size_t to) {
   const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS, DEPTH = BLOCK::DEPTH;
-  memset(o, 0, m * n * 8);
+  for (size_t i = 0; i < m; i++) memset(o + i * n + from, 0, (to - from) * 8);
   // Strips of A, the words of one, and those of a panel, as the block multiplies them
   const size_t strips = (least(m, TALL) + ROWS - 1) / ROWS, each = upTo(BLOCK::stripWords(DEPTH), 8), room = upTo(ROWS * DEPTH, 8);
   u64 *const left = kernelScratch(strips * each + room + COLS * DEPTH + BLOCK::panelWords(DEPTH)), *const words = left + strips * each;
@@ -620,7 +620,7 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
       const size_t bottom = least(m, top + TALL);
       u64 *next = left;
       for (size_t i = top; i < bottom; i += ROWS, next += each) strip<BLOCK>(next, words, a, i, p, depth, m, k, transposeA);
-      for (size_t j = 0; j < n; j += COLS) {
+      for (size_t j = from; j < to; j += COLS) {
         const size_t cols = least(n - j, COLS);
         const u64 *columns = right, *rows = left;
         if (packed) columns = b + p * upTo(n, COLS) + j * depth;
@@ -655,17 +655,37 @@ auto withBlock(unsigned bits, Rest... rest) {
   if (bits <= 52) return F<Modulo52>::run(rest...);
   return F<Modulo64>::run(rest...);
 }
+// Products of fewer multiply-adds take less time than threads are worth
+const double SHARED = 1 << 23;
+// Parts for each thread, so that one on a busy core does not hold up the others
+const size_t PARTS = 2;
+
 template <class B> struct Product {
-  static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask, bool packed) {
-    product<B>(o, a, b, m, k, n, ta, tb, mask, packed);
+  u64 *o;
+  const u64 *a, *b;
+  size_t m, k, n;
+  bool ta, tb, packed;
+  u64 mask;
+  size_t parts;
+
+  size_t column(size_t part) const { return least(n, upTo(n, B::COLS) / B::COLS * part / parts * B::COLS); }
+  static void part(const void *context, size_t i) {
+    const Product &p = *(const Product *)context;
+    product<B>(p.o, p.a, p.b, p.m, p.k, p.n, p.ta, p.tb, p.mask, p.packed, p.column(i), p.column(i + 1));
+  }
+  static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask, bool packed, unsigned threads) {
+    const bool shared = threads > 1 && (double)m * k * n >= SHARED;
+    const Product p = {o, a, b, m, k, n, ta, tb, packed, mask, shared ? least(PARTS * threads, upTo(n, B::COLS) / B::COLS) : 1};
+    if (shared) kernelParts(p.parts, threads, part, &p);
+    else part(&p, 0);
   }
 };
 template <class B> struct Panels { static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); } };
 template <class B> struct FromPanels { static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); } };
 template <class B> struct Length { static size_t run(size_t k, size_t n) { return k * upTo(n, B::COLS); } };
 
-void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed) {
-  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed);
+void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads) {
+  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed, threads);
 }
 // Column after column of a width whose rows of C stay in the second-level cache, so that b is read once
 void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask) {

@@ -68,6 +68,8 @@ export interface TrigShape {
  */
 export interface Kernels {
   readonly name: string;
+  /** threads that a large matrix product may take, 1 until it is set; WebAssembly has one */
+  threads: number;
 
   /** ChaCha20 key stream (RFC 8439) with a zero nonce unless given, from block `counter` on. */
   chacha20(key: Uint8Array, out: Uint8Array, counter?: number, nonce?: Uint8Array): void;

@@ -16,6 +16,7 @@ const NO_NONCE = new Uint8Array(12);
 /** The kernels compiled for this processor: the same results as WebAssembly, bit for bit, on the arrays where they lie. */
 export class NativeKernels implements Kernels {
   readonly name: string;
+  threads = 1;
   readonly #x: Native;
 
   constructor(name: string, native: Native) {
@@ -62,7 +63,7 @@ export class NativeKernels implements Kernels {
     matMulLengths(out, a, b, shape);
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
     const packed = 'words' in b;
-    this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed);
+    this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed, this.threads);
   }
 
   sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void {

@@ -28,6 +28,7 @@ function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
 /** The kernels in WebAssembly SIMD: data is copied through a scratch area in chunks that stay in cache. */
 export class WasmKernels implements Kernels {
   readonly name = 'wasm';
+  threads = 1;
   readonly #x: Exports;
   readonly #u8: Uint8Array;
   readonly #base: number;

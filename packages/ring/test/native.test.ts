@@ -1,6 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { availableKernels, type Kernels, loadKernels, planeWords, SecformerError, sizeOf, stridesOf, type Words } from '../src/index.js';
+import { availableKernels, type Kernels, loadKernels, type PackedMatrix, planeWords, SecformerError, sizeOf, stridesOf, type Words } from '../src/index.js';
 
 const wasm = await loadKernels('wasm');
 const native = availableKernels().filter((k) => k !== 'wasm');
@@ -156,6 +156,24 @@ for (const name of native) {
       t.pass();
     });
   }
+
+  test(`${name}: a product made by several threads is the same`, async (t) => {
+    const k = await loadKernels(name);
+    for (const [m, depth, n, bits] of [[128, 256, 300, 49], [64, 513, 257, 64], [200, 300, 1500, 33]] as const) {
+      const [a, b] = [words(m * depth, 1), words(depth * n, 2)];
+      const shape = { m, k: depth, n, bits };
+      const product = (threads: number, right: BigUint64Array | PackedMatrix) => {
+        k.threads = threads;
+        return asBytes(into(new BigUint64Array(m * n), (o) => k.matMul(o, a, right, shape)));
+      };
+      const alone = product(1, b);
+      for (const threads of [2, 3, 100]) {
+        t.true(product(threads, b).equals(alone));
+        t.true(product(threads, k.packMatrix(b, shape)).equals(alone));
+      }
+      k.threads = 1;
+    }
+  });
 
   test(`${name}: arrays that do not match are refused`, async (t) => {
     const k = await loadKernels(name);

@@ -8,6 +8,11 @@ function address(text: string): { host: string; port: number } {
   return { host: match[1]!, port: Number(match[2]) };
 }
 
+function threads(text: string): number {
+  if (!/^[1-9]\d?$/.test(text)) throw new InvalidArgumentError('expected 1 to 99');
+  return Number(text);
+}
+
 interface Flags {
   listen: { host: string; port: number };
   index?: '0' | '1';
@@ -16,6 +21,7 @@ interface Flags {
   nodeTokenFile: string;
   clientTokenFile: string;
   dataDir?: string;
+  threads?: number;
   tlsCert?: string;
   tlsKey?: string;
   tlsCa?: string;
@@ -36,6 +42,7 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
       clientTokenFile: f.clientTokenFile,
       dials,
       ...(f.dataDir && { dataDir: f.dataDir }),
+      ...(f.threads && { threads: f.threads }),
       ...tls,
       ...(through && { through }),
       log,
@@ -51,6 +58,7 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
       .requiredOption('--node-token-file <file>', 'secret that the three nodes share')
       .requiredOption('--client-token-file <file>', 'secret of the clients that may use this node')
       .option('--data-dir <dir>', 'where the node writes its address')
+      .option('--threads <n>', 'threads of a matrix product; as many as the machine has if not given', threads)
       .option('--tls-cert <file>', 'certificate (PEM); without it the node listens on loopback only')
       .option('--tls-key <file>', 'its private key (PEM)')
       .option('--tls-ca <file>', 'certificate authority (PEM) to trust when this node dials')

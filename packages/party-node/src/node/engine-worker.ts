@@ -14,17 +14,20 @@ export interface EngineWorkerData {
   clientToken: Uint8Array;
   /** the nodes that this one dials */
   dials: NodeRole[];
+  /** that a matrix product may take */
+  threads: number;
 }
 
 export type ToEngine = { accept: MessagePort } | { dialled: NodeRole; port: MessagePort } | { dialled: NodeRole; failed: string };
 export type FromEngine = { dial: NodeRole } | { log: string; fields: Record<string, unknown> | undefined };
 
-const { role, nodeToken, clientToken, dials } = workerData as EngineWorkerData;
+const { role, nodeToken, clientToken, dials, threads } = workerData as EngineWorkerData;
 const parent = parentPort!;
 const dialling = new Map<NodeRole, Deferred<Link>>();
 const post = (m: FromEngine) => parent.postMessage(m);
 
 const options = {
+  threads,
   tokens: { node: new Secret(nodeToken), client: new Secret(clientToken) },
   dial: Object.fromEntries(
     dials.map((to) => [

@@ -16,6 +16,8 @@ const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
 export interface EngineOptions {
   role: NodeRole;
   tokens: Tokens;
+  /** that a matrix product may take */
+  threads: number;
   /** how to reach the nodes that this one dials */
   dial: Partial<Record<NodeRole, () => Promise<Link>>>;
   log?: (event: string, fields?: Record<string, unknown>) => void;
@@ -75,6 +77,7 @@ export abstract class Engine<R extends NodeRun> {
 
   async start(): Promise<void> {
     this.kernels = await loadKernels();
+    this.kernels.threads = this.#options.threads;
     for (const role of NODES) if (this.#options.dial[role]) void this.#keepDialing(role);
   }
 

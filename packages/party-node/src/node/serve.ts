@@ -14,6 +14,7 @@ import { type Socket, SocketLink } from '../wire/socket-link.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
 import type { NodeRole } from './run.js';
 import { checkUrl, dialSocket, isLoopback, keepAlive } from './sockets.js';
+import { threadsAlone } from './threads.js';
 
 export interface ServeOptions {
   role: NodeRole;
@@ -24,6 +25,8 @@ export interface ServeOptions {
   /** nodes that this one dials */
   dials: Partial<Record<NodeRole, string>>;
   dataDir?: string;
+  /** that a matrix product may take; all that the machine has if absent */
+  threads?: number;
   tlsCert?: string;
   tlsKey?: string;
   tlsCa?: string;
@@ -75,7 +78,7 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   }
   const ca = o.tlsCa === undefined ? undefined : read(o.tlsCa, 'CA');
   for (const [role, url] of Object.entries(o.dials)) checkUrl(url, nodeName[role as NodeRole]);
-  const data: EngineWorkerData = { role: o.role, nodeToken: readToken(o.nodeTokenFile), clientToken: readToken(o.clientTokenFile), dials: Object.keys(o.dials) as NodeRole[] };
+  const data: EngineWorkerData = { role: o.role, nodeToken: readToken(o.nodeTokenFile), clientToken: readToken(o.clientTokenFile), dials: Object.keys(o.dials) as NodeRole[], threads: o.threads ?? threadsAlone() };
   const server = secure ? createTls({ cert: read(o.tlsCert!, 'certificate'), key: read(o.tlsKey!, 'key') }) : createPlain();
   const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPayload: limits.frameBytes });
   await new Promise<void>((resolve, reject) => {

@@ -4,6 +4,7 @@ import { Secret } from '@secformer/ring';
 import type { Dial } from '../client/session.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
 import type { NodeRole } from '../node/run.js';
+import { threadsBeside } from '../node/threads.js';
 import { PortLink } from '../wire/port-link.js';
 
 /** Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs the process. */
@@ -26,7 +27,7 @@ export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
   };
   const dials: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
   for (const role of ['dealer', 'party0', 'party1'] as const) {
-    const workerData: EngineWorkerData = { role, nodeToken, clientToken: token.bytes, dials: dials[role] };
+    const workerData: EngineWorkerData = { role, nodeToken, clientToken: token.bytes, dials: dials[role], threads: threadsBeside(role) };
     const worker = new Worker(new URL('../node/engine-worker.js', import.meta.url), { workerData });
     workers.set(role, worker);
     worker.on('message', (m: FromEngine) => {
