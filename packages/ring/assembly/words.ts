@@ -8,6 +8,11 @@ export function sub(o: usize, a: usize, b: usize, n: i32): void {
   for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, i64x2.sub(v128.load(a), v128.load(b)));
 }
 
+// o = a − 2b
+export function lessTwice(o: usize, a: usize, b: usize, n: i32): void {
+  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, i64x2.sub(v128.load(a), i64x2.shl(v128.load(b), 1)));
+}
+
 export function and(o: usize, a: usize, b: usize, n: i32): void {
   for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, v128.and(v128.load(a), v128.load(b)));
 }

@@ -105,6 +105,7 @@ struct Arguments {
 
 KERNEL(add) u64 *o = a.words(0, &n); k.add(o, a.words(1), a.words(2), n); END
 KERNEL(sub) u64 *o = a.words(0, &n); k.sub(o, a.words(1), a.words(2), n); END
+KERNEL(lessTwice) u64 *o = a.words(0, &n); k.lessTwice(o, a.words(1), a.words(2), n); END
 KERNEL(mul) u64 *o = a.words(0, &n); k.mul(o, a.words(1), a.words(2), n); END
 KERNEL(bitAnd) u64 *o = a.words(0, &n); k.bitAnd(o, a.words(1), a.words(2), n); END
 KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); END
@@ -174,6 +175,7 @@ const struct {
   napi_callback call;
 } methods[] = {{"add", add},
                {"sub", sub},
+               {"lessTwice", lessTwice},
                {"mul", mul},
                {"and", bitAnd},
                {"xor", bitXor},

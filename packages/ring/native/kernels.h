@@ -22,6 +22,7 @@ struct Kernels {
   const char *name;
   void (*add)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*sub)(u64 *o, const u64 *a, const u64 *b, size_t n);
+  void (*lessTwice)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*mul)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*bitAnd)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*bitXor)(u64 *o, const u64 *a, const u64 *b, size_t n);

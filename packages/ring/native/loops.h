@@ -10,6 +10,7 @@ namespace {
 
 void add(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] + b[i]; }
 void sub(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] - b[i]; }
+void lessTwice(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] - (b[i] << 1); }
 void mul(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] * b[i]; }
 void bitAnd(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] & b[i]; }
 void bitXor(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] ^ b[i]; }
@@ -687,6 +688,13 @@ template <class B> struct Length { static size_t run(size_t k, size_t n) { retur
 void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads) {
   withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed, threads);
 }
+inline void addTimes(u64 *o, const u64 *a, u64 x, size_t n) {
+#ifdef ADD_TIMES
+  if (addTimesByWord(o, a, x, n)) return;
+#endif
+  EACH(n) o[i] += x * a[i];
+}
+
 // Column after column of a width whose rows of C stay in the second-level cache, so that b is read once
 void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask) {
   const size_t WIDTH = 256;
@@ -694,10 +702,7 @@ void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targe
   for (size_t from = 0; from < n; from += WIDTH) {
     const size_t width = least(n - from, WIDTH);
     for (size_t at = 0; at < length; at++) {
-      const u64 x = entries[at];
-      const u64 *row = b + at / each * n + from;
-      u64 *to = o + (size_t)targets[at] * n + from;
-      EACH(width) to[i] += x * row[i];
+      addTimes(o + (size_t)targets[at] * n + from, b + at / each * n + from, entries[at], width);
     }
   }
   if (~mask) EACH(count * n) o[i] &= mask;
@@ -708,5 +713,5 @@ size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>
 
 } // namespace
 
-const Kernels TABLE = {NAME,      add,         sub,  mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, packDifference, gather, choose, encode,
+const Kernels TABLE = {NAME,      add,         sub,  lessTwice, mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, packDifference, gather, choose, encode,
                        decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};

@@ -76,6 +76,8 @@ export interface Kernels {
 
   add(out: Words, a: Words, b: Words): void;
   sub(out: Words, a: Words, b: Words): void;
+  /** out = a − 2·b */
+  lessTwice(out: Words, a: Words, b: Words): void;
   mul(out: Words, a: Words, b: Words): void;
   and(out: Words, a: Words, b: Words): void;
   xor(out: Words, a: Words, b: Words): void;

@@ -39,6 +39,9 @@ export class NativeKernels implements Kernels {
   sub(out: Words, a: Words, b: Words): void {
     this.#binary('sub', out, a, b);
   }
+  lessTwice(out: Words, a: Words, b: Words): void {
+    this.#binary('lessTwice', out, a, b);
+  }
   mul(out: Words, a: Words, b: Words): void {
     this.#binary('mul', out, a, b);
   }

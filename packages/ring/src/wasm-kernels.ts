@@ -87,6 +87,9 @@ export class WasmKernels implements Kernels {
   sub(out: Words, a: Words, b: Words): void {
     this.#binary(this.#x.sub, out, a, b);
   }
+  lessTwice(out: Words, a: Words, b: Words): void {
+    this.#binary(this.#x.lessTwice, out, a, b);
+  }
   mul(out: Words, a: Words, b: Words): void {
     this.#binary(this.#x.mul, out, a, b);
   }

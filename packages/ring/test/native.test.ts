@@ -18,6 +18,7 @@ const length = fc.oneof(fc.integer({ min: 0, max: 150 }), fc.constantFrom(511, 5
 const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferView> = {
   add: (k, n, s) => into(new BigUint64Array(n), (o) => k.add(o, words(n, s), words(n, s + 1))),
   sub: (k, n, s) => into(new BigUint64Array(n), (o) => k.sub(o, words(n, s), words(n, s + 1))),
+  lessTwice: (k, n, s) => into(new BigUint64Array(n), (o) => k.lessTwice(o, words(n, s), words(n, s + 1))),
   mul: (k, n, s) => into(new BigUint64Array(n), (o) => k.mul(o, words(n, s), words(n, s + 1))),
   and: (k, n, s) => into(new BigUint64Array(n), (o) => k.and(o, words(n, s), words(n, s + 1))),
   xor: (k, n, s) => into(new BigUint64Array(n), (o) => k.xor(o, words(n, s), words(n, s + 1))),

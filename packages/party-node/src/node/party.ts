@@ -232,10 +232,10 @@ export class Party extends Engine<PartyRunState> {
         const { shape, width } = run.checked.program.inputs[i] as { shape: number[]; width: number };
         const packed = payload.subarray(at, at + packedBytes(sizeOf(shape), width));
         at += packed.length;
-        return openOneHot(this.kernels, this.#index, packed, width, masks.get(i)!, room.get(i)!);
+        return openOneHot(this.kernels, packed, width, masks.get(i)!, room.get(i)!);
       }
       if (b.kind === 'share') return sharedValue(run.session.tensors.get(shares[share++]!)!);
-      return run.session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!.atParty(this.#index);
+      return run.session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!.atParty();
     });
   }
 

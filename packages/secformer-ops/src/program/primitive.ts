@@ -4,12 +4,14 @@ import type { Block } from './blocks.js';
 import type { StoredOpening } from './stored-opening.js';
 import type { ValueType } from './types.js';
 
-/** What a party holds for a value. `share` of an opened value is absent where its type says bits 0; of a modular one it is [i=0]·(m − offset) − r_i. */
+/** What a party holds for a value. An opened value has a share, or the half of the mask that it follows from, unless its type says bits 0. */
 export interface PartyValue {
   /** a tensor that stays for many runs */
   stored?: StoredOpening;
   share?: Words;
   m?: Words;
+  /** of a modular opening: r_i, and the share is [i=0]·(m − offset) − r_i */
+  half?: Words;
   /** a lifted opening's share of the wrap-around: y + offset = m − r + 2^width·wrap */
   wrap?: Words;
   /** planes of bits: shared bits, opened bits c, or for chunks l | e | top one after another */

@@ -1,5 +1,5 @@
-import { type Kernels, KeyStream, type Secret, StoredWords, scratch, type Words, zeros } from '@secformer/ring';
-import type { DealerValue, PartyValue, Role } from './primitive.js';
+import { type Kernels, KeyStream, type Secret, StoredWords, scratch, type Words } from '@secformer/ring';
+import type { DealerValue, PartyValue } from './primitive.js';
 
 /**
  * The opening m = y + r of a tensor that stays for many runs, as matrix products read it: m − 2r_i at party i, r1 − r0 at the dealer. Either is the whole, m or r, less
@@ -40,32 +40,29 @@ export class StoredOpening {
     return out;
   }
 
-  /** With m and the share that goes with it, [i=0]·m − r_i, made of what is stored for whoever reads them. */
-  atParty(role: Role): PartyValue {
-    const [half, whole] = [() => this.#half(), (r: Words) => this.#whole(r)];
-    const kernels = this.#kernels;
+  /** With m and r_i, made of what is stored for whoever reads them. */
+  atParty(): PartyValue {
+    const half = () => this.#half();
+    const whole = () => this.#whole(half());
     return {
       stored: this,
       get m() {
-        return whole(half());
+        return whole();
       },
-      get share() {
-        const r = half();
-        const out = role === 0 ? whole(r) : zeros(r.length);
-        kernels.sub(out, out, r);
-        return out;
+      get half() {
+        return half();
       },
     };
   }
 
   /** With r and r1 − r0. */
   atDealer(): DealerValue {
-    const [half, whole] = [() => this.#half(), (r: Words) => this.#whole(r)];
+    const whole = () => this.#whole(this.#half());
     const { words } = this;
     return {
       stored: this,
       get r() {
-        return whole(half());
+        return whole();
       },
       get difference() {
         return words.words;

@@ -1,4 +1,5 @@
 import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, packedBytes, RunStreams, Secret, scratch, type Words, zeros } from '@secformer/ring';
+import { shareOf } from '../protocols/operands.js';
 import { newTrace, prepareParty, type RunTrace, runDealer, runParty } from './interpret.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
@@ -42,17 +43,9 @@ export function oneHotMask(n: number, width: number, streams: RunStreams, input:
 }
 
 /** A party's value of a one-hot input, from E, unpacked into `m`, and its half of the mask. */
-export function openOneHot(kernels: Kernels, role: Role, packed: Uint8Array, width: number, mask: Words, e: Words): PartyValue {
-  kernels.unpack(e, packed, width);
-  return {
-    m: e,
-    // A product with an opened table needs none
-    get share() {
-      const share = zeros(e.length);
-      kernels.sub(share, role === 0 ? e : share, mask);
-      return share;
-    },
-  };
+export function openOneHot(kernels: Kernels, packed: Uint8Array, width: number, half: Words, m: Words): PartyValue {
+  kernels.unpack(m, packed, width);
+  return { m, half };
 }
 
 /** The dealer's value of a one-hot input. */
@@ -97,7 +90,7 @@ export async function runTogether(
       const keys = [dealerStreams[0].key(Purpose.input, i, 0), dealerStreams[1].key(Purpose.input, i, 0)] as const;
       const n = sizeOf(input.shape);
       const e = maskOneHot(kernels, given as Int32Array, input.width, clientMask(kernels, n, input.width, keys));
-      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, role, e, input.width, oneHotMask(n, input.width, partyStreams[role], i), zeros(n)));
+      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, e, input.width, oneHotMask(n, input.width, partyStreams[role], i), zeros(n)));
       dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
       return;
     }
@@ -110,11 +103,7 @@ export async function runTogether(
       kernels.sub(difference, halves[1], halves[0]);
       kernels.add(m, given as Words, r);
       for (const words of [r, m]) kernels.affine(words, words, 1n, 0n, input.width);
-      for (const role of [0, 1] as const) {
-        const share = zeros(n);
-        kernels.sub(share, role === 0 ? m : share, halves[role]);
-        parties[role].push({ share, m });
-      }
+      for (const role of [0, 1] as const) parties[role].push({ m, half: halves[role] });
       dealer.push({ r, difference });
       return;
     }
@@ -167,7 +156,9 @@ export async function runTogether(
   let shown = program.inputs.length;
   const watch = (role: Role) => (value: number, v: PartyValue) => {
     // A copy: the array is used again once the value is dead
-    seen[role].set(value, (v.share ?? v.planes)?.slice());
+    const type = checked.types[value]!;
+    const opened = type.kind === 'opened' && type.bits > 0;
+    seen[role].set(value, (opened ? shareOf({ kernels, role, types: [type], ins: [v] }, 0) : (v.share ?? v.planes))?.slice());
     while (seen[0].has(shown) && seen[1].has(shown)) {
       observe!(shown, seen[0].get(shown), seen[1].get(shown));
       for (const s of seen) s.delete(shown);

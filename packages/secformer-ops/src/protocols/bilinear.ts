@@ -8,7 +8,7 @@
 import { MINUS_ONE, scratch, StoredWords, type Words } from '@secformer/ring';
 import type { DealContext, DealerValue, PartyContext, PartyValue } from '../program/primitive.js';
 import { check, type OpenedType, type ShareType, type ValueType } from '../program/types.js';
-import { publicPart, twoOpened } from './operands.js';
+import { shareOfTwice, twoOpened } from './operands.js';
 
 /** The product of these operands modulo 2^bits; a right one that stays comes as it is stored. */
 type Multiply = (x: Words, y: Words | StoredWords, bits: number) => Words;
@@ -25,17 +25,6 @@ export function productBits(x: OpenedType, y: OpenedType): number {
   return Math.min(x.width, y.width, 63);
 }
 
-/** This party's share m − 2r_i of 2y. */
-function twice(c: PartyContext<unknown>, i: number): Words {
-  const { share } = c.ins[i]!;
-  const e = publicPart(c, i);
-  const out = scratch(e.length);
-  c.kernels.add(out, share!, share!);
-  if (c.role === 0) c.kernels.sub(out, out, e);
-  else c.kernels.add(out, out, e);
-  return out;
-}
-
 export function dealProduct({ kernels, ins, out }: DealContext<unknown>, multiply: Multiply): { value: DealerValue; material: Words[] } {
   const [x, y] = ins as [DealerValue, DealerValue];
   const d = x.stored?.words.words ?? x.difference!;
@@ -46,7 +35,7 @@ export function dealProduct({ kernels, ins, out }: DealContext<unknown>, multipl
 
 export function finishProduct(c: PartyContext<unknown>, multiply: Multiply): PartyValue {
   const { bits } = c.out as ShareType;
-  const [u, v] = [0, 1].map((i) => c.ins[i]!.stored?.words ?? twice(c, i)) as [Words | StoredWords, Words | StoredWords];
+  const [u, v] = [0, 1].map((i) => c.ins[i]!.stored?.words ?? shareOfTwice(c, i)) as [Words | StoredWords, Words | StoredWords];
   const share = multiply(u instanceof StoredWords ? u.words : u, v, bits + 1);
   c.kernels.maskForOpening(share, share, c.material[0]!, { offset: c.role === 0 ? 1n : 0n, bits: bits + 1, shift: 1, width: bits });
   return { share };

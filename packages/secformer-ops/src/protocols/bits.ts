@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
 import { int, noAttributes, primitive, type Role } from '../program/primitive.js';
 import { type BitsType, check, describe, type OpenBitsType, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+import { shareOf } from './operands.js';
 
 /**
  * From rising thresholds τ_0 < … < τ_(T−1) to the one interval a value lies in: T planes [x < τ_j] become T + 1 planes,
@@ -198,16 +199,18 @@ export const bitMultiply = primitive({
     eachPlane(t.planes, r.length, ins[0]!.beta!, (_plane, from, to) => kernels.mul(bh.subarray(from, to), b.subarray(from, to), h));
     return { value: {}, material: [b, br, bh] };
   },
-  finish({ kernels, ins, types, material, out }) {
+  finish(c) {
+    const { kernels, ins, types, material, out } = c;
     const t = types[0] as OpenBitsType;
     const x = types[1] as OpenedType;
-    const { m, share } = ins[1]!;
+    const { m } = ins[1]!;
+    const share = shareOf(c, 1);
     const result = scratch(sizeOf(out.shape));
     const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
     const [b, br, bh] = material as [Words, Words, Words?];
     eachPlane(t.planes, m!.length, ins[0]!.planes!, (plane, from, to) => {
       const high = bh ? bh.subarray(from, to) : b;
-      kernels.bitMultiply(result.subarray(from, to), plane, share!, m!, b.subarray(from, to), br.subarray(from, to), high, x.width, offset, !x.modular);
+      kernels.bitMultiply(result.subarray(from, to), plane, share, m!, b.subarray(from, to), br.subarray(from, to), high, x.width, offset, !x.modular);
     });
     return { share: result };
   },

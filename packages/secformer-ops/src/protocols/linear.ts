@@ -7,6 +7,7 @@ import { z } from 'zod';
 import { type DealerValue, int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
 import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+import { shareOf } from './operands.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
   const [x, y] = ins;
@@ -310,7 +311,7 @@ export const unwrap = primitive({
     return shareType(x.shape, x.fracBits, x.bits, x.magnitude);
   },
   needs: same,
-  finish: ({ ins }) => ({ share: ins[0]!.share! }),
+  finish: (c) => ({ share: shareOf(c, 0) }),
   plain: ({ ins }) => ins[0],
 });
 
@@ -335,14 +336,16 @@ export const subOpened = primitive({
     };
     return { value: { r: differ(x.r!, y.r!), ...(x.difference && { difference: differ(x.difference, y.difference!) }) } };
   },
-  finish({ kernels, ins, out }) {
+  finish(c) {
+    const { kernels, ins, out } = c;
     const { width } = out as OpenedType;
     const m = scratch(ins[0]!.m!.length);
     kernels.sub(m, ins[0]!.m!, ins[1]!.m!);
     kernels.affine(m, m, 1n, 0n, width);
-    const share = scratch(m.length);
-    kernels.sub(share, ins[0]!.share!, ins[1]!.share!);
-    return { m, share };
+    const [x, y] = [ins[0]!.half, ins[1]!.half];
+    const difference = scratch(m.length);
+    kernels.sub(difference, x && y ? x : shareOf(c, 0), x && y ? y : shareOf(c, 1));
+    return x && y ? { m, half: difference } : { m, share: difference };
   },
   plain: ({ ins }) => ins[0]!.map((v, i) => v - ins[1]![i]!),
 });

@@ -1,4 +1,4 @@
-import { type Kernels, MINUS_ONE, scratch, type Words, zeros } from '@secformer/ring';
+import { type Kernels, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { StoredOpening } from '../program/stored-opening.js';
@@ -88,24 +88,18 @@ export const open = primitive({
     if (a.share === 'none') return { m };
     if (a.share === 'kept') {
       const twice = new BigUint64Array(m.length);
-      kernels.affine(twice, masks[0]!, 2n * MINUS_ONE, 0n, 64);
-      kernels.add(twice, twice, m);
-      return new StoredOpening(kernels, twice, a.width, maskKey(0)).atParty(role);
+      kernels.lessTwice(twice, m, masks[0]!);
+      return new StoredOpening(kernels, twice, a.width, maskKey(0)).atParty();
     }
     if (a.share === 'source') return { m, share: ins[0]!.share! };
+    if (a.share === 'modular') return { m, half: masks[0]! };
     const share = scratch(m.length);
-    if (a.share === 'lift') {
-      const [carry, high] = material as [Words, Words];
-      const wrap = scratch(m.length);
-      // w where the top bit is set, else w + msb r
-      kernels.choose(wrap, m, high, carry, a.width - 1);
-      kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
-      return { m, share, wrap };
-    }
-    // y = m − offset − r modulo 2^k: this very share, for in matrix products it goes with the dealer's difference of the halves of r
-    kernels.affine(share, masks[0]!, MINUS_ONE, role === 0 ? BigInt.asUintN(64, -offset) : 0n, 64);
-    if (role === 0) kernels.add(share, share, m);
-    return { m, share };
+    const [carry, high] = material as [Words, Words];
+    const wrap = scratch(m.length);
+    // w where the top bit is set, else w + msb r
+    kernels.choose(wrap, m, high, carry, a.width - 1);
+    kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
+    return { m, share, wrap };
   },
   plain: ({ ins }) => ins[0],
   error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals } from '../program/reals.js';
 import { broadcastShapes, check, type OpenedType, type Shape, type ShareType, shareType, sizeOf } from '../program/types.js';
-import { publicPart, twoOpened } from './operands.js';
+import { publicPart, shareOf, twoOpened } from './operands.js';
 
 /** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */
 function unknownParts(c: DealContext<unknown>, i: number, shape: Shape): Words[] {
@@ -75,10 +75,10 @@ export const mul = primitive({
     return { value: {}, material };
   },
   finish(c) {
-    const { kernels, role, ins, types, material } = c;
+    const { kernels, role, types, material } = c;
     const shape = c.out.shape;
     const [ex, ey] = [0, 1].map((i) => broadcastTo(kernels, publicPart(c, i), types[i]!.shape, shape)) as [Words, Words];
-    const [sx, sy] = [0, 1].map((i) => broadcastTo(kernels, ins[i]!.share!, types[i]!.shape, shape)) as [Words, Words];
+    const [sx, sy] = [0, 1].map((i) => broadcastTo(kernels, shareOf(c, i), types[i]!.shape, shape)) as [Words, Words];
     const out = scratch(ex.length);
     kernels.mul(out, ex, sy);
     // P0's half of u_x is x0 − M, P1's x1
@@ -123,9 +123,9 @@ export const square = primitive({
     return { value: {}, material };
   },
   finish(c) {
-    const { kernels, role, ins, material } = c;
+    const { kernels, role, material } = c;
     const e = publicPart(c, 0);
-    const x = ins[0]!.share!;
+    const x = shareOf(c, 0);
     // M² + 2M(x − M) = M·(2x − M) at P0, M·2x at P1
     const out = scratch(e.length);
     kernels.add(out, x, x);
