@@ -32,7 +32,7 @@ struct Kernels {
   void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads);
   // U·b modulo 2^bits of a sparse U whose entries go to these rows, `each` of them for each row of b; `count` rows of o
   void (*sparseMatMul)(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask);
-  // b's words in the order in which a product reads them, packedWords of them, and back
+  // b as a product modulo 2^bits reads it, packedWords of it, and back, modulo 2^bits
   void (*packMatrix)(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits);
   void (*unpackMatrix)(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits);
   size_t (*packedWords)(size_t k, size_t n, unsigned bits);

@@ -539,14 +539,16 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
 // ---- matrix product: strips of A and panels of B stay in the second-level cache, a block of C in registers
 
 // A block says how many ROWS and COLS of C it has, how deep (DEPTH) its panels are, and how it adds the product of a strip of A, ROWS rows of it column by column, and
-// a panel of B, COLS columns row by row. Where it multiplies other words than these, `strip` and `panel` make them, stripWords and panelWords of them.
+// a panel of B, COLS columns row by row. Where it multiplies other words than these, `strip` and `panel` make them, stripWords and panelWords of them, and `word` makes one
+// of a panel's again, modulo what it multiplies.
 template <size_t rows, size_t cols>
 struct Words {
   static const size_t ROWS = rows, COLS = cols, DEPTH = 256;
   static size_t stripWords(size_t depth) { return depth * ROWS; }
   static void strip(u64 *to, const u64 *words, size_t depth) { memcpy(to, words, depth * ROWS * 8); }
-  static size_t panelWords(size_t) { return 0; }
-  static void panel(u64 *, const u64 *, size_t) {}
+  static size_t panelWords(size_t depth) { return depth * COLS; }
+  static const u64 *panel(u64 *, const u64 *words, size_t) { return words; }
+  static u64 word(u64 ready) { return ready; }
 };
 
 inline size_t upTo(size_t n, size_t step) { return (n + step - 1) / step * step; }
@@ -573,12 +575,23 @@ void panel(u64 *to, const u64 *b, size_t p, size_t depth, size_t j, size_t k, si
   }
 }
 
-// All panels of B, DEPTH rows after another: B's words in the order in which a product reads them
+// Words of B's panels down to row p, DEPTH rows after another
+template <class BLOCK>
+size_t panelsTo(size_t p, size_t n) {
+  return p / BLOCK::DEPTH * BLOCK::panelWords(BLOCK::DEPTH) * (upTo(n, BLOCK::COLS) / BLOCK::COLS);
+}
+
+// All panels of B, as a product reads them
 template <class BLOCK>
 void panels(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB) {
+  u64 *const words = kernelScratch(BLOCK::COLS * BLOCK::DEPTH);
   for (size_t p = 0; p < k; p += BLOCK::DEPTH) {
-    const size_t depth = least(k - p, BLOCK::DEPTH);
-    for (size_t j = 0; j < n; j += BLOCK::COLS, to += depth * BLOCK::COLS) panel<BLOCK>(to, b, p, depth, j, k, n, transposeB);
+    const size_t depth = least(k - p, BLOCK::DEPTH), size = BLOCK::panelWords(depth);
+    for (size_t j = 0; j < n; j += BLOCK::COLS, to += size) {
+      panel<BLOCK>(words, b, p, depth, j, k, n, transposeB);
+      const u64 *const ready = BLOCK::panel(to, words, depth);
+      if (ready != to) memcpy(to, ready, size * 8);
+    }
   }
 }
 
@@ -586,13 +599,11 @@ template <class BLOCK>
 void fromPanels(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB) {
   const size_t COLS = BLOCK::COLS;
   for (size_t p = 0; p < k; p += BLOCK::DEPTH) {
-    const size_t depth = least(k - p, BLOCK::DEPTH);
-    for (size_t j = 0; j < n; j += COLS) {
+    const size_t depth = least(k - p, BLOCK::DEPTH), size = BLOCK::panelWords(depth);
+    for (size_t j = 0; j < n; j += COLS, from += size) {
       const size_t cols = least(n - j, COLS);
-      for (size_t t = 0; t < depth; t++, from += COLS) {
-        if (transposeB) for (size_t c = 0; c < cols; c++) b[(j + c) * k + p + t] = from[c];
-        else memcpy(b + (p + t) * n + j, from, cols * 8);
-      }
+      for (size_t t = 0; t < depth; t++)
+        for (size_t c = 0; c < cols; c++) b[transposeB ? (j + c) * k + p + t : (p + t) * n + j + c] = BLOCK::word(from[t * COLS + c]);
     }
   }
 }
@@ -623,12 +634,12 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
       for (size_t i = top; i < bottom; i += ROWS, next += each) strip<BLOCK>(next, words, a, i, p, depth, m, k, transposeA);
       for (size_t j = from; j < to; j += COLS) {
         const size_t cols = least(n - j, COLS);
-        const u64 *columns = right, *rows = left;
-        if (packed) columns = b + p * upTo(n, COLS) + j * depth;
-        else panel<BLOCK>(right, b, p, depth, j, k, n, transposeB);
-        if (BLOCK::panelWords(depth)) {
-          BLOCK::panel(ready, columns, depth);
-          columns = ready;
+        const u64 *columns, *rows = left;
+        if (packed) {
+          columns = b + panelsTo<BLOCK>(p, n) + j / COLS * BLOCK::panelWords(depth);
+        } else {
+          panel<BLOCK>(right, b, p, depth, j, k, n, transposeB);
+          columns = BLOCK::panel(ready, right, depth);
         }
         for (size_t i = top; i < bottom; i += ROWS, rows += each) {
           if (m - i >= ROWS && cols == COLS) {
@@ -683,7 +694,9 @@ template <class B> struct Product {
 };
 template <class B> struct Panels { static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); } };
 template <class B> struct FromPanels { static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); } };
-template <class B> struct Length { static size_t run(size_t k, size_t n) { return k * upTo(n, B::COLS); } };
+template <class B> struct Length {
+  static size_t run(size_t k, size_t n) { return panelsTo<B>(k, n) + (k % B::DEPTH ? B::panelWords(k % B::DEPTH) * (upTo(n, B::COLS) / B::COLS) : 0); }
+};
 
 void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads) {
   withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed, threads);

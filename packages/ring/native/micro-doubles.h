@@ -56,7 +56,7 @@ typedef Modulo64 Modulo52;
 // rounded product is 0 modulo 2^BITS, and a fused multiply-subtract gives exactly what the rounding took, at most 2^BITS, so that sums are exact up to 2^53.
 template <int BITS>
 struct Doubles {
-  static const size_t ROWS = 2, VECTORS = 4, COLS = VECTORS * LANES, DEPTH = 128;
+  static const size_t ROWS = 2, VECTORS = 4, COLS = VECTORS * LANES, DEPTH = 120;
   // Pairs until the sum is brought back below 2^(BITS − 1)
   static const size_t PAIRS = BITS > 46 ? ((size_t)1 << (53 - BITS)) - 1 : DEPTH / 2;
   static constexpr u64 L = BITS % 2 ? (u64)(1.4142135623730952 * ((u64)1 << (52 + BITS) / 2)) + 1 : (u64)1 << (52 + BITS) / 2;
@@ -88,13 +88,19 @@ struct Doubles {
   }
   // Rows of B, one of zeros more where their number is odd; after all, Σ((y1 + L)(y2 + L) − L²) of each column
   static size_t panelWords(size_t depth) { return (upTo(depth, 2) + 1) * COLS; }
-  static void panel(u64 *to, const u64 *words, size_t depth) {
+  static const u64 *panel(u64 *to, const u64 *words, size_t depth) {
     u64 terms[COLS] = {};
     for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += (words[t * COLS + i] + L) * (words[(t + 1) * COLS + i] + L) - L * L;
     if (depth & 1) EACH(COLS) terms[i] += words[(depth - 1) * COLS + i] * L;
     EACH(depth * COLS) to[i] = asDouble(words[i], 0);
     if (depth & 1) EACH(COLS) to[depth * COLS + i] = 0;
     memcpy(to + upTo(depth, 2) * COLS, terms, sizeof terms);
+    return to;
+  }
+  static u64 word(u64 ready) {
+    double x;
+    memcpy(&x, &ready, 8);
+    return (u64)x;
   }
 
   static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {

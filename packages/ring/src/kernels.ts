@@ -32,7 +32,7 @@ export interface SparsePattern {
   targets: Int32Array;
 }
 
-/** A right operand as these kernels read it in every product. Nothing of the words is lost. */
+/** A right operand as these kernels read it in every product modulo 2^bits; what its words have beyond may be lost. */
 export interface PackedMatrix extends Required<MatrixLayout> {
   readonly words: Words;
 }

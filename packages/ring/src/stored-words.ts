@@ -8,12 +8,15 @@ import type { Words } from './words.js';
  */
 export class StoredWords {
   readonly #kernels: Kernels;
+  readonly #bits: number;
   #words: Words | undefined;
   #packed: PackedMatrix | undefined;
 
-  constructor(kernels: Kernels, words: Words) {
+  /** @param bits the words are below 2^bits */
+  constructor(kernels: Kernels, words: Words, bits = 64) {
     this.#kernels = kernels;
     this.#words = words;
+    this.#bits = bits;
   }
 
   get byteLength(): number {
@@ -28,8 +31,9 @@ export class StoredWords {
     return out;
   }
 
-  /** As the right operand of products of this layout. */
-  packed({ k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
+  /** As the right operand of products of this layout: packed if nothing of the words would be lost. */
+  packed({ k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix | Words {
+    if (bits < this.#bits) return this.words;
     const p = this.#packed;
     if (p && p.k === k && p.n === n && p.transposeB === transposeB && p.bits === bits) return p;
     this.#packed = this.#kernels.packMatrix(this.words, { k, n, transposeB, bits });

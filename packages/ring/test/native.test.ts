@@ -122,7 +122,8 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   },
   'packMatrix, there and back': (k, n, s) => {
     const { b, shape } = matrices(n, s);
-    return into(new BigUint64Array(b.length), (o) => k.unpackMatrix(o, k.packMatrix(b, shape)));
+    const below = b.map((w) => BigInt.asUintN(shape.bits, w));
+    return into(new BigUint64Array(b.length), (o) => k.unpackMatrix(o, k.packMatrix(below, shape)));
   },
 };
 

@@ -13,11 +13,11 @@ export class StoredOpening {
   readonly #length: number;
 
   /**
-   * @param words of no arena
+   * @param words below 2^bits, of no arena
    * @param key of the half of the mask
    */
-  constructor(kernels: Kernels, words: Words, width: number, key: Secret) {
-    this.words = new StoredWords(kernels, words);
+  constructor(kernels: Kernels, words: Words, bits: number, width: number, key: Secret) {
+    this.words = new StoredWords(kernels, words, bits);
     this.width = width;
     this.#kernels = kernels;
     this.#key = key;

@@ -64,7 +64,11 @@ export const open = primitive({
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width }),
   material: (ins, a) => (a.share === 'lift' ? Array(2).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits - a.width }) : []),
   deal({ kernels, a, masks, differences: [difference], maskKey }) {
-    if (a.share === 'kept') return { value: new StoredOpening(kernels, difference!.slice(), a.width, maskKey(0)).atDealer() };
+    if (a.share === 'kept') {
+      const own = new BigUint64Array(difference!.length);
+      kernels.affine(own, difference!, 1n, 0n, a.width);
+      return { value: new StoredOpening(kernels, own, a.width, a.width, maskKey(0)).atDealer() };
+    }
 
     // masks[0] is r0 + r1 without the reduction: its bits from `width` up are the carry w
     const total = masks[0]!;
@@ -88,8 +92,10 @@ export const open = primitive({
     if (a.share === 'none') return { m };
     if (a.share === 'kept') {
       const twice = new BigUint64Array(m.length);
+      const bits = Math.min(a.width + 1, 64);
       kernels.lessTwice(twice, m, masks[0]!);
-      return new StoredOpening(kernels, twice, a.width, maskKey(0)).atParty();
+      kernels.affine(twice, twice, 1n, 0n, bits);
+      return new StoredOpening(kernels, twice, bits, a.width, maskKey(0)).atParty();
     }
     if (a.share === 'source') return { m, share: ins[0]!.share! };
     if (a.share === 'modular') return { m, half: masks[0]! };
