@@ -126,15 +126,33 @@ napi_value packedWords(napi_env env, napi_callback_info info) {
   napi_create_double(env, (double)a.kernels->packedWords(a.whole(0), a.whole(1), a.whole(2)), &n);
   return n;
 }
+// Key and nonce of a stream, which do not stay on the stack
+struct StreamKey {
+  uint32_t words[11] = {0};
+  StreamKey(const uint8_t *key, const uint8_t *nonce) {
+    memcpy(words, key, 32);
+    if (nonce) memcpy(words + 8, nonce, 12);
+  }
+  ~StreamKey() {
+    volatile uint32_t *wipe = words;
+    for (int i = 0; i < 11; i++) wipe[i] = 0;
+  }
+};
+
 KERNEL(chacha20)
-  uint32_t key[11];
-  memcpy(key, a.array<uint8_t>(0), 32);
-  memcpy(key + 8, a.array<uint8_t>(1), 12);
+  const StreamKey key(a.array<uint8_t>(0), a.array<uint8_t>(1));
   uint8_t *o = a.array<uint8_t>(2, &n);
-  k.chacha20(o, n, key, a.whole(3));
-  // The key does not stay on the stack
-  volatile uint32_t *wipe = key;
-  for (int i = 0; i < 11; i++) wipe[i] = 0;
+  k.chacha20(o, n, key.words, a.whole(3));
+END
+KERNEL(streamWords)
+  const StreamKey key(a.array<uint8_t>(0), nullptr);
+  u64 *o = a.words(1, &n);
+  k.streamWords(o, n, key.words, a.whole(2), a.whole(3), a.whole(4));
+END
+KERNEL(streamDifference)
+  const StreamKey key(a.array<uint8_t>(0), nullptr);
+  const u64 *x = a.words(2, &n);
+  k.streamDifference(a.array<uint8_t>(1), x, n, key.words, a.whole(3), a.whole(4), a.whole(5));
 END
 KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
 KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
@@ -187,6 +205,8 @@ const struct {
                {"unpackMatrix", unpackMatrix},
                {"packedWords", packedWords},
                {"chacha20", chacha20},
+               {"streamWords", streamWords},
+               {"streamDifference", streamDifference},
                {"pack", pack},
                {"unpack", unpack},
                {"unpackSum", unpackSum},

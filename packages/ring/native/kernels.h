@@ -37,6 +37,9 @@ struct Kernels {
   void (*unpackMatrix)(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits);
   size_t (*packedWords)(size_t k, size_t n, unsigned bits);
   void (*chacha20)(uint8_t *o, size_t bytes, const uint32_t *keyAndNonce, uint32_t counter);
+  // n words of `bits` bits each of the key stream from a block on; or a less those, packed
+  void (*streamWords)(u64 *o, size_t n, const uint32_t *keyAndNonce, uint32_t counter, unsigned bits, unsigned threads);
+  void (*streamDifference)(uint8_t *o, const u64 *a, size_t n, const uint32_t *keyAndNonce, uint32_t counter, unsigned bits, unsigned threads);
   void (*pack)(uint8_t *o, const u64 *a, size_t n, unsigned bits);
   void (*unpack)(u64 *o, const uint8_t *a, size_t n, unsigned bits);
   // the sum of two packed arrays, modulo 2^bits

@@ -536,6 +536,43 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
   }
 }
 
+// Words of a stream that stay in the cache while they are used; of any width they are whole blocks
+struct Stream {
+  static const size_t PART = 8192;
+  u64 *words;
+  uint8_t *packed;
+  const u64 *from;
+  size_t n;
+  const uint32_t *key;
+  uint32_t counter;
+  unsigned bits;
+
+  static void part(const void *context, size_t i) {
+    const Stream &s = *(const Stream *)context;
+    const size_t at = i * PART, count = s.n - at < PART ? s.n - at : PART, bytes = (count * s.bits + 7) / 8;
+    const uint32_t block = s.counter + (uint32_t)(i * (PART / 512) * s.bits);
+    if (s.words && s.bits == 64) return chacha20((uint8_t *)(s.words + at), bytes, s.key, block);
+    uint8_t *const drawn = (uint8_t *)kernelScratch(PART);
+    chacha20(drawn, bytes, s.key, block);
+    if (s.words) unpack(s.words + at, drawn, count, s.bits);
+    else packDifference(s.packed + at / 8 * s.bits, s.from + at, drawn, count, s.bits);
+  }
+  void run(unsigned threads) const {
+    const size_t parts = (n + PART - 1) / PART;
+    // Fewer take less time than a thread does to start
+    kernelParts(parts, parts < 8 ? 1 : threads, part, this);
+  }
+};
+
+void streamWords(u64 *o, size_t n, const uint32_t *key, uint32_t counter, unsigned bits, unsigned threads) {
+  const Stream s = {o, nullptr, nullptr, n, key, counter, bits};
+  s.run(threads);
+}
+void streamDifference(uint8_t *o, const u64 *a, size_t n, const uint32_t *key, uint32_t counter, unsigned bits, unsigned threads) {
+  const Stream s = {nullptr, o, a, n, key, counter, bits};
+  s.run(threads);
+}
+
 // ---- matrix product: strips of A and panels of B stay in the second-level cache, a block of C in registers
 
 // A block says how many ROWS and COLS of C it has, how deep (DEPTH) its panels are, and how it adds the product of a strip of A, ROWS rows of it column by column, and
@@ -726,5 +763,5 @@ size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>
 
 } // namespace
 
-const Kernels TABLE = {NAME,      add,         sub,  lessTwice, mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  pack,       unpack, unpackSum, packDifference, gather, choose, encode,
+const Kernels TABLE = {NAME,      add,         sub,  lessTwice, mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  streamWords, streamDifference, pack,       unpack, unpackSum, packDifference, gather, choose, encode,
                        decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};

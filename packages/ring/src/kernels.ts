@@ -68,11 +68,16 @@ export interface TrigShape {
  */
 export interface Kernels {
   readonly name: string;
-  /** threads that a large matrix product may take, 1 until it is set; WebAssembly has one */
+  /** threads that a large matrix product or a long stream may take, 1 until it is set; WebAssembly has one */
   threads: number;
 
   /** ChaCha20 key stream (RFC 8439) with a zero nonce unless given, from block `counter` on. */
   chacha20(key: Uint8Array, out: Uint8Array, counter?: number, nonce?: Uint8Array): void;
+
+  /** out = `out.length` words of `bits` bits of the key stream from block `counter` on, with a zero nonce, least significant bit first */
+  streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void;
+  /** out = a − those words modulo 2^bits, packed */
+  streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void;
 
   add(out: Words, a: Words, b: Words): void;
   sub(out: Words, a: Words, b: Words): void;

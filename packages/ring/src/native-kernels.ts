@@ -1,6 +1,6 @@
 import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, sparseLengths, streamLength } from './checks.js';
 import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
-import { maskOf, type Words } from './words.js';
+import { maskOf, packedBytes, type Words } from './words.js';
 
 type Native = Record<string, (...args: unknown[]) => unknown>;
 
@@ -88,6 +88,16 @@ export class NativeKernels implements Kernels {
   chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce: Uint8Array = NO_NONCE): void {
     streamLength(key, nonce, counter + out.length / 64);
     this.#call('chacha20', key, nonce, out, counter);
+  }
+
+  streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void {
+    streamLength(key, undefined, counter + packedBytes(out.length, bits) / 64);
+    this.#call('streamWords', key, out, counter, bits, this.threads);
+  }
+  streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void {
+    packedLength(out, a, bits);
+    streamLength(key, undefined, counter + out.length / 64);
+    this.#call('streamDifference', key, out, a, counter, bits, this.threads);
   }
 
   pack(out: Uint8Array, a: Words, bits: number): void {

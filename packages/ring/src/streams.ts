@@ -1,6 +1,6 @@
 import { hkdf } from '@noble/hashes/hkdf.js';
 import { sha256 } from '@noble/hashes/sha2.js';
-import { scratch, scratchBytes } from './arena.js';
+import { scratch } from './arena.js';
 import { StreamReuseError } from './errors.js';
 import type { Kernels } from './kernels.js';
 import { Secret } from './share.js';
@@ -17,9 +17,6 @@ export type Purpose = (typeof Purpose)[keyof typeof Purpose];
 export function deriveRunKey(seed: Secret, runId: Uint8Array): Secret {
   return new Secret(hkdf(sha256, seed.bytes, runId, new TextEncoder().encode('secformer run'), 32));
 }
-
-/** Words that are drawn and used together; of any width they are whole blocks. */
-const PART = 8192;
 
 /** One key stream, drawn from its start. */
 export class KeyStream {
@@ -41,26 +38,15 @@ export class KeyStream {
 
   /** @returns `n` words, uniform modulo 2^bits, in `out` if given */
   words(n: number, bits: number, out: Words = scratch(n)): Words {
-    if (bits === 64) this.bytes(bytesOf(out));
-    else this.#eachPart(n, bits, (part, from, to) => this.#kernels.unpack(out.subarray(from, to), part, bits));
+    this.#kernels.streamWords(this.#key, out, this.#block, bits);
+    this.#block += Math.ceil(packedBytes(n, bits) / 64);
     return out;
   }
 
   /** Packs what `words` would draw, taken from these words. */
   subtractFrom(words: Words, bits: number, out: Uint8Array): void {
-    this.#eachPart(words.length, bits, (part, from, to) => {
-      const at = packedBytes(from, bits);
-      this.#kernels.packDifference(out.subarray(at, at + part.length), words.subarray(from, to), part, bits);
-    });
-  }
-
-  /** Draws `n` words packed, as many at a time as stay in the second-level cache. */
-  #eachPart(n: number, bits: number, each: (part: Uint8Array, from: number, to: number) => void): void {
-    const room = scratchBytes(packedBytes(Math.min(n, PART), bits));
-    for (let from = 0; from < n; from += PART) {
-      const to = Math.min(n, from + PART);
-      each(this.bytes(room.subarray(0, packedBytes(to - from, bits))), from, to);
-    }
+    this.#kernels.streamDifference(this.#key, out, words, this.#block, bits);
+    this.#block += Math.ceil(out.length / 64);
   }
 
   /** @returns a plane of `n` uniform bits */

@@ -1,9 +1,9 @@
-import { scratch } from './arena.js';
+import { scratch, scratchBytes } from './arena.js';
 import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, sameLength, sparseLengths, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
 import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
-import { bytesOf, maskOf, type Words } from './words.js';
+import { bytesOf, maskOf, packedBytes, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
 const CHUNK = 8192;
@@ -227,6 +227,29 @@ export class WasmKernels implements Kernels {
       this.#out(2, out, i, end, 1);
     }
     this.#u8.fill(0, at, at + 44);
+  }
+
+  streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void {
+    this.#eachPart(key, out.length, counter, bits, (drawn, from, to) => this.unpack(out.subarray(from, to), drawn, bits));
+  }
+  streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void {
+    packedLength(out, a, bits);
+    this.#eachPart(key, a.length, counter, bits, (drawn, from, to) => {
+      const at = packedBytes(from, bits);
+      this.packDifference(out.subarray(at, at + drawn.length), a.subarray(from, to), drawn, bits);
+    });
+  }
+
+  /** Draws `n` words, a chunk at a time: of any width it is whole blocks. */
+  #eachPart(key: Uint8Array, n: number, counter: number, bits: number, each: (drawn: Uint8Array, from: number, to: number) => void): void {
+    const room = scratchBytes(packedBytes(Math.min(n, CHUNK), bits));
+    for (let from = 0, block = counter; from < n; from += CHUNK) {
+      const to = Math.min(n, from + CHUNK);
+      const drawn = room.subarray(0, packedBytes(to - from, bits));
+      this.chacha20(key, drawn, block);
+      block += drawn.length / 64;
+      each(drawn, from, to);
+    }
   }
 
   pack(out: Uint8Array, a: Words, bits: number): void {

@@ -26,6 +26,9 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   affine: (k, n, s) => into(new BigUint64Array(n), (o) => k.affine(o, words(n, s), words(1, s + 2)[0]!, words(1, s + 3)[0]!, (s % 64) + 1)),
   rowSum: (k, n, s) => into(new BigUint64Array(n % 40), (o) => k.rowSum(o, words((n % 40) * 33, s), n % 40)),
   chacha20: (k, n, s) => into(new Uint8Array(n), (o) => k.chacha20(bytes(32, s), o, s, bytes(12, s + 1))),
+  streamWords: (k, n, s) => into(new BigUint64Array(n), (o) => k.streamWords(bytes(32, s), o, s, (s % 64) + 1)),
+  streamDifference: (k, n, s) =>
+    into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.streamDifference(bytes(32, s), o, words(n, s + 1), s, (s % 64) + 1)),
   pack: (k, n, s) => into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.pack(o, words(n, s), (s % 64) + 1)),
   unpack: (k, n, s) => into(new BigUint64Array(n), (o) => k.unpack(o, bytes(Math.ceil((n * ((s % 64) + 1)) / 8), s), (s % 64) + 1)),
   unpackSum: (k, n, s) => {
@@ -172,6 +175,25 @@ for (const name of native) {
       for (const threads of [2, 3, 100]) {
         t.true(product(threads, b).equals(alone));
         t.true(product(threads, k.packMatrix(b, shape)).equals(alone));
+      }
+      k.threads = 1;
+    }
+  });
+
+  test(`${name}: a stream drawn by several threads is the same`, async (t) => {
+    const k = await loadKernels(name);
+    const [key, from] = [bytes(32, 3), words(150_001, 4)];
+    for (const bits of [1, 40, 48, 63, 64]) {
+      const draw = (on: Kernels) => [
+        asBytes(into(new BigUint64Array(from.length), (o) => on.streamWords(key, o, 5, bits))),
+        asBytes(into(new Uint8Array(Math.ceil((from.length * bits) / 8)), (o) => on.streamDifference(key, o, from, 5, bits))),
+      ];
+      const want = draw(wasm);
+      for (const threads of [1, 3]) {
+        k.threads = threads;
+        draw(k).forEach((got, i) => {
+          t.true(got.equals(want[i]!), `${bits} bits, ${threads} threads`);
+        });
       }
       k.threads = 1;
     }
