@@ -59,7 +59,10 @@ export function sparseLengths(out: Words, entries: Words, b: Words, { rows, targ
   const n = out.length / rows;
   const each = (entries.length * n) / b.length;
   const whole = Number.isInteger(n) && n > 0 && Number.isInteger(each) && Number.isInteger(b.length / n);
-  need(whole && targets.length === entries.length, `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`);
+  need(
+    whole && targets.length === entries.length,
+    `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`,
+  );
   need(
     targets.every((t) => t >= 0 && t < rows),
     `entries beyond the ${rows} rows of a sparse matrix`,

@@ -1,5 +1,16 @@
 import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, sparseLengths, streamLength } from './checks.js';
-import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
+import {
+  HARMONICS,
+  type Kernels,
+  type MaskedTerm,
+  type MatMulShape,
+  type MatrixLayout,
+  type OpeningMask,
+  type PackedMatrix,
+  type PickedRow,
+  type SparsePattern,
+  type TrigShape,
+} from './kernels.js';
 import { maskOf, packedBytes, type Words } from './words.js';
 
 type Native = Record<string, (...args: unknown[]) => unknown>;

@@ -2,7 +2,18 @@ import { scratch, scratchBytes } from './arena.js';
 import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, sameLength, sparseLengths, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
-import { HARMONICS, type Kernels, type MaskedTerm, type MatMulShape, type MatrixLayout, type OpeningMask, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
+import {
+  HARMONICS,
+  type Kernels,
+  type MaskedTerm,
+  type MatMulShape,
+  type MatrixLayout,
+  type OpeningMask,
+  type PackedMatrix,
+  type PickedRow,
+  type SparsePattern,
+  type TrigShape,
+} from './kernels.js';
 import { bytesOf, maskOf, packedBytes, type Words } from './words.js';
 
 /** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */

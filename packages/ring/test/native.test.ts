@@ -27,8 +27,7 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   rowSum: (k, n, s) => into(new BigUint64Array(n % 40), (o) => k.rowSum(o, words((n % 40) * 33, s), n % 40)),
   chacha20: (k, n, s) => into(new Uint8Array(n), (o) => k.chacha20(bytes(32, s), o, s, bytes(12, s + 1))),
   streamWords: (k, n, s) => into(new BigUint64Array(n), (o) => k.streamWords(bytes(32, s), o, s, (s % 64) + 1)),
-  streamDifference: (k, n, s) =>
-    into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.streamDifference(bytes(32, s), o, words(n, s + 1), s, (s % 64) + 1)),
+  streamDifference: (k, n, s) => into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.streamDifference(bytes(32, s), o, words(n, s + 1), s, (s % 64) + 1)),
   pack: (k, n, s) => into(new Uint8Array(Math.ceil((n * ((s % 64) + 1)) / 8)), (o) => k.pack(o, words(n, s), (s % 64) + 1)),
   unpack: (k, n, s) => into(new BigUint64Array(n), (o) => k.unpack(o, bytes(Math.ceil((n * ((s % 64) + 1)) / 8), s), (s % 64) + 1)),
   unpackSum: (k, n, s) => {
@@ -121,7 +120,9 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   sparseMatMul: (k, n, s) => {
     const [rows, each, cols, depth] = [(s % 9) + 1, (s % 3) + 1, ((n * 7 + s) % 600) + 1, (n % 50) + 1];
     const targets = Int32Array.from(words(each * depth, s), (w) => Number(w % BigInt(rows)));
-    return into(new BigUint64Array(rows * cols), (o) => k.sparseMatMul(o, words(each * depth, s + 1), words(depth * cols, s + 2), { rows, targets }, s % 5 === 0 ? 64 : (s % 64) + 1));
+    return into(new BigUint64Array(rows * cols), (o) =>
+      k.sparseMatMul(o, words(each * depth, s + 1), words(depth * cols, s + 2), { rows, targets }, s % 5 === 0 ? 64 : (s % 64) + 1),
+    );
   },
   'packMatrix, there and back': (k, n, s) => {
     const { b, shape } = matrices(n, s);
@@ -164,7 +165,11 @@ for (const name of native) {
 
   test(`${name}: a product made by several threads is the same`, async (t) => {
     const k = await loadKernels(name);
-    for (const [m, depth, n, bits] of [[128, 256, 300, 49], [64, 513, 257, 64], [200, 300, 1500, 33]] as const) {
+    for (const [m, depth, n, bits] of [
+      [128, 256, 300, 49],
+      [64, 513, 257, 64],
+      [200, 300, 1500, 33],
+    ] as const) {
       const [a, b] = [words(m * depth, 1), words(depth * n, 2)];
       const shape = { m, k: depth, n, bits };
       const product = (threads: number, right: BigUint64Array | PackedMatrix) => {

@@ -19,14 +19,17 @@ test('each row has as many different buckets, and rows are spread over all of th
 test('every index finds its row in a bucket of its own', (t) => {
   const indices = (rows: number) => fc.array(fc.nat(rows - 1), { minLength: 1, maxLength: 200 });
   fc.assert(
-    fc.property(fc.constantFrom(50, 3000, 30522).chain((rows) => fc.tuple(fc.constant(rows), indices(rows))), ([rows, list]) => {
-      const buckets = bucketsFor(list.length);
-      const of = bucketsOf(rows, buckets);
-      const { hits, places } = placed(Int32Array.from(list), rows);
-      const rowIn = new Map([...hits].map((entry) => [of[entry]!, Math.floor(entry / CHOICES)]));
-      // One row a bucket, one bucket a row, and nothing that was not asked for
-      return rowIn.size === hits.length && hits.length === new Set(list).size && list.every((row, i) => rowIn.get(places[i]! - i * buckets) === row);
-    }),
+    fc.property(
+      fc.constantFrom(50, 3000, 30522).chain((rows) => fc.tuple(fc.constant(rows), indices(rows))),
+      ([rows, list]) => {
+        const buckets = bucketsFor(list.length);
+        const of = bucketsOf(rows, buckets);
+        const { hits, places } = placed(Int32Array.from(list), rows);
+        const rowIn = new Map([...hits].map((entry) => [of[entry]!, Math.floor(entry / CHOICES)]));
+        // One row a bucket, one bucket a row, and nothing that was not asked for
+        return rowIn.size === hits.length && hits.length === new Set(list).size && list.every((row, i) => rowIn.get(places[i]! - i * buckets) === row);
+      },
+    ),
     { numRuns: 300 },
   );
   t.pass();

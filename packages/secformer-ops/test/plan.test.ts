@@ -13,7 +13,9 @@ async function difference(graph: Graph, inputs: Float32Array[], suite = 'exact')
     graph.outputs.map((_, i) => i),
   );
   const checked = checkProgram(planned.program);
-  const given = planned.bindings.map((b): Words | Int32Array => (b.kind === 'oneHot' ? onesOf(b, Int32Array.from(inputs[b.slot]!)) : encodeFixed(kernels, inputs[b.slot]!, 16, 14)));
+  const given = planned.bindings.map((b): Words | Int32Array =>
+    b.kind === 'oneHot' ? onesOf(b, Int32Array.from(inputs[b.slot]!)) : encodeFixed(kernels, inputs[b.slot]!, 16, 14),
+  );
   const run = await runTogether(kernels, checked, given);
   const want = evaluateGraph(
     graph,

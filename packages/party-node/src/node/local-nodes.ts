@@ -41,7 +41,18 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
   const start = async (role: NodeRole, port: string) => {
     const data = join(folder, role);
     rmSync(data, { recursive: true, force: true });
-    const common = ['--listen', `127.0.0.1:${port}`, '--node-token-file', join(folder, 'node'), '--client-token-file', join(folder, 'client'), '--data-dir', data, '--threads', String(threadsBeside(role))];
+    const common = [
+      '--listen',
+      `127.0.0.1:${port}`,
+      '--node-token-file',
+      join(folder, 'node'),
+      '--client-token-file',
+      join(folder, 'client'),
+      '--data-dir',
+      data,
+      '--threads',
+      String(threadsBeside(role)),
+    ];
     let errors = '';
     // A node itself says and hears nothing over the channel; what is run in its place may
     const child = spawn(process.execPath, [...script, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });

@@ -78,7 +78,13 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   }
   const ca = o.tlsCa === undefined ? undefined : read(o.tlsCa, 'CA');
   for (const [role, url] of Object.entries(o.dials)) checkUrl(url, nodeName[role as NodeRole]);
-  const data: EngineWorkerData = { role: o.role, nodeToken: readToken(o.nodeTokenFile), clientToken: readToken(o.clientTokenFile), dials: Object.keys(o.dials) as NodeRole[], threads: o.threads ?? threadsAlone() };
+  const data: EngineWorkerData = {
+    role: o.role,
+    nodeToken: readToken(o.nodeTokenFile),
+    clientToken: readToken(o.clientTokenFile),
+    dials: Object.keys(o.dials) as NodeRole[],
+    threads: o.threads ?? threadsAlone(),
+  };
   const server = secure ? createTls({ cert: read(o.tlsCert!, 'certificate'), key: read(o.tlsKey!, 'key') }) : createPlain();
   const sockets = new WebSocketServer({ server, perMessageDeflate: false, maxPayload: limits.frameBytes });
   await new Promise<void>((resolve, reject) => {

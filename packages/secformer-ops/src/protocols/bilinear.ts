@@ -5,7 +5,7 @@
  *   s_i = u_i·v_i modulo 2^(a+1):  s_0 + s_1 = ½[(u_0 + u_1)(v_0 + v_1) + (u_0 − u_1)(v_0 − v_1)] = 2(xy + d_x·d_y), and both are odd where E·D is.
  *   ⟦xy⟧_i = s_i/2, rounded up at P0 and down at P1, and ⟦−d_x·d_y⟧_i modulo 2^a.
  */
-import { MINUS_ONE, scratch, StoredWords, type Words } from '@secformer/ring';
+import { MINUS_ONE, StoredWords, scratch, type Words } from '@secformer/ring';
 import type { DealContext, DealerValue, PartyContext, PartyValue } from '../program/primitive.js';
 import { check, type OpenedType, type ShareType, type ValueType } from '../program/types.js';
 import { shareOfTwice, twoOpened } from './operands.js';

@@ -1,4 +1,4 @@
-import { scratch, StoredWords, type Words } from '@secformer/ring';
+import { StoredWords, scratch, type Words } from '@secformer/ring';
 import { z } from 'zod';
 import { bucketsOf, CHOICES } from '../program/buckets.js';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
