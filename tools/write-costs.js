@@ -94,6 +94,12 @@ const INSTRUCTIONS = [
   ['open', '48 bits, modular', [share()], { shift: 0, width: 48, offsetLog: -1, share: 'modular', bits: 48 }],
   ['extend', 'from 32 to 48 bits', [opened(32)], { width: 48 }],
   ['matMul', '[64, 64]·[64, 64] modulo 2^48', [modular(48, [64, 64]), modular(48, [64, 64])], { transposeA: false, transposeB: false, magnitude: 14 }],
+  [
+    'bucketSums',
+    '512 buckets of 8 columns modulo 2^32, an element of those',
+    [{ ...modular(32, [1000, 6]), fracBits: 0, magnitude: 1 }, modular(48, [1000, 8])],
+    { buckets: 512, magnitude: 14 },
+  ],
   ['mul', 'of two lifts', [opened(32), opened(32)], { magnitude: 14 }],
   ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],
   ['square', 'of a lift', [opened(32)], { magnitude: 28 }],
