@@ -3,24 +3,24 @@ import type { MaskedTerm, MatMulShape, PackedMatrix, PickedRow, SparsePattern } 
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
-export function need(ok: boolean, what: string): void {
-  if (!ok) throw new SecformerError('KERNEL_ARGUMENT', `kernel called with arrays that do not match: ${what}`);
+export function need(ok: boolean, what: string | (() => string)): void {
+  if (!ok) throw new SecformerError('KERNEL_ARGUMENT', `kernel called with arrays that do not match: ${typeof what === 'string' ? what : what()}`);
 }
 
 export function sameLength(...arrays: { length: number }[]): void {
   need(
     arrays.every((a) => a.length === arrays[0]!.length),
-    `lengths ${arrays.map((a) => a.length).join(', ')}`,
+    () => `lengths ${arrays.map((a) => a.length).join(', ')}`,
   );
 }
 
 export function packedLength(bytes: Uint8Array, words: Words, bits: number): void {
-  need(bits >= 1 && bits <= 64 && bytes.length === packedBytes(words.length, bits), `${words.length} words of ${bits} bits and ${bytes.length} bytes`);
+  need(bits >= 1 && bits <= 64 && bytes.length === packedBytes(words.length, bits), () => `${words.length} words of ${bits} bits and ${bytes.length} bytes`);
 }
 
 /** A plane of bits, 64 to a word, for every element. */
 export function planeLength(plane: Words, elements: { length: number }): void {
-  need(plane.length === Math.ceil(elements.length / 64), `a plane of ${plane.length} words for ${elements.length} elements`);
+  need(plane.length === Math.ceil(elements.length / 64), () => `a plane of ${plane.length} words for ${elements.length} elements`);
 }
 
 export function pickedRows(out: Words, m: Words, tables: Uint16Array, stride: number, rows: readonly PickedRow[]): void {
@@ -34,7 +34,7 @@ export function pickedRows(out: Words, m: Words, tables: Uint16Array, stride: nu
     position < 64 &&
     width >= 1 &&
     width <= (base ? 3 : 4);
-  need(stride >= m.length && rows.every(fits), `rows of ${tables.length} table words for ${m.length} elements into ${out.length} words`);
+  need(stride >= m.length && rows.every(fits), () => `rows of ${tables.length} table words for ${m.length} elements into ${out.length} words`);
 }
 
 export function maskedPlanes(out: Words, opened: Words, masks: Words, products: Words, { variables, sets }: MaskedTerm): void {
@@ -45,13 +45,13 @@ export function maskedPlanes(out: Words, opened: Words, masks: Words, products: 
       sets.length === 2 ** variables.length &&
       variables.every((v) => inside(opened, v) && inside(masks, v)) &&
       sets.every((p, s) => (s & (s - 1)) === 0 || inside(products, p)),
-    `a product of planes ${variables} with the masks' products ${sets}`,
+    () => `a product of planes ${variables} with the masks' products ${sets}`,
   );
 }
 
 export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {
   const right = 'words' in b ? b.k === k && b.n === n && b.transposeB === transposeB && b.bits === bits : b.length === k * n;
-  need(a.length === m * k && right && out.length === m * n, `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`);
+  need(a.length === m * k && right && out.length === m * n, () => `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`);
 }
 
 /** @returns columns of B, and entries in each column of U */
@@ -61,11 +61,11 @@ export function sparseLengths(out: Words, entries: Words, b: Words, { rows, targ
   const whole = Number.isInteger(n) && n > 0 && Number.isInteger(each) && Number.isInteger(b.length / n);
   need(
     whole && targets.length === entries.length,
-    `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`,
+    () => `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`,
   );
   need(
     targets.every((t) => t >= 0 && t < rows),
-    `entries beyond the ${rows} rows of a sparse matrix`,
+    () => `entries beyond the ${rows} rows of a sparse matrix`,
   );
   return { n, each };
 }
@@ -78,8 +78,8 @@ export function streamLength(key: Uint8Array, nonce: Uint8Array | undefined, blo
 }
 
 export function insideArray(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
-  need(shape.length === strides.length && shape.length <= 16, `a shape of ${shape.length} axes with ${strides.length} strides`);
-  need(out.length === sizeOf(shape), `${out.length} words for shape [${shape}]`);
+  need(shape.length === strides.length && shape.length <= 16, () => `a shape of ${shape.length} axes with ${strides.length} strides`);
+  need(out.length === sizeOf(shape), () => `${out.length} words for shape [${shape}]`);
   const [first, last] = [-1, 1].map((sign) => shape.reduce((at, d, i) => at + (strides[i]! * sign > 0 ? Math.max(0, d - 1) * strides[i]! : 0), offset)) as [number, number];
-  need(out.length === 0 || (first >= 0 && last < a.length), `elements ${first} to ${last} of ${a.length}`);
+  need(out.length === 0 || (first >= 0 && last < a.length), () => `elements ${first} to ${last} of ${a.length}`);
 }

@@ -69,7 +69,7 @@ export class NativeKernels implements Kernels {
   }
 
   rowSum(out: Words, a: Words, rows: number): void {
-    need(out.length === rows && (rows === 0 || Number.isInteger(a.length / rows)), `${a.length} words in ${rows} rows, sums ${out.length}`);
+    need(out.length === rows && (rows === 0 || Number.isInteger(a.length / rows)), () => `${a.length} words in ${rows} rows, sums ${out.length}`);
     this.#call('rowSum', out, a);
   }
 
@@ -86,13 +86,13 @@ export class NativeKernels implements Kernels {
   }
 
   packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
-    need(b.length === k * n, `[${k},${n}] with ${b.length} words`);
+    need(b.length === k * n, () => `[${k},${n}] with ${b.length} words`);
     const words = new BigUint64Array(this.#x.packedWords!(k, n, bits) as number);
     this.#call('packMatrix', words, b, k, n, transposeB, bits);
     return { words, k, n, transposeB, bits };
   }
   unpackMatrix(out: Words, { words, k, n, transposeB, bits }: PackedMatrix): void {
-    need(out.length === k * n, `[${k},${n}] into ${out.length} words`);
+    need(out.length === k * n, () => `[${k},${n}] into ${out.length} words`);
     this.#call('unpackMatrix', out, words, k, n, transposeB, bits);
   }
 

@@ -84,7 +84,7 @@ export class WasmKernels implements Kernels {
   }
 
   #binary(f: Fn, out: Words, a: Words, b: Words): void {
-    need(out.length === a.length && a.length === b.length, `lengths ${out.length}, ${a.length}, ${b.length}`);
+    need(out.length === a.length && a.length === b.length, () => `lengths ${out.length}, ${a.length}, ${b.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
       f(this.#slot(0), this.#in(1, a, i, end), this.#in(2, b, i, end), end - i);
@@ -112,7 +112,7 @@ export class WasmKernels implements Kernels {
   }
 
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void {
-    need(out.length === a.length, `lengths ${out.length}, ${a.length}`);
+    need(out.length === a.length, () => `lengths ${out.length}, ${a.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
       this.#x.affine(this.#slot(0), this.#in(1, a, i, end), end - i, scale, offset, maskOf(bits));
@@ -123,7 +123,7 @@ export class WasmKernels implements Kernels {
   rowSum(out: Words, a: Words, rows: number): void {
     if (rows === 0 && out.length === 0) return;
     const cols = a.length / rows;
-    need(out.length === rows && Number.isInteger(cols), `${a.length} words in ${rows} rows, sums ${out.length}`);
+    need(out.length === rows && Number.isInteger(cols), () => `${a.length} words in ${rows} rows, sums ${out.length}`);
     if (cols > CHUNK) {
       const partial = new BigUint64Array(Math.ceil(cols / CHUNK));
       for (let r = 0; r < rows; r++) {
@@ -145,7 +145,7 @@ export class WasmKernels implements Kernels {
 
   /** Operands are copied into the module's memory block by block anyway, so a matrix stays as it is. */
   packMatrix(words: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
-    need(words.length === k * n, `[${k},${n}] with ${words.length} words`);
+    need(words.length === k * n, () => `[${k},${n}] with ${words.length} words`);
     return { words, k, n, transposeB, bits };
   }
   unpackMatrix(out: Words, { words }: PackedMatrix): void {
@@ -317,7 +317,7 @@ export class WasmKernels implements Kernels {
   }
 
   encode(out: Words, v: Float32Array, fracBits: number): void {
-    need(out.length === v.length, `lengths ${out.length}, ${v.length}`);
+    need(out.length === v.length, () => `lengths ${out.length}, ${v.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
       this.#x.encode(this.#slot(0), this.#in(1, v, i, end, 4), end - i, 2 ** fracBits);
@@ -326,7 +326,7 @@ export class WasmKernels implements Kernels {
   }
 
   decode(out: Float64Array, a: Words, bits: number, fracBits: number): void {
-    need(out.length === a.length, `lengths ${out.length}, ${a.length}`);
+    need(out.length === a.length, () => `lengths ${out.length}, ${a.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
       this.#x.decode(this.#slot(0), this.#in(1, a, i, end), end - i, BigInt(bits), 2 ** -fracBits);
@@ -335,7 +335,7 @@ export class WasmKernels implements Kernels {
   }
 
   maskForOpening(out: Words, x: Words, r: Words, how: OpeningMask): void {
-    need(out.length === x.length && x.length === r.length, `lengths ${out.length}, ${x.length}, ${r.length}`);
+    need(out.length === x.length && x.length === r.length, () => `lengths ${out.length}, ${x.length}, ${r.length}`);
     const { offset, bits, shift, width } = how;
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
@@ -357,7 +357,7 @@ export class WasmKernels implements Kernels {
   }
 
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {
-    need(out.length === r.length, `lengths ${out.length}, ${r.length}`);
+    need(out.length === r.length, () => `lengths ${out.length}, ${r.length}`);
     for (let i = 0; i < r.length; i += CHUNK) {
       const end = Math.min(r.length, i + CHUNK);
       this.#x.chunkTables(this.#slot(0), this.#in(1, r, i, end), end - i, BigInt(position), BigInt(width), kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2);

@@ -148,11 +148,20 @@ interface Group {
   equalTerm: number;
   /** sets of two and more variables whose product of masks T shares */
   products: number[];
+  /** the variables of each term, and where the products of its subsets' masks are */
+  terms: Map<number, MaskedTerm>;
 }
 
+const groupsByChunks = new Map<number, Group[]>();
+
+/** The same few for every comparison, and asked for again and again. */
 function groupsOf(chunks: number): Group[] {
-  const groups: Group[] = [];
-  for (let from = 0; from < chunks; from += GROUP) groups.push(groupOf(from, Math.min(GROUP, chunks - from)));
+  let groups = groupsByChunks.get(chunks);
+  if (!groups) {
+    groups = [];
+    for (let from = 0; from < chunks; from += GROUP) groups.push(groupOf(from, Math.min(GROUP, chunks - from)));
+    groupsByChunks.set(chunks, groups);
+  }
   return groups;
 }
 
@@ -173,7 +182,9 @@ function groupOf(from: number, size: number): Group {
   for (const term of [...lessTerms, equalTerm]) {
     for (let s = term; s > 0; s = (s - 1) & term) if (s & (s - 1)) products.add(s);
   }
-  return { from, size, variables, lessTerms, equalTerm, products: [...products].sort((a, b) => a - b) };
+  const sorted = [...products].sort((a, b) => a - b);
+  const terms = new Map([...lessTerms, equalTerm].map((term) => [term, termOf(term, variables.length, sorted)]));
+  return { from, size, variables, lessTerms, equalTerm, products: sorted, terms };
 }
 
 /**
@@ -258,14 +269,19 @@ export const combine = primitive({
   plain: ({ ins }) => ins[0],
 });
 
-/** A term of a group as planes: the group's variables lie from plane `v` on, its products of masks from `p`. */
-function planesOf(g: Group, term: number, v: number, p: number): MaskedTerm {
-  const inTerm = g.variables.flatMap((_, i) => (term & (1 << i) ? [i] : []));
+function termOf(term: number, variables: number, products: number[]): MaskedTerm {
+  const inTerm = Array.from({ length: variables }, (_, i) => i).filter((i) => term & (1 << i));
   const sets = Int32Array.from({ length: 2 ** inTerm.length }, (_, s) => {
     const set = inTerm.reduce((bits, i, at) => (s & (1 << at) ? bits | (1 << i) : bits), 0);
-    return p + g.products.indexOf(set);
+    return products.indexOf(set);
   });
-  return { variables: Int32Array.from(inTerm, (i) => v + i), sets };
+  return { variables: Int32Array.from(inTerm), sets };
+}
+
+/** A term of a group as planes: the group's variables lie from plane `v` on, its products of masks from `p`. */
+function planesOf(g: Group, term: number, v: number, p: number): MaskedTerm {
+  const { variables, sets } = g.terms.get(term)!;
+  return { variables: variables.map((i) => v + i), sets: sets.map((i) => p + i) };
 }
 
 const plane = (w: Words, i: number, size: number) => w.subarray(i * size, (i + 1) * size);
