@@ -18,7 +18,7 @@ export const limits = {
   partyBytes: 6 * 2 ** 30,
   /** The same of the dealer, which keeps masks only. */
   dealerBytes: 3 * 2 ** 30,
-  /** Masks, corrections and products that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
+  /** Masks and corrections that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
   aheadBytes: 3 * 2 ** 30,
   /** Shares that one session may keep at a node: BERT-large's weights are 2.7 GB and as much again for their openings. */
   sessionBytes: 16 * 2 ** 30,

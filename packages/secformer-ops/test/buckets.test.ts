@@ -42,3 +42,19 @@ test('indices chosen so that they share too few buckets are refused, not answere
   for (let row = 0; crowded.length < count; row++) if (of.subarray(row * CHOICES, (row + 1) * CHOICES).every((b) => b < count - 1)) crowded.push(row);
   t.throws(() => placed(Int32Array.from(crowded), rows), { code: 'LOOKUP_UNPLACED', message: /two parts/ });
 });
+
+test('sets of indices that share too few buckets by chance: fewer than one in 2^89', (t) => {
+  // By Hall's theorem some k indices then lie within k − 1 buckets; the expected number of such sets of indices and buckets, with log2 of what is added
+  const logFactorial = [0];
+  for (let n = 1; n <= 3000; n++) logFactorial.push(logFactorial[n - 1]! + Math.log2(n));
+  const logChoose = (n: number, k: number) => (k > n ? Number.NEGATIVE_INFINITY : logFactorial[n]! - logFactorial[k]! - logFactorial[n - k]!);
+  for (let count = 1; count <= 2048; count += count < 300 ? 1 : 97) {
+    const buckets = bucketsFor(count);
+    let expected = 0;
+    for (let k = CHOICES + 1; k <= count; k++) {
+      const within = k * (logChoose(k - 1, CHOICES) - logChoose(buckets, CHOICES));
+      expected += 2 ** (logChoose(count, k) + logChoose(buckets, k - 1) + within);
+    }
+    t.true(expected < 2 ** -89, `${count} indices: 2^${Math.log2(expected)}`);
+  }
+});

@@ -115,7 +115,7 @@ function arraysOfDealer(v: DealerValue): (Words | undefined)[] {
 }
 
 function arraysOfValue(v: PartyValue): (Words | undefined)[] {
-  return v.stored ? [] : [v.share, v.m, v.half, v.wrap, v.planes];
+  return v.stored ? [] : [v.share, v.m, v.half, v.wrapSet, v.wrapClear, v.planes];
 }
 
 /** Randomness of a run that a party holds ahead: instructions as far as the room went, by number. */

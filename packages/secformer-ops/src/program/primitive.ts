@@ -12,8 +12,9 @@ export interface PartyValue {
   m?: Words;
   /** of a modular opening: r_i, and the share is [i=0]·(m − offset) − r_i */
   half?: Words;
-  /** a lifted opening's share of the wrap-around: y + offset = m − r + 2^width·wrap */
-  wrap?: Words;
+  /** a lifted opening's share of the wrap-around, y + offset = m − r + 2^width·wrap: the first where msb m = 1, else the second */
+  wrapSet?: Words;
+  wrapClear?: Words;
   /** planes of bits: shared bits, opened bits c, or for chunks l | e | top one after another */
   planes?: Words;
 }

@@ -1,6 +1,6 @@
 import { type Kernels, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, primitive } from '../program/primitive.js';
+import { int, type PartyContext, primitive } from '../program/primitive.js';
 import { StoredOpening } from '../program/stored-opening.js';
 import { check, describe, type OpenedType, type ShareType, sizeOf } from '../program/types.js';
 
@@ -101,11 +101,8 @@ export const open = primitive({
     if (a.share === 'modular') return { m, half: masks[0]! };
     const share = scratch(m.length);
     const [carry, high] = material as [Words, Words];
-    const wrap = scratch(m.length);
-    // w where the top bit is set, else w + msb r
-    kernels.choose(wrap, m, high, carry, a.width - 1);
-    kernels.lift(share, m, masks[0]!, wrap, wrap, a.width, offset, role === 0);
-    return { m, share, wrap };
+    kernels.lift(share, m, masks[0]!, carry, high, a.width, offset, role === 0);
+    return { m, share, wrapSet: carry, wrapClear: high };
   },
   plain: ({ ins }) => ins[0],
   error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),
@@ -117,6 +114,12 @@ function wrapBits(kernels: Kernels, total: Words, width: number): { w: Words; wh
   kernels.maskForOpening(w, total, zeros(total.length), { offset: 0n, bits: 64, shift: width, width: 1 });
   kernels.maskForOpening(wh, total, w, { offset: 0n, bits: width, shift: width - 1, width: 2 });
   return { w, wh };
+}
+
+/** A party's share of a lifted opening's wrap-around. */
+function chooseWrap({ kernels, ins, types }: PartyContext<unknown>, to: Words): void {
+  const { m, wrapSet, wrapClear } = ins[0]!;
+  kernels.choose(to, m!, wrapClear!, wrapSet!, (types[0] as OpenedType).width - 1);
 }
 
 /**
@@ -155,12 +158,15 @@ export const extend = primitive({
     kernels.add(difference, difference, ins[0]!.difference!);
     return { value: { r, difference } };
   },
-  begin({ kernels, ins, masks }) {
+  begin(c) {
+    const { kernels, masks } = c;
     const out = scratch(masks[0]!.length);
-    kernels.add(out, ins[0]!.wrap!, masks[0]!);
+    chooseWrap(c, out);
+    kernels.add(out, out, masks[0]!);
     return out;
   },
-  finish({ kernels, role, a, ins, masks, opened, types }) {
+  finish(c) {
+    const { kernels, role, a, ins, masks, opened, types } = c;
     const x = types[0] as OpenedType;
     const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
     const m = scratch(opened.length);
@@ -169,7 +175,8 @@ export const extend = primitive({
     kernels.affine(m, m, 1n, 0n, a.width);
     // The share that goes with this opening, [i=0]·m' − r'_i, is that of the lift and 2^k times what this party's part of u lacks
     const share = scratch(opened.length);
-    kernels.add(share, ins[0]!.wrap!, masks[0]!);
+    chooseWrap(c, share);
+    kernels.add(share, share, masks[0]!);
     if (role === 0) kernels.sub(share, opened, share);
     kernels.affine(share, share, role === 0 ? 1n << BigInt(x.width) : BigInt.asUintN(64, -(1n << BigInt(x.width))), 0n, 64);
     kernels.add(share, share, ins[0]!.share!);
