@@ -116,7 +116,7 @@ KERNEL(sparseMatMul)
   size_t entries;
   u64 *o = a.words(0, &n);
   const u64 *x = a.words(1, &entries);
-  k.sparseMatMul(o, x, a.words(2), a.array<int32_t>(3), entries, a.whole(4), a.whole(5), n / a.whole(4), a.word(6));
+  k.sparseMatMul(o, x, a.words(2), a.array<int32_t>(3), entries, a.whole(4), a.whole(5), n / a.whole(4), a.word(6), a.whole(7));
 END
 KERNEL(packMatrix) k.packMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
 KERNEL(unpackMatrix) k.unpackMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
@@ -183,7 +183,7 @@ KERNEL(maskedProduct)
   const int32_t *v = a.array<int32_t>(4, &variables);
   k.maskedProduct(o, a.words(1), a.words(2), a.words(3), n, v, variables, a.array<int32_t>(5), a.flag(6));
 END
-KERNEL(trigTables) const u64 *r = a.words(1, &n); k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4)); END
+KERNEL(trigTables) const u64 *r = a.words(1, &n); k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4), a.whole(5)); END
 KERNEL(trigCombine) u64 *o = a.words(0, &n); k.trigCombine(o, a.words(1), a.words(2), a.array<double>(3), n, a.whole(4), a.whole(5), a.number(6)); END
 KERNEL(expTables) const u64 *r = a.words(1, &n); k.expTables(a.words(0), r, a.words(2), n, a.whole(3)); END
 KERNEL(expCombine) u64 *o = a.words(0, &n); k.expCombine(o, a.words(1), a.words(2), a.words(3), n, a.number(4), a.whole(5)); END

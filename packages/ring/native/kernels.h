@@ -31,7 +31,7 @@ struct Kernels {
   // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits; a large one is made by up to `threads` threads
   void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads);
   // U·b modulo 2^bits of a sparse U whose entries go to these rows, `each` of them for each row of b; `count` rows of o
-  void (*sparseMatMul)(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask);
+  void (*sparseMatMul)(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask, unsigned threads);
   // b as a product modulo 2^bits reads it, packedWords of it, and back, modulo 2^bits
   void (*packMatrix)(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits);
   void (*unpackMatrix)(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits);
@@ -62,7 +62,7 @@ struct Kernels {
   void (*bitMultiply)(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap);
   // out ^= the share of the product of k ≤ 4 planes opened under masks; planes of n words by number, `sets` those of the masks' products by the bits of the subset
   void (*maskedProduct)(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n, const int32_t *variables, size_t k, const int32_t *sets, bool first);
-  void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale);
+  void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale, unsigned threads);
   void (*trigCombine)(u64 *o, const u64 *m, const u64 *shares, const double *coefficients, size_t n, unsigned period, unsigned harmonics, double scale);
   void (*expTables)(u64 *o, const u64 *r, const u64 *beta, size_t n, unsigned half);
   void (*expCombine)(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n, double factor, unsigned half);

@@ -376,20 +376,39 @@ inline void turn(double *c, double *s, const double *c1, const double *s1, size_
   }
 }
 
-void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale) {
-  alignas(64) double c1[GROUP], s1[GROUP], c[GROUP], s[GROUP];
-  for (size_t at = 0; at < n; at += GROUP) {
-    const size_t count = n - at < GROUP ? n - at : GROUP;
-    angles(c1, s1, r + at, count, 24 - period);
-    memcpy(c, c1, count * 8);
-    memcpy(s, s1, count * 8);
-    for (unsigned k = 0; k < harmonics; k++) {
-      u64 *to = o + (size_t)(2 * k) * n + at;
-      EACH(count) to[i] = fixedPoint(c[i], scale);
-      EACH(count) to[n + i] = fixedPoint(s[i], scale);
-      turn(c, s, c1, s1, count);
+struct TrigTables {
+  // Groups of a part
+  static const size_t PART = 32 * GROUP;
+  u64 *o;
+  const u64 *r;
+  size_t n;
+  unsigned period, harmonics;
+  double scale;
+
+  static void part(const void *context, size_t i) {
+    const TrigTables &t = *(const TrigTables *)context;
+    t.run(i * PART, t.n - i * PART < PART ? t.n : (i + 1) * PART);
+  }
+  void run(size_t from, size_t to) const {
+    alignas(64) double c1[GROUP], s1[GROUP], c[GROUP], s[GROUP];
+    for (size_t at = from; at < to; at += GROUP) {
+      const size_t count = to - at < GROUP ? to - at : GROUP;
+      angles(c1, s1, r + at, count, 24 - period);
+      memcpy(c, c1, count * 8);
+      memcpy(s, s1, count * 8);
+      for (unsigned k = 0; k < harmonics; k++) {
+        u64 *to = o + (size_t)(2 * k) * n + at;
+        EACH(count) to[i] = fixedPoint(c[i], scale);
+        EACH(count) to[n + i] = fixedPoint(s[i], scale);
+        turn(c, s, c1, s1, count);
+      }
     }
   }
+};
+
+void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale, unsigned threads) {
+  const TrigTables t = {o, r, n, period, harmonics, scale};
+  kernelParts((n + TrigTables::PART - 1) / TrigTables::PART, n < 4 * TrigTables::PART ? 1 : threads, TrigTables::part, &t);
 }
 
 void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period, unsigned harmonics, double scale) {
@@ -745,17 +764,31 @@ inline void addTimes(u64 *o, const u64 *a, u64 x, size_t n) {
   EACH(n) o[i] += x * a[i];
 }
 
-// Column after column of a width whose rows of C stay in the second-level cache, so that b is read once
-void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask) {
-  const size_t WIDTH = 256;
-  memset(o, 0, count * n * 8);
-  for (size_t from = 0; from < n; from += WIDTH) {
-    const size_t width = least(n - from, WIDTH);
-    for (size_t at = 0; at < length; at++) {
-      addTimes(o + (size_t)targets[at] * n + from, b + at / each * n + from, entries[at], width);
+struct SparseProduct {
+  // Columns whose rows of C stay in the second-level cache, so that b is read once
+  static const size_t WIDTH = 256;
+  u64 *o;
+  const u64 *entries, *b;
+  const int32_t *targets;
+  size_t length, n, each, count;
+  u64 mask;
+
+  static void part(const void *context, size_t i) {
+    const SparseProduct &p = *(const SparseProduct *)context;
+    const size_t n = p.n, from = i * WIDTH, width = least(n - from, WIDTH);
+    u64 *const o = p.o + from;
+    for (size_t row = 0; row < p.count; row++) memset(o + row * n, 0, width * 8);
+    for (size_t at = 0; at < p.length; at++) addTimes(o + (size_t)p.targets[at] * n, p.b + at / p.each * n + from, p.entries[at], width);
+    for (size_t row = 0; row < p.count; row++) {
+      u64 *const words = o + row * n;
+      EACH(width) words[i] &= p.mask;
     }
   }
-  if (~mask) EACH(count * n) o[i] &= mask;
+};
+
+void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask, unsigned threads) {
+  const SparseProduct p = {o, entries, b, targets, length, n, each, count, mask};
+  kernelParts((n + SparseProduct::WIDTH - 1) / SparseProduct::WIDTH, (double)length * n < SHARED ? 1 : threads, SparseProduct::part, &p);
 }
 void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<Panels>(bits, to, b, k, n, transposeB); }
 void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<FromPanels>(bits, b, from, k, n, transposeB); }

@@ -68,7 +68,7 @@ export interface TrigShape {
  */
 export interface Kernels {
   readonly name: string;
-  /** threads that a large matrix product or a long stream may take, 1 until it is set; WebAssembly has one */
+  /** threads that a large matrix product, a long stream or tables of sines may take, 1 until it is set; WebAssembly has one */
   threads: number;
 
   /** ChaCha20 key stream (RFC 8439) with a zero nonce unless given, from block `counter` on. */

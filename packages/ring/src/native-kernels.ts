@@ -82,7 +82,7 @@ export class NativeKernels implements Kernels {
 
   sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void {
     const { n, each } = sparseLengths(out, entries, b, pattern);
-    this.#call('sparseMatMul', out, entries, b, pattern.targets, n, each, maskOf(bits));
+    this.#call('sparseMatMul', out, entries, b, pattern.targets, n, each, maskOf(bits), this.threads);
   }
 
   packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
@@ -189,7 +189,7 @@ export class NativeKernels implements Kernels {
 
   trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
     need(out.length === 2 * harmonics * r.length && harmonics <= HARMONICS && period <= 24, 'operands of trigTables');
-    this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits);
+    this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits, this.threads);
   }
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
     sameLength(out, m);

@@ -185,6 +185,24 @@ for (const name of native) {
     }
   });
 
+  test(`${name}: sparse products and tables of sines made by several threads are the same`, async (t) => {
+    const k = await loadKernels(name);
+    const [length, n, rows] = [3000, 520, 40];
+    const targets = Int32Array.from(words(length * 6, 1), (w) => Number(w % BigInt(rows)));
+    const make = (threads: number) => {
+      k.threads = threads;
+      return [
+        asBytes(into(new BigUint64Array(rows * n), (o) => k.sparseMatMul(o, words(length * 6, 2), words(length * n, 3), { rows, targets }, 33))),
+        asBytes(into(new BigUint64Array(6 * 50_001), (o) => k.trigTables(o, words(50_001, 4), { period: 20, harmonics: 3, fracBits: 18 }))),
+      ];
+    };
+    const want = make(1);
+    make(3).forEach((got, i) => {
+      t.true(got.equals(want[i]!));
+    });
+    k.threads = 1;
+  });
+
   test(`${name}: a stream drawn by several threads is the same`, async (t) => {
     const k = await loadKernels(name);
     const [key, from] = [bytes(32, 3), words(150_001, 4)];
