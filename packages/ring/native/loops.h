@@ -377,7 +377,7 @@ inline void turn(double *c, double *s, const double *c1, const double *s1, size_
 }
 
 struct TrigTables {
-  // Groups of a part
+  // Elements of a part, whole groups
   static const size_t PART = 32 * GROUP;
   u64 *o;
   const u64 *r;

@@ -58,7 +58,7 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
       .requiredOption('--node-token-file <file>', 'secret that the three nodes share')
       .requiredOption('--client-token-file <file>', 'secret of the clients that may use this node')
       .option('--data-dir <dir>', 'where the node writes its address')
-      .option('--threads <n>', 'threads of a matrix product; as many as the machine has if not given', threads)
+      .option('--threads <n>', 'threads of a large kernel, such as a matrix product; as many as the machine has if not given', threads)
       .option('--tls-cert <file>', 'certificate (PEM); without it the node listens on loopback only')
       .option('--tls-key <file>', 'its private key (PEM)')
       .option('--tls-ca <file>', 'certificate authority (PEM) to trust when this node dials')

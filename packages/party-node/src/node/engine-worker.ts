@@ -14,7 +14,7 @@ export interface EngineWorkerData {
   clientToken: Uint8Array;
   /** the nodes that this one dials */
   dials: NodeRole[];
-  /** that a matrix product may take */
+  /** that a large kernel, such as a matrix product, may take */
   threads: number;
 }
 

@@ -16,7 +16,7 @@ const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
 export interface EngineOptions {
   role: NodeRole;
   tokens: Tokens;
-  /** that a matrix product may take */
+  /** that a large kernel, such as a matrix product, may take */
   threads: number;
   /** how to reach the nodes that this one dials */
   dial: Partial<Record<NodeRole, () => Promise<Link>>>;

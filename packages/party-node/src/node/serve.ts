@@ -25,7 +25,7 @@ export interface ServeOptions {
   /** nodes that this one dials */
   dials: Partial<Record<NodeRole, string>>;
   dataDir?: string;
-  /** that a matrix product may take; all that the machine has if absent */
+  /** that a large kernel, such as a matrix product, may take; all that the machine has if absent */
   threads?: number;
   tlsCert?: string;
   tlsKey?: string;
