@@ -45,6 +45,15 @@ export function planeToWords(o: usize, bits: usize, n: i32): void {
   for (let i = 0; i < n; i++, o += 8) store<u64>(o, (load<u64>(bits + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1);
 }
 
+// Share of b = c ⊕ β: ⟦β⟧ or [first] − ⟦β⟧
+export function bitShare(o: usize, c: usize, beta: usize, n: i32, first: u64): void {
+  for (let i = 0; i < n; i++, o += 8, beta += 8) {
+    const ci = (load<u64>(c + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1;
+    const b = load<u64>(beta);
+    store<u64>(o, ci ? first - b : b);
+  }
+}
+
 // Share of b·x for b = c ⊕ β:  c·x + (1 − 2c)·(M·⟦β⟧ − ⟦βr⟧ + 2^k(1 − msb m)·⟦β·msb r⟧), M = m − offset.
 // wrap 0: the product is wanted modulo 2^k alone and bh is not read.
 export function bitMultiply(o: usize, c: usize, x: usize, m: usize, b: usize, br: usize, bh: usize, n: i32, k: u64, offset: u64, wrap: i32): void {

@@ -155,9 +155,9 @@ KERNEL(streamDifference)
   k.streamDifference(a.array<uint8_t>(1), x, n, key.words, a.whole(3), a.whole(4), a.whole(5));
 END
 KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
+KERNEL(packOpening) const u64 *x = a.words(1, &n); k.packOpening(a.array<uint8_t>(0), x, a.words(2), n, a.word(3), a.word(4), a.whole(5), a.whole(6)); END
 KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
 KERNEL(unpackSum) u64 *o = a.words(0, &n); k.unpackSum(o, a.array<uint8_t>(1), a.array<uint8_t>(2), n, a.whole(3)); END
-KERNEL(packDifference) const u64 *x = a.words(1, &n); k.packDifference(a.array<uint8_t>(0), x, a.array<uint8_t>(2), n, a.whole(3)); END
 KERNEL(gather) const double *how = a.array<double>(2, &n); k.gather(a.words(0), a.words(1) + (size_t)a.number(3), n / 2, how); END
 KERNEL(choose) u64 *o = a.words(0, &n); k.choose(o, a.words(1), a.words(2), a.words(3), n, a.whole(4)); END
 KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.number(2)); END
@@ -173,6 +173,7 @@ KERNEL(pick)
 END
 KERNEL(bitPlane) const u64 *m = a.words(1, &n); k.bitPlane(a.words(0), m, n, a.word(2), a.whole(3)); END
 KERNEL(planeToWords) u64 *o = a.words(0, &n); k.planeToWords(o, a.words(1), n); END
+KERNEL(bitShare) u64 *o = a.words(0, &n); k.bitShare(o, a.words(1), a.words(2), n, a.flag(3) ? 1 : 0); END
 KERNEL(bitMultiply)
   u64 *o = a.words(0, &n);
   k.bitMultiply(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), n, a.whole(7), a.word(8), a.flag(9));
@@ -208,9 +209,9 @@ const struct {
                {"streamWords", streamWords},
                {"streamDifference", streamDifference},
                {"pack", pack},
+               {"packOpening", packOpening},
                {"unpack", unpack},
                {"unpackSum", unpackSum},
-               {"packDifference", packDifference},
                {"gather", gather},
                {"choose", choose},
                {"encode", encode},
@@ -221,6 +222,7 @@ const struct {
                {"pick", pick},
                {"bitPlane", bitPlane},
                {"planeToWords", planeToWords},
+               {"bitShare", bitShare},
                {"bitMultiply", bitMultiply},
                {"maskedProduct", maskedProduct},
                {"trigTables", trigTables},

@@ -41,11 +41,11 @@ struct Kernels {
   void (*streamWords)(u64 *o, size_t n, const uint32_t *keyAndNonce, uint32_t counter, unsigned bits, unsigned threads);
   void (*streamDifference)(uint8_t *o, const u64 *a, size_t n, const uint32_t *keyAndNonce, uint32_t counter, unsigned bits, unsigned threads);
   void (*pack)(uint8_t *o, const u64 *a, size_t n, unsigned bits);
+  // what maskForOpening makes modulo 2^bits, packed
+  void (*packOpening)(uint8_t *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, unsigned bits);
   void (*unpack)(u64 *o, const uint8_t *a, size_t n, unsigned bits);
   // the sum of two packed arrays, modulo 2^bits
   void (*unpackSum)(u64 *o, const uint8_t *a, const uint8_t *b, size_t n, unsigned bits);
-  // a − b modulo 2^bits, b packed, packed
-  void (*packDifference)(uint8_t *o, const u64 *a, const uint8_t *b, size_t n, unsigned bits);
   // o[i0, i1, …] = a[Σ ij·strides[j]]; `how` is the shape, then the strides
   void (*gather)(u64 *o, const u64 *a, size_t rank, const double *how);
   // bit `bit` of m set ? one : zero
@@ -59,6 +59,8 @@ struct Kernels {
   void (*pick)(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count);
   void (*bitPlane)(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position);
   void (*planeToWords)(u64 *o, const u64 *bits, size_t n);
+  // the share of c ⊕ beta from c and a share of beta, `first` 1 at one party and 0 at the other
+  void (*bitShare)(u64 *o, const u64 *c, const u64 *beta, size_t n, u64 first);
   void (*bitMultiply)(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap);
   // out ^= the share of the product of k ≤ 4 planes opened under masks; planes of n words by number, `sets` those of the masks' products by the bits of the subset
   void (*maskedProduct)(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n, const int32_t *variables, size_t k, const int32_t *sets, bool first);

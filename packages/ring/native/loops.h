@@ -8,6 +8,9 @@
 
 namespace {
 
+inline size_t upTo(size_t n, size_t step) { return (n + step - 1) / step * step; }
+inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
+
 void add(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] + b[i]; }
 void sub(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] - b[i]; }
 void lessTwice(u64 *o, const u64 *a, const u64 *b, size_t n) { EACH(n) o[i] = a[i] - (b[i] << 1); }
@@ -67,14 +70,19 @@ inline void packBits(uint8_t *o, size_t n, unsigned k, F word) {
   memcpy(o, &low, (held + 7) / 8);
 }
 
-void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
+// Words modulo 2^k, packed
+template <class F>
+inline void packWords(uint8_t *o, size_t n, unsigned k, F word) {
   if (k == 64) {
-    memcpy(o, a, n * 8);
+    EACH(n) {
+      const u64 v = word(i);
+      memcpy(o + 8 * i, &v, 8);
+    }
     return;
   }
   if (k == 32) {
     EACH(n) {
-      const uint32_t v = (uint32_t)a[i];
+      const uint32_t v = (uint32_t)word(i);
       memcpy(o + 4 * i, &v, 4);
     }
     return;
@@ -85,11 +93,20 @@ void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
     // Stores of eight bytes overlap the next word's; the last words are stored by themselves
     const size_t whole = n > 8 ? n - 8 : 0;
     size_t i = 0;
-    for (; i < whole; i++, o += step) memcpy(o, a + i, 8);
-    for (; i < n; i++, o += step) memcpy(o, a + i, step);
+    for (u64 v; i < whole; i++, o += step) v = word(i), memcpy(o, &v, 8);
+    for (u64 v; i < n; i++, o += step) v = word(i), memcpy(o, &v, step);
     return;
   }
-  packBits(o, n, k, [&](size_t i) { return a[i] & mask; });
+  packBits(o, n, k, [&](size_t i) { return word(i) & mask; });
+}
+
+void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
+  packWords(o, n, k, [&](size_t i) { return a[i]; });
+}
+
+// What maskForOpening makes, on its way
+void packOpening(uint8_t *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, unsigned k) {
+  packWords(o, n, k, [&](size_t i) { return (((x[i] + offset) & modulus) >> shift) + r[i]; });
 }
 
 // 64 bits from bit `bit` on; sixteen bytes are read
@@ -230,13 +247,17 @@ void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigne
 }
 
 typedef u64 V64 __attribute__((vector_size(LANES * 8)));
-typedef uint16_t V16 __attribute__((vector_size(LANES * 2)));
 
 template <class V, class T>
 inline V load(const T *from) {
   V v;
   memcpy(&v, from, sizeof v);
   return v;
+}
+
+template <class V>
+inline void store(u64 *to, V v) {
+  memcpy(to, &v, sizeof v);
 }
 
 // The top bits of a vector's words, the first word's lowest
@@ -250,31 +271,104 @@ inline u64 topBits(V64 x) {
 #endif
 }
 
-// One word of bits: of up to 64 entries that bits [position, position + width) of m − tau name
-inline u64 entries(const u64 *m, const uint16_t *table, size_t n, u64 tau, unsigned position, u64 mask, unsigned base) {
+// Elements' bits that name entries, sixteen of them, and the bits of the entries in 16-bit tables that `width` bits of them from `shift` on name
+#if LANES == 8
+inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
+  for (size_t j = 0; j < 64; j += LANES) {
+    const __m128i w = _mm512_cvtepi64_epi16((__m512i)((load<V64>(m + j) - tau) >> position));
+    memcpy(o + j, &w, sizeof w);
+  }
+}
+inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift, unsigned width, unsigned base) {
+  const __m512i mask = _mm512_set1_epi16((short)((1 << width) - 1)), first = _mm512_set1_epi16((short)base), one = _mm512_set1_epi16(1);
   u64 bits = 0;
-  if (n == 64) {
-    for (size_t j = 0; j < 64; j += LANES) {
-      const V64 c = ((load<V64>(m + j) - tau) >> position) & mask;
-      bits |= topBits((__builtin_convertvector(load<V16>(table + j), V64) >> (c + base)) << 63) << j;
-    }
-  } else {
-    for (size_t j = 0; j < n; j++) bits |= (((u64)table[j] >> ((((m[j] - tau) >> position) & mask) + base)) & 1) << j;
+#pragma GCC unroll 2
+  for (size_t j = 0; j < 64; j += 32) {
+    const __m512i index = _mm512_add_epi16(_mm512_and_si512(_mm512_srli_epi16(_mm512_loadu_si512(window + j), shift), mask), first);
+    bits |= (u64)_mm512_test_epi16_mask(_mm512_srlv_epi16(_mm512_loadu_si512(table + j), index), one) << j;
   }
   return bits;
 }
+#elif LANES == 4
+inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
+  // Bytes of four words' windows, element by element in each half; then both halves' in turn
+  const __m256i bytes = _mm256_set_epi64x(0x0f0e07060d0c0504, 0x0b0a030209080100, 0x0f0e07060d0c0504, 0x0b0a030209080100), halves = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
+  const V64 mask = (V64){} + 0xffff;
+  for (size_t j = 0; j < 64; j += 16) {
+    V64 all = {};
+#pragma GCC unroll 4
+    for (size_t v = 0; v < 4; v++) all |= (((load<V64>(m + j + v * LANES) - tau) >> position) & mask) << (16 * v);
+    _mm256_storeu_si256((__m256i *)(o + j), _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8((__m256i)all, bytes), halves));
+  }
+}
+inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift, unsigned width, unsigned base) {
+  // 1 << index in each 16 bits: a byte's bit by its low three bits, in the low byte for an index below 8 and in the high one for the others
+  const __m256i bit = _mm256_set_epi64x(0, (i64)0x8040201008040201, 0, (i64)0x8040201008040201), high = _mm256_set1_epi16(0x0800);
+  const __m256i mask = _mm256_set1_epi16((short)((1 << width) - 1)), first = _mm256_set1_epi16((short)base);
+  u64 bits = 0;
+#pragma GCC unroll 2
+  for (size_t j = 0; j < 64; j += 32) {
+    __m256i none[2];
+#pragma GCC unroll 2
+    for (size_t v = 0; v < 2; v++) {
+      const __m256i named = _mm256_srl_epi16(_mm256_loadu_si256((const __m256i *)(window + j + 16 * v)), _mm_cvtsi32_si128((int)shift));
+      const __m256i index = _mm256_add_epi16(_mm256_and_si256(named, mask), first);
+      const __m256i both = _mm256_xor_si256(_mm256_or_si256(index, _mm256_slli_epi16(index, 8)), high);
+      const __m256i entry = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(table + j + 16 * v)), _mm256_shuffle_epi8(bit, both));
+      none[v] = _mm256_cmpeq_epi16(entry, _mm256_setzero_si256());
+    }
+    const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(none[0], none[1]), 0xd8);
+    bits |= (u64)(uint32_t)~_mm256_movemask_epi8(packed) << j;
+  }
+  return bits;
+}
+#else
+inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
+  for (size_t j = 0; j < 64; j++) o[j] = (uint16_t)((m[j] - tau) >> position);
+}
+inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift, unsigned width, unsigned base) {
+  const unsigned mask = (1u << width) - 1;
+  u64 bits = 0;
+  for (size_t j = 0; j < 64; j++) bits |= (u64)((table[j] >> (((window[j] >> shift) & mask) + base)) & 1) << j;
+  return bits;
+}
+#endif
 
+// Rows come from the lowest position up: as many as sixteen bits hold share their windows
 void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count) {
   // Elements whose every row follows while they are in the first-level cache
-  const size_t TOGETHER = 2048, planeWords = (n + 63) / 64;
+  const size_t TOGETHER = 1024, planeWords = (n + 63) / 64;
+  alignas(64) uint16_t window[TOGETHER], table[64];
+  alignas(64) u64 words[64];
   for (size_t from = 0; from < n; from += TOGETHER) {
-    const size_t to = n - from < TOGETHER ? n : from + TOGETHER;
+    const size_t to = least(n, from + TOGETHER);
+    int32_t position = -64;
     for (size_t r = 0; r < count; r++) {
       const int32_t *row = rows + 5 * r;
-      const uint16_t *table = tables + (size_t)row[0] * stride;
+      if (row[2] < position || row[2] + row[3] > position + 16) {
+        position = row[2];
+        for (size_t i = from; i < to; i += 64) {
+          if (to - i >= 64) {
+            windows(window + i - from, m + i, tau, (unsigned)position);
+            continue;
+          }
+          memset(words, 0, sizeof words);
+          memcpy(words, m + i, (to - i) * 8);
+          windows(window + i - from, words, tau, (unsigned)position);
+        }
+      }
+      const uint16_t *from16 = tables + (size_t)row[0] * stride;
       u64 *const out = o + (size_t)row[1] * planeWords;
-      const u64 mask = ((u64)1 << row[3]) - 1;
-      for (size_t i = from; i < to; i += 64) out[i >> 6] = entries(m + i, table + i, to - i < 64 ? to - i : 64, tau, (unsigned)row[2], mask, (unsigned)row[4]);
+      const unsigned shift = (unsigned)(row[2] - position);
+      for (size_t i = from; i < to; i += 64) {
+        if (to - i >= 64) {
+          out[i >> 6] = entries(window + i - from, from16 + i, shift, (unsigned)row[3], (unsigned)row[4]);
+          continue;
+        }
+        memset(table, 0, sizeof table);
+        memcpy(table, from16 + i, (to - i) * 2);
+        out[i >> 6] = entries(window + i - from, table, shift, (unsigned)row[3], (unsigned)row[4]) & (~(u64)0 >> (64 - (to - i)));
+      }
     }
   }
 }
@@ -293,6 +387,18 @@ void planeToWords(u64 *o, const u64 *bits, size_t n) {
     const u64 word = bits[i >> 6];
     const size_t left = n - i < 64 ? n - i : 64;
     for (size_t j = 0; j < left; j++) o[i + j] = (word >> j) & 1;
+  }
+}
+
+// The share of b = c ⊕ β: ⟦β⟧ or [first] − ⟦β⟧
+void bitShare(u64 *o, const u64 *c, const u64 *beta, size_t n, u64 first) {
+  for (size_t i = 0; i < n; i += 64) {
+    const u64 word = c[i >> 6];
+    const size_t left = least(n - i, 64);
+    _Pragma("GCC ivdep") for (size_t j = 0; j < left; j++) {
+      const u64 flip = 0 - ((word >> j) & 1);
+      o[i + j] = (beta[i + j] ^ flip) - flip + (first & flip);
+    }
   }
 }
 
@@ -351,10 +457,20 @@ void maskedProduct(u64 *out, const u64 *opened, const u64 *masks, const u64 *pro
   else maskedTerm<4>(out, open, parts, n, one);
 }
 
-inline u64 fixedPoint(double v, double scale) { return (u64)(i64)__builtin_rint(v * scale); }
+// The integer nearest to x, ties to even, |x| < 2^51: beside 1.5·2^52 a double's last place is 1. Only AVX-512 has an instruction that converts vectors
+const double SHIFT = 6755399441055744.0;
+const u64 SHIFTED = 0x4338000000000000;
 
-// Elements whose angles stay in the first-level cache while their harmonics follow one another: planes lie far apart, and reading a few elements of each in
-// turn would lose every line to the next plane's
+inline u64 fixedPoint(double v, double scale) {
+  const double shifted = v * scale + SHIFT;
+  u64 bits;
+  memcpy(&bits, &shifted, 8);
+  return bits - SHIFTED;
+}
+
+const unsigned HARMONICS = 24;
+
+// Elements whose angles are made at once
 const size_t GROUP = 256;
 
 // cos and sin of 2π·index/2^24, by the addition theorem
@@ -367,14 +483,24 @@ inline void angles(double *c, double *s, const u64 *r, size_t count, unsigned up
   }
 }
 
-// From kω to (k + 1)ω
-inline void turn(double *c, double *s, const double *c1, const double *s1, size_t count) {
-  EACH(count) {
-    const double t = c[i] * c1[i] - s[i] * s1[i];
-    s[i] = s[i] * c1[i] + c[i] * s1[i];
-    c[i] = t;
+typedef double VD __attribute__((vector_size(LANES * 8)));
+
+// Vectors of elements whose harmonics stay in registers: together a cache line of every plane, so that none is met twice
+const int WIDE = 8 / LANES;
+
+struct Harmonics {
+  VD c1[WIDE], s1[WIDE], c[WIDE], s[WIDE];
+  inline Harmonics(const double *cosines, const double *sines) {
+#pragma GCC unroll 4
+    for (int v = 0; v < WIDE; v++) c[v] = c1[v] = load<VD>(cosines + v * LANES), s[v] = s1[v] = load<VD>(sines + v * LANES);
   }
-}
+  // From kω to (k + 1)ω
+  inline void turn(int v) {
+    const VD t = c[v] * c1[v] - s[v] * s1[v];
+    s[v] = s[v] * c1[v] + c[v] * s1[v];
+    c[v] = t;
+  }
+};
 
 struct TrigTables {
   // Elements of a part, whole groups
@@ -389,19 +515,28 @@ struct TrigTables {
     const TrigTables &t = *(const TrigTables *)context;
     t.run(i * PART, t.n - i * PART < PART ? t.n : (i + 1) * PART);
   }
-  void run(size_t from, size_t to) const {
-    alignas(64) double c1[GROUP], s1[GROUP], c[GROUP], s[GROUP];
-    for (size_t at = from; at < to; at += GROUP) {
-      const size_t count = to - at < GROUP ? to - at : GROUP;
-      angles(c1, s1, r + at, count, 24 - period);
-      memcpy(c, c1, count * 8);
-      memcpy(s, s1, count * 8);
-      for (unsigned k = 0; k < harmonics; k++) {
-        u64 *to = o + (size_t)(2 * k) * n + at;
-        EACH(count) to[i] = fixedPoint(c[i], scale);
-        EACH(count) to[n + i] = fixedPoint(s[i], scale);
-        turn(c, s, c1, s1, count);
+  // The tables of eight elements, planes `stride` apart
+  inline void eight(u64 *to, size_t stride, const double *c, const double *s) const {
+    Harmonics at(c, s);
+    for (unsigned k = 0; k < harmonics; k++, to += 2 * stride) {
+#pragma GCC unroll 4
+      for (int v = 0; v < WIDE; v++) {
+        store(to + v * LANES, (V64)(at.c[v] * scale + SHIFT) - SHIFTED);
+        store(to + stride + v * LANES, (V64)(at.s[v] * scale + SHIFT) - SHIFTED);
+        at.turn(v);
       }
+    }
+  }
+  void run(size_t from, size_t to) const {
+    alignas(64) double c[GROUP] = {}, s[GROUP] = {};
+    alignas(64) u64 last[2 * HARMONICS * 8];
+    for (size_t at = from; at < to; at += GROUP) {
+      const size_t count = least(to - at, GROUP), whole = count & ~(size_t)7;
+      angles(c, s, r + at, count, 24 - period);
+      for (size_t i = 0; i < whole; i += 8) eight(o + at + i, n, c + i, s + i);
+      if (whole == count) continue;
+      eight(last, 8, c + whole, s + whole);
+      for (unsigned p = 0; p < 2 * harmonics; p++) memcpy(o + p * n + at + whole, last + 8 * p, (count - whole) * 8);
     }
   }
 };
@@ -411,22 +546,51 @@ void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmon
   kernelParts((n + TrigTables::PART - 1) / TrigTables::PART, n < 4 * TrigTables::PART ? 1 : threads, TrigTables::part, &t);
 }
 
-void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period, unsigned harmonics, double scale) {
-  alignas(64) double c1[GROUP], s1[GROUP], c[GROUP], s[GROUP];
-  alignas(64) u64 sum[GROUP];
-  for (size_t at = 0; at < n; at += GROUP) {
-    const size_t count = n - at < GROUP ? n - at : GROUP;
-    angles(c1, s1, m + at, count, 24 - period);
-    memcpy(c, c1, count * 8);
-    memcpy(s, s1, count * 8);
-    memset(sum, 0, count * 8);
-    for (unsigned k = 0; k < harmonics; k++) {
-      const double a = q[2 * k], b = q[2 * k + 1];
-      const u64 *x = shares + (size_t)(2 * k) * n + at, *y = x + n;
-      EACH(count) sum[i] += fixedPoint(a * c[i] + b * s[i], scale) * x[i] + fixedPoint(a * s[i] - b * c[i], scale) * y[i];
-      turn(c, s, c1, s1, count);
+// Sums of products f·x, f an integer of 31 bits and a sign as `shifted` doubles have it
+struct Products {
+  V64 low = {};
+#if LANES == 4
+  // Without vectors of 64-bit products: f·x = f·x' + 2^32·f·h, x' the signed low half of x = x' + 2^32·h
+  V64 high = {};
+  inline void add(VD f, V64 x) {
+    low += (V64)_mm256_mul_epi32((__m256i)f, (__m256i)x);
+    high += (V64)_mm256_mul_epu32((__m256i)f, (__m256i)((x + 0x80000000) >> 32));
+  }
+  inline V64 sum() const { return low + (high << 32); }
+#else
+  inline void add(VD f, V64 x) { low += ((V64)f - SHIFTED) * x; }
+  inline V64 sum() const { return low; }
+#endif
+};
+
+// The series of eight elements, planes of shares `stride` apart
+inline void combineEight(u64 *o, const double *c, const double *s, const u64 *shares, size_t stride, const double *q, unsigned harmonics, double scale) {
+  Harmonics at(c, s);
+  Products sum[WIDE];
+  for (unsigned k = 0; k < harmonics; k++, shares += 2 * stride) {
+    const double a = q[2 * k] * scale, b = q[2 * k + 1] * scale;
+#pragma GCC unroll 4
+    for (int v = 0; v < WIDE; v++) {
+      sum[v].add(a * at.c[v] + b * at.s[v] + SHIFT, load<V64>(shares + v * LANES));
+      sum[v].add(a * at.s[v] - b * at.c[v] + SHIFT, load<V64>(shares + stride + v * LANES));
+      at.turn(v);
     }
-    memcpy(o + at, sum, count * 8);
+  }
+#pragma GCC unroll 4
+  for (int v = 0; v < WIDE; v++) store(o + v * LANES, sum[v].sum());
+}
+
+void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period, unsigned harmonics, double scale) {
+  alignas(64) double c[GROUP] = {}, s[GROUP] = {};
+  alignas(64) u64 last[2 * HARMONICS * 8] = {}, sum[8];
+  for (size_t at = 0; at < n; at += GROUP) {
+    const size_t count = least(n - at, GROUP), whole = count & ~(size_t)7;
+    angles(c, s, m + at, count, 24 - period);
+    for (size_t i = 0; i < whole; i += 8) combineEight(o + at + i, c + i, s + i, shares + at + i, n, q, harmonics, scale);
+    if (whole == count) continue;
+    for (unsigned p = 0; p < 2 * harmonics; p++) memcpy(last + 8 * p, shares + p * n + at + whole, (count - whole) * 8);
+    combineEight(sum, c + whole, s + whole, last, 8, q, harmonics, scale);
+    memcpy(o + at + whole, sum, (count - whole) * 8);
   }
 }
 
@@ -606,9 +770,6 @@ struct Words {
   static const u64 *panel(u64 *, const u64 *words, size_t) { return words; }
   static u64 word(u64 ready) { return ready; }
 };
-
-inline size_t upTo(size_t n, size_t step) { return (n + step - 1) / step * step; }
-inline size_t least(size_t a, size_t b) { return a < b ? a : b; }
 
 #include MICRO
 
@@ -796,5 +957,5 @@ size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>
 
 } // namespace
 
-const Kernels TABLE = {NAME,      add,         sub,  lessTwice, mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  streamWords, streamDifference, pack,       unpack, unpackSum, packDifference, gather, choose, encode,
-                       decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};
+const Kernels TABLE = {NAME,      add,         sub,  lessTwice, mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  streamWords, streamDifference, pack, packOpening, unpack, unpackSum, gather, choose, encode,
+                       decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitShare, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};

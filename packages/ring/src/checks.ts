@@ -1,5 +1,5 @@
 import { SecformerError } from './errors.js';
-import type { MaskedTerm, MatMulShape, PackedMatrix, PickedRow, SparsePattern } from './kernels.js';
+import { HARMONICS, type MaskedTerm, type MatMulShape, mostAmplitude, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
@@ -47,6 +47,15 @@ export function maskedPlanes(out: Words, opened: Words, masks: Words, products: 
       sets.every((p, s) => (s & (s - 1)) === 0 || inside(products, p)),
     () => `a product of planes ${variables} with the masks' products ${sets}`,
   );
+}
+
+export function seriesOperands(m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
+  need(
+    shares.length === 2 * harmonics * m.length && coefficients.length === 2 * harmonics && harmonics <= HARMONICS && period <= 24,
+    () => `${harmonics} harmonics of ${m.length} elements with ${shares.length} shares and ${coefficients.length} coefficients, a period of 2^${period}`,
+  );
+  const most = mostAmplitude(fracBits);
+  for (let k = 0; k < harmonics; k++) need(Math.hypot(coefficients[2 * k]!, coefficients[2 * k + 1]!) <= most, () => `an amplitude beyond ${most} at ${fracBits} bits`);
 }
 
 export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {

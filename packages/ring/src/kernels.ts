@@ -55,6 +55,9 @@ export interface PickedRow {
 /** Harmonics of the longest series. */
 export const HARMONICS = 24;
 
+/** Largest amplitude of a harmonic: at `fracBits` bits it is a number of 31 bits and a sign, rounded sines included. */
+export const mostAmplitude = (fracBits: number) => 2 ** (31 - fracBits) - 2 ** -fracBits;
+
 /** One series of harmonics: angles are 2π·(word mod 2^period)/2^period, values have `fracBits` bits. */
 export interface TrigShape {
   period: number;
@@ -99,13 +102,12 @@ export interface Kernels {
 
   /** `bits` low bits of every word, least significant first, back to back */
   pack(out: Uint8Array, a: Words, bits: number): void;
+  /** what `maskForOpening` makes of x and r, packed */
+  packOpening(out: Uint8Array, x: Words, r: Words, how: OpeningMask): void;
   unpack(out: Words, bytes: Uint8Array, bits: number): void;
 
   /** out = a + b modulo 2^bits, of two packed arrays */
   unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void;
-
-  /** out = a − b modulo 2^bits, b and the result packed */
-  packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void;
 
   /**
    * A strided copy: out of shape `shape`, of at most 16 axes, takes its element at index (i0, i1, …) from offset + Σ ij·strides[j]. Stride 0 broadcasts, a
@@ -131,6 +133,8 @@ export interface Kernels {
   /** bit `position` of m − tau, as a plane */
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void;
   planeToWords(out: Words, plane: Words): void;
+  /** share of b = c ⊕ β from the plane c and the share `beta` of β */
+  bitShare(out: Words, c: Words, beta: Words, first: boolean): void;
   /** share of b·x, b = c ⊕ β (protocols: bit times value); `wrap` when x was lifted from k bits */
   bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void;
 
@@ -142,7 +146,7 @@ export interface Kernels {
 
   /** planes cos ωr, sin ωr, cos 2ωr, … one after another */
   trigTables(out: Words, r: Words, how: TrigShape): void;
-  /** Σ a_k cos kω(m−r) + b_k sin kω(m−r); `coefficients` are the pairs (a_k, b_k), k from 1; the result has 2·fracBits */
+  /** Σ a_k cos kω(m−r) + b_k sin kω(m−r); `coefficients` are the pairs (a_k, b_k), k from 1, amplitudes up to `mostAmplitude`; the result has 2·fracBits */
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void;
   /** four planes: (1−h)e^r', h·e^r', and both times the bits of `beta`; h is bit `half` of r in units of 2^−16, r' what is below it */
   expTables(out: Words, r: Words, beta: Words, half: number): void;

@@ -1,4 +1,4 @@
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, sparseLengths, streamLength } from './checks.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, seriesOperands, sparseLengths, streamLength } from './checks.js';
 import {
   HARMONICS,
   type Kernels,
@@ -115,6 +115,11 @@ export class NativeKernels implements Kernels {
     packedLength(out, a, bits);
     this.#call('pack', out, a, bits);
   }
+  packOpening(out: Uint8Array, x: Words, r: Words, { offset, bits, shift, width }: OpeningMask): void {
+    sameLength(x, r);
+    packedLength(out, x, width);
+    this.#call('packOpening', out, x, r, offset, maskOf(bits), shift, width);
+  }
   unpack(out: Words, bytes: Uint8Array, bits: number): void {
     packedLength(bytes, out, bits);
     this.#call('unpack', out, bytes, bits);
@@ -124,12 +129,6 @@ export class NativeKernels implements Kernels {
     packedLength(a, out, bits);
     packedLength(b, out, bits);
     this.#call('unpackSum', out, a, b, bits);
-  }
-
-  packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
-    packedLength(out, a, bits);
-    packedLength(b, a, bits);
-    this.#call('packDifference', out, a, b, bits);
   }
 
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
@@ -176,6 +175,11 @@ export class NativeKernels implements Kernels {
     planeLength(plane, out);
     this.#call('planeToWords', out, plane);
   }
+  bitShare(out: Words, c: Words, beta: Words, first: boolean): void {
+    sameLength(out, beta);
+    planeLength(c, out);
+    this.#call('bitShare', out, c, beta, first);
+  }
   bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void {
     sameLength(out, x, m, b, br, ...(wrap ? [bh] : []));
     planeLength(c, out);
@@ -191,9 +195,10 @@ export class NativeKernels implements Kernels {
     need(out.length === 2 * harmonics * r.length && harmonics <= HARMONICS && period <= 24, 'operands of trigTables');
     this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits, this.threads);
   }
-  trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
+  trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void {
+    const { period, harmonics, fracBits } = how;
     sameLength(out, m);
-    need(shares.length === 2 * harmonics * m.length && coefficients.length === 2 * harmonics && harmonics <= HARMONICS && period <= 24, 'operands of trigCombine');
+    seriesOperands(m, shares, coefficients, how);
     this.#call('trigCombine', out, m, shares, coefficients, period, harmonics, 2 ** fracBits);
   }
   expTables(out: Words, r: Words, beta: Words, half: number): void {

@@ -1,5 +1,5 @@
 import { scratch, scratchBytes } from './arena.js';
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, sameLength, sparseLengths, streamLength } from './checks.js';
+import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, seriesOperands, sparseLengths, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
 import {
@@ -247,7 +247,7 @@ export class WasmKernels implements Kernels {
     packedLength(out, a, bits);
     this.#eachPart(key, a.length, counter, bits, (drawn, from, to) => {
       const at = packedBytes(from, bits);
-      this.packDifference(out.subarray(at, at + drawn.length), a.subarray(from, to), drawn, bits);
+      this.#packDifference(out.subarray(at, at + drawn.length), a.subarray(from, to), drawn, bits);
     });
   }
 
@@ -276,6 +276,12 @@ export class WasmKernels implements Kernels {
     }
   }
 
+  packOpening(out: Uint8Array, x: Words, r: Words, how: OpeningMask): void {
+    const masked = scratch(x.length);
+    this.maskForOpening(masked, x, r, how);
+    this.pack(out, masked, how.width);
+  }
+
   unpack(out: Words, bytes: Uint8Array, bits: number): void {
     packedLength(bytes, out, bits);
     if (bits === 64) {
@@ -297,7 +303,7 @@ export class WasmKernels implements Kernels {
     if (bits < 64) this.affine(out, out, 1n, 0n, bits);
   }
 
-  packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
+  #packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
     const words = scratch(a.length);
     this.unpack(words, b, bits);
     this.sub(words, a, words);
@@ -397,6 +403,16 @@ export class WasmKernels implements Kernels {
     }
   }
 
+  bitShare(out: Words, c: Words, beta: Words, first: boolean): void {
+    sameLength(out, beta);
+    planeLength(c, out);
+    for (let i = 0; i < out.length; i += CHUNK) {
+      const end = Math.min(out.length, i + CHUNK);
+      this.#x.bitShare(this.#slot(0), this.#in(1, c, i / 64, Math.ceil(end / 64)), this.#in(2, beta, i, end), end - i, first ? 1n : 0n);
+      this.#out(0, out, i, end);
+    }
+  }
+
   bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void {
     const n = out.length;
     need([x, m, b, br, ...(wrap ? [bh] : [])].every((a) => a.length === n) && c.length === Math.ceil(n / 64), 'operands of bitMultiply');
@@ -451,9 +467,11 @@ export class WasmKernels implements Kernels {
     }
   }
 
-  trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
+  trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void {
+    const { period, harmonics, fracBits } = how;
     const n = m.length;
-    need(shares.length === 2 * harmonics * n && out.length === n && coefficients.length === 2 * harmonics && harmonics <= HARMONICS, 'operands of trigCombine');
+    sameLength(out, m);
+    seriesOperands(m, shares, coefficients, how);
     const q = this.#in(SLOTS - 1, coefficients, 0, coefficients.length);
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);

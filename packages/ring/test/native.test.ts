@@ -34,9 +34,10 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     const size = Math.ceil((n * ((s % 64) + 1)) / 8);
     return into(new BigUint64Array(n), (o) => k.unpackSum(o, bytes(size, s), bytes(size, s + 1), (s % 64) + 1));
   },
-  packDifference: (k, n, s) => {
-    const size = Math.ceil((n * ((s % 64) + 1)) / 8);
-    return into(new Uint8Array(size), (o) => k.packDifference(o, words(n, s), bytes(size, s + 1), (s % 64) + 1));
+  packOpening: (k, n, s) => {
+    const width = (s % 63) + 2;
+    const how = { offset: words(1, s)[0]!, bits: (s % 64) + 1, shift: s % 17, width };
+    return into(new Uint8Array(Math.ceil((n * width) / 8)), (o) => k.packOpening(o, words(n, s), words(n, s + 1), how));
   },
   gather: (k, n, s) => {
     // A view of a random array: its axes in some order, cut, one of them broadcast
@@ -74,6 +75,7 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     }),
   bitPlane: (k, n, s) => into(plane(n, 0).fill(0n), (o) => k.bitPlane(o, words(n, s), words(1, s)[0]!, s % 64)),
   planeToWords: (k, n, s) => into(new BigUint64Array(n), (o) => k.planeToWords(o, plane(n, s))),
+  bitShare: (k, n, s) => into(new BigUint64Array(n), (o) => k.bitShare(o, plane(n, s), words(n, s + 1), s % 2 === 0)),
   bitMultiply: (k, n, s) =>
     into(new BigUint64Array(n), (o) =>
       k.bitMultiply(

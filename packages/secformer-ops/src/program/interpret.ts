@@ -258,7 +258,11 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
         const block = step.opens!;
         const length = blockBytes(block);
         arena.during(
-          () => packBlock(kernels, frame.subarray(at, at + length), p.begin!(c), block),
+          () => {
+            const [bytes, mine] = [frame.subarray(at, at + length), p.begin!(c)];
+            if ('mask' in mine) kernels.packOpening(bytes, mine.share, mine.mask, mine.how);
+            else packBlock(kernels, bytes, mine, block);
+          },
           () => [],
         );
         pending.push({ index, step, at });

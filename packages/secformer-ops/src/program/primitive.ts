@@ -1,4 +1,4 @@
-import type { Kernels, Secret, Words } from '@secformer/ring';
+import type { Kernels, OpeningMask, Secret, Words } from '@secformer/ring';
 import { z } from 'zod';
 import type { Block } from './blocks.js';
 import type { StoredOpening } from './stored-opening.js';
@@ -63,8 +63,8 @@ export interface Primitive<A = Record<string, unknown>> {
   opens?(ins: ValueType[], a: A, out: ValueType): Block;
   /** the dealer's side: `masks` are the combined masks; returns the out value and the material */
   deal?(c: DealContext<A>): { value: DealerValue; material?: Words[] };
-  /** what this party puts into the opening */
-  begin?(c: PartyContext<A>): Words;
+  /** what this party puts into the opening: words, or a share to be masked on its way into the frame */
+  begin?(c: PartyContext<A>): Words | MaskedShare;
   /** the party's value, from the combined opening and its share of the material */
   finish(c: PartyContext<A>): PartyValue;
   /**
@@ -76,6 +76,13 @@ export interface Primitive<A = Record<string, unknown>> {
   holds?(ins: ValueType[], a: A): [number, number] | undefined;
   /** largest difference of a value from `plain` of the same operands; 0 if absent */
   error?(a: A, out: ValueType): number;
+}
+
+/** A share and the party's half of the mask of its opening. */
+export interface MaskedShare {
+  share: Words;
+  mask: Words;
+  how: OpeningMask;
 }
 
 export interface PlainContext<A> {

@@ -1,7 +1,7 @@
-import { type Kernels, planeWords, scratch, type Words, zeros } from '@secformer/ring';
+import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
-import { int, noAttributes, primitive, type Role } from '../program/primitive.js';
+import { int, noAttributes, primitive } from '../program/primitive.js';
 import { type BitsType, check, describe, type OpenBitsType, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 import { shareOf } from './operands.js';
 
@@ -106,14 +106,6 @@ function eachPlane(planes: number, n: number, bits: Words, each: (plane: Words, 
   for (let p = 0; p < planes; p++) each(bits.subarray(p * size, (p + 1) * size), p * n, (p + 1) * n);
 }
 
-/** A party's share of the bits c ⊕ β, c + (1 − 2c)·⟦β⟧: the selection of `bitMultiply` with the public 1. */
-export function bitShare(kernels: Kernels, role: Role, plane: Words, beta: Words): Words {
-  const n = beta.length;
-  const [share, one, zero] = [scratch(n), scratch(n).fill(1n), zeros(n)];
-  kernels.bitMultiply(share, plane, role === 0 ? one : zero, one, beta, zero, zero, 64, 0n, false);
-  return share;
-}
-
 /**
  * Opened bits as shares of the integers 0 and 1: b = c + (1 − 2c)·⟦β⟧.
  * Cost no round; dealer ceil(bits/8) bytes a bit. View as in openBits; P1's ⟦β⟧ is masked by P0's stream.
@@ -138,7 +130,7 @@ export const bitValue = primitive({
     const t = types[0] as OpenBitsType;
     const n = sizeOf(t.shape);
     const share = scratch(sizeOf(out.shape));
-    eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) => share.set(bitShare(kernels, role, plane, material[0]!.subarray(from, to)), from));
+    eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) => kernels.bitShare(share.subarray(from, to), plane, material[0]!.subarray(from, to), role === 0));
     return { share };
   },
   plain: ({ ins }) => ins[0],

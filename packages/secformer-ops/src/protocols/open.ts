@@ -79,13 +79,11 @@ export const open = primitive({
     const { w, wh } = wrapBits(kernels, total, a.width);
     return { value: { ...mask, total }, material: [w, wh] };
   },
-  begin({ kernels, role, a, ins, masks, types }) {
-    const x = ins[0]!.share!;
-    const out = scratch(x.length);
+  begin({ role, a, ins, masks, types }) {
     const s = BigInt(a.shift);
     const offset = role === 0 ? ((a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog)) << s) + (1n << s) - 1n : 0n;
-    kernels.maskForOpening(out, x, masks[0]!, { offset: BigInt.asUintN(64, offset), bits: (types[0] as { bits: number }).bits, shift: a.shift, width: a.width });
-    return out;
+    const how = { offset: BigInt.asUintN(64, offset), bits: (types[0] as ShareType).bits, shift: a.shift, width: a.width };
+    return { share: ins[0]!.share!, mask: masks[0]!, how };
   },
   finish({ kernels, role, a, ins, opened: m, masks, material, maskKey }) {
     const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);

@@ -2,7 +2,6 @@ import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, primitive } from '../program/primitive.js';
 import { check, describe, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
-import { bitShare } from './bits.js';
 
 /**
  * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with `borrow`):
@@ -53,7 +52,8 @@ export const quotient = primitive({
       kernels.affine(lifted, lifted, 1n, BigInt.asUintN(64, -(1n << BigInt(62 - a.shift))), 64);
       kernels.add(share, share, lifted);
     }
-    kernels.sub(share, share, bitShare(kernels, role, ins[1]!.planes!, beta));
+    kernels.bitShare(beta, ins[1]!.planes!, beta, role === 0);
+    kernels.sub(share, share, beta);
     return { share };
   },
   plain: ({ a, ins, types }) => ins[0]!.map((v) => Math.floor((v * 2 ** (types[0] as OpenedType).fracBits - Number(a.tau)) / 2 ** a.shift)),

@@ -1,4 +1,4 @@
-import { encodeConstant, halvesOf, scratch, type Words, zeros } from '@secformer/ring';
+import { encodeConstant, halvesOf, mostAmplitude, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { joined } from '../program/blocks.js';
 import { int, primitive } from '../program/primitive.js';
@@ -16,6 +16,16 @@ const series = {
   bits: int(16, 64),
   magnitude: int(0, 24),
 };
+
+/** The result of a series of an opened x, whose factors are numbers of 31 bits. */
+function seriesType(x: OpenedType, a: { coefficients: readonly (readonly [number, number])[]; seriesBits: number; bits: number; magnitude: number }): ShareType {
+  const most = mostAmplitude(a.seriesBits);
+  check(
+    a.coefficients.every(([c, s]) => Math.hypot(c, s) <= most),
+    () => `a series with an amplitude beyond ${most}, the most at ${a.seriesBits} bits`,
+  );
+  return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
+}
 
 /** Σ a_k cos kφ + b_k sin kφ of an angle in turns. */
 function seriesOf(constantTerm: number, pairs: readonly (readonly [number, number])[], turns: number): number {
@@ -51,7 +61,7 @@ export const trig = primitive({
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'opened' && x.width >= a.period, () => `a series of period 2^${a.period} of ${ins.map(describe).join('; ')}`);
     check(x.offsetLog < 0 || x.offsetLog >= a.period, () => `the offset 2^${x.offsetLog} shifts the angle of a series of period 2^${a.period}`);
-    return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
+    return seriesType(x, a);
   },
   needs: () => [0],
   narrow: (bits) => ({ bits: Math.max(16, bits) }),
@@ -104,7 +114,7 @@ export const trigReal = primitive({
   infer(ins, a): ShareType {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48, () => `trigReal of ${ins.map(describe).join('; ')}`);
-    return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
+    return seriesType(x, a);
   },
   needs: () => [0],
   narrow: (bits) => ({ bits: Math.max(16, bits) }),
