@@ -164,6 +164,10 @@ KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.numb
 KERNEL(decode) double *o = a.array<double>(0, &n); k.decode(o, a.words(1), n, a.whole(2), a.number(3)); END
 KERNEL(maskForOpening) u64 *o = a.words(0, &n); k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6)); END
 KERNEL(lift) u64 *o = a.words(0, &n); k.lift(o, a.words(1), a.words(2), a.words(3), a.words(4), n, a.whole(5), a.word(6), a.flag(7) ? 1 : 0); END
+KERNEL(extend)
+  u64 *o = a.words(0, &n);
+  k.extend(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), a.words(7), n, a.whole(8), a.word(9), a.word(10), a.flag(11) ? 1 : 0);
+END
 KERNEL(chunkTables) uint16_t *o = a.array<uint16_t>(0, &n); k.chunkTables(o, a.words(1), n, a.whole(2), a.whole(3), (int)a.whole(4)); END
 KERNEL(pick)
   size_t rows;
@@ -218,6 +222,7 @@ const struct {
                {"decode", decode},
                {"maskForOpening", maskForOpening},
                {"lift", lift},
+               {"extend", extend},
                {"chunkTables", chunkTables},
                {"pick", pick},
                {"bitPlane", bitPlane},

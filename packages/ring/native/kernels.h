@@ -54,6 +54,8 @@ struct Kernels {
   void (*decode)(double *o, const u64 *a, size_t n, unsigned bits, double scale);
   void (*maskForOpening)(u64 *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, u64 mask);
   void (*lift)(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_t n, unsigned k, u64 offset, u64 first);
+  // a lifted opening's m and share to more bits, `mask` those of the result; `first` 1 at one party and 0 at the other
+  void (*extend)(u64 *om, u64 *os, const u64 *m, const u64 *share, const u64 *set, const u64 *clear, const u64 *opened, const u64 *r, size_t n, unsigned k, u64 mask, u64 offset, u64 first);
   void (*chunkTables)(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind);
   // rows of five: table, plane of o, position, width, base
   void (*pick)(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count);

@@ -50,6 +50,15 @@ void lift(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_
   }
 }
 
+void extend(u64 *om, u64 *os, const u64 *m, const u64 *s, const u64 *set, const u64 *clear, const u64 *opened, const u64 *r, size_t n, unsigned k, u64 mask, u64 offset, u64 first) {
+  EACH(n) {
+    const u64 x = m[i], u = opened[i], one = set[i], none = clear[i], share = s[i];
+    const u64 t = ((x >> (k - 1)) & 1 ? one : none) + r[i];
+    om[i] = (x + (u << k) - offset) & mask;
+    os[i] = share + (((u & (0 - first)) - t) << k);
+  }
+}
+
 // k-bit words back to back, least significant bit first
 template <class F>
 inline void packBits(uint8_t *o, size_t n, unsigned k, F word) {
@@ -958,4 +967,4 @@ size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>
 } // namespace
 
 const Kernels TABLE = {NAME,      add,         sub,  lessTwice, mul, bitAnd,   bitXor,       affine,      rowSum,     matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,      chacha20,  streamWords, streamDifference, pack, packOpening, unpack, unpackSum, gather, choose, encode,
-                       decode,    maskForOpening, lift, chunkTables,      pick,     bitPlane,     planeToWords, bitShare, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};
+                       decode,    maskForOpening, lift, extend, chunkTables,      pick,     bitPlane,     planeToWords, bitShare, bitMultiply, maskedProduct, trigTables, trigCombine, expTables, expCombine};

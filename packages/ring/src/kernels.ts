@@ -11,6 +11,23 @@ export interface OpeningMask {
   width: number;
 }
 
+/** What a party holds of a value opened modulo 2^k and lifted. */
+export interface LiftedOpening {
+  m: Words;
+  share: Words;
+  /** the share of the wrap-around where msb m = 1, and where it is 0 */
+  wrapSet: Words;
+  wrapClear: Words;
+}
+
+/** From 2^k to 2^bits, at the first party or at the second. */
+export interface Extension {
+  k: number;
+  bits: number;
+  offset: bigint;
+  first: boolean;
+}
+
 /** The right operand of a matrix product: B is [k,n], or [n,k] if transposed. */
 export interface MatrixLayout {
   k: number;
@@ -125,6 +142,12 @@ export interface Kernels {
   maskForOpening(out: Words, x: Words, r: Words, how: OpeningMask): void;
   /** share of y from m = y + offset + r mod 2^k, with w and w + msb r (protocols: lift) */
   lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void;
+
+  /**
+   * A lifted opening brought to 2^bits (protocols: extend): m' = m + 2^k·opened − offset modulo 2^bits, and share' = share + 2^k([first]·opened − wrap − r), wrap the
+   * share of the wrap-around that m names.
+   */
+  extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void;
 
   /** 16-bit rows of comparison tables: kind 'lt', 'eq', or 'both' in one row */
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void;

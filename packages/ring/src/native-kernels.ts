@@ -1,7 +1,9 @@
 import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, seriesOperands, sparseLengths, streamLength } from './checks.js';
 import {
+  type Extension,
   HARMONICS,
   type Kernels,
+  type LiftedOpening,
   type MaskedTerm,
   type MatMulShape,
   type MatrixLayout,
@@ -156,6 +158,11 @@ export class NativeKernels implements Kernels {
   lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void {
     sameLength(out, m, r, w, wh);
     this.#call('lift', out, m, r, w, wh, k, offset, first);
+  }
+
+  extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, { k, bits, offset, first }: Extension): void {
+    sameLength(m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r);
+    this.#call('extend', m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r, k, maskOf(bits), offset, first);
   }
 
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {

@@ -3,8 +3,10 @@ import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRow
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
 import {
+  type Extension,
   HARMONICS,
   type Kernels,
+  type LiftedOpening,
   type MaskedTerm,
   type MatMulShape,
   type MatrixLayout,
@@ -360,6 +362,19 @@ export class WasmKernels implements Kernels {
       this.#x.lift(this.#slot(0), this.#in(1, m, i, end), this.#in(2, r, i, end), this.#in(3, w, i, end), this.#in(4, wh, i, end), end - i, BigInt(k), offset, first ? 1n : 0n);
       this.#out(0, out, i, end);
     }
+  }
+
+  extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, { k, bits, offset, first }: Extension): void {
+    sameLength(m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r);
+    const t = scratch(m.length);
+    this.choose(t, from.m, from.wrapClear, from.wrapSet, k - 1);
+    this.add(t, t, r);
+    if (first) this.sub(t, opened, t);
+    this.affine(t, t, first ? 1n << BigInt(k) : BigInt.asUintN(64, -(1n << BigInt(k))), 0n, 64);
+    this.add(share, from.share, t);
+    this.affine(t, opened, 1n << BigInt(k), BigInt.asUintN(64, -offset), 64);
+    this.add(m, from.m, t);
+    this.affine(m, m, 1n, 0n, bits);
   }
 
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {

@@ -66,6 +66,11 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
         s % 2 === 0,
       ),
     ),
+  extend: (k, n, s) =>
+    into(new BigUint64Array(2 * n), (o) => {
+      const from = { m: words(n, s).map((v) => v & 0xff_ffffn), share: words(n, s + 1), wrapSet: words(n, s + 2), wrapClear: words(n, s + 3) };
+      k.extend(o.subarray(0, n), o.subarray(n), from, words(n, s + 4), words(n, s + 5), { k: 24, bits: 25 + (s % 40), offset: 1n << 22n, first: s % 2 === 0 });
+    }),
   chunkTables: (k, n, s) => into(new Uint16Array(n), (o) => k.chunkTables(o, words(n, s), s % 60, s % 3 === 2 ? 3 : 4, (['lt', 'eq', 'both'] as const)[s % 3]!)),
   pick: (k, n, s) =>
     into(new BigUint64Array(3 * planeWords(n)), (o) => {

@@ -1,6 +1,6 @@
-import { type Kernels, scratch, type Words, zeros } from '@secformer/ring';
+import { type Kernels, type LiftedOpening, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, type PartyContext, primitive } from '../program/primitive.js';
+import { int, primitive } from '../program/primitive.js';
 import { StoredOpening } from '../program/stored-opening.js';
 import { check, describe, type OpenedType, type ShareType, sizeOf } from '../program/types.js';
 
@@ -114,12 +114,6 @@ function wrapBits(kernels: Kernels, total: Words, width: number): { w: Words; wh
   return { w, wh };
 }
 
-/** A party's share of a lifted opening's wrap-around. */
-function chooseWrap({ kernels, ins, types }: PartyContext<unknown>, to: Words): void {
-  const { m, wrapSet, wrapClear } = ins[0]!;
-  kernels.choose(to, m!, wrapClear!, wrapSet!, (types[0] as OpenedType).width - 1);
-}
-
 /**
  * More bits for a lifted opening: from m modulo 2^k to a Beaver opening of y modulo 2^k'.
  *
@@ -156,28 +150,19 @@ export const extend = primitive({
     kernels.add(difference, difference, ins[0]!.difference!);
     return { value: { r, difference } };
   },
-  begin(c) {
-    const { kernels, masks } = c;
-    const out = scratch(masks[0]!.length);
-    chooseWrap(c, out);
-    kernels.add(out, out, masks[0]!);
-    return out;
+  begin({ kernels, a, ins, masks, types }) {
+    const { m, wrapSet, wrapClear } = ins[0]!;
+    const { width } = types[0] as OpenedType;
+    const wrap = scratch(m!.length);
+    kernels.choose(wrap, m!, wrapClear!, wrapSet!, width - 1);
+    return { share: wrap, mask: masks[0]!, how: { offset: 0n, bits: 64, shift: 0, width: a.width - width } };
   },
-  finish(c) {
-    const { kernels, role, a, ins, masks, opened, types } = c;
-    const x = types[0] as OpenedType;
-    const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
-    const m = scratch(opened.length);
-    kernels.affine(m, opened, 1n << BigInt(x.width), BigInt.asUintN(64, -offset), 64);
-    kernels.add(m, m, ins[0]!.m!);
-    kernels.affine(m, m, 1n, 0n, a.width);
+  finish({ kernels, role, a, ins, masks, opened, types }) {
+    const { width, offsetLog } = types[0] as OpenedType;
+    const [m, share] = [scratch(opened.length), scratch(opened.length)];
     // The share that goes with this opening, [i=0]·m' − r'_i, is that of the lift and 2^k times what this party's part of u lacks
-    const share = scratch(opened.length);
-    chooseWrap(c, share);
-    kernels.add(share, share, masks[0]!);
-    if (role === 0) kernels.sub(share, opened, share);
-    kernels.affine(share, share, role === 0 ? 1n << BigInt(x.width) : BigInt.asUintN(64, -(1n << BigInt(x.width))), 0n, 64);
-    kernels.add(share, share, ins[0]!.share!);
+    const how = { k: width, bits: a.width, offset: offsetLog < 0 ? 0n : 1n << BigInt(offsetLog), first: role === 0 };
+    kernels.extend(m, share, ins[0] as LiftedOpening, opened, masks[0]!, how);
     return { m, share };
   },
   plain: ({ ins }) => ins[0],
