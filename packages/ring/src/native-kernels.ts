@@ -31,6 +31,8 @@ export class NativeKernels implements Kernels {
   readonly name: string;
   threads = 1;
   readonly #x: Native;
+  /** rows that come again and again, as the addon reads them */
+  readonly #rows = new WeakMap<readonly PickedRow[], Int32Array>();
 
   constructor(name: string, native: Native) {
     this.name = name;
@@ -171,7 +173,11 @@ export class NativeKernels implements Kernels {
   }
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {
     pickedRows(out, m, tables, stride, rows);
-    const how = Int32Array.from(rows.flatMap(({ table, plane, position, width, base }) => [table, plane, position, width, base]));
+    let how = this.#rows.get(rows);
+    if (!how) {
+      how = Int32Array.from(rows.flatMap(({ table, plane, position, width, base }) => [table, plane, position, width, base]));
+      this.#rows.set(rows, how);
+    }
     this.#call('pick', out, m, tables, stride, tau, how);
   }
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void {

@@ -28,6 +28,25 @@ function tableRows(position: number, window: number): Row[] {
   return rows;
 }
 
+/** Of each instruction, which a Program runs again and again. */
+const picks = new WeakMap<object, PickedRow[][]>();
+
+/** What is picked for each threshold. */
+function picksOf(a: { position: number; window: number; thresholds: string[] }): PickedRow[][] {
+  const made = picks.get(a);
+  if (made) return made;
+  const { position, window, thresholds } = a;
+  const at = chunkPlanes(thresholds.length, chunkCount(window), 0);
+  const picked = thresholds.map((_, t) =>
+    tableRows(position, window).flatMap(({ kind, chunk, position, width }, table): PickedRow[] => [
+      ...(kind === 'eq' ? [] : [{ table, plane: at.lessPlane(t, chunk), position, width, base: 0 } as const]),
+      ...(kind === 'lt' ? [] : [{ table, plane: at.equalPlane(t, chunk), position, width, base: kind === 'both' ? 8 : 0 } as const]),
+    ]),
+  );
+  picks.set(a, picked);
+  return picked;
+}
+
 const chunkCount = (window: number) => Math.ceil((window - 1) / CHUNK_BITS);
 const rowBlock = (n: number): Block => ({ count: Math.ceil(n / 4), bits: 64, xor: true });
 const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n);
@@ -86,16 +105,13 @@ export const compare = primitive({
     const size = planeWords(m.length);
     const at = chunkPlanes(planes, chunks, size);
     const result = zeros(at.total);
-    const rows = tableRows(a.position, a.window);
-    const tables = joined(material.slice(0, rows.length));
-    const stride = tables.length / rows.length;
+    const count = a.borrow ? material.length : material.length - 1;
+    const tables = joined(material.slice(0, count));
+    const stride = tables.length / count;
+    const picked = picksOf(a);
     for (let t = 0; t < planes; t++) {
       const tau = BigInt.asUintN(64, (BigInt(a.thresholds[t]!) << BigInt(a.position)) + (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog)));
-      const picked = rows.flatMap(({ kind, chunk, position, width }, table): PickedRow[] => [
-        ...(kind === 'eq' ? [] : [{ table, plane: at.lessPlane(t, chunk), position, width, base: 0 } as const]),
-        ...(kind === 'lt' ? [] : [{ table, plane: at.equalPlane(t, chunk), position, width, base: kind === 'both' ? 8 : 0 } as const]),
-      ]);
-      kernels.pick(result, m, asRow(tables, 4 * tables.length), 4 * stride, tau, picked);
+      kernels.pick(result, m, asRow(tables, 4 * tables.length), 4 * stride, tau, picked[t]!);
       if (a.borrow) continue;
       const top = at.top(result, t);
       if (role === 0) kernels.bitPlane(top, m, tau, a.position + a.window - 1);
@@ -253,7 +269,9 @@ export const combine = primitive({
     let [v, p] = [0, 0];
     for (let t = 0; t < planes; t++) {
       groupsOf(chunks).forEach((g, index) => {
-        const addTerm = (into: Words, term: number) => kernels.maskedProduct(into, opened, masks[0]!, material[0]!, planesOf(g, term, v, p), role === 0);
+        // The group's own planes
+        const [open, mask, products] = [opened.subarray(v * size), masks[0]!.subarray(v * size), material[0]!.subarray(p * size)];
+        const addTerm = (into: Words, term: number) => kernels.maskedProduct(into, open, mask, products, g.terms.get(term)!, role === 0);
         const less = last ? plane(result, t, size) : to.less(result, t, index);
         kernels.xor(less, less, from.less(source, t, g.from + g.size - 1));
         for (const term of g.lessTerms) addTerm(less, term);
@@ -276,12 +294,6 @@ function termOf(term: number, variables: number, products: number[]): MaskedTerm
     return products.indexOf(set);
   });
   return { variables: Int32Array.from(inTerm), sets };
-}
-
-/** A term of a group as planes: the group's variables lie from plane `v` on, its products of masks from `p`. */
-function planesOf(g: Group, term: number, v: number, p: number): MaskedTerm {
-  const { variables, sets } = g.terms.get(term)!;
-  return { variables: variables.map((i) => v + i), sets: sets.map((i) => p + i) };
 }
 
 const plane = (w: Words, i: number, size: number) => w.subarray(i * size, (i + 1) * size);
