@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { runtime as browser } from '../src/runtime/browser.js';
 
 const here = dirname(fileURLToPath(import.meta.url));
 
@@ -46,4 +47,8 @@ console.log('alive');`,
   );
   t.is(status, 0);
   t.regex(stdout, /(NodeError UNREACHABLE (party 0|party 1|dealer)\n){2}alive/);
+});
+
+test('in a browser dataSync is refused, with what to use instead', (t) => {
+  t.throws(() => browser.askSync(), { code: 'NO_SYNC_READ', message: /await tensor\.data\(\)/ });
 });
