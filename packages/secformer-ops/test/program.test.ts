@@ -54,6 +54,13 @@ test('ranges, moduli and scales that do not fit are refused with the instruction
     }),
     /fractional bits|fit|bits/,
   );
+  const series = sample().instructions.findIndex((i) => i.op === 'trig');
+  t.regex(
+    refused((p) => {
+      (p.instructions[series].coefficients as number[][])[0] = [2 ** 13, 1];
+    }),
+    new RegExp(`instruction ${series} .*an amplitude beyond 8191.9+, the most at 18 bits`),
+  );
 });
 
 test('hostile programs are refused before anything is allocated', (t) => {
