@@ -186,14 +186,14 @@ export async function bert(f: BertFlags): Promise<void> {
     for (const [i, given] of all.entries()) {
       steps.next(`private run ${i + 1}`);
       const y = model.hiddenStates(given);
-      const prepared = () => prepare(y);
+      const run = async (traced = false) => (await prepare(y)).run({ trace: traced });
       // Runs become faster for a while: whichever of a pair comes second gains by it, so they take turns
       const without = async (turn: number) => {
-        if (network && i % 2 === turn) network.withoutMs.push((await (await prepared()).run()).record.onlineMs);
+        if (network && i % 2 === turn) network.withoutMs.push((await run()).record.onlineMs);
       };
       await without(0);
       if (network) await emulation(nodes!, true);
-      const { values, record } = await (await prepared()).run({ trace: f.trace !== undefined && i === all.length - 1 });
+      const { values, record } = await run(f.trace !== undefined && i === all.length - 1);
       if (network) await emulation(nodes!, false);
       await without(1);
       errors.add(values, wanted[i]!, (await given.attentionMask.data()) as Int32Array, f.batch, f.seq);

@@ -110,7 +110,7 @@ struct Stream {
 
   static void part(const void *context, size_t i) {
     const Stream &s = *(const Stream *)context;
-    const size_t at = i * PART, count = s.n - at < PART ? s.n - at : PART, bytes = (count * s.bits + 7) / 8;
+    const size_t at = i * PART, count = least(s.n - at, PART), bytes = (count * s.bits + 7) / 8;
     const uint32_t block = s.counter + (uint32_t)(i * (PART / 512) * s.bits);
     if (s.words && s.bits == 64) return chacha20((uint8_t *)(s.words + at), bytes, s.key, block);
     uint8_t *const drawn = (uint8_t *)kernelScratch(PART);

@@ -14,7 +14,8 @@ void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigne
   }
 }
 
-// Elements' bits that name entries, sixteen of them, and the bits of the entries in 16-bit tables that `width` bits of them from `shift` on name
+// For 64 elements: `windows` gives sixteen bits of m − tau from `position` on, `entries` the bits that stand in their 16-bit tables where bits [shift, shift + width) of a
+// window say, from `base` on
 #if LANES == 8
 inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
   for (size_t j = 0; j < 64; j += LANES) {
@@ -77,12 +78,21 @@ inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift
 }
 #endif
 
+// As many as there are, the rest zeros
+template <class T>
+inline const T *sixtyFour(const T *from, size_t count, T *room) {
+  if (count >= 64) return from;
+  memset(room, 0, 64 * sizeof(T));
+  memcpy(room, from, count * sizeof(T));
+  return room;
+}
+
 // Rows come from the lowest position up: as many as sixteen bits hold share their windows
 void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count) {
   // Elements whose every row follows while they are in the first-level cache
   const size_t TOGETHER = 1024, planeWords = (n + 63) / 64;
-  alignas(64) uint16_t window[TOGETHER], table[64];
-  alignas(64) u64 words[64];
+  alignas(64) uint16_t window[TOGETHER], lastTable[64];
+  alignas(64) u64 lastWords[64];
   for (size_t from = 0; from < n; from += TOGETHER) {
     const size_t to = least(n, from + TOGETHER);
     int32_t position = -64;
@@ -90,28 +100,12 @@ void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride,
       const int32_t *row = rows + 5 * r;
       if (row[2] < position || row[2] + row[3] > position + 16) {
         position = row[2];
-        for (size_t i = from; i < to; i += 64) {
-          if (to - i >= 64) {
-            windows(window + i - from, m + i, tau, (unsigned)position);
-            continue;
-          }
-          memset(words, 0, sizeof words);
-          memcpy(words, m + i, (to - i) * 8);
-          windows(window + i - from, words, tau, (unsigned)position);
-        }
+        for (size_t i = from; i < to; i += 64) windows(window + i - from, sixtyFour(m + i, to - i, lastWords), tau, (unsigned)position);
       }
-      const uint16_t *from16 = tables + (size_t)row[0] * stride;
+      const uint16_t *const table = tables + (size_t)row[0] * stride;
       u64 *const out = o + (size_t)row[1] * planeWords;
       const unsigned shift = (unsigned)(row[2] - position);
-      for (size_t i = from; i < to; i += 64) {
-        if (to - i >= 64) {
-          out[i >> 6] = entries(window + i - from, from16 + i, shift, (unsigned)row[3], (unsigned)row[4]);
-          continue;
-        }
-        memset(table, 0, sizeof table);
-        memcpy(table, from16 + i, (to - i) * 2);
-        out[i >> 6] = entries(window + i - from, table, shift, (unsigned)row[3], (unsigned)row[4]) & (~(u64)0 >> (64 - (to - i)));
-      }
+      for (size_t i = from; i < to; i += 64) out[i >> 6] = entries(window + i - from, sixtyFour(table + i, to - i, lastTable), shift, (unsigned)row[3], (unsigned)row[4]);
     }
   }
 }
@@ -128,7 +122,7 @@ void bitPlane(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position) {
 void planeToWords(u64 *o, const u64 *bits, size_t n) {
   for (size_t i = 0; i < n; i += 64) {
     const u64 word = bits[i >> 6];
-    const size_t left = n - i < 64 ? n - i : 64;
+    const size_t left = least(n - i, 64);
     for (size_t j = 0; j < left; j++) o[i + j] = (word >> j) & 1;
   }
 }
@@ -150,7 +144,7 @@ template <bool WRAP>
 void bitTimes(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset) {
   for (size_t i = 0; i < n; i += 64) {
     const u64 word = c[i >> 6];
-    const size_t left = n - i < 64 ? n - i : 64;
+    const size_t left = least(n - i, 64);
     _Pragma("GCC ivdep") for (size_t j = 0; j < left; j++) {
       const size_t at = i + j;
       const u64 mi = m[at];

@@ -15,6 +15,7 @@ inline u64 fixedPoint(double v, double scale) {
   return bits - SHIFTED;
 }
 
+// Of the longest series, as in src/kernels.ts
 const unsigned HARMONICS = 24;
 
 // Elements whose angles are made at once
@@ -60,7 +61,7 @@ struct TrigTables {
 
   static void part(const void *context, size_t i) {
     const TrigTables &t = *(const TrigTables *)context;
-    t.run(i * PART, t.n - i * PART < PART ? t.n : (i + 1) * PART);
+    t.run(i * PART, least(t.n, (i + 1) * PART));
   }
   // The tables of eight elements, planes `stride` apart
   inline void eight(u64 *to, size_t stride, const double *c, const double *s) const {
@@ -93,7 +94,7 @@ void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmon
   kernelParts((n + TrigTables::PART - 1) / TrigTables::PART, n < 4 * TrigTables::PART ? 1 : threads, TrigTables::part, &t);
 }
 
-// Sums of products f·x, f an integer of 31 bits and a sign as `shifted` doubles have it
+// Sums of products f·x, f an integer of 31 bits and a sign, as a double beside SHIFT
 struct Products {
   V64 low = {};
 #if LANES == 4

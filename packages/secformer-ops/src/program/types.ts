@@ -83,6 +83,9 @@ export function shareType(shape: Shape, fracBits: number, bits: number, magnitud
   return { kind: 'share', shape, fracBits, bits, magnitude };
 }
 
+/** What an opening adds to its value, in units of its last place. */
+export const offsetOf = ({ offsetLog }: { offsetLog: number }): bigint => (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog));
+
 /** NumPy broadcasting of two shapes. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {
   const rank = Math.max(a.length, b.length);

@@ -2,7 +2,7 @@ import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
 import { int, noAttributes, primitive } from '../program/primitive.js';
-import { type BitsType, check, describe, type OpenBitsType, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+import { type BitsType, check, describe, type OpenBitsType, type OpenedType, offsetOf, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
 import { shareOf } from './operands.js';
 
 /**
@@ -198,11 +198,10 @@ export const bitMultiply = primitive({
     const { m } = ins[1]!;
     const share = shareOf(c, 1);
     const result = scratch(sizeOf(out.shape));
-    const offset = x.offsetLog < 0 ? 0n : 1n << BigInt(x.offsetLog);
     const [b, br, bh] = material as [Words, Words, Words?];
     eachPlane(t.planes, m!.length, ins[0]!.planes!, (plane, from, to) => {
       const high = bh ? bh.subarray(from, to) : b;
-      kernels.bitMultiply(result.subarray(from, to), plane, share, m!, b.subarray(from, to), br.subarray(from, to), high, x.width, offset, !x.modular);
+      kernels.bitMultiply(result.subarray(from, to), plane, share, m!, b.subarray(from, to), br.subarray(from, to), high, x.width, offsetOf(x), !x.modular);
     });
     return { share: result };
   },

@@ -2,7 +2,7 @@ import { type MaskedTerm, type PickedRow, planeWords, scratch, type Words, zeros
 import { z } from 'zod';
 import { type Block, joined, planeBlock } from '../program/blocks.js';
 import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
-import { type BitsType, type ChunksType, check, describe, type OpenedType, sizeOf, type ValueType } from '../program/types.js';
+import { type BitsType, type ChunksType, check, describe, type OpenedType, offsetOf, sizeOf, type ValueType } from '../program/types.js';
 
 const CHUNK_BITS = 4;
 /** Chunks that one round joins: 15 products of masks a group and threshold for one round less than pairs. */
@@ -101,7 +101,7 @@ export const compare = primitive({
   finish({ kernels, role, a, ins, types, material, out }) {
     const m = ins[0]!.m!;
     const { chunks, planes } = out as ChunksType;
-    const { offsetLog } = types[0] as OpenedType;
+    const offset = offsetOf(types[0] as OpenedType);
     const size = planeWords(m.length);
     const at = chunkPlanes(planes, chunks, size);
     const result = zeros(at.total);
@@ -110,7 +110,7 @@ export const compare = primitive({
     const stride = tables.length / count;
     const picked = picksOf(a);
     for (let t = 0; t < planes; t++) {
-      const tau = BigInt.asUintN(64, (BigInt(a.thresholds[t]!) << BigInt(a.position)) + (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog)));
+      const tau = BigInt.asUintN(64, (BigInt(a.thresholds[t]!) << BigInt(a.position)) + offset);
       kernels.pick(result, m, asRow(tables, 4 * tables.length), 4 * stride, tau, picked[t]!);
       if (a.borrow) continue;
       const top = at.top(result, t);

@@ -2,7 +2,7 @@ import { type Kernels, type LiftedOpening, scratch, type Words, zeros } from '@s
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { StoredOpening } from '../program/stored-opening.js';
-import { check, describe, type OpenedType, type ShareType, sizeOf } from '../program/types.js';
+import { check, describe, type OpenedType, offsetOf, type ShareType, sizeOf } from '../program/types.js';
 
 /**
  * Opening under a mask, with the drop of low bits that is a truncation.
@@ -81,12 +81,11 @@ export const open = primitive({
   },
   begin({ role, a, ins, masks, types }) {
     const s = BigInt(a.shift);
-    const offset = role === 0 ? ((a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog)) << s) + (1n << s) - 1n : 0n;
+    const offset = role === 0 ? (offsetOf(a) << s) + (1n << s) - 1n : 0n;
     const how = { offset: BigInt.asUintN(64, offset), bits: (types[0] as ShareType).bits, shift: a.shift, width: a.width };
     return { share: ins[0]!.share!, mask: masks[0]!, how };
   },
   finish({ kernels, role, a, ins, opened: m, masks, material, maskKey }) {
-    const offset = a.offsetLog < 0 ? 0n : 1n << BigInt(a.offsetLog);
     if (a.share === 'none') return { m };
     if (a.share === 'kept') {
       const twice = new BigUint64Array(m.length);
@@ -99,7 +98,7 @@ export const open = primitive({
     if (a.share === 'modular') return { m, half: masks[0]! };
     const share = scratch(m.length);
     const [carry, high] = material as [Words, Words];
-    kernels.lift(share, m, masks[0]!, carry, high, a.width, offset, role === 0);
+    kernels.lift(share, m, masks[0]!, carry, high, a.width, offsetOf(a), role === 0);
     return { m, share, wrapSet: carry, wrapClear: high };
   },
   plain: ({ ins }) => ins[0],
@@ -158,10 +157,10 @@ export const extend = primitive({
     return { share: wrap, mask: masks[0]!, how: { offset: 0n, bits: 64, shift: 0, width: a.width - width } };
   },
   finish({ kernels, role, a, ins, masks, opened, types }) {
-    const { width, offsetLog } = types[0] as OpenedType;
+    const x = types[0] as OpenedType;
     const [m, share] = [scratch(opened.length), scratch(opened.length)];
     // The share that goes with this opening, [i=0]·m' − r'_i, is that of the lift and 2^k times what this party's part of u lacks
-    const how = { k: width, bits: a.width, offset: offsetLog < 0 ? 0n : 1n << BigInt(offsetLog), first: role === 0 };
+    const how = { k: x.width, bits: a.width, offset: offsetOf(x), first: role === 0 };
     kernels.extend(m, share, ins[0] as LiftedOpening, opened, masks[0]!, how);
     return { m, share };
   },

@@ -1,6 +1,6 @@
 import { scratch, type Words, zeros } from '@secformer/ring';
 import type { PartyContext } from '../program/primitive.js';
-import { check, describe, type OpenedType, type ValueType } from '../program/types.js';
+import { check, describe, type OpenedType, offsetOf, type ValueType } from '../program/types.js';
 
 /** The types of a product's operands. */
 export function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
@@ -18,7 +18,7 @@ export function publicPart(c: Side, i: number): Words {
   const m = c.ins[i]!.m!;
   if (t.offsetLog < 0) return m;
   const out = scratch(m.length);
-  c.kernels.affine(out, m, 1n, BigInt.asUintN(64, -(1n << BigInt(t.offsetLog))), 64);
+  c.kernels.affine(out, m, 1n, BigInt.asUintN(64, -offsetOf(t)), 64);
   return out;
 }
 

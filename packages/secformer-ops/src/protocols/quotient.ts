@@ -1,7 +1,7 @@
 import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, primitive } from '../program/primitive.js';
-import { check, describe, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
+import { check, describe, type OpenedType, offsetOf, type ShareType, shareType, sizeOf } from '../program/types.js';
 
 /**
  * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with `borrow`):
@@ -37,7 +37,7 @@ export const quotient = primitive({
     return { value: {}, material: [wrapped, high, beta] };
   },
   finish({ kernels, role, a, ins, types, material }) {
-    const { width, offsetLog } = types[0] as OpenedType;
+    const { width } = types[0] as OpenedType;
     const m = ins[0]!.m!;
     const n = m.length;
     const [wrapped, high, beta] = material as [Words, Words, Words];
@@ -46,8 +46,7 @@ export const quotient = primitive({
     if (role === 0) {
       // ⌊(m − offset − τ)/2^s⌋ as a signed number: lifted by 2^62, shifted, lowered again
       const lifted = zeros(n);
-      const offset = (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog)) + BigInt(a.tau);
-      kernels.affine(lifted, m, 1n, (1n << 62n) - offset, 64);
+      kernels.affine(lifted, m, 1n, (1n << 62n) - offsetOf(types[0] as OpenedType) - BigInt(a.tau), 64);
       kernels.maskForOpening(lifted, lifted, zeros(n), { offset: 0n, bits: 64, shift: a.shift, width: 64 - a.shift });
       kernels.affine(lifted, lifted, 1n, BigInt.asUintN(64, -(1n << BigInt(62 - a.shift))), 64);
       kernels.add(share, share, lifted);

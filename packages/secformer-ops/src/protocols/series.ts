@@ -1,4 +1,4 @@
-import { encodeConstant, halvesOf, mostAmplitude, scratch, type Words, zeros } from '@secformer/ring';
+import { encodeConstant, HARMONICS, halvesOf, mostAmplitude, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { joined } from '../program/blocks.js';
 import { int, primitive } from '../program/primitive.js';
@@ -11,7 +11,7 @@ const series = {
   coefficients: z
     .array(z.tuple([z.number().finite(), z.number().finite()]))
     .min(1)
-    .max(24),
+    .max(HARMONICS),
   seriesBits: int(8, 30),
   bits: int(16, 64),
   magnitude: int(0, 24),
