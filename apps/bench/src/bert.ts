@@ -19,6 +19,7 @@ export interface BertFlags {
   batch: number;
   suite: string;
   runs: number;
+  output: 'hidden' | 'cls';
   link: 'worker' | 'websocket';
   net: string;
   kernels: string;
@@ -91,14 +92,16 @@ function madeUp(model: BertModel, f: BertFlags): BertInputs {
   return { inputIds: ints((i) => ids[i]!), attentionMask: ints((i) => (i % f.seq < f.seq - (f.seq >> 3) ? 1 : 0)), tokenTypeIds: ints(() => 0) };
 }
 
-/** Errors of hidden states, and the smallest cosine of a mean-pooled embedding. */
+/** Errors of hidden states, and the smallest cosine of a sentence's embedding, their mean. */
 class HiddenErrors {
   maxAbs = 0;
   cosine = 1;
   #sum = 0;
   #count = 0;
 
-  add(got: Float32Array, want: Float32Array, mask: Int32Array, batch: number, seq: number): void {
+  /** @param mask which of a sentence's states there are */
+  add(got: Float32Array, want: Float32Array, mask: Int32Array, batch: number): void {
+    const seq = mask.length / batch;
     got.forEach((v, i) => {
       const d = Math.abs(v - want[i]!);
       // Written so that NaN is not overlooked
@@ -134,13 +137,14 @@ export async function bert(f: BertFlags): Promise<void> {
   const all = inputsOf(model, f);
   const [inputs] = all;
   if (!inputs) throw new UsageError(`--texts: fewer than --batch ${f.batch} sentences`);
+  const outputOf = (given: BertInputs) => (f.output === 'cls' ? model.embed(given, 'cls') : model.hiddenStates(given));
   steps.next('plaintext');
   const plain = { backend: tf.getBackend(), ms: [] as number[] };
   const wanted: Float32Array[] = [];
   // The first run compiles
   for (const [i, given] of [inputs, ...all].entries()) {
     const start = performance.now();
-    const y = model.hiddenStates(given);
+    const y = outputOf(given);
     const hidden = (await y.data()) as Float32Array;
     if (i > 0) {
       plain.ms.push(performance.now() - start);
@@ -157,12 +161,12 @@ export async function bert(f: BertFlags): Promise<void> {
     await tf.setBackend('secformer');
     if (f.calibrate) {
       steps.next('calibrating');
-      const calibration = await calibrate((given: BertInputs) => model.hiddenStates(given), all);
+      const calibration = await calibrate(outputOf, all);
       configure({ suite: f.suite, calibration, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });
     }
     if (f.shadow) {
       steps.next('comparing with plaintext');
-      const y = model.hiddenStates(inputs);
+      const y = outputOf(inputs);
       const { violation, compared, instructions } = await shadowRevealingEverything(y);
       y.dispose();
       steps.done();
@@ -173,7 +177,7 @@ export async function bert(f: BertFlags): Promise<void> {
     }
     steps.next('sharing weights');
     const began = performance.now();
-    const first = model.hiddenStates(inputs);
+    const first = outputOf(inputs);
     await share(first);
     await first.data();
     first.dispose();
@@ -185,7 +189,7 @@ export async function bert(f: BertFlags): Promise<void> {
     const errors = new HiddenErrors();
     for (const [i, given] of all.entries()) {
       steps.next(`private run ${i + 1}`);
-      const y = model.hiddenStates(given);
+      const y = outputOf(given);
       const run = async (traced = false) => (await prepare(y)).run({ trace: traced });
       // Runs become faster for a while: whichever of a pair comes second gains by it, so they take turns
       const without = async (turn: number) => {
@@ -196,7 +200,7 @@ export async function bert(f: BertFlags): Promise<void> {
       const { values, record } = await run(f.trace !== undefined && i === all.length - 1);
       if (network) await emulation(nodes!, false);
       await without(1);
-      errors.add(values, wanted[i]!, (await given.attentionMask.data()) as Int32Array, f.batch, f.seq);
+      errors.add(values, wanted[i]!, f.output === 'cls' ? new Int32Array(f.batch).fill(1) : ((await given.attentionMask.data()) as Int32Array), f.batch);
       records.push(record);
       y.dispose();
     }
@@ -210,6 +214,7 @@ export async function bert(f: BertFlags): Promise<void> {
       model: f.model,
       seq: f.seq,
       batch: f.batch,
+      output: f.output,
       suite: f.suite,
       link: f.link,
       net: f.net,

@@ -40,6 +40,20 @@ for (const link of ['worker', 'websocket']) {
   });
 }
 
+test('bert of which the first tokens alone are read: the same answers for fewer bytes', (t) => {
+  t.timeout(240_000);
+  const [all, first] = ['hidden', 'cls'].map((output) => {
+    const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--batch', '2', '--runs', '1', '--output', output, '--json', '-');
+    t.is(status, 0, stderr);
+    return record(stdout);
+  });
+  t.true(first.error.cosine > 0.99999 && first.error.maxAbs < 0.01, JSON.stringify(first.error));
+  t.is(first.online.rounds, all.online.rounds);
+  const gelu = (r: typeof all) => r.perOp.find((o: { op: string }) => o.op === 'gelu').bytes;
+  // Of two layers the second computes two rows instead of 32
+  t.is(gelu(first), (gelu(all) * (32 + 2)) / (32 + 32));
+});
+
 test('a timeline of both parties, as Perfetto reads it', (t) => {
   t.timeout(240_000);
   const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'trace.json');

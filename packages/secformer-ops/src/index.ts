@@ -10,6 +10,7 @@ export * from './compose/top-k.js';
 export * from './compose/windowed.js';
 export * from './graph/functions.js';
 export * from './graph/graph.js';
+export * from './graph/needed.js';
 export * from './graph/plaintext.js';
 export * from './limits.js';
 export * from './plan/lookup.js';

@@ -6,6 +6,7 @@ import { attend, logSoftmax, normalise, quadSoftmax, type Unnormalised } from '.
 import { topK } from '../compose/top-k.js';
 import type { ElementwiseOp } from '../graph/functions.js';
 import { checkGraph, type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
+import { needed } from '../graph/needed.js';
 import { bucketsFor, CHOICES } from '../program/buckets.js';
 import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
@@ -52,8 +53,9 @@ export function plan(graph: Graph, suite: Suite, states: readonly InputState[], 
   checkGraph(graph);
   check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
   if (ranges) checkDomains(graph, suite, ranges);
-  const lowering = new Lowering(graph, suite, states, ranges);
-  const outputs = graph.outputs.map((o) => lowering.share(o));
+  const less = needed(graph);
+  const lowering = new Lowering(less.graph, suite, states, ranges && less.origin.map((i) => ranges[i]!));
+  const outputs = less.graph.outputs.map((o) => lowering.share(o));
   const { builder, emitter, bindings, slots } = lowering;
   const keeps: Plan['keeps'] = kept.map((output) => ({ kind: 'output', output }));
   const keptValues = kept.map((i) => outputs[i]!);
