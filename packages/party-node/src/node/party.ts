@@ -20,17 +20,18 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName, type Peer } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
+import { type AheadRoom, aheadRoom } from './ahead.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
 import { MaterialQueue } from './material-queue.js';
 import { type Given, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
 
-class PartyRunState extends NodeRun {
+class PartyRunState extends NodeRun implements AheadRoom {
   readonly material: MaterialQueue;
   readonly frames = new Map<number, Uint8Array>();
   frameArrived = new Deferred<void>();
   readonly theirInputs = new Deferred<string>();
   nextRound = 0;
-  /** of a prepared run: bytes of memory for what is drawn ahead, and for corrections that wait */
+  // Of a prepared run
   ahead = 0;
   window = 0;
   prepared: PreparedParty | undefined;
@@ -72,11 +73,7 @@ export class Party extends Engine<PartyRunState> {
         `the randomness of prepared runs (${this.#reserved} bytes) and tensors leave ${left} bytes of ${limits.partyBytes}: run without preparing, or run or cancel what is prepared`,
       );
     }
-    const { dealer, online } = run.checked.cost;
-    // Drawn ahead it is 64-bit words, about twice its packed size
-    run.ahead = Math.min(limits.aheadBytes, 2 * (dealer + online), left - limits.dealerLeadBytes);
-    // P1 keeps more of it as it came: what is drawn ahead has used up a quarter of its own size of corrections at least
-    if (this.#index === 1) run.window = Math.max(limits.dealerLeadBytes, Math.min(dealer - run.ahead / 4, left - run.ahead));
+    Object.assign(run, aheadRoom(this.#index, run.checked.cost, left));
     this.#reserved += run.ahead + run.window;
   }
 
