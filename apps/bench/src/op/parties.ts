@@ -1,8 +1,12 @@
 import { once } from 'node:events';
+import { setTimeout } from 'node:timers/promises';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { Arena, type Kernels, RunStreams, Secret, type Words, zeros } from '@secformer/ring';
 import { readProgram, runDealer } from '@secformer/secformer-ops';
 import type { FromParty, PartyWorkerData, ToParty } from './party-worker.js';
+
+/** What dealing leaves to do in the background, above all its memory to be freed, is over by then. */
+const SETTLE_MS = 20;
 
 const key = () => crypto.getRandomValues(new Uint8Array(32));
 
@@ -52,6 +56,7 @@ export async function timeBothParties(kernels: Kernels, program: Uint8Array, inp
         },
       });
       await both((role) => ({ key: keys[role], corrections: role === 1 ? Buffer.concat(corrections) : new Uint8Array(0) }));
+      await setTimeout(SETTLE_MS);
       const took = (await both(() => 'run')).map((answer) => (answer as { ms: number }).ms);
       if (run > 0) ms.push(Math.max(...took));
     }

@@ -2,7 +2,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { limits, PortLink } from '@secformer/party-node';
 import { Arena, loadKernels, RunStreams, Secret, type Words } from '@secformer/ring';
-import { type PreparedParty, prepareParty, type Role, readProgram, runParty } from '@secformer/secformer-ops';
+import { type PreparedParty, prepareParty, type Role, readProgram, releaseOutputs, runParty } from '@secformer/secformer-ops';
 
 export interface PartyWorkerData {
   role: Role;
@@ -21,39 +21,50 @@ const checked = readProgram(program);
 const arena = new Arena(limits.partyBytes);
 const link = new PortLink(port);
 
-// What has come of the other party's frame
-let arrived: Uint8Array = new Uint8Array(0);
-let filled = 0;
-let complete: () => void = () => {};
-let waiting: Uint8Array[] = [];
-function take(part: Uint8Array): void {
-  arrived.set(part, filled);
-  filled += part.length;
-  if (filled === arrived.length) complete();
+interface Incoming {
+  bytes: Uint8Array;
+  filled: number;
+  whole: Promise<void>;
+  complete: () => void;
 }
-link.onFrame = (part) => {
-  // It may be a round ahead
-  if (filled === arrived.length) waiting.push(part.slice());
-  else take(part);
-};
 
-async function exchange(_round: number, mine: Uint8Array, expected: number): Promise<Uint8Array> {
-  arrived = arena.borrow(expected);
-  filled = 0;
+// What has come of the other party's frames, by round: it may be a round ahead, or a run
+const incoming = new Map<number, Incoming>();
+const talking = checked.rounds.flatMap(({ openings }, round) => (openings.length > 0 ? [round] : []));
+let frames = 0;
+
+function frameOf(round: number): Incoming {
+  const known = incoming.get(round);
+  if (known) return known;
+  let complete = () => {};
   const whole = new Promise<void>((resolve) => {
     complete = resolve;
   });
-  const early = waiting;
-  waiting = [];
-  for (const part of early) take(part);
+  const made = { bytes: arena.borrow(checked.rounds[round]!.bytes), filled: 0, whole, complete };
+  incoming.set(round, made);
+  return made;
+}
+
+link.onFrame = (part) => {
+  const frame = frameOf(talking[frames % talking.length]!);
+  frame.bytes.set(part, frame.filled);
+  frame.filled += part.length;
+  if (frame.filled < frame.bytes.length) return;
+  frames++;
+  frame.complete();
+};
+
+async function exchange(round: number, mine: Uint8Array): Promise<Uint8Array> {
+  const theirs = frameOf(round);
   for (let at = 0; at < mine.length; ) {
     const frame = link.frame(Math.min(limits.frameBytes, mine.length - at));
     frame.set(mine.subarray(at, at + frame.length));
     at += frame.length;
     await link.send(frame);
   }
-  await whole;
-  return arrived;
+  await theirs.whole;
+  incoming.delete(round);
+  return theirs.bytes;
 }
 
 let streams: RunStreams;
@@ -61,8 +72,9 @@ let prepared: PreparedParty;
 parentPort!.on('message', async (m: ToParty) => {
   if (m === 'run') {
     const start = performance.now();
-    await runParty({ kernels, role, checked, streams, arena, prepared, inputs: inputs.map((share) => ({ share })), exchange });
+    const values = await runParty({ kernels, role, checked, streams, arena, prepared, inputs: inputs.map((share) => ({ share })), exchange });
     const ms: FromParty = { ms: performance.now() - start };
+    releaseOutputs(arena, checked, values);
     parentPort!.postMessage(ms);
     return;
   }

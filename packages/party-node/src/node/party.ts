@@ -11,6 +11,7 @@ import {
   type PreparedParty,
   prepareParty,
   type Role,
+  releaseOutputs,
   reshareOutput,
   runParty,
   type ShareType,
@@ -192,11 +193,16 @@ export class Party extends Engine<PartyRunState> {
       ...(run.prepared && { prepared: run.prepared }),
       exchange: (round, mine) => this.#exchange(run, other, round, mine),
     });
-    const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
-    if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
-    if (run.error) throw run.error;
-    const outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
-    this.keep(run, given.keeps, values);
+    let outputs: Uint8Array[];
+    try {
+      const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
+      if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
+      if (run.error) throw run.error;
+      outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
+      this.keep(run, given.keeps, values);
+    } finally {
+      releaseOutputs(this.arena, checked, values);
+    }
     const record: MessageOf<'result'> = {
       t: 'result',
       ticket,

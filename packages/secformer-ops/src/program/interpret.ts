@@ -194,7 +194,7 @@ export async function prepareParty(from: DrawFrom, room: number): Promise<Prepar
   }
 }
 
-/** A party's run of a Program. @returns its values, by number; only outputs and keeps are left */
+/** A party's run of a Program. @returns its values, by number; only keeps are left, and outputs, whose arrays the caller releases (`releaseOutputs`) */
 export async function runParty(run: PartyRun): Promise<PartyValue[]> {
   const { kernels, role, checked, exchange } = run;
   const { program, types, rounds, dies } = checked;
@@ -293,8 +293,13 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     giveUp(arena, run.prepared);
     throw error;
   }
-  for (const v of values.slice(first)) if (v) arena.disown(arraysOfValue(v));
+  for (const v of program.keeps) if (v >= first) arena.disown(arraysOfValue(values[v]!));
   return values;
+}
+
+/** Gives a run's outputs back to the arena that it had its arrays from, except for what it keeps. */
+export function releaseOutputs(arena: Arena, { program }: CheckedProgram, values: readonly PartyValue[]): void {
+  for (const v of new Set(program.outputs)) if (v >= program.inputs.length) arena.release(arraysOfValue(values[v]!));
 }
 
 /** The sum (or xor) of both parties' openings, at their place in the round's frames. */
