@@ -1,5 +1,7 @@
+import { Arena, RunStreams, Secret } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, Emitter, gelu, type Program, ProgramBuilder, ProgramError } from '../src/index.js';
+import { checkProgram, Emitter, gelu, type Program, ProgramBuilder, ProgramError, releaseOutputs, runParty } from '../src/index.js';
+import { kernels } from './harness.js';
 
 function sample(): Program {
   const builder = new ProgramBuilder();
@@ -119,4 +121,21 @@ test('equal instructions are emitted once, so one opening serves all its users',
   const out = e.add(e.matMul(x, x), e.matMul(x, e.transpose(x, [1, 0])));
   const opens = builder.build([out]).instructions.filter((i) => i.op === 'open');
   t.is(opens.length, 1);
+});
+
+test('a run gives the memory of its outputs back, and not that of what is kept', async (t) => {
+  const n = 1024;
+  const builder = new ProgramBuilder();
+  const e = new Emitter(builder);
+  const x = builder.input({ kind: 'share', shape: [n], fracBits: 16, bits: 64, magnitude: 10 });
+  const [revealed, kept, both] = [e.add(x, x), e.addConstant(x, 3), e.addConstant(x, 5)];
+  const checked = checkProgram(builder.build([revealed, both], [kept, both]));
+  const arena = new Arena(2 ** 20);
+  const streams = new RunStreams(kernels, new Secret(new Uint8Array(32)));
+  const values = await runParty({ kernels, role: 0, checked, arena, streams, inputs: [{ share: new BigUint64Array(n) }], exchange: async (_r, mine) => mine });
+  const bufferOf = (v: number) => values[v]!.share!.buffer;
+  releaseOutputs(arena, checked, values);
+  const next = Array.from({ length: 4 }, () => arena.borrow(8 * n).buffer);
+  t.true(next.includes(bufferOf(revealed)));
+  t.false(next.includes(bufferOf(kept)) || next.includes(bufferOf(both)));
 });

@@ -89,7 +89,7 @@ export interface PartyRun {
   material?: MaterialSource;
   /** what was drawn ahead */
   prepared?: PreparedParty;
-  /** memory that one run after another uses; arrays of values that are left over when the run ends are its own no more */
+  /** memory that one run after another uses; arrays of what is kept are its own no more when the run ends */
   arena?: Arena;
   /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
