@@ -1,15 +1,14 @@
 // Blocks of C where vectors multiply no words but halves of them (modulo 2^64), and doubles (modulo 2^49 and 2^33).
 
-// For the first Zen, whose vectors are halves of 128 bits with one multiplier: general registers make a product a cycle beside it
-#define BY_WORD __attribute__((noinline, optimize("no-tree-vectorize", "no-tree-slp-vectorize")))
-inline bool byWord() {
-  static const bool first = __builtin_cpu_is("znver1");
-  return first;
+// For the first Zen, whose vectors are halves of 128 bits with one multiplier
+#define FIRST_ZEN
+inline bool firstZen() {
+  static const bool it = __builtin_cpu_is("znver1");
+  return it;
 }
 
-#define ADD_TIMES
 BY_WORD bool addTimesByWord(u64 *o, const u64 *a, u64 x, size_t n) {
-  if (!byWord()) return false;
+  if (!firstZen()) return false;
   for (size_t i = 0; i < n; i++) o[i] += x * a[i];
   return true;
 }
@@ -17,17 +16,7 @@ BY_WORD bool addTimesByWord(u64 *o, const u64 *a, u64 x, size_t n) {
 // ab = lo·lo + 2^32(lo·hi + hi·lo). Both cross products come from one multiplication of 32-bit lanes with the other factor's halves swapped; their sums
 // stay apart until the end.
 struct Modulo64 : Words<6, LANES> {
-  BY_WORD static void addWords(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
-    for (size_t r = 0; r < ROWS; r += 2, a += 2, c += 2 * stride) {
-      u64 sum[2][COLS] = {};
-      for (size_t t = 0; t < depth; t++)
-#pragma GCC unroll 4
-        for (size_t v = 0; v < COLS; v++) sum[0][v] += a[t * ROWS] * b[t * COLS + v], sum[1][v] += a[t * ROWS + 1] * b[t * COLS + v];
-      for (size_t v = 0; v < COLS; v++) c[v] += sum[0][v], c[stride + v] += sum[1][v];
-    }
-  }
   static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
-    if (byWord()) return addWords(c, stride, a, b, depth);
     __m256i low[ROWS], cross[ROWS];
 #pragma GCC unroll 6
     for (size_t r = 0; r < ROWS; r++) low[r] = cross[r] = _mm256_setzero_si256();

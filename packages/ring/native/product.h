@@ -1,6 +1,6 @@
 // Matrix products: strips of A and panels of B stay in the second-level cache, a block of C in registers.
 #pragma once
-#include "vectors.h"
+#include "pairs.h"
 
 namespace {
 
@@ -127,6 +127,9 @@ template <template <class> class F, class... Rest>
 auto withBlock(unsigned bits, Rest... rest) {
   if (bits <= 33) return F<Modulo33>::run(rest...);
   if (bits <= 49) return F<Modulo49>::run(rest...);
+#ifdef FIRST_ZEN
+  if (firstZen()) return F<ByWord>::run(rest...);
+#endif
   if (bits <= 52) return F<Modulo52>::run(rest...);
   return F<Modulo64>::run(rest...);
 }
@@ -165,7 +168,7 @@ void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bo
   withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed, threads);
 }
 inline void addTimes(u64 *o, const u64 *a, u64 x, size_t n) {
-#ifdef ADD_TIMES
+#ifdef FIRST_ZEN
   if (addTimesByWord(o, a, x, n)) return;
 #endif
   EACH(n) o[i] += x * a[i];
