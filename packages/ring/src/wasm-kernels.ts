@@ -23,7 +23,7 @@ const CHUNK = 8192;
 const SLOT = CHUNK * 8 + 64;
 /** Slots: the widest step has two planes for each harmonic, their coefficients, and a few operands. */
 const SLOTS = 2 * HARMONICS + 8;
-/** Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed, and C mb×nb. */
+/** Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed with a word more for a row of A and a column of B, and C mb×nb. */
 const MB = 128;
 const NB = 512;
 const KB = 256;
@@ -51,7 +51,7 @@ export class WasmKernels implements Kernels {
     this.#x = exports;
     this.#base = (exports.scratchBase() + 63) & ~63;
     this.#big = this.#base + SLOT * SLOTS;
-    const words = 2 * (MB * KB + KB * NB) + MB * NB;
+    const words = (MB + NB) * (KB + KB + 1) + MB * NB;
     const bytes = this.#big + words * 8 + 4096;
     const memory = exports.memory;
     if (memory.buffer.byteLength < bytes) memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / 65536));
@@ -162,9 +162,9 @@ export class WasmKernels implements Kernels {
     const u8 = this.#u8;
     const rawA = this.#big;
     const packedA = rawA + MB * KB * 8;
-    const rawB = packedA + MB * KB * 8;
+    const rawB = packedA + MB * (KB + 1) * 8;
     const packedB = rawB + KB * NB * 8;
-    const c = packedB + KB * NB * 8;
+    const c = packedB + (KB + 1) * NB * 8;
     const ab = bytesOf(a);
     const bb = bytesOf(b);
     const ob = bytesOf(out);
@@ -182,10 +182,10 @@ export class WasmKernels implements Kernels {
     };
     for (let j = 0; j < n; j += NB) {
       const jEnd = Math.min(n, j + NB);
-      const cols = (jEnd - j + 1) & ~1;
+      const cols = (jEnd - j + 3) & ~3;
       for (let i = 0; i < m; i += MB) {
         const iEnd = Math.min(m, i + MB);
-        const rows = (iEnd - i + 3) & ~3;
+        const rows = iEnd - i;
         u8.fill(0, c, c + rows * cols * 8);
         for (let p = 0; p < k; p += KB) {
           const pEnd = Math.min(k, p + KB);
@@ -194,7 +194,7 @@ export class WasmKernels implements Kernels {
           else copy(rawA, ab, k, i, iEnd, p, pEnd);
           if (transposeB) copy(rawB, bb, k, j, jEnd, p, pEnd);
           else copy(rawB, bb, n, p, pEnd, j, jEnd);
-          this.#x.packA(packedA, rawA, iEnd - i, depth, transposeA ? 8 : depth * 8, transposeA ? (iEnd - i) * 8 : 8);
+          this.#x.packA(packedA, rawA, rows, depth, transposeA ? 8 : depth * 8, transposeA ? rows * 8 : 8);
           this.#x.packB(packedB, rawB, jEnd - j, depth, transposeB ? depth * 8 : 8, transposeB ? 8 : (jEnd - j) * 8);
           this.#x.multiply(c, packedA, packedB, rows, cols, depth);
         }
