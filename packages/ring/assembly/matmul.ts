@@ -3,7 +3,7 @@
 // the last two once for a row of A and for a column of B. B is packed in panels of 4 columns, so that the inner loop reads both in order and keeps its sums in
 // registers. Scalar on purpose: one 64-bit multiply a cycle beats the three 32-bit ones that SIMD128 needs.
 
-// Every row, with a zero more where it is odd, and the sum of its pairs' products
+// Every row, with a zero more where its length is odd, and the sum of its pairs' products
 export function packA(o: usize, a: usize, rows: i32, k: i32, rowStep: usize, kStep: usize): void {
   for (let i = 0; i < rows; i++, a += rowStep) {
     let sum: u64 = 0;

@@ -1,4 +1,4 @@
-// Blocks of C in general registers, which make a 64-bit product a cycle.
+// A block of C in general registers, which make a 64-bit product a cycle.
 #pragma once
 #include "vectors.h"
 
@@ -13,9 +13,8 @@ namespace {
 
 // Modulo 2^64, with half of the products (S. Winograd, A new algorithm for inner product, 1968): x1·y1 + x2·y2 = (x1 + y2)(x2 + y1) − x1·x2 − y1·y2, the last two once
 // for a row of A and for a column of B.
-template <size_t rows, size_t cols>
-struct Pairs {
-  static const size_t ROWS = rows, COLS = cols, DEPTH = 256;
+struct ByWord {
+  static const size_t ROWS = 2, COLS = 4, DEPTH = 256;
 
   // For each pair of columns and each row: the two words; after all, Σx1·x2 of each row
   static size_t stripWords(size_t depth) { return (upTo(depth, 2) + 1) * ROWS; }
@@ -53,6 +52,5 @@ struct Pairs {
       for (size_t v = 0; v < COLS; v++) c[r * stride + v] += sum[r][v] - a[r] - b[v];
   }
 };
-typedef Pairs<2, 4> ByWord;
 
 } // namespace

@@ -51,7 +51,7 @@ export class WasmKernels implements Kernels {
     this.#x = exports;
     this.#base = (exports.scratchBase() + 63) & ~63;
     this.#big = this.#base + SLOT * SLOTS;
-    const words = (MB + NB) * (KB + KB + 1) + MB * NB;
+    const words = (MB + NB) * (2 * KB + 1) + MB * NB;
     const bytes = this.#big + words * 8 + 4096;
     const memory = exports.memory;
     if (memory.buffer.byteLength < bytes) memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / 65536));

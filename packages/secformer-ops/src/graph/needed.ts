@@ -55,22 +55,16 @@ function rebuilt({ nodes, outputs }: Graph, needs: (Need | undefined)[]): { grap
   const fewer: GraphNode[] = [];
   const origin: number[] = [];
   const places = new Map<number, number>();
-  const slices = new Map<string, number>();
   const push = (node: GraphNode, i: number) => {
     origin.push(i);
     return fewer.push(node) - 1;
   };
-  /** Of node i, what was made, or a slice of it */
+  /** Of node i, what was made, or a slice of it; equal ones become one instruction */
   const take = (i: number, part: Part): number => {
     const { made } = needs[i]!;
     if (samePart(part, made)) return places.get(i)!;
     const of = part.map((p, axis) => within(p, made[axis]!));
-    const key = JSON.stringify([i, of]);
-    const known = slices.get(key);
-    if (known !== undefined) return known;
-    const at = push(sliceOf(nodes[i]!, places.get(i)!, of, made), i);
-    slices.set(key, at);
-    return at;
+    return push(sliceOf(nodes[i]!, places.get(i)!, of, made), i);
   };
   nodes.forEach((node, i) => {
     const need = needs[i];
@@ -118,9 +112,9 @@ function needOf(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean[]):
     case 'mul':
     case 'div':
     case 'prelu':
-      return multiplied(part, shapes, fixed);
+      return multiplied(node, part, shapes, fixed);
     case 'quad':
-      return multiplied(withLast(part, x), shapes, fixed);
+      return multiplied(node, withLast(part, x), shapes, fixed);
     case 'softmax':
     case 'logSoftmax':
     case 'layerNorm':
@@ -147,10 +141,9 @@ function needOf(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean[]):
     case 'slice':
       return { made: part, read: [part.map((p, i) => among(p, placesOf(node.begin[i]!, node.strides?.[i] ?? 1, node.shape[i]!)))] };
     case 'sum':
-      return { made: part, read: [part.map((p, i) => (node.axes.includes(i) ? allOf(x)[i]! : p))] };
+      return { made: part, read: [withAll(part, x, node.axes)] };
     case 'concat': {
-      const { axis } = node;
-      const along = (shape: Shape) => part.map((p, i) => (i === axis ? allOf(shape)[i]! : p));
+      const along = (shape: Shape) => withAll(part, shape, [node.axis]);
       return { made: along(node.shape), read: shapes.map(along) };
     }
     default:
@@ -158,9 +151,14 @@ function needOf(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean[]):
   }
 }
 
-/** With all places of the last axis, that of an operand of shape `x`. */
-function withLast(part: Part, x: Shape): Places[] {
-  return [...part.slice(0, -1), ...allOf(x.slice(-1))];
+/** With all places that a shape has on some axes. */
+function withAll(part: Part, shape: Shape, axes: readonly number[]): Places[] {
+  const all = allOf(shape);
+  return part.map((p, axis) => (axes.includes(axis) ? all[axis]! : p));
+}
+
+function withLast(part: Part, shape: Shape): Places[] {
+  return withAll(part, shape, [shape.length - 1]);
 }
 
 /** What of an operand is spread over a part of the result. */
@@ -169,41 +167,30 @@ function spread(shape: Shape, part: Part): Places[] {
   return shape.map((d, i) => (d === 1 ? placesOf(0, 1, 1) : part[i + more]!));
 }
 
-/** Does an operand that is left whole differ from place to place of this axis of a result of `rank` axes? */
-function differs(shape: Shape, rank: number, axis: number): boolean {
-  return (shape[axis - rank + shape.length] ?? 1) > 1;
+/** With all places of the axes along which an operand that is left whole differs from place to place. */
+function wholeAlong(part: Part, result: Shape, shapes: Shape[], fixed: boolean[]): Places[] {
+  const differs = (shape: Shape, axis: number) => (shape[axis - part.length + shape.length] ?? 1) > 1;
+  const axes = part.flatMap((_, axis) => (shapes.some((s, i) => fixed[i] && differs(s, axis)) ? [axis] : []));
+  return withAll(part, result, axes);
 }
 
-/** All places of the axes along which an operand is left whole. */
-function wholeAlong(part: Part, shapes: Shape[], fixed: boolean[]): Places[] {
-  return part.map((p, axis) => {
-    const whole = shapes.find((s, i) => fixed[i] && differs(s, part.length, axis));
-    return whole ? placesOf(0, 1, whole[axis - part.length + whole.length]!) : p;
-  });
-}
-
-function multiplied(part: Part, shapes: Shape[], fixed: boolean[]): Need {
-  const made = wholeAlong(part, shapes, fixed);
+function multiplied(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean[]): Need {
+  const made = wholeAlong(part, node.shape, shapes, fixed);
   return { made, read: shapes.map((s) => spread(s, made)) };
 }
 
 function product(node: GraphNode & { op: 'matMul' }, part: Part, shapes: Shape[], fixed: boolean[]): Need {
-  const [a, b] = shapes as [Shape, Shape];
-  const batch = wholeAlong(
-    part.slice(0, -2),
-    shapes.map((s) => s.slice(0, -2)),
-    fixed,
-  );
-  const [depth, height] = node.transposeA ? [a.at(-2)!, a.at(-1)!] : [a.at(-1)!, a.at(-2)!];
-  const width = node.shape.at(-1)!;
-  const rows = fixed[0] ? placesOf(0, 1, height) : part.at(-2)!;
-  const columns = fixed[1] ? placesOf(0, 1, width) : part.at(-1)!;
-  const inner = placesOf(0, 1, depth);
+  const [a, b] = shapes.map((s) => s.slice(0, -2)) as [Shape, Shape];
+  const batch = wholeAlong(part.slice(0, -2), node.shape.slice(0, -2), [a, b], fixed);
+  const whole = allOf(node.shape);
+  const rows = (fixed[0] ? whole : part).at(-2)!;
+  const columns = (fixed[1] ? whole : part).at(-1)!;
+  const inner = allOf(shapes[0]!).at(node.transposeA ? -2 : -1)!;
   return {
     made: [...batch, rows, columns],
     read: [
-      [...spread(a.slice(0, -2), batch), ...(node.transposeA ? [inner, rows] : [rows, inner])],
-      [...spread(b.slice(0, -2), batch), ...(node.transposeB ? [columns, inner] : [inner, columns])],
+      [...spread(a, batch), ...(node.transposeA ? [inner, rows] : [rows, inner])],
+      [...spread(b, batch), ...(node.transposeB ? [columns, inner] : [inner, columns])],
     ],
   };
 }

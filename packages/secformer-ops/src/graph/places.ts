@@ -1,4 +1,4 @@
-import { type Shape, sizeOf } from '../program/types.js';
+import type { Shape } from '../program/types.js';
 
 /** Places of one axis: `count` of them, from `begin` on, `step` apart. */
 export interface Places {
@@ -65,9 +65,8 @@ export function beforeReshape(part: Part, from: Shape, to: Shape): { made: Place
   return { made, before };
 }
 
-/** Axes of two shapes, in the smallest groups that hold as many elements on either side. */
+/** Axes of two shapes that hold elements, in the smallest groups that hold as many on either side. */
 function groups(from: Shape, to: Shape): [Shape, Shape][] {
-  if (sizeOf(from) === 0) return [[from, to]];
   const found: [Shape, Shape][] = [];
   let [i, o] = [0, 0];
   while (i < from.length || o < to.length) {

@@ -297,7 +297,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
   return values;
 }
 
-/** Gives a run's outputs back to the arena that it had its arrays from, except for what it keeps. */
+/** Gives a run's outputs back to the arena that it had its arrays from, except for what it keeps. A value that is revealed twice is held once. */
 export function releaseOutputs(arena: Arena, { program }: CheckedProgram, values: readonly PartyValue[]): void {
   for (const v of new Set(program.outputs)) if (v >= program.inputs.length) arena.release(arraysOfValue(values[v]!));
 }
