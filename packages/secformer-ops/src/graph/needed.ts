@@ -180,7 +180,7 @@ function multiplied(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean
 }
 
 function product(node: GraphNode & { op: 'matMul' }, part: Part, shapes: Shape[], fixed: boolean[]): Need {
-  const [a, b] = shapes.map((s) => s.slice(0, -2)) as [Shape, Shape];
+  const [a, b] = shapes.map((s): Shape => s.slice(0, -2)) as [Shape, Shape];
   const batch = wholeAlong(part.slice(0, -2), node.shape.slice(0, -2), [a, b], fixed);
   const whole = allOf(node.shape);
   const rows = (fixed[0] ? whole : part).at(-2)!;
