@@ -10,6 +10,8 @@ export type NodeErrorCode =
   | 'BAD_FRAME'
   | 'VERSION_MISMATCH'
   | 'NOT_AUTHENTICATED'
+  | 'ALREADY_CONNECTED'
+  | 'TOO_MANY_CONNECTIONS'
   | 'BUSY'
   | 'GAVE_WAY'
   | 'TENSOR_LOST'
@@ -18,14 +20,21 @@ export type NodeErrorCode =
   | 'BAD_CONFIGURATION'
   | 'INPUT_REFUSED';
 
+/** Longest text and code of an error that travels: a header has room for it whatever the text was made from. */
+const TEXT = 1000;
+const CODE = 64;
+
 /** A failure that is somebody's: `node` says whose. The message never holds a private value. */
 export class NodeError extends SecformerError {
   readonly node: NodeName;
   declare readonly code: NodeErrorCode;
-  constructor(node: NodeName, code: NodeErrorCode, message: string, options?: ErrorOptions) {
+  /** of BUSY and TOO_MANY_CONNECTIONS: milliseconds after which trying again is worth while */
+  readonly retryAfterMs: number | undefined;
+  constructor(node: NodeName, code: NodeErrorCode, message: string, options?: ErrorOptions & { retryAfterMs?: number }) {
     super(code, `${node}: ${message}`, options);
     this.name = 'NodeError';
     this.node = node;
+    this.retryAfterMs = options?.retryAfterMs;
   }
 }
 
@@ -34,14 +43,23 @@ export interface ErrorReport {
   node: NodeName;
   code: string;
   message: string;
+  retryAfterMs?: number;
 }
 
 export function reportOf(error: unknown, node: NodeName): ErrorReport {
-  if (error instanceof NodeError) return { node: error.node, code: error.code, message: error.message };
-  if (error instanceof SecformerError) return { node, code: error.code, message: `${node}: ${error.message}` };
-  return { node, code: 'RUN_FAILED', message: `${node}: ${error instanceof Error ? error.message : String(error)}` };
+  const whose = error instanceof NodeError ? error.node : node;
+  const text = error instanceof Error ? error.message : String(error);
+  const message = error instanceof NodeError ? text : `${node}: ${text}`;
+  const code = error instanceof SecformerError ? error.code : 'RUN_FAILED';
+  const after = error instanceof NodeError ? error.retryAfterMs : undefined;
+  return { node: whose, code: code.slice(0, CODE), message: cut(message), ...(after !== undefined && { retryAfterMs: after }) };
 }
 
-export function errorOf({ node, code, message }: ErrorReport): NodeError {
-  return new NodeError(node, code as NodeErrorCode, message.startsWith(`${node}: `) ? message.slice(node.length + 2) : message);
+function cut(text: string): string {
+  return text.length <= TEXT ? text : `${text.slice(0, TEXT - 1)}…`;
+}
+
+export function errorOf({ node, code, message, retryAfterMs }: ErrorReport): NodeError {
+  const text = message.startsWith(`${node}: `) ? message.slice(node.length + 2) : message;
+  return new NodeError(node, code as NodeErrorCode, text, retryAfterMs === undefined ? {} : { retryAfterMs });
 }

@@ -2,7 +2,7 @@
 export * from './client/session.js';
 export * from './errors.js';
 export * from './limits.js';
-export { tokenFrom } from './wire/handshake.js';
 export type * from './wire/link.js';
 export * from './wire/port-link.js';
 export * from './wire/socket-link.js';
+export { tokenFrom } from './wire/tokens.js';

@@ -1,55 +1,107 @@
-/** Everything that bounds memory or waiting in a node or a client, with its reason. */
+/** Everything that bounds memory or waiting in a node or a client, with its reason. What a Program may ask for is in `programLimits`. */
 export const limits = {
+  // ---- frames and messages
   /** One frame on a link: large enough that headers do not count, small enough that an abort is never stuck behind much. */
   frameBytes: 2 ** 20,
+  /** A message's header: JSON of a few fields; long lists are payloads. Its length has 16 bits. */
+  headerBytes: 60_000,
+  /** JSON of what a run is bound to: 20,000 inputs of about 105 bytes, with room. */
+  listBytes: 4 * 2 ** 20,
   /** A run's timeline, asked for by its client: BERT-large has about 5,000 stretches of 100 bytes. */
   traceBytes: 4 * 2 ** 20,
-  /** A frame of the handshake, before the other side has shown that it knows the token. */
-  handshakeFrameBytes: 4096,
-  /** A message's header: JSON of a few fields and the ids of a run's tensors. */
-  headerBytes: 60_000,
-  /** Longest handshake: three messages and two scalar multiplications. */
-  handshakeMs: 10_000,
   /** Bytes a sender may have on the way before it waits: two round trips of 40 ms at 100 MB/s. */
   inFlightBytes: 8 * 2 ** 20,
-  /** How far the dealer may be ahead of P1 in a run that was not prepared in full. */
-  dealerLeadBytes: 256 * 2 ** 20,
-  /** Memory that a party fills with shares, openings and randomness: BERT-large's weights and their openings take 5.4 GB. What a prepared run does not find room for is dealt while it runs. */
-  partyBytes: 6 * 2 ** 30,
-  /** The same of the dealer, which keeps masks only. */
-  dealerBytes: 3 * 2 ** 30,
-  /** Masks and corrections that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
-  aheadBytes: 3 * 2 ** 30,
-  /** Shares that one session may keep at a node: BERT-large's weights are 2.7 GB and as much again for their openings. */
-  sessionBytes: 16 * 2 ** 30,
+
+  // ---- connections
+  /** A frame of the handshake, before the other side has shown that it knows the token. */
+  handshakeFrameBytes: 4096,
+  /** What a connection may send before it has proved anything: the request that opens a WebSocket, and two messages. */
+  unprovenBytes: 64 * 1024,
+  /** How long a connection may take to prove who it is: five round trips of 200 ms, TLS included, and a busy processor. */
+  handshakeMs: 3_000,
+  /**
+   * Connections that have proved nothing yet; beyond, the oldest goes. So many have to come within the time of an honest handshake to push it out:
+   * 10,000 a second for one of 100 ms.
+   */
+  unprovenConnections: 1_024,
+  /** Clients of a node. The other two nodes' connections do not count: they always find room. */
+  clients: 256,
+  /** Pings of a link, and how long one may stay unanswered: a killed machine is noticed within 15 s. */
+  pingMs: 3_000,
+  pongMs: 10_000,
+  /** The same of a client at a node: one that slept for half a minute finds its tensors. */
+  clientPongMs: 60_000,
+  /** How long a node that comes again waits for a sign that its place is taken by a live process. */
+  answerMs: 2_000,
+  /** First and longest pause between attempts to reach a node; less than `reconnectMs`, so that a run that waits for a node meets an attempt. */
+  redialMs: 500,
+  redialMostMs: 4_000,
+  /** How long a client, or a node that dials, waits for the other to accept its connection. */
+  connectMs: 10_000,
+  /** How long a run waits for a node that is not connected at present. */
+  reconnectMs: 10_000,
+  /** What a client is told to wait before it tries again, where a node has no better idea; and how long it goes on trying by itself. */
+  retryMs: 500,
+  persistMs: 20_000,
+
+  // ---- sessions
+  /** The part of a node's memory that one session may take: all of BERT-large with its openings on a machine of 24 GiB. */
+  sessionPart: 15 / 16,
   /** Tensors of one session. */
   sessionTensors: 200_000,
   /** Programs of one session that a node remembers. */
   sessionPrograms: 64,
-  /** Connections that a node keeps open. */
-  connections: 256,
+  /** Runs of one session that are not over: what is prepared, what waits and what is under way. */
+  sessionRuns: 16,
+  /** Agreements of another node to runs of one session that its client has not announced here yet, which may be on their way. */
+  earlyAgreements: 32,
+  /** Tickets of runs that are over and may still be named by messages on their way. */
+  burntTickets: 10_000,
+
+  // ---- runs
+  /** How long the nodes may take to agree on a run: its client's messages to the three arrive at different times. */
+  agreeMs: 15_000,
   /** Runs that the dealer works on at the same time; more wait. */
   concurrentRuns: 2,
-  /** Runs that wait for the dealer before a client is told BUSY. */
+  /** Runs that wait for the dealer before a client is told BUSY, and for how long. */
   queuedRuns: 32,
-  /** Pings of a link, and how long one may stay unanswered: a killed machine is noticed within 15 s. */
-  pingMs: 3_000,
-  pongMs: 10_000,
+  queueMs: 60_000,
+  /** What the dealer may send before P1 has said how much room it has: a frame, so that small runs wait for nothing. */
+  dealerStartBytes: 2 ** 20,
+  /** How far the dealer may be ahead of P1 in a run that was not prepared in full. */
+  dealerLeadBytes: 256 * 2 ** 20,
+  /** A dealer that has waited so long for room at P1 lets another run have its turn. */
+  patienceMs: 50,
+  /** Masks and corrections that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
+  aheadBytes: 3 * 2 ** 30,
   /** How long a run waits for the next frame of another node. The longest instruction of BERT-large at 512 tokens takes seconds. */
   progressMs: 120_000,
-  /** How long a prepared run may wait for its client to start it. */
+  /** How long a run waits for its client's word once the nodes are ready for it. */
+  startMs: 10_000,
+  /** The same of a prepared run. */
   preparedMs: 3_600_000,
   /** The same of one that was prepared because its program repeats: memory is not held for a client that has gone quiet. */
   spareMs: 600_000,
   /** Programs of one session that have a run prepared in the background. */
   spareRuns: 2,
-  /** How long a run waits for a node that is not connected at present. */
-  reconnectMs: 10_000,
-  /** Pauses between attempts to reach a node. */
-  redialMs: 500,
-  /** How long a client waits for a node to accept its connection. */
-  connectMs: 10_000,
+
+  // ---- memory
+  /** Parts of a machine's memory that a party and the dealer, which keeps masks only, take if not told otherwise: all three fit one machine. */
+  partyMemoryPart: 1 / 4,
+  dealerMemoryPart: 1 / 8,
+  /** Less does not hold what the dealer may be ahead and the values of a small BERT. */
+  leastMemoryBytes: 2 ** 30,
+  /** Share of what tensors leave that several runs of one session may take together; a single one may take it all. */
+  sessionRunsPart: 1 / 2,
+  /** A node without runs gives the memory of past ones back after this. */
+  restMs: 60_000,
+  /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */
+  expandWords: 2 ** 18,
+
+  // ---- logs
+  /** Refusals for the same reason are one line in so long, with their number. */
+  quietMs: 60_000,
 } as const;
 
 /** The version of the frames and messages on a link. */
-export const WIRE_VERSION = 2;
+export const WIRE_VERSION = 3;

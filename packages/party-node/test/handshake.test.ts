@@ -1,11 +1,17 @@
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
+import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
+import type { Secret } from '@secformer/ring';
 import test from 'ava';
 import { NodeError, PortLink, tokenFrom } from '../src/index.js';
 import { limits, WIRE_VERSION } from '../src/limits.js';
 import { MessageLink } from '../src/wire/framing.js';
-import { handshake, type Tokens, type WireRole } from '../src/wire/handshake.js';
+import { CROWDED, type HandshakeOptions, handshake } from '../src/wire/handshake.js';
+import type { Message } from '../src/wire/messages.js';
+import { NODES, type NodeRole, type Tokens, tokensFromOne, type WireRole } from '../src/wire/tokens.js';
 
-const tokens = { node: tokenFrom('the token of the nodes'), client: tokenFrom('the token of the clients') };
+const client = tokenFrom('the token of the clients');
+const pair = (a: NodeRole, b: NodeRole) => tokenFrom(`the token of ${[a, b].sort()}`);
+const tokensOf = (mine: NodeRole): Tokens => ({ client, nodes: Object.fromEntries(NODES.filter((r) => r !== mine).map((r) => [r, pair(mine, r)])) });
 
 const open: PortLink[] = [];
 const linkOf = (port: MessagePort): PortLink => {
@@ -17,7 +23,15 @@ test.after.always(() => {
   for (const link of open) link.close('the tests are over');
 });
 
-function meet(a: WireRole, aTokens: Tokens, b: WireRole, bTokens: Tokens, expect?: WireRole) {
+const side = (mine: WireRole, tokens: Tokens, more: Partial<HandshakeOptions>): HandshakeOptions => ({
+  mine,
+  tokens,
+  process: bytesToHex(randomBytes(16)),
+  side: 'dial',
+  ...more,
+});
+
+function meet(a: HandshakeOptions, b: HandshakeOptions) {
   const { port1, port2 } = new MessageChannel();
   const frames: Uint8Array[] = [];
   const [left, right] = [linkOf(port1), linkOf(port2)];
@@ -28,57 +42,135 @@ function meet(a: WireRole, aTokens: Tokens, b: WireRole, bTokens: Tokens, expect
       return send(f);
     };
   }
-  const both = Promise.allSettled([handshake(left, a, aTokens, 'dial', expect), handshake(right, b, bTokens, 'accept')]);
+  const both = Promise.allSettled([handshake(left, { ...a, side: 'dial' }), handshake(right, { ...b, side: 'accept' })]);
   return { both, frames };
 }
 
 test('two nodes agree on a seed that never travels, nor does the token', async (t) => {
-  const { both, frames } = meet('party0', tokens, 'dealer', tokens, 'dealer');
+  const sides = [side('party0', tokensOf('party0'), { expect: 'dealer' }), side('dealer', tokensOf('dealer'), {})] as const;
+  const { both, frames } = meet(...sides);
   const [a, b] = await both;
   if (a.status !== 'fulfilled' || b.status !== 'fulfilled') return t.fail();
   t.deepEqual(a.value.seed.bytes, b.value.seed.bytes);
   t.is(a.value.role, 'dealer');
   t.is(b.value.role, 'party0');
+  t.is(b.value.process, sides[0].process);
   const wire = Buffer.concat(frames).toString('latin1');
-  for (const secret of [a.value.seed.bytes, tokens.node.bytes]) {
+  for (const secret of [a.value.seed.bytes, pair('party0', 'dealer').bytes]) {
     t.false(wire.includes(Buffer.from(secret).toString('hex')));
     t.false(wire.includes(Buffer.from(secret).toString('latin1')));
   }
-  const again = (await meet('party0', tokens, 'dealer', tokens).both)[0];
+  const again = (await meet(...sides).both)[0];
   t.true(again.status === 'fulfilled' && Buffer.compare(again.value.seed.bytes, a.value.seed.bytes) !== 0, 'each connection has a seed of its own');
 });
 
-test('a wrong token is refused on both sides, by name', async (t) => {
-  const wrong = { ...tokens, node: tokenFrom('another token of nodes') };
-  for (const [x, y] of [
-    [tokens, wrong],
-    [wrong, tokens],
-  ] as const) {
-    const results = await meet('party1', x, 'party0', y).both;
-    for (const r of results) {
+test('a wrong token is refused on both sides with the code that says so', async (t) => {
+  const wrong = tokenFrom('another token');
+  const cases: [HandshakeOptions, HandshakeOptions][] = [
+    [side('party1', { nodes: { party0: wrong } }, {}), side('party0', tokensOf('party0'), {})],
+    [side('party1', tokensOf('party1'), {}), side('party0', { nodes: { party1: wrong } }, {})],
+    [side('client', { client: wrong }, { expect: 'dealer' }), side('dealer', tokensOf('dealer'), {})],
+  ];
+  for (const [a, b] of cases) {
+    for (const r of await meet(a, b).both) {
       if (r.status !== 'rejected') return t.fail('a handshake with the wrong token succeeded');
       t.true(r.reason instanceof NodeError);
+      t.is(r.reason.code, 'NOT_AUTHENTICATED');
+      t.regex(r.reason.message, /does not know the token/);
     }
   }
 });
 
-test('a client cannot pose as a node', async (t) => {
-  // It knows the clients' token and claims to be party 1
-  const impostor = { node: tokens.client, client: tokens.client };
-  const [mine, theirs] = await meet('party1', impostor, 'dealer', tokens).both;
-  t.is(mine.status, 'rejected');
-  t.is(theirs.status, 'rejected');
+test('nobody can pose as another with a token that is its own', async (t) => {
+  const wants = side('dealer', tokensOf('dealer'), {});
+  const impostors: [string, HandshakeOptions][] = [
+    // It knows the clients' token and claims to be party 1
+    ['a client as party 1', side('party1', { client, nodes: { dealer: client } }, {})],
+    // What it shares with the dealer is party 1's, not party 0's
+    ['party 1 as party 0', side('party0', { nodes: { dealer: pair('party1', 'dealer') } }, {})],
+  ];
+  for (const [what, impostor] of impostors) {
+    const [mine, theirs] = await meet(impostor, wants).both;
+    t.is(mine.status, 'rejected', what);
+    t.true(theirs.status === 'rejected' && theirs.reason.code === 'NOT_AUTHENTICATED', what);
+  }
 });
 
-test('the role at the other end has to be the expected one', async (t) => {
-  const [mine] = await meet('party1', tokens, 'dealer', tokens, 'party0').both;
+test('one secret for three nodes gives each pair a token of its own', (t) => {
+  const one = tokenFrom('one secret');
+  const of = (mine: NodeRole, other: NodeRole) => bytesToHex((tokensFromOne(one, mine)[other] as Secret).bytes);
+  t.is(of('party0', 'dealer'), of('dealer', 'party0'));
+  t.is(new Set([of('party0', 'dealer'), of('party1', 'dealer'), of('party0', 'party1')]).size, 3);
+});
+
+test('the role at the other end has to be the expected one, and one that has a token here', async (t) => {
+  const [mine] = await meet(side('party1', tokensOf('party1'), { expect: 'party0' }), side('dealer', tokensOf('dealer'), {})).both;
   t.true(mine.status === 'rejected' && /expected party0/.test(String(mine.reason)));
+  const [, theirs] = await meet(side('party1', tokensOf('party1'), {}), side('dealer', { client }, {})).both;
+  t.true(theirs.status === 'rejected' && /no token/.test(String(theirs.reason)));
+});
+
+test('whoever dials proves first: a stranger who dials hears nothing that a token could be guessed against', async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  handshake(linkOf(port2), side('dealer', tokensOf('dealer'), { side: 'accept' })).catch(() => {});
+  const heard: Message[] = [];
+  const link = new MessageLink(linkOf(port1), () => 'dealer');
+  const closed = new Promise<void>((resolve) => {
+    link.onClose = () => resolve();
+  });
+  const answer = new Promise<void>((resolve) => {
+    link.onMessage = (m) => {
+      heard.push(m);
+      resolve();
+    };
+  });
+  await link.send({ t: 'hello', version: WIRE_VERSION, role: 'client', nonce: '11'.repeat(32), key: '22'.repeat(32), process: '33'.repeat(16) });
+  await answer;
+  t.deepEqual(Object.keys(heard[0]!).sort(), ['key', 'nonce', 'process', 'role', 't', 'version']);
+  await link.send({ t: 'proof', mac: '00'.repeat(32) });
+  await closed;
+  t.deepEqual(
+    heard.map((m) => m.t),
+    ['hello', 'refused'],
+  );
+});
+
+test('what the accepting side says against somebody who has proved who it is arrives with its code', async (t) => {
+  const there = new NodeError('party 1', 'ALREADY_CONNECTED', 'another process is there');
+  const [mine, theirs] = await meet(
+    side('party1', tokensOf('party1'), {}),
+    side('party0', tokensOf('party0'), {
+      admit: async () => {
+        throw there;
+      },
+    }),
+  ).both;
+  t.true(mine.status === 'rejected' && mine.reason.code === 'ALREADY_CONNECTED' && /another process is there/.test(mine.reason.message));
+  t.true(theirs.status === 'rejected' && theirs.reason === there);
+  const full = new NodeError('dealer', 'TOO_MANY_CONNECTIONS', 'full', { retryAfterMs: 123 });
+  const [refused] = await meet(
+    side('client', { client }, { expect: 'dealer' }),
+    side('dealer', tokensOf('dealer'), {
+      admit: () => {
+        throw full;
+      },
+    }),
+  ).both;
+  t.true(refused.status === 'rejected' && refused.reason.code === 'TOO_MANY_CONNECTIONS' && refused.reason.retryAfterMs === 123);
+});
+
+test('a connection that had to make room knows that it did', async (t) => {
+  const { port1, port2 } = new MessageChannel();
+  const dialling = handshake(linkOf(port1), side('client', { client }, { expect: 'dealer' }));
+  linkOf(port2).close(`${CROWDED}: try again`);
+  const error = await t.throwsAsync<NodeError>(dialling, { code: 'TOO_MANY_CONNECTIONS' });
+  t.is(error!.retryAfterMs, limits.retryMs);
 });
 
 test('another version of the protocol is refused with a message that says both', async (t) => {
   const { port1, port2 } = new MessageChannel();
   const theirs = linkOf(port2);
-  const accepting = handshake(linkOf(port1), 'dealer', tokens, 'accept');
+  const accepting = handshake(linkOf(port1), side('dealer', tokensOf('dealer'), { side: 'accept' }));
   const frame = new Uint8Array(64);
   frame[0] = WIRE_VERSION + 1;
   const closed = new Promise<string>((resolve) => {
@@ -104,6 +196,7 @@ test('malformed, oversized and unexpected frames close the link and take no memo
   };
   const credit = '{"t":"credit","ticket":"00112233445566778899aabbccddeeff","bytes":1}';
   const cases: Record<string, Uint8Array> = {
+    empty: new Uint8Array(0),
     'shorter than a header': new Uint8Array(3),
     'an unknown kind': head(7, 0, 0),
     'a header longer than its frame': head(0, 500, 0, '{}'),

@@ -1,5 +1,8 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -73,25 +76,48 @@ test.serial('three processes over WebSockets: a run, then kill −9 of each node
 test.serial('a client with the wrong token is refused', async (t) => {
   const nodes = await startLocalNodes();
   t.teardown(() => nodes.stop());
-  await t.throwsAsync(connect({ ...nodes, token: 'not the token of these nodes' }), { instanceOf: NodeError });
+  await t.throwsAsync(connect({ ...nodes, token: 'not the token of these nodes' }), { instanceOf: NodeError, code: 'NOT_AUTHENTICATED' });
 });
 
 const bin = fileURLToPath(new URL('../../bin.js', import.meta.url));
 const run = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 20_000 });
 
-test('a node without tokens, with a missing file or off loopback without a certificate does not start: one line, exit 2', (t) => {
-  const files = ['--node-token-file', bin, '--client-token-file', bin];
+test('a node that is told something wrong does not start: one line that says what to do, exit 2', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'tokens-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = (name: string, text: string, mode = 0o600) => {
+    writeFileSync(join(folder, name), text, { mode });
+    return join(folder, name);
+  };
+  const fresh = () => randomBytes(32).toString('base64');
+  const [client, node] = [file('client', fresh()), file('node', fresh())];
+  const listen = ['--listen', '127.0.0.1:0'];
+  const files = ['--node-token-file', node, '--client-token-file', client];
+  const party0 = ['party', '--index', '0', ...listen, '--client-token-file', client];
+  const busy = createServer().listen(0, '127.0.0.1');
+  await once(busy, 'listening');
+  t.teardown(() => busy.close());
   for (const [args, message] of [
-    [['dealer', '--listen', '127.0.0.1:0'], /node-token-file/],
-    [['dealer', '--listen', '127.0.0.1:0', '--node-token-file', '/no/such', '--client-token-file', bin], /cannot read the token file \/no\/such/],
+    [['dealer', ...listen], /client-token-file/],
+    [['dealer', ...listen, '--client-token-file', client], /--party0-token-file/],
+    [[...party0, '--dealer', 'ws://127.0.0.1:1', '--dealer-token-file', node], /--peer-token-file/],
+    [['dealer', ...listen, '--node-token-file', '/no/such', '--client-token-file', client], /cannot read the token file \/no\/such/],
+    [['dealer', ...listen, '--node-token-file', client, '--client-token-file', client], /hold the same token/],
+    [['dealer', ...listen, '--party0-token-file', node, '--party1-token-file', node, '--client-token-file', client], /hold the same token/],
+    [['dealer', ...listen, '--node-token-file', file('short', 'sixteen letters.'), '--client-token-file', client], /32 random bytes/],
+    [['dealer', ...listen, '--node-token-file', file('open', fresh(), 0o644), '--client-token-file', client], /chmod 600/],
+    [['dealer', ...listen, ...files, '--tls-cert', node], /belong together/],
+    [['dealer', ...listen, ...files, '--memory', '2M'], /at least 1G/],
     [['dealer', '--listen', '0.0.0.0:0', ...files], /loopback only/],
     [['dealer', '--listen', 'nowhere', ...files], /HOST:PORT/],
-    [['party', '--index', '2', '--listen', '127.0.0.1:0', '--dealer', 'ws://127.0.0.1:1', ...files], /choices|choose/i],
-    [['party', '--index', '1', '--listen', '127.0.0.1:0', '--dealer', 'ws://127.0.0.1:1', ...files], /--peer/],
-    [['party', '--index', '0', '--listen', '127.0.0.1:0', '--dealer', 'ws://198.51.100.1:1', ...files], /wss/],
+    [['dealer', '--listen', `127.0.0.1:${(busy.address() as AddressInfo).port}`, ...files], /cannot listen on 127.0.0.1:\d+ \(.*EADDRINUSE/],
+    [['party', '--index', '2', ...listen, '--dealer', 'ws://127.0.0.1:1', ...files], /choices|choose/i],
+    [['party', '--index', '1', ...listen, '--dealer', 'ws://127.0.0.1:1', ...files], /--peer/],
+    [['party', '--index', '0', ...listen, '--dealer', 'ws://198.51.100.1:1', ...files], /wss/],
+    [['party', '--index', '0', ...listen, '--dealer', 'wss://198.51.100.1:1', ...files], /for three nodes on one machine/],
   ] as const) {
     const { status, stderr } = run(...args);
-    t.is(status, 2, args.join(' '));
+    t.is(status, 2, `${args.join(' ')}: ${stderr}`);
     t.regex(stderr, message);
     t.is(stderr.trim().split('\n').length, 1, stderr);
   }
@@ -122,13 +148,16 @@ const openssl = spawnSync('openssl', ['version']).status === 0;
     'subjectAltName=IP:127.0.0.1',
   ]);
   t.is(made.status, 0, String(made.stderr));
-  writeFileSync(file('token'), 'a token of more than sixteen characters');
+  const token = randomBytes(32).toString('base64');
+  writeFileSync(file('client'), token, { mode: 0o600 });
+  for (const name of ['party0', 'party1']) writeFileSync(file(name), randomBytes(32).toString('hex'), { mode: 0o600 });
+  chmodSync(file('key'), 0o600);
   const node = await serve({
     role: 'dealer',
     host: '127.0.0.1',
     port: 0,
-    nodeTokenFile: file('token'),
-    clientTokenFile: file('token'),
+    pairTokenFiles: { party0: file('party0'), party1: file('party1') },
+    clientTokenFile: file('client'),
     dials: {},
     tlsCert: file('cert'),
     tlsKey: file('key'),
@@ -141,7 +170,7 @@ const openssl = spawnSync('openssl', ['version']).status === 0;
   const url = `wss://127.0.0.1:${node.port}`;
   await t.throwsAsync(dialSocket(url, 'dealer'), { code: 'UNREACHABLE' });
   const link = await dialSocket(url, 'dealer', readFileSync(file('cert'), 'utf8'));
-  const peer = await handshake(link, 'client', { client: tokenFrom('a token of more than sixteen characters') }, 'dial', 'dealer');
+  const peer = await handshake(link, { mine: 'client', process: '00'.repeat(16), tokens: { client: tokenFrom(token) }, side: 'dial', expect: 'dealer' });
   t.is(peer.role, 'dealer');
   peer.link.close('done');
 });

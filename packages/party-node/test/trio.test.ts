@@ -1,9 +1,9 @@
-import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
 import { NodeError, type RunRequest, Session } from '../src/index.js';
 import { startTrio } from '../src/node.js';
-import { handshake } from '../src/wire/handshake.js';
+import type { MessageOf } from '../src/wire/messages.js';
+import { type Got, RawClient } from './raw-client.js';
 
 const trio = startTrio();
 test.after.always(() => trio.stop());
@@ -130,37 +130,7 @@ test('runs of several clients at once', async (t) => {
   for (const s of sessions) s.close();
 });
 
-/** A client that speaks the wire protocol itself, to send what `Session` never would. */
-async function rawClient() {
-  const session = bytesToHex(randomBytes(16));
-  const inbox: { from: string; m: Record<string, unknown> }[] = [];
-  let wake: () => void = () => {};
-  const links = await Promise.all(
-    (['party0', 'party1', 'dealer'] as const).map(async (role) => {
-      const { link } = await handshake(await trio.dial(role), 'client', { client: trio.token }, 'dial', role);
-      link.accept = () => 2 ** 20;
-      link.onMessage = (m) => {
-        inbox.push({ from: role, m: m as never });
-        wake();
-      };
-      await link.send({ t: 'open', re: 1, session });
-      return link;
-    }),
-  );
-  const next = async (match: (m: Record<string, unknown>) => boolean) => {
-    for (;;) {
-      const at = inbox.findIndex((x) => match(x.m));
-      if (at >= 0) return inbox.splice(at, 1)[0]!;
-      await new Promise<void>((resolve) => {
-        wake = resolve;
-      });
-    }
-  };
-  return { links, next };
-}
-
 async function preparedLookup() {
-  const { plan, suiteOf, readProgram, writtenTensor } = await import('@secformer/secformer-ops');
   const graph: Graph = {
     nodes: [
       { op: 'oneHot', slot: 0, depth: 4, in: [], shape: [2, 4] },
@@ -169,45 +139,45 @@ async function preparedLookup() {
     ],
     outputs: [2],
   };
-  const { program } = plan(graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0]);
-  const text = new TextEncoder().encode(JSON.stringify(program));
-  const hash = bytesToHex(readProgram(text).hash);
-  const { links, next } = await rawClient();
-  const ticket = bytesToHex(randomBytes(16));
-  for (const link of links) await link.send({ t: 'program', re: 2, hash }, text);
-  for (const link of links) await link.send({ t: 'prepare', ticket, program: hash, inputs: [{ kind: 'oneHot' }, { kind: 'oneHot' }], mode: 'streamed' });
-  const prepared = await next((m) => m.t === 'prepared' && Array.isArray(m.slotKeys) && m.slotKeys.length === 2);
-  return { links, next, ticket, bytes: 2 * 2 * 4 * 4, prepared };
+  const client = await RawClient.connect(trio.dial, trio.token);
+  const { hash, bindings } = await client.program(graph, 2);
+  const ticket = await client.prepare(hash, bindings);
+  const prepared = await client.next(({ from, m }) => from === 'dealer' && m.t === 'prepared');
+  return { client, ticket, bytes: 2 * 2 * 4 * 4, prepared: prepared as Got & { m: MessageOf<'prepared'> } };
 }
 
+const nothing = { shares: [], keeps: [] };
+const codeOf = ({ m }: Got) => (m as MessageOf<'abort'>).error.code;
+
 test('a second set of inputs under the same masks is refused, and ends the run', async (t) => {
-  const { links, next, ticket, bytes } = await preparedLookup();
+  const { client, ticket, bytes } = await preparedLookup();
   // P1 is not started yet, so P0's run is under way when the second set comes
-  await links[0]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes));
-  await links[0]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes).fill(1));
-  const { m } = await next((x) => x.t === 'abort');
-  t.is((m.error as { code: string }).code, 'INPUT_REFUSED');
-  for (const link of links) link.close('done');
+  await client.start('party0', ticket, nothing, new Uint8Array(bytes));
+  await client.start('party0', ticket, nothing, new Uint8Array(bytes).fill(1));
+  t.is(codeOf((await client.next(({ m }) => m.t === 'abort'))!), 'INPUT_REFUSED');
+  client.close();
 });
 
 test('different inputs at the two parties are noticed before any output leaves', async (t) => {
-  const { links, next, ticket, bytes } = await preparedLookup();
-  await links[0]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes));
-  await links[1]!.send({ t: 'run', ticket, shares: [], keeps: [] }, new Uint8Array(bytes).fill(9));
-  const { m } = await next((x) => x.t === 'abort' || x.t === 'result');
-  t.is(m.t, 'abort');
-  t.is((m.error as { code: string }).code, 'INPUT_REFUSED');
-  for (const link of links) link.close('done');
+  const { client, ticket, bytes } = await preparedLookup();
+  await client.start('party0', ticket, nothing, new Uint8Array(bytes));
+  await client.start('party1', ticket, nothing, new Uint8Array(bytes).fill(9));
+  const end = await client.end(ticket);
+  t.is(end!.m.t, 'abort');
+  t.is(codeOf(end!), 'INPUT_REFUSED');
+  client.close();
 });
 
 test('a ticket serves one run, and an aborted run has another id when it is repeated', async (t) => {
   const a = await preparedLookup();
-  await a.links[0]!.send({ t: 'cancel', ticket: a.ticket });
-  await a.next((m) => m.t === 'abort');
-  await a.links[0]!.send({ t: 'prepare', ticket: a.ticket, program: '00'.repeat(32), inputs: [], mode: 'streamed' });
-  await t.notThrowsAsync(a.next((x) => x.t === 'abort' && /ticket twice/.test((x.error as { message: string }).message)));
+  await a.client.links.party0.send({ t: 'cancel', ticket: a.ticket });
+  await a.client.next(({ m }) => m.t === 'abort');
+  await a.client.prepare('00'.repeat(32), [], 'streamed', ['party0'], a.ticket);
+  t.truthy(await a.client.next(({ m }) => m.t === 'abort' && /ticket twice/.test(m.error.message)));
   const b = await preparedLookup();
   t.not(b.prepared.m.run, a.prepared.m.run);
-  t.notDeepEqual(b.prepared.m.slotKeys, a.prepared.m.slotKeys);
-  for (const link of [...a.links, ...b.links]) link.close('done');
+  t.is(a.prepared.payload.length, 128, 'two keys for each of two inputs');
+  t.notDeepEqual(b.prepared.payload, a.prepared.payload);
+  a.client.close();
+  b.client.close();
 });

@@ -1,5 +1,5 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { bytesToHex, hexToBytes, randomBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import { decodeFixed, EncodingError, encodeFixed, type Kernels, KeyStream, loadKernels, packedBytes, Secret, sizeOf, type Words } from '@secformer/ring';
 import {
   type CheckedProgram,
@@ -22,14 +22,19 @@ import {
 import { Deferred } from '../deferred.js';
 import { errorOf, NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
-import type { MessageLink } from '../wire/framing.js';
+import { MessageLink } from '../wire/framing.js';
 import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
-import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import { type BoundInput, FREED, jsonBytes, type Message, type MessageOf } from '../wire/messages.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
+import { persist } from './persist.js';
 import { type Attempt, Spares } from './spares.js';
-import { type Answer, NODES, type NodeRole, Waiting } from './waiting.js';
+import { type Answer, Waiting } from './waiting.js';
 
 const PARTIES = ['party0', 'party1'] as const;
+
+/** Keys of the two halves of an input's mask. */
+const KEYS_BYTES = 64;
 
 /** How a client reaches the three nodes. */
 export type Dial = (node: NodeRole) => Promise<Link>;
@@ -111,6 +116,8 @@ export class Session {
   readonly kernels: Kernels;
   /** why the session is over */
   dead: NodeError | undefined;
+  /** runs whose inputs began to be sent */
+  runsStarted = 0;
   /** whether the randomness for a program that repeats is dealt ahead, in the background */
   prepareAhead = true;
   readonly #links: Map<NodeRole, MessageLink>;
@@ -123,26 +130,44 @@ export class Session {
   #nextReply = 1;
   #turn: Promise<unknown> = Promise.resolve();
 
-  private constructor(kernels: Kernels, links: Map<NodeRole, MessageLink>) {
+  private constructor(kernels: Kernels, links: ReadonlyMap<NodeRole, Link>) {
     this.kernels = kernels;
-    this.#links = links;
-    for (const [role, link] of links) {
+    this.#links = new Map([...links].map(([role, link]) => [role, new MessageLink(link, () => nodeName[role])]));
+    for (const [role, link] of this.#links) {
       link.accept = (m) => this.#accept(role, m);
       link.onMessage = (m, payload) => this.#receive(role, m, payload);
       link.onClose = (why) => this.#lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why}); it is used again once it is back`));
     }
   }
 
-  /** @param token what the nodes' --client-token-file holds, through `tokenFrom` */
+  /**
+   * Connects to the three nodes; where one of them has no room at present, it tries again for some seconds.
+   * @param token what the nodes' --client-token-file holds, through `tokenFrom`
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, TOO_MANY_CONNECTIONS and others, naming the node
+   */
   static async connect(dial: Dial, token: Secret): Promise<Session> {
     const kernels = await loadKernels();
-    const links = new Map<NodeRole, MessageLink>();
+    const process = bytesToHex(randomBytes(16));
+    const links = new Map<NodeRole, Link>();
+    const closed = new Map<NodeRole, string>();
     const settled = await Promise.allSettled(
-      NODES.map(async (role) => {
-        const link = await timed(dial(role), limits.connectMs, nodeName[role], 'a connection');
-        const peer = await handshake(link, 'client', { client: token }, 'dial', role);
-        links.set(role, peer.link);
-      }),
+      NODES.map((role) =>
+        persist(async () => {
+          const link = await timed(dial(role), limits.connectMs, nodeName[role], 'a connection');
+          await handshake(link, {
+            mine: 'client',
+            process,
+            tokens: { client: token },
+            side: 'dial',
+            expect: role,
+            ready: (p) => {
+              links.set(role, p.link);
+              // Until all three are there
+              p.link.onClose = (why) => closed.set(role, why);
+            },
+          });
+        }),
+      ),
     );
     const failed = settled.find((s) => s.status === 'rejected');
     if (failed) {
@@ -150,6 +175,7 @@ export class Session {
       throw failed.reason;
     }
     const session = new Session(kernels, links);
+    for (const [role, why] of closed) session.#lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why})`));
     const id = bytesToHex(randomBytes(16));
     await Promise.all(NODES.map((role) => session.#ask(role, (re) => ({ t: 'open', re, session: id }))));
     return session;
@@ -168,8 +194,9 @@ export class Session {
   }
 
   #accept(role: NodeRole, m: Message): number {
-    if (m.t !== 'result') return 0;
+    if (m.t !== 'result' && m.t !== 'prepared') return 0;
     const w = this.#waiting.get(m.ticket);
+    if (m.t === 'prepared') return role === 'dealer' ? KEYS_BYTES * (w?.checked.program.inputs.length ?? programLimits.inputs) : 0;
     if (!w?.results.has(role)) return 0;
     const outputs = w.checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(w.checked.types[v]!.shape), (w.checked.types[v] as ShareType).bits), 0);
     return outputs + (w.traced ? limits.traceBytes : 0);
@@ -244,8 +271,8 @@ export class Session {
   free(tensors: number[]): void {
     const known = tensors.filter((t) => this.#tensors.delete(t));
     this.#spares.freed(known);
-    for (let i = 0; i < known.length && !this.dead; i += 4000) {
-      const part = known.slice(i, i + 4000);
+    for (let i = 0; i < known.length && !this.dead; i += FREED) {
+      const part = known.slice(i, i + FREED);
       this.#tell({ t: 'free', tensors: part });
     }
   }
@@ -256,7 +283,11 @@ export class Session {
   async run(request: RunRequest): Promise<RunResult> {
     return this.#inTurn(async () => {
       const planned = this.#planned(request);
-      const result = (await this.#runSpare(request, planned)) ?? (await this.#online(request, await this.#prepare(planned, 'streamed')));
+      // Refused here, where it is, before the nodes hear of it: what they see of a run must not depend on its inputs
+      const ones = this.#ones(request, planned);
+      // Another run has other masks, so trying again gives nothing away
+      const afresh = () => persist(async () => this.#online(request, ones, await this.#prepare(planned, 'streamed')));
+      const result = (await this.#runSpare(request, ones, planned)) ?? (await afresh());
       if (this.prepareAhead && !this.dead) this.#spares.over(planned.key, () => this.#spare(planned));
       return result;
     });
@@ -266,14 +297,19 @@ export class Session {
   async prepare(request: RunRequest): Promise<Prepared> {
     return this.#inTurn(async () => {
       this.#spares.take();
-      const attempt = await this.#prepare(this.#planned(request), 'ahead');
-      await attempt.ready;
+      const planned = this.#planned(request);
+      const ones = this.#ones(request, planned);
+      const attempt = await persist(async () => {
+        const made = await this.#prepare(planned, 'ahead');
+        await made.ready;
+        return made;
+      });
       let used = false;
       return {
         run: async ({ trace = false } = {}) => {
           if (used) throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
           used = true;
-          return this.#online(request, attempt, trace);
+          return this.#online(request, ones, attempt, trace);
         },
         cancel: attempt.cancel,
       };
@@ -281,16 +317,16 @@ export class Session {
   }
 
   /** Runs what was prepared in the background, if it was and is still there. */
-  async #runSpare(request: RunRequest, planned: Planned): Promise<RunResult | undefined> {
+  async #runSpare(request: RunRequest, ones: Int32Array[], planned: Planned): Promise<RunResult | undefined> {
     const spare = this.#spares.take(planned.key);
     if (!spare) return undefined;
     const start = performance.now();
     try {
       await spare.ready;
-      return await this.#online(request, spare, false, performance.now() - start);
+      return await this.#online(request, ones, spare, false, performance.now() - start);
     } catch (error) {
       // Whatever a party has sent of it was masked with what is given up: another run has other masks
-      if (spare.waiting.error instanceof NodeError && ['GAVE_WAY', 'LIMIT_EXCEEDED'].includes(spare.waiting.error.code)) return undefined;
+      if (spare.waiting.error instanceof NodeError && ['GAVE_WAY', 'LIMIT_EXCEEDED', 'BUSY'].includes(spare.waiting.error.code)) return undefined;
       throw error;
     }
   }
@@ -351,11 +387,12 @@ export class Session {
     const prepared = async () => {
       const start = performance.now();
       try {
-        await Promise.all(NODES.map((role) => this.#send(role, { t: 'prepare', ticket, program: hash, inputs, mode })));
+        const list = jsonBytes(inputs);
+        await Promise.all(NODES.map((role) => this.#send(role, { t: 'prepare', ticket, program: hash, mode }, list)));
         const answers = await Promise.all(
           NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
         );
-        const masks = this.#inputMasks(planned, answers[2]!.header.slotKeys ?? []);
+        const masks = this.#inputMasks(planned, answers[2]!.payload);
         return { run: answers[0]!.header.run, masks, ms: performance.now() - start };
       } catch (error) {
         this.#waiting.delete(ticket);
@@ -379,17 +416,20 @@ export class Session {
   }
 
   /** Starts a run and waits for its results. @param waited milliseconds that were spent on its randomness, if not all since it was asked for */
-  async #online(request: RunRequest, { planned, ticket, waiting, ready }: Prepare, trace = false, waited?: number): Promise<RunResult> {
+  async #online(request: RunRequest, ones: Int32Array[], { planned, ticket, waiting, ready }: Prepare, trace = false, waited?: number): Promise<RunResult> {
     const { checked } = waiting;
     try {
       const { run, masks, ms } = await ready;
       waiting.traced = trace;
       const start = performance.now();
-      const masked = this.#maskInputs(request, planned, masks);
+      const masked = this.#maskInputs(ones, planned, masks);
       const inputs = masked.reduce((n, e) => n + e.length, 0);
       const shares = planned.plan.bindings.flatMap((b) => (b.kind === 'share' ? [tensorOf(request, b.slot)] : []));
       const keeps = planned.plan.keeps.map((k) => (k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot)));
-      await Promise.all(NODES.map((role) => this.#send(role, { t: 'run', ticket, shares, keeps, ...(trace && { trace }) }, ...(role === 'dealer' ? [] : masked))));
+      const names = jsonBytes({ shares, keeps });
+      const message: Message = { t: 'run', ticket, names: names.length, ...(trace && { trace }) };
+      this.runsStarted++;
+      await Promise.all(NODES.map((role) => this.#send(role, message, names, ...(role === 'dealer' ? [] : masked))));
       const [a, b] = (await Promise.all(PARTIES.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [
         Answer<'result'>,
         Answer<'result'>,
@@ -427,24 +467,25 @@ export class Session {
     }
   }
 
-  /** The masks of a run's indices, from the keys that the dealer gave for them. */
-  #inputMasks({ plan: { bindings }, checked: { program } }: Planned, slotKeys: [string, string][]): Words[] {
+  /** The masks of a run's indices, from the keys that the dealer gave for them: those of both halves, one input after another. */
+  #inputMasks({ plan: { bindings }, checked: { program } }: Planned, keys: Uint8Array): Words[] {
     const inputs = bindings.flatMap((b, i) => (b.kind === 'oneHot' ? [program.inputs[i] as { shape: number[]; width: number }] : []));
+    if (keys.length !== inputs.length * KEYS_BYTES) throw new NodeError('dealer', 'BAD_MESSAGE', `sent ${keys.length} bytes of keys for ${inputs.length} inputs`);
     return inputs.map(({ shape, width }, i) => {
-      const keys = slotKeys[i];
-      if (!keys) throw new NodeError('dealer', 'BAD_MESSAGE', 'sent no keys for an input');
-      return clientMask(this.kernels, sizeOf(shape), width, [new Secret(hexToBytes(keys[0])), new Secret(hexToBytes(keys[1]))]);
+      const [a, b] = [0, 1].map((half) => new Secret(keys.slice(i * KEYS_BYTES + (half * KEYS_BYTES) / 2, i * KEYS_BYTES + ((half + 1) * KEYS_BYTES) / 2)));
+      return clientMask(this.kernels, sizeOf(shape), width, [a!, b!]);
     });
   }
 
+  /** Where the ones are of every index input. @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED */
+  #ones(request: RunRequest, { plan: { bindings } }: Planned): Int32Array[] {
+    return bindings.flatMap((b) => (b.kind === 'oneHot' ? [onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices)] : []));
+  }
+
   /** Indices under their masks, which are used up. */
-  #maskInputs(request: RunRequest, { plan: { bindings }, checked: { program } }: Planned, masks: Words[]): Uint8Array[] {
-    const inputs = bindings.flatMap((b, i) => {
-      if (b.kind !== 'oneHot') return [];
-      const { width } = program.inputs[i] as { width: number };
-      return [{ ones: onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices), width }];
-    });
-    return inputs.map(({ ones, width }, i) => maskOneHot(this.kernels, ones, width, masks[i]!));
+  #maskInputs(ones: Int32Array[], { plan: { bindings }, checked: { program } }: Planned, masks: Words[]): Uint8Array[] {
+    const widths = bindings.flatMap((b, i) => (b.kind === 'oneHot' ? [(program.inputs[i] as { width: number }).width] : []));
+    return widths.map((width, i) => maskOneHot(this.kernels, ones[i]!, width, masks[i]!));
   }
 
   #combine({ program, types }: CheckedProgram, fromP0: Uint8Array, fromP1: Uint8Array): Float32Array[] {

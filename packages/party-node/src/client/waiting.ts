@@ -1,10 +1,7 @@
 import type { CheckedProgram } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
-import type { WireRole } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-
-export type NodeRole = Exclude<WireRole, 'client'>;
-export const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
+import { NODES, type NodeRole } from '../wire/tokens.js';
 
 export interface Answer<T extends Message['t']> {
   header: MessageOf<T>;

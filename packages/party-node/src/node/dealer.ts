@@ -4,46 +4,35 @@ import { type CheckedProgram, type DealerValue, dealOneHot, runDealer } from '@s
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
-import type { Peer } from '../wire/handshake.js';
-import type { Message, MessageOf } from '../wire/messages.js';
-import { Engine, peakMemory } from './engine.js';
-import { type NodeRole, NodeRun, type NodeSession } from './run.js';
+import { nodeName } from '../wire/handshake.js';
+import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import { Engine, type EngineOptions, type Peer, peakMemory } from './engine.js';
+import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
+import type { NodeSession } from './session.js';
+import { Turns } from './turns.js';
 
 class DealerRunState extends NodeRun {
   /** bytes of corrections that P1 has room for */
-  window = 0;
+  window: number = limits.dealerStartBytes;
   room = new Deferred<void>();
+  /** of each party, what it kept */
+  readonly kept = { party0: new Deferred<string>(), party1: new Deferred<string>() };
 }
 
 /** The dealer: hands out correlated randomness. It sees programs, shapes, tickets, numbers of tensors and when a run starts, and no share, opening or input of anybody. */
 export class Dealer extends Engine<DealerRunState> {
-  readonly #active = new Set<DealerRunState>();
-  readonly #queue: { run: DealerRunState; turn: Deferred<void> }[] = [];
+  readonly #turns = new Turns();
 
-  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): DealerRunState {
-    return new DealerRunState(m.ticket, session, checked, m.inputs, m.mode);
+  constructor(options: Omit<EngineOptions, 'role'>) {
+    super({ ...options, role: 'dealer' });
   }
 
-  protected async admit(run: DealerRunState): Promise<void> {
-    if (this.#active.size < limits.concurrentRuns) {
-      this.#active.add(run);
-      return;
-    }
-    if (this.#queue.length >= limits.queuedRuns)
-      throw new NodeError('dealer', 'BUSY', `${limits.concurrentRuns} runs are under way and ${limits.queuedRuns} wait; try again later`);
-    const turn = new Deferred<void>();
-    this.#queue.push({ run, turn });
-    await run.within(turn.promise, limits.progressMs, 'dealer', 'a turn');
+  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[], checked: CheckedProgram): DealerRunState {
+    return new DealerRunState(m.ticket, session, checked, inputs, m.mode);
   }
 
   protected release(run: DealerRunState): void {
-    const waiting = this.#queue.findIndex((q) => q.run === run);
-    if (waiting >= 0) this.#queue.splice(waiting, 1);
-    if (!this.#active.delete(run)) return;
-    const next = this.#queue.shift();
-    if (!next) return;
-    this.#active.add(next.run);
-    next.turn.resolve();
+    this.#turns.leave(run);
   }
 
   protected acceptPayload(): number {
@@ -54,47 +43,83 @@ export class Dealer extends Engine<DealerRunState> {
     if (m.t === 'credit' && from === 'party1') {
       run.window += m.bytes;
       run.room.resolve();
+    } else if (m.t === 'kept' && from !== 'dealer') {
+      run.kept[from].resolve(m.hash);
     }
   }
 
-  protected putBytes(): number {
+  putBytes(): { sent: number; kept: number } {
+    return { sent: 0, kept: 0 };
+  }
+
+  async put(): Promise<undefined> {}
+
+  inputBytes(): number {
     return 0;
   }
 
-  protected put(): undefined {
-    return undefined;
+  /** A turn, for as long as the run has something to do. */
+  async #turn(run: DealerRunState, what: 'take' | 'resume'): Promise<void> {
+    try {
+      await this.#turns[what](run, (turn) => run.within(turn, limits.queueMs, 'dealer', 'a turn'));
+    } catch (cause) {
+      run.check();
+      if (!(cause instanceof NodeError) || cause.code !== 'NO_PROGRESS') throw cause;
+      throw new NodeError('dealer', 'BUSY', `other runs took all of ${limits.queueMs} ms; try again later`, { cause, retryAfterMs: this.#turns.retryAfterMs });
+    }
   }
 
-  protected runBytes(): number {
-    return 0;
+  /** Waits until P1 has room; another run has the turn meanwhile, if it takes long: P1 may be waiting for its client. */
+  async #roomFor(run: DealerRunState, bytes: number): Promise<void> {
+    const enough = async () => {
+      while (run.window < bytes) {
+        run.room = new Deferred<void>();
+        await run.within(run.room.promise, Math.max(run.patience, limits.progressMs), 'party 1', 'room for more corrections');
+      }
+    };
+    const waiting = enough();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<boolean>((resolve) => {
+      timer = setTimeout(() => resolve(true), limits.patienceMs);
+    });
+    try {
+      if (!(await Promise.race([waiting, late]))) return;
+      this.#turns.leave(run);
+      await waiting;
+      await this.#turn(run, 'resume');
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   protected async execute(run: DealerRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
-    const start = performance.now();
     const { checked, session, ticket } = run;
+    // Only now, when the three have agreed: a client that asks this node alone takes nobody's turn
+    await this.#turn(run, 'take');
+    this.budget.reserve(session.account, checked.cost.dealerPeak, limits.retryMs);
+    run.reserved = checked.cost.dealerPeak;
+    const start = performance.now();
+    for (const party of ['party0', 'party1'] as const) await peers.get(party)!.link.send({ t: 'turn', ticket });
     const seeds = [peers.get('party0')!.seed, peers.get('party1')!.seed] as const;
     const streams = seeds.map((s) => new RunStreams(this.kernels, deriveRunKey(s, run.runId))) as [RunStreams, RunStreams];
-    const slotKeys: [string, string][] = [];
+    const slotKeys: Uint8Array[] = [];
     const inputs: DealerValue[] = run.inputs.map((b, i) => {
       if (b.kind === 'share') return {};
-      if (b.kind === 'opened') return session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!.atDealer();
+      if (b.kind === 'opened') return session.opening(b).atDealer();
       // Issued once, with the one 'prepared' of this run: the keys of this input's mask and of nothing else
-      slotKeys.push(streams.map((s) => bytesToHex(s.key(Purpose.input, i, 0).bytes)) as [string, string]);
+      for (const s of streams) slotKeys.push(s.key(Purpose.input, i, 0).bytes);
       const { shape, width } = checked.program.inputs[i] as { shape: number[]; width: number };
       return dealOneHot(this.kernels, sizeOf(shape), width, streams, i);
     });
     const { dealer: bytes } = checked.cost;
-    await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), slotKeys, ms: 0, bytes });
+    await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: 0, bytes }, ...slotKeys);
+    run.check();
     const { link } = peers.get('party1')!;
-    run.window += limits.dealerLeadBytes;
     // Small corrections travel together
     const buffer = new Uint8Array(limits.frameBytes - 1024);
     let filled = 0;
     const send = async (bytes: Uint8Array) => {
-      while (run.window < bytes.length) {
-        run.room = new Deferred<void>();
-        await run.within(run.room.promise, limits.progressMs, 'party 1', 'room for more corrections');
-      }
+      if (run.window < bytes.length) await this.#roomFor(run, bytes.length);
       run.window -= bytes.length;
       await link.send({ t: 'material', ticket }, bytes);
     };
@@ -122,10 +147,20 @@ export class Dealer extends Engine<DealerRunState> {
     await flush();
     const ms = performance.now() - start;
     // All is dealt: another run's turn, while this one waits for its client
-    this.release(run);
-    const { keeps } = await run.start();
-    if (run.error) throw run.error;
-    this.keep(run, keeps, values);
+    this.#turns.leave(run);
+    const given = await run.start();
+    if (checked.program.keeps.length > 0) await this.#keepWith(run, given, values);
+    run.check();
     await session.link.send({ t: 'dealt', ticket, ms, bytes, memory: peakMemory() });
+  }
+
+  /** Keeps its part of what stays once both parties have kept theirs, and the same. */
+  async #keepWith(run: DealerRunState, given: Given, values: DealerValue[]): Promise<void> {
+    const mine = namesHash(given);
+    for (const role of ['party0', 'party1'] as const) {
+      const theirs = await run.within(run.kept[role].promise, 10 * limits.progressMs, nodeName[role], 'its word that it is done');
+      if (theirs !== mine) throw new NodeError('client', 'INPUT_REFUSED', `named other tensors to the dealer than to ${nodeName[role]}`);
+    }
+    this.keep(run, given.keeps, values, this.holdKept(run, values));
   }
 }

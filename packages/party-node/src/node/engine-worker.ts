@@ -1,64 +1,83 @@
-/** The thread of a node that computes. Its parent opens connections and hands them over as message ports; the parent is a process or the trio. */
+/** The thread of a node that computes. Its parent hands it links as message ports: proven ones in a process of its own, new ones in the trio, which it proves itself. */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
+import type { NodeRole, WireRole } from '../wire/tokens.js';
 import { Dealer } from './dealer.js';
+import { Gate } from './gate.js';
 import { Party } from './party.js';
-import type { NodeRole } from './run.js';
 
 export interface EngineWorkerData {
   role: NodeRole;
-  nodeToken: Uint8Array;
-  clientToken: Uint8Array;
-  /** the nodes that this one dials */
-  dials: NodeRole[];
   /** that a large kernel, such as a matrix product, may take */
   threads: number;
+  /** bytes that tensors and runs of all clients may take together */
+  memory: number;
+  /** of a thread that proves links itself */
+  gate?: { nodes: Partial<Record<NodeRole, Uint8Array>>; client: Uint8Array; dials: NodeRole[] };
 }
 
-export type ToEngine = { accept: MessagePort } | { dialled: NodeRole; port: MessagePort } | { dialled: NodeRole; failed: string };
+export type ToEngine =
+  | { proven: WireRole; seed: Uint8Array; port: MessagePort }
+  | { accept: MessagePort }
+  | { dialled: NodeRole; port: MessagePort }
+  | { dialled: NodeRole; failed: string };
 export type FromEngine = { dial: NodeRole } | { log: string; fields: Record<string, unknown> | undefined };
 
-const { role, nodeToken, clientToken, dials, threads } = workerData as EngineWorkerData;
+const { role, threads, memory, gate: proves } = workerData as EngineWorkerData;
 const parent = parentPort!;
 const dialling = new Map<NodeRole, Deferred<Link>>();
 const post = (m: FromEngine) => parent.postMessage(m);
+const log = (event: string, fields?: Record<string, unknown>) => post({ log: event, fields });
+const options = { threads, memory, log };
+const engine = role === 'dealer' ? new Dealer(options) : new Party(role === 'party0' ? 0 : 1, options);
 
-const options = {
-  threads,
-  tokens: { node: new Secret(nodeToken), client: new Secret(clientToken) },
-  dial: Object.fromEntries(
-    dials.map((to) => [
-      to,
-      () => {
-        const link = new Deferred<Link>();
-        dialling.set(to, link);
-        post({ dial: to });
-        return link.promise;
-      },
-    ]),
-  ),
-  log: (log: string, fields?: Record<string, unknown>) => post({ log, fields }),
-};
-const engine = role === 'dealer' ? new Dealer({ ...options, role }) : new Party(role === 'party0' ? 0 : 1, options);
+function dial(to: NodeRole): Promise<Link> {
+  const link = new Deferred<Link>();
+  dialling.set(to, link);
+  post({ dial: to });
+  return link.promise;
+}
+
+const secret = (bytes: Uint8Array) => new Secret(bytes);
+const gate =
+  proves &&
+  new Gate({
+    role,
+    tokens: { nodes: Object.fromEntries(Object.entries(proves.nodes).map(([r, bytes]) => [r, secret(bytes)])), client: secret(proves.client) },
+    dial: Object.fromEntries(proves.dials.map((to) => [to, () => dial(to)])),
+    welcome: (proven, left) => engine.welcome({ ...proven, left }),
+    log,
+  });
+
 // Connections that arrive while the kernels load wait here
-const early: MessagePort[] = [];
+const early: ToEngine[] = [];
 let started = false;
 
-parent.on('message', (m: ToEngine) => {
+function take(m: ToEngine): void {
   if ('accept' in m) {
-    if (started) engine.accept(new PortLink(m.accept));
-    else early.push(m.accept);
-    return;
+    gate?.accept(new PortLink(m.accept));
+  } else if ('proven' in m) {
+    engine.welcome({ role: m.proven, seed: secret(m.seed), link: new PortLink(m.port), left: () => {} });
+  } else {
+    const waiting = dialling.get(m.dialled);
+    dialling.delete(m.dialled);
+    if ('port' in m) waiting?.resolve(new PortLink(m.port));
+    else waiting?.reject(new Error(m.failed));
   }
-  const waiting = dialling.get(m.dialled);
-  dialling.delete(m.dialled);
-  if ('port' in m) waiting?.resolve(new PortLink(m.port));
-  else waiting?.reject(new Error(m.failed));
+}
+
+parent.on('message', (m: ToEngine) => {
+  if (started) take(m);
+  else early.push(m);
 });
+
+// A last line of defence: every handler answers for its own link, and what slips through ends no other's work
+process.on('unhandledRejection', (reason) => log('failed', { why: String((reason as Error)?.stack ?? reason) }));
 
 await engine.start();
 started = true;
-for (const port of early) engine.accept(new PortLink(port));
+gate?.start();
+for (const m of early) take(m);

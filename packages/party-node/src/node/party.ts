@@ -10,6 +10,7 @@ import {
   type PartyValue,
   type PreparedParty,
   prepareParty,
+  programLimits,
   type Role,
   releaseOutputs,
   reshareOutput,
@@ -19,20 +20,28 @@ import {
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
-import { nodeName, type Peer } from '../wire/handshake.js';
-import type { Message, MessageOf } from '../wire/messages.js';
+import { nodeName } from '../wire/handshake.js';
+import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom } from './ahead.js';
-import { Engine, type EngineOptions, peakMemory } from './engine.js';
+import type { Account } from './budget.js';
+import { Engine, type EngineOptions, type Peer, peakMemory } from './engine.js';
 import { MaterialQueue } from './material-queue.js';
-import { type Given, type NodeRole, NodeRun, type NodeSession, type StoredTensor } from './run.js';
+import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
+import type { NodeSession, StoredTensor } from './session.js';
+
+/** Of a share that P0 expands by itself. */
+const SEED_BYTES = 32;
 
 class PartyRunState extends NodeRun implements AheadRoom {
   readonly material: MaterialQueue;
   readonly frames = new Map<number, Uint8Array>();
   frameArrived = new Deferred<void>();
+  /** the dealer has begun with it */
+  readonly turn = new Deferred<void>();
   readonly theirInputs = new Deferred<string>();
+  readonly theirsKept = new Deferred<string>();
   nextRound = 0;
-  // Of a prepared run
+  /** bytes that are drawn before the run starts, and that corrections may take that wait for it */
   ahead = 0;
   window = 0;
   prepared: PreparedParty | undefined;
@@ -49,52 +58,53 @@ class PartyRunState extends NodeRun implements AheadRoom {
 export class Party extends Engine<PartyRunState> {
   readonly #index: Role;
   readonly #other: NodeRole;
-  /** memory promised to prepared runs */
-  #reserved = 0;
 
   constructor(index: Role, options: Omit<EngineOptions, 'role'>) {
     super({ ...options, role: index === 0 ? 'party0' : 'party1' });
     this.#index = index;
     this.#other = index === 0 ? 'party1' : 'party0';
+    this.budget.makeRoom = (bytes, account) => this.#makeRoom(bytes, account);
   }
 
-  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, checked: CheckedProgram): PartyRunState {
-    return new PartyRunState(this.arena, m.ticket, session, checked, m.inputs, m.mode);
+  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[], checked: CheckedProgram): PartyRunState {
+    return new PartyRunState(this.arena, m.ticket, session, checked, inputs, m.mode);
   }
 
-  /** The dealer admits runs; a party only finds room for what it stores of prepared ones. */
-  protected async admit(run: PartyRunState): Promise<void> {
-    if (run.mode === 'streamed') return;
-    if (run.mode === 'ahead') this.#makeRoom(2 * limits.dealerLeadBytes);
-    const left = this.room - this.#reserved;
-    if (left < 2 * limits.dealerLeadBytes) {
-      throw new NodeError(
-        nodeName[this.role],
-        'LIMIT_EXCEEDED',
-        `the randomness of prepared runs (${this.#reserved} bytes) and tensors leave ${left} bytes of ${limits.partyBytes}: run without preparing, or run or cancel what is prepared`,
-      );
+  /** Counts what a run will take, when the dealer begins with it and before anything of it is there. */
+  #admit(run: PartyRunState): void {
+    const { cost } = run.checked;
+    const { account } = run.session;
+    const lead = limits.dealerLeadBytes;
+    let room: AheadRoom = { ahead: 0, window: this.#index === 1 ? Math.min(lead, cost.dealer) : 0 };
+    if (run.mode !== 'streamed') {
+      const least = cost.peak + 2 * lead;
+      if (run.mode === 'ahead' && this.budget.leftFor(account) < least) this.#makeRoom(least, account);
+      const left = this.budget.leftFor(account) - cost.peak;
+      if (left < 2 * lead) {
+        throw new NodeError(
+          nodeName[this.role],
+          'LIMIT_EXCEEDED',
+          `tensors and other runs leave ${Math.max(0, left)} of ${this.budget.bytes} bytes for the randomness of a prepared run: run without preparing, or run or cancel what is prepared`,
+        );
+      }
+      room = aheadRoom(this.#index, cost, left);
     }
-    Object.assign(run, aheadRoom(this.#index, run.checked.cost, left));
-    this.#reserved += run.ahead + run.window;
+    const bytes = cost.peak + room.ahead + room.window;
+    this.budget.reserve(account, bytes, limits.retryMs);
+    Object.assign(run, room, { reserved: bytes });
   }
 
-  protected override roomShrank(): void {
-    this.#makeRoom(0);
-  }
-
-  /** What was prepared for programs that may repeat gives way, the oldest first, until so many bytes are left for runs. */
-  #makeRoom(bytes: number): void {
-    for (const run of [...this.runs.values()]) {
-      if (this.room - this.#reserved >= bytes) return;
-      if (run.mode !== 'spare' || run.started) continue;
+  /** What was prepared for programs that may repeat gives way, the oldest of this session first and then of others, until one more run may have so many bytes. */
+  #makeRoom(bytes: number, account: Account): void {
+    const spares = [...this.runs.values()].filter((run) => run.mode === 'spare' && !run.started);
+    const mine = spares.filter((run) => run.session.account === account);
+    for (const run of [...mine, ...spares.filter((run) => !mine.includes(run))]) {
+      if (this.budget.leftFor(account) >= bytes) return;
       this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'what was prepared for the next run had to give its memory to what is waited for'));
     }
   }
 
   protected release(run: PartyRunState): void {
-    this.#reserved -= run.ahead + run.window;
-    run.ahead = 0;
-    run.window = 0;
     giveUp(this.arena, run.prepared);
     run.material.clear();
     this.arena.release(run.frames.values());
@@ -104,7 +114,8 @@ export class Party extends Engine<PartyRunState> {
 
   protected acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number {
     const run = this.runs.get(m.ticket);
-    if (!run) return m.t === 'material' ? limits.frameBytes : 0;
+    // Of a run that is over: what was on its way is let in and dropped
+    if (!run) return m.t === 'material' ? limits.frameBytes : programLimits.roundBytes;
     if (m.t === 'material') {
       if (role !== 'dealer' || this.#index !== 1) throw new NodeError(nodeName[role], 'BAD_MESSAGE', 'sent corrections to a node that takes none from it');
       return Math.min(limits.frameBytes, run.checked.cost.dealer - run.material.received);
@@ -115,35 +126,50 @@ export class Party extends Engine<PartyRunState> {
   }
 
   protected receive(run: PartyRunState, from: NodeRole, m: Message, payload: Uint8Array): void {
-    if (m.t === 'round' && from === this.#other) {
+    if (run.error) {
+      this.arena.release([payload]);
+    } else if (m.t === 'round' && from === this.#other) {
       run.frames.set(m.round, payload);
       run.frameArrived.resolve();
     } else if (m.t === 'material' && from === 'dealer') {
       run.material.push(payload);
+    } else if (m.t === 'turn' && from === 'dealer') {
+      run.turn.resolve();
     } else if (m.t === 'confirm' && from === this.#other) {
       run.theirInputs.resolve(m.hash);
+    } else if (m.t === 'kept' && from === this.#other) {
+      run.theirsKept.resolve(m.hash);
     }
   }
 
-  protected putBytes(m: MessageOf<'put'>): number {
-    return m.seed ? 32 : packedBytes(sizeOf(m.shape), m.bits);
+  putBytes(m: MessageOf<'put'>): { sent: number; kept: number } {
+    const n = sizeOf(m.shape);
+    return { sent: m.seed ? SEED_BYTES : packedBytes(n, m.bits), kept: 8 * n };
   }
 
-  protected put(m: MessageOf<'put'>, payload: Uint8Array): Words {
+  /** A large share is expanded a slice at a time, so that nobody else waits for it. */
+  async put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words> {
     const n = sizeOf(m.shape);
-    if (payload.length !== this.putBytes(m)) throw new NodeError('client', 'BAD_FRAME', `sent ${payload.length} bytes for a share of ${n} words modulo 2^${m.bits}`);
-    if (m.seed) return new KeyStream(this.kernels, new Secret(payload.slice())).words(n, m.bits);
     const share = zeros(n);
-    this.kernels.unpack(share, payload, m.bits);
+    const stream = m.seed ? new KeyStream(this.kernels, new Secret(payload.slice())) : undefined;
+    for (let at = 0; at < n; at += limits.expandWords) {
+      const part = share.subarray(at, at + limits.expandWords);
+      if (stream) stream.words(part.length, m.bits, part);
+      // So many words of any width begin at a byte
+      else this.kernels.unpack(part, payload.subarray((at / 8) * m.bits, (at / 8) * m.bits + packedBytes(part.length, m.bits)), m.bits);
+      if (at + limits.expandWords < n) await new Promise((resolve) => setImmediate(resolve));
+    }
     return share;
   }
 
-  protected runBytes(run: PartyRunState): number {
+  inputBytes(run: PartyRunState): number {
     return run.checked.program.inputs.reduce((n, i) => n + (i.kind === 'oneHot' ? packedBytes(sizeOf(i.shape), i.width) : 0), 0);
   }
 
   protected async execute(run: PartyRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
     const { checked, session, ticket, material } = run;
+    await run.within(run.turn.promise, limits.queueMs + limits.progressMs, 'dealer', 'its turn');
+    this.#admit(run);
     const prepareStart = performance.now();
     const dealer = peers.get('dealer')!;
     const other = peers.get(this.#other)!;
@@ -168,7 +194,7 @@ export class Party extends Engine<PartyRunState> {
     };
     const credit = (bytes: number) => void dealer.link.send({ t: 'credit', ticket, bytes }).catch(() => {});
     material.onTaken = credit;
-    if (run.window > limits.dealerLeadBytes) credit(run.window - limits.dealerLeadBytes);
+    if (run.window > limits.dealerStartBytes) credit(run.window - limits.dealerStartBytes);
     if (run.mode !== 'streamed') {
       run.prepared = await prepareParty(from, run.ahead);
       if (this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
@@ -179,11 +205,11 @@ export class Party extends Engine<PartyRunState> {
     const start = performance.now();
     const overhead = other.link.overheadBytes;
     // Different inputs at the two parties would make the output depend on one share of the weights alone
-    const hash = createHash('sha256')
-      .update(JSON.stringify([given.shares, given.keeps]))
-      .update(given.payload)
-      .digest('hex');
+    const hash = createHash('sha256').update(namesHash(given)).update(given.payload).digest('hex');
     await other.link.send({ t: 'confirm', ticket, hash });
+    // A wait that an abort does not end: what follows writes into the run's memory
+    run.check();
+    const theirHash = () => run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
     const trace = newTrace(given.traced);
     const inputs = this.#inputs(run, given, masks, room);
     const values = await runParty({
@@ -191,15 +217,21 @@ export class Party extends Engine<PartyRunState> {
       inputs,
       trace,
       ...(run.prepared && { prepared: run.prepared }),
-      exchange: (round, mine) => this.#exchange(run, other, round, mine),
+      exchange: async (round, mine) => {
+        const theirs = await this.#exchange(run, other, round, mine);
+        // Their hash came before their first frame, and costs no wait here
+        if (round > 0 || (await theirHash()) === hash) return theirs;
+        this.arena.release([theirs]);
+        throw differentInputs();
+      },
     });
     let outputs: Uint8Array[];
     try {
-      const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
-      if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
-      if (run.error) throw run.error;
+      // Of a run without rounds
+      if ((await theirHash()) !== hash) throw differentInputs();
+      run.check();
       outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
-      this.keep(run, given.keeps, values);
+      if (checked.program.keeps.length > 0) await this.#keepTogether(run, given, values, [other, dealer]);
     } finally {
       releaseOutputs(this.arena, checked, values);
     }
@@ -217,6 +249,21 @@ export class Party extends Engine<PartyRunState> {
     const events = trace.events ? new TextEncoder().encode(JSON.stringify(trace.events)) : undefined;
     if (!events) await session.link.send(record, ...outputs);
     else await session.link.send({ ...record, traceBytes: events.length }, ...outputs, events);
+  }
+
+  /** Keeps what is to stay once the other party has come as far: what one of the three nodes has of a failed run, no later run can use. */
+  async #keepTogether(run: PartyRunState, given: Given, values: PartyValue[], others: readonly Peer[]): Promise<void> {
+    const bytes = this.holdKept(run, values);
+    try {
+      const hash = namesHash(given);
+      for (const { link } of others) await link.send({ t: 'kept', ticket: run.ticket, hash });
+      await run.within(run.theirsKept.promise, limits.progressMs, nodeName[this.#other], 'its word that it is done');
+      run.check();
+    } catch (error) {
+      for (const n of bytes) run.session.give(n);
+      throw error;
+    }
+    this.keep(run, given.keeps, values, bytes);
   }
 
   /** This party's masks of one-hot inputs, by input. */
@@ -237,8 +284,8 @@ export class Party extends Engine<PartyRunState> {
         at += packed.length;
         return openOneHot(this.kernels, packed, width, masks.get(i)!, room.get(i)!);
       }
-      if (b.kind === 'share') return sharedValue(run.session.tensors.get(shares[share++]!)!);
-      return run.session.tensors.get(b.tensor)!.openings.get(`${b.width}:${b.run}`)!.atParty();
+      if (b.kind === 'share') return sharedValue(run.session.tensor(shares[share++]!));
+      return run.session.opening(b).atParty();
     });
   }
 
@@ -266,4 +313,8 @@ function sharedValue({ share }: StoredTensor): PartyValue {
       return share!.words;
     },
   };
+}
+
+function differentInputs(): NodeError {
+  return new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
 }

@@ -1,33 +1,13 @@
+import { createHash } from 'node:crypto';
 import { randomBytes } from '@noble/hashes/utils.js';
-import type { StoredWords } from '@secformer/ring';
-import type { CheckedProgram, ShareType, StoredOpening } from '@secformer/secformer-ops';
+import type { CheckedProgram } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
-import type { MessageLink } from '../wire/framing.js';
-import type { WireRole } from '../wire/handshake.js';
 import type { BoundInput, MessageOf } from '../wire/messages.js';
+import type { NodeSession } from './session.js';
 
-export type NodeRole = Exclude<WireRole, 'client'>;
-
-/** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
-export interface StoredTensor {
-  type: ShareType;
-  share?: StoredWords;
-  /** by `width:run` */
-  openings: Map<string, StoredOpening>;
-  /** what it was counted with */
-  bytes: number;
-}
-
-/** What one client has at this node. No other client can name any of it. */
-export interface NodeSession {
-  id: string;
-  link: MessageLink;
-  tensors: Map<number, StoredTensor>;
-  programs: Map<string, CheckedProgram>;
-  bytes: number;
-}
+export type { NodeRole } from '../wire/tokens.js';
 
 /** How long instructions may follow one another before messages are looked at: most take microseconds, and a turn of the event loop as much. */
 const BREATH_MS = 2;
@@ -40,6 +20,16 @@ export interface Given {
   traced: boolean;
 }
 
+/** The tensors that a run was started with, as the nodes compare them. */
+export function namesHash({ shares, keeps }: Given): string {
+  return createHash('sha256')
+    .update(JSON.stringify([shares, keeps]))
+    .digest('hex');
+}
+
+/** How long each kind of run may wait for its client. */
+const STARTS = { streamed: limits.startMs, ahead: limits.preparedMs, spare: limits.spareMs } as const;
+
 /** One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams again. */
 export abstract class NodeRun {
   readonly aborted = new Deferred<never>();
@@ -48,7 +38,10 @@ export abstract class NodeRun {
   /** what the client starts the run with; once */
   readonly given = new Deferred<Given>();
   started = false;
+  /** memory that it was promised, in bytes */
+  reserved = 0;
   readonly nonce = randomBytes(16);
+  readonly born = performance.now();
   #breathed = 0;
   constructor(
     readonly ticket: string,
@@ -58,12 +51,17 @@ export abstract class NodeRun {
     readonly mode: MessageOf<'prepare'>['mode'],
   ) {}
 
+  /** The longest wait for the client's word to start, in milliseconds. */
+  get patience(): number {
+    return STARTS[this.mode];
+  }
+
   /** The client's word to start, which a prepared run waits for. */
   async start(): Promise<Given> {
-    if (this.mode !== 'spare') return this.within(this.given.promise, limits.preparedMs, 'client', 'the start of the run');
     try {
-      return await this.within(this.given.promise, limits.spareMs, 'client', 'the start of the run');
+      return await this.within(this.given.promise, this.patience, 'client', 'the start of the run');
     } catch (cause) {
+      if (this.mode !== 'spare') throw cause;
       throw this.error ?? new NodeError('client', 'GAVE_WAY', 'did not come for what was prepared in the background', { cause });
     }
   }
@@ -81,12 +79,17 @@ export abstract class NodeRun {
     }
   }
 
+  /** Stops here after an abort: to be called after every wait that an abort does not end, before anything is read or written for the run. */
+  check(): void {
+    if (this.error) throw this.error;
+  }
+
   /** Lets the event loop breathe between instructions, now and then, and stops here after an abort. */
   readonly pause = async (): Promise<void> => {
     if (performance.now() - this.#breathed > BREATH_MS) {
       await new Promise<void>((resolve) => setImmediate(resolve));
       this.#breathed = performance.now();
     }
-    if (this.error) throw this.error;
+    this.check();
   };
 }

@@ -25,20 +25,27 @@ export function checkUrl(url: string, node: NodeName): URL {
   return parsed;
 }
 
-/** Pings an open socket; one that does not answer is closed. Runs on a thread that no kernel blocks. */
-export function keepAlive(socket: WebSocket): void {
+/**
+ * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; where it was blocked or the machine slept all
+ * the same, the other end is given its time again, for its answers have not been read.
+ */
+export function keepAlive(socket: WebSocket, pongMs: number = limits.pongMs): void {
   let last = performance.now();
+  let looked = last;
   socket.on('pong', () => {
     last = performance.now();
   });
   const timer = setInterval(() => {
-    if (performance.now() - last > limits.pongMs) socket.terminate();
+    const now = performance.now();
+    if (now - looked > 2 * limits.pingMs) last = now;
+    looked = now;
+    if (now - last > pongMs) socket.terminate();
     else if (socket.readyState === WebSocket.OPEN) socket.ping();
   }, limits.pingMs);
   socket.on('close', () => clearInterval(timer));
 }
 
-/** Opens a WebSocket in Node. @param ca certificates that are trusted besides the system's */
+/** Opens a WebSocket in Node. @param ca certificate authority (PEM) to trust in the place of those that Node comes with */
 export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Link> {
   checkUrl(url, node);
   return new Promise((resolve, reject) => {
@@ -54,6 +61,11 @@ export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Li
       keepAlive(socket);
       resolve(new SocketLink(socket as unknown as SocketType));
     });
-    socket.on('error', (cause) => reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${cause.message}); is it running?`, { cause })));
+    socket.on('error', (cause) => reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause)})`, { cause })));
   });
+}
+
+/** What to make of a connection that failed. */
+function reasonOf(cause: Error & { code?: string }): string {
+  return cause.code === 'ECONNREFUSED' ? `${cause.message}; is it running?` : cause.message || (cause.code ?? 'it failed');
 }

@@ -2,10 +2,11 @@ import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
 import type { Dial } from '../client/session.js';
+import { defaultMemory } from '../node/budget.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
-import type { NodeRole } from '../node/run.js';
 import { threadsBeside } from '../node/threads.js';
 import { PortLink } from '../wire/port-link.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
 
 /** Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs the process. */
 export interface Trio {
@@ -14,10 +15,11 @@ export interface Trio {
   stop(): Promise<void>;
 }
 
+const DIALS: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
+
 /** Starts the embedded trio. @param onFailure called if one of the threads dies */
 export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
   const token = new Secret(randomBytes(32));
-  const nodeToken = randomBytes(32);
   const workers = new Map<NodeRole, Worker>();
   const connect = (to: NodeRole): MessagePort => {
     const { port1, port2 } = new MessageChannel();
@@ -25,10 +27,17 @@ export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
     workers.get(to)!.postMessage(message, [port2]);
     return port1;
   };
-  const dials: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
+  // One secret for each pair, as between organisations
+  const pairs = new Map([
+    ['dealer party0', randomBytes(32)],
+    ['dealer party1', randomBytes(32)],
+    ['party0 party1', randomBytes(32)],
+  ]);
+  const pairsOf = (role: NodeRole) => Object.fromEntries(NODES.filter((r) => r !== role).map((r) => [r, pairs.get([role, r].sort().join(' '))!]));
   for (const role of ['dealer', 'party0', 'party1'] as const) {
-    const workerData: EngineWorkerData = { role, nodeToken, clientToken: token.bytes, dials: dials[role], threads: threadsBeside(role) };
-    const worker = new Worker(new URL('../node/engine-worker.js', import.meta.url), { workerData });
+    const gate = { nodes: pairsOf(role), client: token.bytes, dials: DIALS[role] };
+    const workerData: EngineWorkerData = { role, gate, threads: threadsBeside(role), memory: defaultMemory(role) };
+    const worker = new Worker(new URL('../node/engine-worker.js', import.meta.url), { workerData, execArgv: [] });
     workers.set(role, worker);
     worker.on('message', (m: FromEngine) => {
       if (!('dial' in m)) return;

@@ -1,24 +1,49 @@
 import { NodeError, type NodeName } from '../errors.js';
 import { limits, WIRE_VERSION } from '../limits.js';
 import type { Link } from './link.js';
-import { type Message, message } from './messages.js';
+import { type Message, message, readJson } from './messages.js';
 
 /** version, kind, header length (u16), message id (u32), payload length (f64) */
 const HEAD = 16;
 const FIRST = 0;
 const MORE = 1;
 
+/** Thrown by `accept`: the message is passed over, with a payload of so many bytes at most, and the link goes on. */
+export class Unwanted extends Error {
+  constructor(
+    readonly reason: NodeError,
+    readonly bytes: number,
+  ) {
+    super(reason.message);
+  }
+}
+
+interface Partial {
+  header: Message;
+  /** absent where it is passed over */
+  payload: Uint8Array | undefined;
+  total: number;
+  filled: number;
+}
+
+/** Messages of a link that are not complete: more than any client has under way. */
+const UNFINISHED = 64;
+
 /**
  * Messages over a link: a JSON header and a payload, cut into frames so that a long message does not keep a short one waiting. The
  * receiver says how long a payload may be before any memory is taken.
  */
 export class MessageLink {
-  /** Largest payload that the receiver takes for this header now; throws to refuse it. */
+  /** Largest payload that the receiver takes for this header now; throws to close the link, or `Unwanted`. */
   accept: (header: Message) => number = () => 0;
   onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
   onClose: (why: string) => void = () => {};
+  /** Called for each message that is passed over. */
+  onUnwanted: (header: Message, reason: NodeError) => void = () => {};
   /** Memory for a payload; it is the receiver's. */
   room: (header: Message, bytes: number) => Uint8Array = (_, bytes) => new Uint8Array(bytes);
+  /** Memory of a payload that will not be complete. */
+  dropped: (payload: Uint8Array) => void = () => {};
   /** Largest frame that is read: small until the other side has shown that it knows the token. */
   frameLimit: number = limits.frameBytes;
   /** frame headers and message headers sent so far */
@@ -26,19 +51,24 @@ export class MessageLink {
   readonly #link: Link;
   readonly #peer: () => NodeName;
   #nextId = 1;
-  readonly #partial = new Map<number, { header: Message; payload: Uint8Array; filled: number }>();
+  readonly #partial = new Map<number, Partial>();
 
   constructor(link: Link, peer: () => NodeName) {
     this.#link = link;
     this.#peer = peer;
+    const refuse = (error: Error) => this.close(error.message);
     link.onFrame = (frame) => {
       try {
-        return this.#frame(frame);
+        return this.#frame(frame)?.catch(refuse);
       } catch (error) {
-        this.close((error as Error).message);
+        refuse(error as Error);
       }
     };
-    link.onClose = (why) => this.onClose(why);
+    link.onClose = (why) => {
+      for (const { payload } of this.#partial.values()) if (payload) this.dropped(payload);
+      this.#partial.clear();
+      this.onClose(why);
+    };
   }
 
   /** Resolves when all of it is on its way. The payload is copied frame by frame, never as a whole. */
@@ -99,37 +129,34 @@ export class MessageLink {
     if (kind === MORE) {
       const p = this.#partial.get(id);
       const body = frame.subarray(HEAD);
-      if (!p || headLength !== 0 || total !== p.payload.length || p.filled + body.length > total || body.length === 0) throw this.#bad('a continuation of no message');
-      p.payload.set(body, p.filled);
+      if (!p || headLength !== 0 || total !== p.total || p.filled + body.length > total || body.length === 0) throw this.#bad('a continuation of no message');
+      p.payload?.set(body, p.filled);
       p.filled += body.length;
       if (p.filled < total) return;
       this.#partial.delete(id);
-      return this.onMessage(p.header, p.payload);
+      return p.payload && this.onMessage(p.header, p.payload);
     }
     if (kind !== FIRST || HEAD + headLength > frame.length) throw this.#bad('a frame of an unknown kind');
     const header = this.#header(frame.subarray(HEAD, HEAD + headLength));
     const body = frame.subarray(HEAD + headLength);
-    const most = this.accept(header);
+    let most: number;
+    let unwanted: NodeError | undefined;
+    try {
+      most = this.accept(header);
+    } catch (error) {
+      if (!(error instanceof Unwanted)) throw error;
+      [most, unwanted] = [error.bytes, error.reason];
+    }
     if (!Number.isSafeInteger(total) || total < body.length || total > most) throw this.#bad(`'${header.t}' with ${total} bytes; at most ${most} are expected here`);
-    if (body.length < total && (this.#partial.size >= 64 || this.#partial.has(id))) throw this.#bad('too many unfinished messages');
-    const payload = this.room(header, total);
-    payload.set(body);
-    if (body.length === total) return this.onMessage(header, payload);
-    this.#partial.set(id, { header, payload, filled: body.length });
+    if (body.length < total && (this.#partial.size >= UNFINISHED || this.#partial.has(id))) throw this.#bad('too many unfinished messages');
+    const payload = unwanted ? undefined : this.room(header, total);
+    payload?.set(body);
+    if (body.length < total) this.#partial.set(id, { header, payload, total, filled: body.length });
+    if (unwanted) this.onUnwanted(header, unwanted);
+    else if (body.length === total) return this.onMessage(header, payload!);
   }
 
   #header(bytes: Uint8Array): Message {
-    let json: unknown;
-    try {
-      json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-    } catch (cause) {
-      throw new NodeError(this.#peer(), 'BAD_MESSAGE', 'sent a header that is not JSON', { cause });
-    }
-    const parsed = message.safeParse(json);
-    if (!parsed.success) {
-      const issue = parsed.error.issues[0]!;
-      throw new NodeError(this.#peer(), 'BAD_MESSAGE', `sent a message whose field '${issue.path.join('.') || 't'}' is wrong: ${issue.message}`);
-    }
-    return parsed.data;
+    return readJson(message, bytes, this.#peer(), 'a message');
   }
 }

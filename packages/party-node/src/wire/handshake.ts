@@ -4,21 +4,20 @@ import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, randomBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
-import { NodeError, type NodeName } from '../errors.js';
+import { NodeError, type NodeErrorCode, type NodeName, reportOf } from '../errors.js';
 import { limits, WIRE_VERSION } from '../limits.js';
 import { MessageLink } from './framing.js';
 import type { Link } from './link.js';
 import type { Message, MessageOf } from './messages.js';
-
-export type WireRole = 'party0' | 'party1' | 'dealer' | 'client';
+import type { Tokens, WireRole } from './tokens.js';
 
 export const nodeName: Record<WireRole, NodeName> = { party0: 'party 0', party1: 'party 1', dealer: 'dealer', client: 'client' };
 
-/** Tokens as 32-byte keys. Nodes have both; a client has one, so it can't pose as a node. */
-export interface Tokens {
-  node?: Secret;
-  client: Secret;
-}
+/** What a connection's reason starts with where it had to make room; there is no time for more. */
+export const CROWDED = 'TOO_MANY_CONNECTIONS';
+
+/** Codes that the other side may refuse with; anything else it says is NOT_AUTHENTICATED. */
+const REFUSALS: readonly string[] = ['VERSION_MISMATCH', 'ALREADY_CONNECTED', 'TOO_MANY_CONNECTIONS', 'BUSY'] satisfies NodeErrorCode[];
 
 /** Compares without telling, by its time, where the difference is. */
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
@@ -27,99 +26,192 @@ function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   return difference === 0;
 }
 
-/** A token from its text: any length, hashed. */
-export function tokenFrom(text: string): Secret {
-  return new Secret(sha256(utf8ToBytes(`secformer token ${text.trim()}`)));
+/** An authenticated link: who is at the other end, and a seed that only the two of them know. */
+export interface Proven {
+  role: WireRole;
+  /** of the process at the other end */
+  process: string;
+  seed: Secret;
+  link: Link;
 }
 
-/** An authenticated link: who is at the other end, and a seed that only the two of them know. */
-export interface Peer {
-  role: WireRole;
-  seed: Secret;
-  link: MessageLink;
+export interface HandshakeOptions {
+  mine: WireRole;
+  /** this process, 16 bytes in hex */
+  process: string;
+  tokens: Tokens;
+  side: 'dial' | 'accept';
+  /** the role that must be at the other end, if that is known */
+  expect?: WireRole;
+  /** of the accepting side: whether somebody who has proved to be of that role is let in; throws to refuse, and its error is what the other end is told */
+  admit?: (role: WireRole, process: string) => void | Promise<void>;
+  /** called in the same tick as the last message, so that the link's handlers are set before another frame is read */
+  ready?: (proven: Proven) => void;
 }
 
 /**
- * Three messages that prove to each side that the other knows the token, without sending it, and agree a seed:
+ * Four messages that prove to each side that the other knows their token, without sending it, and agree a seed:
  *
- *   1. A → B: role, nonce, X25519 key
- *   2. B → A: role, nonce, X25519 key, HMAC-SHA256(token, 'b' ‖ transcript)
+ *   1. A → B: role, nonce, X25519 key, process
+ *   2. B → A: role, nonce, X25519 key, process
  *   3. A → B: HMAC-SHA256(token, 'a' ‖ transcript)
+ *   4. B → A: HMAC-SHA256(token, 'b' ‖ transcript)
  *
- * transcript = SHA-256 of everything in 1 and 2 but the proof; seed = HKDF(X25519 secret, transcript). Between nodes it is the node token, where
- * one side is a client the client token. Whoever does not know the token learns neither it nor the seed; the seed is never sent.
- * @param expect the role that must be at the other end, if that is known
- * @param ready called with the peer in the same tick as its last handshake message, so that its handlers are set before another frame is read
+ * transcript = SHA-256 of 1 and 2; seed = HKDF(X25519 secret, transcript). Between nodes it is the token of the two, where one side is a client the
+ * clients' token. Whoever dials proves first: a stranger who dials is told nothing that a token could be guessed against. Whoever does not know the token
+ * learns neither it nor the seed; the seed is never sent. A refusal is a message with a code, and both sides fail with it.
+ * @throws NodeError NOT_AUTHENTICATED, VERSION_MISMATCH, LINK_CLOSED, or what `admit` of the other side said
  */
-export function handshake(link: Link, mine: WireRole, tokens: Tokens, side: 'dial' | 'accept', expect?: WireRole, ready?: (peer: Peer) => void): Promise<Peer> {
-  const nonce = randomBytes(32);
-  const secret = x25519.utils.randomSecretKey();
-  const key = x25519.getPublicKey(secret);
-  const hello: MessageOf<'hello'> = { t: 'hello', version: WIRE_VERSION, role: mine, nonce: bytesToHex(nonce), key: bytesToHex(key) };
-  let other: MessageOf<'hello'> | undefined;
-  const name = (): NodeName => (other ? nodeName[other.role] : expect ? nodeName[expect] : 'client');
-  const channel = new MessageLink(link, name);
-  channel.frameLimit = limits.handshakeFrameBytes;
+export function handshake(link: Link, o: HandshakeOptions): Promise<Proven> {
+  return new Promise<Proven>((resolve, reject) => new Handshake(link, o, resolve, reject).start());
+}
 
-  return new Promise<Peer>((resolve, reject) => {
-    const timer = setTimeout(() => fail(new NodeError(name(), 'NOT_AUTHENTICATED', `did not finish the handshake in ${limits.handshakeMs} ms`)), limits.handshakeMs);
-    const fail = (error: NodeError) => {
-      clearTimeout(timer);
-      channel.send({ t: 'refused', code: error.code, message: error.message }).catch(() => {});
-      channel.close(error.message);
-      reject(error);
-    };
-    const keyOf = (role: WireRole): Secret => {
-      const token = role === 'client' || mine === 'client' ? tokens.client : tokens.node;
-      if (!token) throw new NodeError(name(), 'NOT_AUTHENTICATED', 'has no token for this link');
-      return token;
-    };
-    const transcript = (a: MessageOf<'hello'>, b: MessageOf<'hello'>) => sha256(utf8ToBytes([a, b].map((h) => `${h.version} ${h.role} ${h.nonce} ${h.key}`).join('\n')));
-    const proof = (who: 'a' | 'b', role: WireRole, hash: Uint8Array) => hmac(sha256, keyOf(role).bytes, new Uint8Array([who.charCodeAt(0), ...hash]));
-    const finish = (hash: Uint8Array) => {
-      clearTimeout(timer);
-      const shared = x25519.getSharedSecret(secret, hexToBytes(other!.key));
-      const peer: Peer = { role: other!.role, seed: new Secret(hkdf(sha256, shared, hash, utf8ToBytes('secformer seed'), 32)), link: channel };
-      channel.frameLimit = limits.frameBytes;
-      ready?.(peer);
-      resolve(peer);
-    };
-    const meet = (h: MessageOf<'hello'>) => {
-      other = h;
-      if (h.version !== WIRE_VERSION)
-        throw new NodeError(name(), 'VERSION_MISMATCH', `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`);
-      if (h.role === mine || (expect && h.role !== expect))
-        throw new NodeError(name(), 'NOT_AUTHENTICATED', `expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`);
-    };
-    const receive = async (m: Message) => {
-      if (m.t === 'refused') throw new NodeError(name(), m.code === 'VERSION_MISMATCH' ? 'VERSION_MISMATCH' : 'NOT_AUTHENTICATED', `refused the connection: ${m.message}`);
-      if (m.t === 'hello' && !other) {
-        meet(m);
-        const hash = side === 'dial' ? transcript(hello, m) : transcript(m, hello);
-        if (side === 'dial') {
-          if (!m.mac || !equalBytes(hexToBytes(m.mac), proof('b', m.role, hash)))
-            throw new NodeError(name(), 'NOT_AUTHENTICATED', 'does not know the token that this side was given');
-          await channel.send({ t: 'proof', mac: bytesToHex(proof('a', m.role, hash)) });
-          finish(hash);
-        } else {
-          await channel.send({ ...hello, mac: bytesToHex(proof('b', m.role, hash)) });
-        }
-        return;
-      }
-      if (m.t === 'proof' && side === 'accept' && other) {
-        const hash = transcript(other, hello);
-        if (!equalBytes(hexToBytes(m.mac), proof('a', other.role, hash))) throw new NodeError(name(), 'NOT_AUTHENTICATED', 'does not know the token');
-        finish(hash);
-        return;
-      }
-      throw new NodeError(name(), 'NOT_AUTHENTICATED', `sent '${m.t}' in the middle of the handshake`);
-    };
+class Handshake {
+  readonly #link: Link;
+  readonly #o: HandshakeOptions;
+  readonly #resolve: (p: Proven) => void;
+  readonly #reject: (error: NodeError) => void;
+  readonly #channel: MessageLink;
+  readonly #timer: ReturnType<typeof setTimeout>;
+  #secret: Uint8Array | undefined;
+  #hello: MessageOf<'hello'> | undefined;
+  #other: MessageOf<'hello'> | undefined;
+  /** of both hellos, once they are there */
+  #transcript = new Uint8Array(0);
+  #proved = false;
+  #over = false;
+
+  constructor(link: Link, o: HandshakeOptions, resolve: (p: Proven) => void, reject: (error: NodeError) => void) {
+    this.#link = link;
+    this.#o = o;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#channel = new MessageLink(link, () => this.#name);
+    this.#channel.frameLimit = limits.handshakeFrameBytes;
+    this.#timer = setTimeout(() => this.#fail(this.#refusal(`did not finish the handshake in ${this.#wait} ms`)), this.#wait);
+  }
+
+  get #wait(): number {
+    return this.#o.side === 'accept' ? limits.handshakeMs : limits.connectMs;
+  }
+
+  get #name(): NodeName {
+    return nodeName[this.#other?.role ?? this.#o.expect ?? 'client'];
+  }
+
+  #refusal(what: string, code: NodeErrorCode = 'NOT_AUTHENTICATED'): NodeError {
+    return new NodeError(this.#name, code, what);
+  }
+
+  start(): void {
+    const channel = this.#channel;
     channel.accept = () => 0;
-    channel.onMessage = (m) => receive(m).catch((error) => fail(error instanceof NodeError ? error : new NodeError(name(), 'NOT_AUTHENTICATED', String(error))));
-    channel.onClose = (why) => {
-      clearTimeout(timer);
-      reject(new NodeError(name(), 'LINK_CLOSED', `closed the connection during the handshake (${why}); is the token right?`));
+    channel.onMessage = (m) => {
+      this.#receive(m).catch((error) => this.#fail(error instanceof NodeError ? error : this.#refusal(String(error))));
     };
-    if (side === 'dial') channel.send(hello).catch((error) => fail(new NodeError(name(), 'LINK_CLOSED', String(error))));
-  });
+    channel.onClose = (why) => {
+      const crowded = why.startsWith(CROWDED);
+      const code = crowded ? 'TOO_MANY_CONNECTIONS' : 'LINK_CLOSED';
+      const after = crowded ? { retryAfterMs: limits.retryMs } : {};
+      this.#end(new NodeError(this.#name, code, `closed the connection during the handshake (${why})`, after));
+    };
+    // The accepting side spends nothing on a stranger who says nothing
+    if (this.#o.side === 'dial') channel.send(this.#introduction()).catch((error) => this.#fail(this.#refusal(String(error), 'LINK_CLOSED')));
+  }
+
+  #introduction(): MessageOf<'hello'> {
+    this.#secret = x25519.utils.randomSecretKey();
+    const key = bytesToHex(x25519.getPublicKey(this.#secret));
+    this.#hello = { t: 'hello', version: WIRE_VERSION, role: this.#o.mine, nonce: bytesToHex(randomBytes(32)), key, process: this.#o.process };
+    return this.#hello;
+  }
+
+  async #receive(m: Message): Promise<void> {
+    if (this.#over) return;
+    const { side } = this.#o;
+    if (m.t === 'refused') {
+      const after = m.retryAfterMs === undefined ? {} : { retryAfterMs: m.retryAfterMs };
+      const code = REFUSALS.includes(m.code) ? (m.code as NodeErrorCode) : 'NOT_AUTHENTICATED';
+      this.#end(new NodeError(this.#name, code, `refused the connection (${m.message})`, after));
+      this.#channel.close('refused');
+    } else if (m.t === 'hello' && !this.#other) {
+      this.#meet(m);
+      if (side === 'accept') {
+        await this.#channel.send(this.#introduction());
+      } else {
+        this.#transcript = transcriptOf(this.#hello!, m);
+        await this.#channel.send({ t: 'proof', mac: bytesToHex(this.#proof('a')) });
+      }
+    } else if (m.t === 'proof' && this.#hello && this.#other && !this.#proved) {
+      this.#proved = true;
+      if (side === 'accept') this.#transcript = transcriptOf(this.#other, this.#hello);
+      if (!equalBytes(hexToBytes(m.mac), this.#proof(side === 'accept' ? 'a' : 'b'))) {
+        throw this.#refusal(side === 'accept' ? 'does not know the token' : 'does not know the token that this side was given');
+      }
+      if (side === 'dial') return this.#finish();
+      await this.#o.admit?.(this.#other.role, this.#other.process);
+      if (this.#over) return;
+      // The other end may send as soon as it has this
+      const sent = this.#channel.send({ t: 'proof', mac: bytesToHex(this.#proof('b')) });
+      this.#finish();
+      await sent.catch(() => {});
+    } else {
+      throw this.#refusal(`sent '${m.t}' in the middle of the handshake`);
+    }
+  }
+
+  #meet(h: MessageOf<'hello'>): void {
+    this.#other = h;
+    const { mine, expect, process } = this.#o;
+    if (h.version !== WIRE_VERSION)
+      throw this.#refusal(`speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`, 'VERSION_MISMATCH');
+    if (h.role === mine || (expect && h.role !== expect)) throw this.#refusal(`expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`);
+    if (h.process === process) throw this.#refusal('is this process itself; check the addresses');
+    this.#token();
+  }
+
+  #token(): Secret {
+    const { mine, tokens } = this.#o;
+    const theirs = this.#other!.role;
+    const token = mine === 'client' || theirs === 'client' ? tokens.client : tokens.nodes?.[theirs];
+    if (!token) throw this.#refusal(`is not expected here: ${nodeName[mine]} has no token for a link with ${nodeName[theirs]}`);
+    return token;
+  }
+
+  #proof(who: 'a' | 'b'): Uint8Array {
+    return hmac(sha256, this.#token().bytes, new Uint8Array([who.charCodeAt(0), ...this.#transcript]));
+  }
+
+  #finish(): void {
+    const { role, process, key } = this.#other!;
+    const shared = x25519.getSharedSecret(this.#secret!, hexToBytes(key));
+    const seed = new Secret(hkdf(sha256, shared, this.#transcript, utf8ToBytes('secformer seed'), 32));
+    this.#over = true;
+    clearTimeout(this.#timer);
+    const proven: Proven = { role, process, seed, link: this.#link };
+    this.#o.ready?.(proven);
+    this.#resolve(proven);
+  }
+
+  /** Tells the other side why, and ends. */
+  #fail(error: NodeError): void {
+    if (this.#over) return;
+    this.#end(error);
+    const { code, message, retryAfterMs } = reportOf(error, this.#name);
+    this.#channel.send({ t: 'refused', code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) }).catch(() => {});
+    this.#channel.close(error.message);
+  }
+
+  /** Before the link closes, whose end would be a reason too. */
+  #end(error: NodeError): void {
+    if (this.#over) return;
+    this.#over = true;
+    clearTimeout(this.#timer);
+    this.#reject(error);
+  }
+}
+
+function transcriptOf(a: MessageOf<'hello'>, b: MessageOf<'hello'>): Uint8Array<ArrayBuffer> {
+  const text = [a, b].map((h) => `${h.version} ${h.role} ${h.nonce} ${h.key} ${h.process}`).join('\n');
+  return new Uint8Array(sha256(utf8ToBytes(text)));
 }

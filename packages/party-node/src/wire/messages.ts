@@ -1,6 +1,10 @@
+import { programLimits } from '@secformer/secformer-ops';
 import { z } from 'zod';
+import { NodeError, type NodeName } from '../errors.js';
 
-/** Every message that travels, by its `t`. Headers are JSON; shares, corrections and openings are the payload. */
+/** Tensors that one message frees: their ids fit its header. */
+export const FREED = 2000;
+
 const id = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const ticket = hex(16);
@@ -22,35 +26,75 @@ const binding = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('oneHot') }),
 ]);
 export type BoundInput = z.infer<typeof binding>;
+/** Payload of 'prepare'. */
+export const bindings = z.array(binding).max(programLimits.inputs);
 
-const report = z.object({ node: z.enum(['party 0', 'party 1', 'dealer', 'client']), code: z.string().max(64), message: z.string().max(4000) });
+/** First part of the payload of 'run'. */
+export const startOf = z.object({
+  /** the tensors that the program's shares are, in order */
+  shares: z.array(id).max(programLimits.inputs),
+  /** the tensor that each kept value stays as, or whose opening it is */
+  keeps: z.array(id).max(programLimits.inputs),
+});
+
+/** A payload that is JSON. */
+export const jsonBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+/** @throws NodeError where it is not JSON of that kind */
+export function readJson<T>(schema: z.ZodType<T>, bytes: Uint8Array, from: NodeName, what: string): T {
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw new NodeError(from, 'BAD_MESSAGE', `sent ${what} that is not JSON`, { cause });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0]!;
+  throw new NodeError(from, 'BAD_MESSAGE', `sent ${what} whose field '${issue.path.join('.') || 't'}' is wrong: ${issue.message}`);
+}
+
+const milliseconds = z.number().min(0).max(3_600_000);
+const report = z.object({
+  node: z.enum(['party 0', 'party 1', 'dealer', 'client']),
+  code: z.string().max(64),
+  message: z.string().max(4000),
+  retryAfterMs: milliseconds.optional(),
+});
 const cost = z.object({ op: z.string(), ms: z.number(), bytes: z.number(), rounds: z.number() });
 
+/** Every message that travels, by its `t`. Headers are JSON; shares, corrections, openings and long lists are the payload. */
 export const message = z.discriminatedUnion('t', [
   // handshake
-  z.object({ t: z.literal('hello'), version: z.number(), role: z.enum(['party0', 'party1', 'dealer', 'client']), nonce: hex(32), key: hex(32), mac: hex(32).optional() }),
+  z.object({
+    t: z.literal('hello'),
+    version: z.number(),
+    role: z.enum(['party0', 'party1', 'dealer', 'client']),
+    nonce: hex(32),
+    key: hex(32),
+    /** drawn by each process at its start: tells one that comes back from a second one */
+    process: hex(16),
+  }),
   z.object({ t: z.literal('proof'), mac: hex(32) }),
-  z.object({ t: z.literal('refused'), code: z.string().max(64), message: z.string().max(400) }),
+  z.object({ t: z.literal('refused'), code: z.string().max(64), message: z.string().max(1000), retryAfterMs: milliseconds.optional() }),
   // client to nodes
   z.object({ t: z.literal('open'), re: id, session: ticket }),
   z.object({ t: z.literal('program'), re: id, hash: hex(32) }),
   z.object({ t: z.literal('put'), re: id, tensor: id, ...type, /** P0 expands a seed, P1 is sent the difference, the dealer learns the type */ seed: z.boolean() }),
-  z.object({ t: z.literal('free'), tensors: z.array(id).max(4000) }),
+  z.object({ t: z.literal('free'), tensors: z.array(id).max(FREED) }),
   z.object({
     t: z.literal('prepare'),
     ticket,
+    /** the payload is what its inputs are bound to, see `bindings` */
     program: hex(32),
-    inputs: z.array(binding).max(20_000),
     /** 'streamed': dealt while it runs; 'ahead': dealt before; 'spare': the same, for a client that does not wait for it */
     mode: z.enum(['streamed', 'ahead', 'spare']),
   }),
   z.object({
     t: z.literal('run'),
     ticket,
-    /** the tensors that the program's shares are, in order */
-    shares: z.array(id).max(20_000),
-    /** the tensor that each kept value stays as, or whose opening it is */
-    keeps: z.array(id).max(20_000),
+    /** bytes of the payload that name tensors, see `startOf`; the client's masked inputs are behind them */
+    names: z.number().int().min(0),
     /** how the time went is wanted with the result */
     trace: z.boolean().optional(),
   }),
@@ -58,7 +102,8 @@ export const message = z.discriminatedUnion('t', [
   // nodes to client
   z.object({ t: z.literal('done'), re: id }),
   z.object({ t: z.literal('failed'), re: id, error: report }),
-  z.object({ t: z.literal('prepared'), ticket, run: hex(16), slotKeys: z.array(z.tuple([hex(32), hex(32)])).optional(), ms: z.number(), bytes: z.number() }),
+  /** the dealer's payload is the keys of the masks of the client's inputs, two of 32 bytes each */
+  z.object({ t: z.literal('prepared'), ticket, run: hex(16), ms: z.number(), bytes: z.number() }),
   z.object({
     t: z.literal('result'),
     ticket,
@@ -76,8 +121,13 @@ export const message = z.discriminatedUnion('t', [
   // everybody
   z.object({ t: z.literal('abort'), ticket, error: report }),
   // nodes to each other
-  z.object({ t: z.literal('agree'), ticket, session: ticket, program: hex(32), nonce: hex(16) }),
+  /** bindings: hash of what the inputs are bound to and of the mode */
+  z.object({ t: z.literal('agree'), ticket, session: ticket, program: hex(32), bindings: hex(32), nonce: hex(16) }),
+  /** of the dealer: it begins to deal */
+  z.object({ t: z.literal('turn'), ticket }),
   z.object({ t: z.literal('confirm'), ticket, hash: hex(32) }),
+  /** of a party: it has its outputs and keeps what is to stay, as which tensors this hash says */
+  z.object({ t: z.literal('kept'), ticket, hash: hex(32) }),
   z.object({ t: z.literal('round'), ticket, round: z.number().int().min(0) }),
   z.object({ t: z.literal('material'), ticket }),
   z.object({ t: z.literal('credit'), ticket, bytes: z.number().int().min(0) }),

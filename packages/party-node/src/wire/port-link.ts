@@ -1,5 +1,5 @@
 import { limits } from '../limits.js';
-import type { Link } from './link.js';
+import { type Link, told } from './link.js';
 
 /** What a MessagePort of a browser and of Node have in common. */
 export interface Port {
@@ -58,17 +58,18 @@ export class PortLink implements Link {
       if (message.spare && this.#spare.length < SPARE) this.#spare.push(message.spare);
       if (this.#onTheWay <= limits.inFlightBytes) for (const go of this.#room.splice(0)) go();
     } else if ('frame' in message) {
-      this.#queue = this.#queue.then(async () => {
-        const { frame, length } = message;
-        if (this.#closed) return;
-        await this.onFrame(new Uint8Array(frame, 0, length));
-        if (this.#closed) return;
-        if (this.#keepsFrames || frame.byteLength !== limits.frameBytes) this.#post({ taken: length });
-        else this.#post({ taken: length, spare: frame }, frame);
-      });
+      this.#queue = this.#queue.then(() => this.#take(message)).catch((error: Error) => this.close(error.message));
     } else {
       this.#end(message.closed);
     }
+  }
+
+  async #take({ frame, length }: { frame: ArrayBuffer; length: number }): Promise<void> {
+    if (this.#closed) return;
+    await this.onFrame(new Uint8Array(frame, 0, length));
+    if (this.#closed) return;
+    if (this.#keepsFrames || frame.byteLength !== limits.frameBytes) this.#post({ taken: length });
+    else this.#post({ taken: length, spare: frame }, frame);
   }
 
   #post(message: PortMessage, ...transfer: ArrayBuffer[]): void {
@@ -107,6 +108,6 @@ export class PortLink implements Link {
     for (const go of this.#room.splice(0)) go();
     // Later, so that a posted reason still leaves
     setTimeout(() => this.#port.close(), 0);
-    this.onClose(this.#closed);
+    told(this, this.#closed);
   }
 }

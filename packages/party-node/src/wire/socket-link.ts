@@ -1,5 +1,5 @@
 import { limits } from '../limits.js';
-import type { Link } from './link.js';
+import { type Link, told } from './link.js';
 
 /** What the browser's WebSocket and the one of `ws` have in common. */
 export interface Socket {
@@ -12,6 +12,8 @@ export interface Socket {
   pause?(): void;
   resume?(): void;
   terminate?(): void;
+  ping?(): void;
+  once?(event: 'pong', listener: () => void): void;
 }
 
 /** Frames through an open WebSocket; each that arrives is a buffer of its own, which stays valid. */
@@ -32,11 +34,18 @@ export class SocketLink implements Link {
 
   #receive(data: unknown): void {
     if (this.#closed) return;
-    if (!(data instanceof ArrayBuffer)) {
-      this.close('only binary frames are understood');
+    // Of no use to anybody; and `ws` hands out the same buffer for each empty message, which can be transferred once only
+    if (!(data instanceof ArrayBuffer) || data.byteLength === 0) {
+      this.close('only binary frames that are not empty are understood');
       return;
     }
-    const pending = this.onFrame(new Uint8Array(data));
+    let pending: void | Promise<void>;
+    try {
+      pending = this.onFrame(new Uint8Array(data));
+    } catch (error) {
+      this.close((error as Error).message);
+      return;
+    }
     if (!pending) return;
     if (this.#waiting++ === 0) this.#socket.pause?.();
     pending.then(
@@ -69,6 +78,21 @@ export class SocketLink implements Link {
   #end(why: string): void {
     if (this.#closed) return;
     this.#closed = why;
-    this.onClose(why);
+    told(this, why);
+  }
+
+  /** Of `ws` only: a browser answers pings and sends none. */
+  async answers(ms: number): Promise<boolean> {
+    const { ping, once } = this.#socket;
+    if (this.#closed) return false;
+    if (!ping || !once) return true;
+    return new Promise((resolve) => {
+      const late = setTimeout(() => resolve(false), ms);
+      once.call(this.#socket, 'pong', () => {
+        clearTimeout(late);
+        resolve(!this.#closed);
+      });
+      ping.call(this.#socket);
+    });
   }
 }

@@ -1,0 +1,167 @@
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { sizeOf } from '@secformer/ring';
+import { programLimits, readProgram, shareType } from '@secformer/secformer-ops';
+import { NodeError, type NodeErrorCode, reportOf } from '../errors.js';
+import { limits } from '../limits.js';
+import { type MessageLink, Unwanted } from '../wire/framing.js';
+import { nodeName } from '../wire/handshake.js';
+import { bindings, type Message, type MessageOf, readJson, startOf } from '../wire/messages.js';
+import type { Engine } from './engine.js';
+import type { NodeRun } from './run.js';
+import { NodeSession } from './session.js';
+
+const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
+
+/** What one client asks of a node. Whatever it sends, and whenever it goes, ends with its own session at most. */
+export class ClientLink {
+  readonly #engine: Engine<NodeRun>;
+  readonly #link: MessageLink;
+  #session: NodeSession | undefined;
+  #closed = false;
+
+  constructor(engine: Engine<NodeRun>, link: MessageLink) {
+    this.#engine = engine;
+    this.#link = link;
+    link.accept = (m) => this.#accept(m);
+    link.onMessage = (m, payload) => this.#received(m, payload);
+    link.onUnwanted = (m, reason) => void this.#refuse(m, reason);
+  }
+
+  close(why: string): void {
+    this.#closed = true;
+    const session = this.#session;
+    if (!session) return;
+    for (const run of [...this.#engine.runs.values()]) if (run.session === session) this.#engine.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
+    session.close();
+  }
+
+  get #mine(): NodeSession {
+    if (!this.#session) throw bad("sent a command before 'open'");
+    return this.#session;
+  }
+
+  /** Before any memory is taken; what a tensor will take is counted here. */
+  #accept(m: Message): number {
+    if (m.t === 'open') return 0;
+    const session = this.#mine;
+    if (m.t === 'put') {
+      const n = sizeOf(m.shape);
+      const { sent, kept } = this.#engine.putBytes(m);
+      if (n > programLimits.elements) throw new Unwanted(bad(`a tensor of ${n} elements; the limit is ${programLimits.elements}`, 'LIMIT_EXCEEDED'), sent);
+      try {
+        session.hold(sent + kept, `a tensor of shape [${m.shape}]`);
+      } catch (error) {
+        throw new Unwanted(error as NodeError, sent);
+      }
+      return sent;
+    }
+    if (m.t === 'program') return programLimits.bytes;
+    if (m.t === 'prepare') return limits.listBytes;
+    if (m.t === 'run') return this.#engine.acceptInputs(session, m.ticket);
+    return 0;
+  }
+
+  async #received(m: Message, payload: Uint8Array): Promise<void> {
+    try {
+      await this.#command(m, payload);
+    } catch (error) {
+      await this.#refuse(m, error);
+    }
+  }
+
+  /** Says why; a client that does not take it any more has left. */
+  async #refuse(m: Message, error: unknown): Promise<void> {
+    const report = reportOf(error, nodeName[this.#engine.role]);
+    if (!('re' in m) && !('ticket' in m)) {
+      this.#link.close(report.message);
+      return;
+    }
+    await this.#link.send('re' in m ? { t: 'failed', re: m.re, error: report } : { t: 'abort', ticket: m.ticket, error: report }).catch(() => {});
+  }
+
+  async #command(m: Message, payload: Uint8Array): Promise<void> {
+    switch (m.t) {
+      case 'open':
+        if (this.#session) throw bad("sent 'open' twice; a session is one connection");
+        this.#session = new NodeSession(m.session, this.#link, this.#engine.budget, nodeName[this.#engine.role]);
+        return this.#link.send({ t: 'done', re: m.re });
+      case 'program': {
+        const session = this.#mine;
+        const checked = readProgram(payload);
+        if (bytesToHex(checked.hash) !== m.hash) throw bad('sent a program with the wrong hash');
+        session.addProgram(m.hash, checked, payload.length);
+        return this.#link.send({ t: 'done', re: m.re });
+      }
+      case 'put':
+        await this.#put(m, payload);
+        return this.#link.send({ t: 'done', re: m.re });
+      case 'free':
+        for (const id of m.tensors) this.#mine.forget(id);
+        return;
+      case 'prepare':
+        return this.#engine.prepare(this.#mine, m, readJson(bindings, payload, 'client', 'inputs of a run'));
+      case 'run': {
+        const run = this.#engine.runs.get(m.ticket);
+        if (!run || run.session !== this.#mine) throw bad('started a run that is not prepared here');
+        try {
+          this.#begin(run, m, payload);
+        } catch (error) {
+          this.#engine.abort(run, error);
+        }
+        return;
+      }
+      case 'cancel': {
+        const run = this.#engine.runs.get(m.ticket);
+        if (run && run.session === this.#mine) this.#engine.abort(run, bad('cancelled the run', 'RUN_FAILED'));
+        return;
+      }
+      default:
+        throw bad(`sent '${m.t}', which clients do not send`);
+    }
+  }
+
+  async #put(m: MessageOf<'put'>, payload: Uint8Array): Promise<void> {
+    const session = this.#mine;
+    const { sent, kept } = this.#engine.putBytes(m);
+    let over = sent + kept;
+    try {
+      session.checkNew(m.tensor);
+      const type = shareType(m.shape, m.fracBits, m.bits, m.magnitude);
+      if (payload.length !== sent) throw bad(`sent ${payload.length} bytes for a share of ${sizeOf(m.shape)} words modulo 2^${m.bits}; expected ${sent}`, 'BAD_FRAME');
+      const share = await this.#engine.put(m, payload);
+      if (this.#closed) return;
+      session.checkNew(m.tensor);
+      session.store(this.#engine.kernels, m.tensor, type, share, kept);
+      over = sent;
+    } finally {
+      session.give(over);
+    }
+  }
+
+  /** The client's word to start. A second one would put other inputs under the same masks and give away their difference, so it ends the run. */
+  #begin(run: NodeRun, m: MessageOf<'run'>, payload: Uint8Array): void {
+    const { session, checked } = run;
+    const { program, types } = checked;
+    const expected = this.#engine.inputBytes(run);
+    if (run.started) throw bad('sent the inputs of a run twice', 'INPUT_REFUSED');
+    if (payload.length !== m.names + expected) throw bad(`sent ${payload.length - m.names} bytes of inputs, the program takes ${expected}`, 'BAD_FRAME');
+    const { shares, keeps } = readJson(startOf, payload.subarray(0, m.names), 'client', 'tensors of a run');
+    const wanted = program.inputs.filter((i) => i.kind === 'share');
+    if (shares.length !== wanted.length) throw bad(`bound ${shares.length} shares of ${wanted.length}`);
+    if (keeps.length !== program.keeps.length) throw bad(`bound ${keeps.length} kept values of ${program.keeps.length}`);
+    shares.forEach((tensor, i) => {
+      session.bound(tensor, wanted[i]!);
+    });
+    // A tensor may have been freed since the run was prepared
+    for (const b of run.inputs) if (b.kind === 'opened') session.opening(b);
+    const fresh = new Set<number>();
+    keeps.forEach((tensor, i) => {
+      const isOutput = types[program.keeps[i]!]!.kind === 'share';
+      if (!isOutput && !session.tensors.has(tensor)) throw bad(`keeps an opening of tensor ${tensor}, which does not exist`);
+      if (isOutput && (session.tensors.has(tensor) || fresh.has(tensor))) throw bad(`keeps an output as tensor ${tensor}, which exists`);
+      if (isOutput) fresh.add(tensor);
+    });
+    run.started = true;
+    run.given.resolve({ payload: payload.subarray(m.names), shares, keeps, traced: m.trace === true });
+  }
+}

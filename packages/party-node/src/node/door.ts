@@ -1,0 +1,141 @@
+import { createServer as createPlain, type IncomingMessage } from 'node:http';
+import { createServer as createTls } from 'node:https';
+import type { AddressInfo, Socket as NetSocket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { type WebSocket, WebSocketServer } from 'ws';
+import { NodeError } from '../errors.js';
+import { limits } from '../limits.js';
+import { CROWDED } from '../wire/handshake.js';
+import type { Link } from '../wire/link.js';
+import { type Socket, SocketLink } from '../wire/socket-link.js';
+import type { WireRole } from '../wire/tokens.js';
+import type { Log } from './log.js';
+import { keepAlive } from './sockets.js';
+
+export interface DoorOptions {
+  host: string;
+  port: number;
+  tls?: { cert: string; key: string };
+  /** takes a WebSocket, and calls `proven` once whoever is at its other end has shown who it is */
+  enter: (link: Link, proven: (role: WireRole) => void) => void;
+  log: Log;
+}
+
+/** A connection whose other end has proved nothing yet. */
+interface Stranger {
+  socket: NetSocket;
+  /** what its bytes are counted by: the same, or the TLS socket over it */
+  over: NetSocket;
+  web?: WebSocket;
+  late: ReturnType<typeof setTimeout>;
+}
+
+/** How often it is looked how much strangers have sent. */
+const LOOK_MS = 50;
+/** How long a connection that had to make room has to take the reason. */
+const FAREWELL_MS = 200;
+/** Sockets beyond those that are counted: some that are being closed. */
+const SLACK = 64;
+
+/**
+ * Where connections arrive. Whatever a stranger sends, whole, broken or not at all, costs a bounded amount of memory and time and ends with its own connection: everything
+ * that has not proved who it is stands in one list, from the moment that TCP accepts it, with a time limit, a limit of bytes, and a length beyond which the oldest goes.
+ */
+export class Door {
+  readonly #o: DoorOptions;
+  readonly #server;
+  readonly #sockets: WebSocketServer;
+  /** by remote address and port, which no two open connections share; oldest first */
+  readonly #strangers = new Map<string, Stranger>();
+  #looking: ReturnType<typeof setInterval> | undefined;
+
+  constructor(options: DoorOptions) {
+    this.#o = options;
+    const times = { headersTimeout: limits.handshakeMs, requestTimeout: limits.handshakeMs, keepAliveTimeout: 1, connectionsCheckingInterval: 1_000 };
+    this.#server = options.tls ? createTls({ ...options.tls, ...times, handshakeTimeout: limits.handshakeMs }) : createPlain(times);
+    this.#server.maxConnections = limits.unprovenConnections + limits.clients + SLACK;
+    this.#sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: limits.frameBytes });
+    this.#server.on('connection', (socket: NetSocket) => this.#arrived(socket));
+    this.#server.on('request', (_, response) => {
+      response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' });
+      response.end('This is a node of a private inference; it speaks WebSocket.\n');
+    });
+    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+      socket.on('error', () => {});
+      this.#sockets.handleUpgrade(request, socket, head, (web) => this.#upgraded(web, request.socket));
+    });
+    this.#server.on('clientError', (_, socket) => socket.destroy());
+    this.#server.on('tlsClientError', (_: Error, socket: NetSocket) => socket.destroy());
+  }
+
+  /** @returns the port. @throws NodeError BAD_CONFIGURATION where the address is taken or not this machine's */
+  async open(): Promise<number> {
+    const { host, port, log } = this.#o;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause) => reject(new NodeError('client', 'BAD_CONFIGURATION', `cannot listen on ${host}:${port} (${cause.message})`, { cause })));
+      this.#server.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
+    });
+    this.#server.on('error', (error) => log('listener', { why: error.message }));
+    this.#looking = setInterval(() => this.#look(), LOOK_MS);
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#looking);
+    for (const { socket } of this.#strangers.values()) socket.destroy();
+    for (const web of this.#sockets.clients) web.terminate();
+    this.#server.closeAllConnections();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  #arrived(socket: NetSocket): void {
+    const name = nameOf(socket);
+    socket.on('error', () => {});
+    const late = setTimeout(() => this.#turnAway(name, 'did not prove who it is in time'), limits.handshakeMs);
+    this.#strangers.set(name, { socket, over: socket, late });
+    socket.once('close', () => {
+      if (this.#strangers.get(name)?.socket === socket) this.#forget(name);
+    });
+    if (this.#strangers.size > limits.unprovenConnections) this.#turnAway(this.#strangers.keys().next().value!, `${CROWDED}: try again`);
+  }
+
+  #upgraded(web: WebSocket, over: NetSocket): void {
+    // First of all: an invalid frame is an event of this socket
+    web.on('error', () => {});
+    const name = nameOf(over);
+    const stranger = this.#strangers.get(name);
+    if (!stranger) {
+      web.terminate();
+      return;
+    }
+    Object.assign(stranger, { web, over });
+    this.#o.enter(new SocketLink(web as unknown as Socket), (role) => {
+      this.#forget(name);
+      keepAlive(web, role === 'client' ? limits.clientPongMs : limits.pongMs);
+    });
+  }
+
+  #forget(name: string): void {
+    clearTimeout(this.#strangers.get(name)?.late);
+    this.#strangers.delete(name);
+  }
+
+  #turnAway(name: string, why: string): void {
+    const { socket, web } = this.#strangers.get(name)!;
+    this.#forget(name);
+    if (!web) {
+      socket.destroy();
+      return;
+    }
+    web.close(1013, why);
+    setTimeout(() => web.terminate(), FAREWELL_MS);
+  }
+
+  #look(): void {
+    for (const [name, { over }] of this.#strangers) if (over.bytesRead > limits.unprovenBytes) this.#turnAway(name, 'sent too much before it proved who it is');
+  }
+}
+
+function nameOf({ remoteAddress, remotePort }: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
+  return `${remoteAddress} ${remotePort}`;
+}

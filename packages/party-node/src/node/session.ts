@@ -1,0 +1,150 @@
+import { type Kernels, StoredWords, type Words } from '@secformer/ring';
+import type { CheckedProgram, Program, ShareType, StoredOpening } from '@secformer/secformer-ops';
+import { NodeError, type NodeErrorCode, type NodeName } from '../errors.js';
+import { limits } from '../limits.js';
+import type { MessageLink } from '../wire/framing.js';
+import type { BoundInput } from '../wire/messages.js';
+import { Account, type Budget } from './budget.js';
+
+/** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
+export interface StoredTensor {
+  type: ShareType;
+  share?: StoredWords;
+  /** by `width:run`, with what each was counted with */
+  openings: Map<string, { opening: StoredOpening; bytes: number }>;
+  /** what it was counted with, openings included */
+  bytes: number;
+}
+
+/** Bytes of a checked Program in memory for one of its text. */
+const PROGRAM_BYTES = 8;
+
+const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
+
+/** What one client has at this node, counted against the node's memory. No other client can name any of it. */
+export class NodeSession {
+  readonly account = new Account();
+  /** that are not over */
+  runs = 0;
+  readonly tensors = new Map<number, StoredTensor>();
+  readonly #programs = new Map<string, { checked: CheckedProgram; bytes: number }>();
+  readonly #budget: Budget;
+  readonly #node: NodeName;
+  #closed = false;
+
+  constructor(
+    readonly id: string,
+    readonly link: MessageLink,
+    budget: Budget,
+    node: NodeName,
+  ) {
+    this.#budget = budget;
+    this.#node = node;
+  }
+
+  /** Counts memory before it is taken. @throws NodeError LIMIT_EXCEEDED; LINK_CLOSED where the session is over */
+  hold(bytes: number, what: string): void {
+    if (this.#closed) throw bad('has left', 'LINK_CLOSED');
+    this.#budget.hold(this.account, bytes, what);
+  }
+
+  /** Of a session that is over nothing is counted any more. */
+  give(bytes: number): void {
+    if (!this.#closed) this.#budget.give(this.account, bytes);
+  }
+
+  close(): void {
+    this.#budget.give(this.account, this.account.held);
+    this.#closed = true;
+    this.tensors.clear();
+    this.#programs.clear();
+  }
+
+  program(hash: string): CheckedProgram {
+    const there = this.#programs.get(hash);
+    if (!there) throw bad('asked for a program that this node does not have');
+    return there.checked;
+  }
+
+  /** @param text bytes of its text */
+  addProgram(hash: string, checked: CheckedProgram, text: number): void {
+    if (this.#programs.has(hash)) return;
+    const bytes = text * PROGRAM_BYTES;
+    this.hold(bytes, 'a program');
+    if (this.#programs.size >= limits.sessionPrograms) {
+      const [oldest, { bytes: freed }] = this.#programs.entries().next().value!;
+      this.#programs.delete(oldest);
+      this.give(freed);
+    }
+    this.#programs.set(hash, { checked, bytes });
+  }
+
+  /** @throws NodeError where a tensor of that number is not wanted */
+  checkNew(id: number): void {
+    if (this.tensors.has(id)) throw bad(`tensor ${id} exists already`);
+    if (this.tensors.size >= limits.sessionTensors) throw bad(`more than ${limits.sessionTensors} tensors in one session`, 'LIMIT_EXCEEDED');
+  }
+
+  /** Keeps a tensor whose bytes are counted already. */
+  store(kernels: Kernels, id: number, type: ShareType, share: Words | undefined, bytes: number): void {
+    this.tensors.set(id, { type, ...(share && { share: new StoredWords(kernels, share) }), openings: new Map(), bytes });
+  }
+
+  /** Keeps an opening whose bytes are counted already, in the place of an earlier one of that width, which no run to come will name. */
+  storeOpening(id: number, run: string, opening: StoredOpening, bytes: number): void {
+    const t = this.tensors.get(id);
+    if (!t) {
+      this.give(bytes);
+      return;
+    }
+    for (const [name, earlier] of t.openings) {
+      if (earlier.opening.width !== opening.width) continue;
+      t.openings.delete(name);
+      t.bytes -= earlier.bytes;
+      this.give(earlier.bytes);
+    }
+    t.openings.set(`${opening.width}:${run}`, { opening, bytes });
+    t.bytes += bytes;
+  }
+
+  forget(id: number): void {
+    const t = this.tensors.get(id);
+    if (!t) return;
+    this.tensors.delete(id);
+    this.give(t.bytes);
+  }
+
+  tensor(id: number): StoredTensor {
+    const t = this.tensors.get(id);
+    if (!t) throw new NodeError(this.#node, 'TENSOR_LOST', `tensor ${id} is not here any more`);
+    return t;
+  }
+
+  /** A stored opening that an input is bound to. */
+  opening({ tensor, width, run }: BoundInput & { kind: 'opened' }): StoredOpening {
+    const there = this.tensors.get(tensor)?.openings.get(`${width}:${run}`);
+    if (!there) throw new NodeError(this.#node, 'TENSOR_LOST', `the opening of tensor ${tensor} is not here any more`);
+    return there.opening;
+  }
+
+  checkBindings(inputs: readonly BoundInput[], program: Program): void {
+    if (inputs.length !== program.inputs.length) throw bad(`bound ${inputs.length} inputs of ${program.inputs.length}`);
+    inputs.forEach((b, i) => {
+      const wants = program.inputs[i]!;
+      if (b.kind !== wants.kind) throw bad(`bound input ${i} to '${b.kind}', the program wants '${wants.kind}'`);
+      if (b.kind !== 'opened' || wants.kind !== 'opened') return;
+      this.bound(b.tensor, wants);
+      if (b.width !== wants.width) throw bad(`bound input ${i} to an opening of ${b.width} bits`);
+      this.opening(b);
+    });
+  }
+
+  /** A tensor of the session, if it is what the program wants. */
+  bound(tensor: number, wants: Pick<ShareType, 'shape' | 'fracBits' | 'bits' | 'magnitude'>): StoredTensor {
+    const t = this.tensor(tensor);
+    const { shape, fracBits, bits, magnitude } = t.type;
+    if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude)
+      throw bad(`bound an input to tensor ${tensor}, which is of another type`);
+    return t;
+  }
+}

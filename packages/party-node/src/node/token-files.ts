@@ -1,0 +1,83 @@
+import { readFileSync, statSync } from 'node:fs';
+import type { Secret } from '@secformer/ring';
+import { NodeError } from '../errors.js';
+import { NODES, type NodeRole, type Tokens, tokenFrom, tokensFromOne } from '../wire/tokens.js';
+
+/** Where a node's secrets are. */
+export interface TokenFiles {
+  /** one secret for all three nodes: for nodes of one operator on one machine */
+  nodeTokenFile?: string;
+  /** secrets of this node and each other one, which only the two of them know */
+  pairTokenFiles?: Partial<Record<NodeRole, string>>;
+  /** secret of the clients that may use this node */
+  clientTokenFile: string;
+}
+
+/** Bytes of randomness of a token: what is short or chosen by a person can be guessed by whoever listens. */
+const TOKEN_BYTES = 32;
+
+const bad = (what: string, cause?: unknown) => new NodeError('client', 'BAD_CONFIGURATION', what, { cause });
+
+export function readText(file: string, what: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw bad(`cannot read the ${what} file ${file} (${(cause as Error).message})`, cause);
+  }
+}
+
+/** Text of a file that nobody else may read, as ssh wants it. @throws NodeError BAD_CONFIGURATION */
+export function readSecret(file: string, what: string): string {
+  const text = readText(file, what);
+  // Windows has no such modes
+  const open = process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0;
+  if (open) throw bad(`the ${what} file ${file} can be read by others on this machine; do: chmod 600 ${file}`);
+  return text;
+}
+
+function readToken(file: string): { secret: Secret; text: string } {
+  const text = readSecret(file, 'token').trim();
+  const bytes = /^([0-9a-f]{2})+$/i.test(text) ? text.length / 2 : /^[\w+/-]+=*$/.test(text) ? Math.floor((text.replace(/=+$/, '').length * 3) / 4) : 0;
+  if (bytes < TOKEN_BYTES)
+    throw bad(`the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; make one with: head -c ${TOKEN_BYTES} /dev/urandom | base64 > ${file}`);
+  return { secret: tokenFrom(text), text };
+}
+
+/**
+ * @param local whether all links of this node stay on this machine
+ * @throws NodeError BAD_CONFIGURATION, with what to do
+ */
+export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): Tokens {
+  const client = readToken(files.clientTokenFile);
+  const seen = new Map([[client.text, files.clientTokenFile]]);
+  const fresh = (file: string): Secret => {
+    const { secret, text } = readToken(file);
+    const other = seen.get(text);
+    if (other !== undefined)
+      throw bad(`${file} and ${other} hold the same token: whoever has one of them could pose as a node; make another with: head -c ${TOKEN_BYTES} /dev/urandom | base64`);
+    seen.set(text, file);
+    return secret;
+  };
+  const others = NODES.filter((r) => r !== mine);
+  if (files.nodeTokenFile !== undefined) {
+    if (Object.keys(files.pairTokenFiles ?? {}).length > 0) throw bad('give either --node-token-file or a token file for each other node');
+    if (!local)
+      throw bad(
+        '--node-token-file is for three nodes on one machine: with it each operator could pose as another; give a token file for each other node, which the two of you alone have',
+      );
+    return { nodes: tokensFromOne(fresh(files.nodeTokenFile), mine), client: client.secret };
+  }
+  const nodes: Partial<Record<NodeRole, Secret>> = {};
+  for (const role of others) {
+    const file = files.pairTokenFiles?.[role];
+    if (file === undefined) throw bad(`needs ${flagOf(mine, role)}: a secret that this node and ${role} alone have (or, for three nodes on one machine, --node-token-file)`);
+    nodes[role] = fresh(file);
+  }
+  return { nodes, client: client.secret };
+}
+
+/** The flag that names the token file of a pair. */
+function flagOf(mine: NodeRole, other: NodeRole): string {
+  if (other === 'dealer') return '--dealer-token-file';
+  return mine === 'dealer' ? `--${other}-token-file` : '--peer-token-file';
+}
