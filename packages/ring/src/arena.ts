@@ -129,10 +129,6 @@ export class Arena {
     this.#trim();
   }
 
-  ended(): void {}
-
-  rest(): void {}
-
   #trim(): void {
     for (const [size, buffers] of this.#spare) {
       while (this.#usedBytes + this.#spareBytes > this.#limit && buffers.pop()) this.#spareBytes -= size;
