@@ -2,8 +2,31 @@ import { bytesOf, type Words } from './words.js';
 
 /** Smaller arrays are left to the garbage collector: they cost it nothing that counts. */
 const SMALLEST = 4096;
-/** Sizes are rounded up to a page, so that equal shapes meet equal buffers. */
-const PAGE = 4096;
+/** Sizes are classes, so many to an octave: runs of nearly equal shapes meet the same buffers, which are an eighth too large at most. */
+const CLASSES = 8;
+const STEP = SMALLEST / CLASSES;
+/** Runs whose needs are remembered. */
+const RUNS = 8;
+/**
+ * How much of the most that recent runs had in use at once is kept, in all. Runs take one size after another: with as much as they had at once, a BERT makes three quarters
+ * of its buffers anew each time; with twice as much none.
+ */
+const ROOM = 2;
+
+/** The number of a size's class; classes of larger sizes have larger ones. */
+function classOf(bytes: number): number {
+  if (bytes <= SMALLEST) return 0;
+  const steps = Math.ceil(bytes / STEP);
+  const octave = 28 - Math.clz32(steps - 1);
+  return octave * CLASSES + Math.ceil(steps / 2 ** octave) - CLASSES;
+}
+
+/** The size of a class's buffers in bytes. */
+function sizeOfClass(c: number): number {
+  if (c === 0) return SMALLEST;
+  const octave = Math.floor((c - 1) / CLASSES);
+  return (c - octave * CLASSES + CLASSES) * 2 ** octave * STEP;
+}
 
 let current: Arena | undefined;
 
@@ -31,26 +54,75 @@ type Held = ArrayBufferView | undefined;
 /**
  * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the garbage collector, which learns of
  * them late, took a quarter of its time. Buffers are counted: a scope holds what is made in it until it ends, whoever keeps a value holds its arrays until
- * it is dead, and what nobody holds is handed out again.
+ * it is dead, and what nobody holds is handed out again, to who asks for half as much at least. With what is in use, at most twice as much is kept as one of the last
+ * eight runs had in use at once (`ended` says where one ends), and never more than the limit; the sizes that waited longest go first.
  */
 export class Arena {
   /** For tests: what nobody may read before it is written is filled with noise, small arrays too. */
   static spoil = false;
   #limit: number;
+  /** by class, the one that waited longest first */
   readonly #spare = new Map<number, ArrayBuffer[]>();
   readonly #holds = new WeakMap<ArrayBuffer, number>();
   #spareBytes = 0;
   #usedBytes = 0;
+  /** most bytes in use at once since `ended`, and in each of the runs before */
+  #peak = 0;
+  readonly #peaks = new Array<number>(RUNS).fill(0);
+  #run = 0;
+  /** spare bytes are kept as long as they and those in use are within this */
+  #bound = 0;
+  #madeBytes = 0;
   #made: ArrayBuffer[] = [];
 
-  /** @param limit bytes in use and kept for later, together; beyond it the sizes that waited longest go */
+  /** @param limit bytes in use and kept for later, together, whatever recent runs have taken */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
   set limit(bytes: number) {
     this.#limit = bytes;
-    this.#trim();
+    this.#rebound();
+  }
+
+  /** Bytes of buffers that somebody holds. */
+  get usedBytes(): number {
+    return this.#usedBytes;
+  }
+
+  /** Bytes of buffers that wait to be taken again. */
+  get spareBytes(): number {
+    return this.#spareBytes;
+  }
+
+  /** Most bytes in use at once since `ended` was last called. */
+  get peakBytes(): number {
+    return this.#peak;
+  }
+
+  /** Bytes of all buffers that were ever made, for want of a spare one. */
+  get madeBytes(): number {
+    return this.#madeBytes;
+  }
+
+  /**
+   * Says that a run is over, whichever of those under way: what the last eight had no use for goes. A run in whose time others ran as well counts with what all of
+   * them had in use.
+   */
+  ended(): void {
+    this.#peaks[this.#run] = this.#peak;
+    this.#run = (this.#run + 1) % RUNS;
+    this.#peak = this.#usedBytes;
+    this.#rebound();
+  }
+
+  /** Lets go of all that is spare, and forgets what runs took, when none is expected soon. The collector frees it, whenever it runs next. */
+  rest(): void {
+    this.#spare.clear();
+    this.#spareBytes = 0;
+    this.#peaks.fill(0);
+    this.#peak = this.#usedBytes;
+    this.#rebound();
   }
 
   /** Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who releases it; the rest is free again. */
@@ -96,18 +168,37 @@ export class Arena {
 
   /** `n` words of any content, held by the scope that is open. */
   take(n: number): Words {
-    const bytes = Math.ceil((n * 8) / PAGE) * PAGE;
-    let buffer = this.#spare.get(bytes)?.pop();
-    this.#usedBytes += bytes;
+    const c = classOf(n * 8);
+    let buffer = this.#spareOf(c);
     if (buffer) {
-      this.#spareBytes -= bytes;
+      this.#spareBytes -= buffer.byteLength;
+      this.#use(buffer.byteLength);
     } else {
+      const bytes = sizeOfClass(c);
+      this.#use(bytes);
       this.#trim();
       buffer = new ArrayBuffer(bytes);
+      this.#madeBytes += bytes;
     }
     this.#holds.set(buffer, 1);
     this.#made.push(buffer);
     return new BigUint64Array(buffer, 0, n);
+  }
+
+  /** The smallest spare buffer from a class, or up to an octave above it. */
+  #spareOf(c: number): ArrayBuffer | undefined {
+    for (let larger = c; larger <= c + CLASSES; larger++) {
+      const buffer = this.#spare.get(larger)?.pop();
+      if (buffer) return buffer;
+    }
+    return undefined;
+  }
+
+  #use(bytes: number): void {
+    this.#usedBytes += bytes;
+    if (this.#usedBytes <= this.#peak) return;
+    this.#peak = this.#usedBytes;
+    if (ROOM * this.#peak > this.#bound) this.#bound = Math.min(this.#limit, ROOM * this.#peak);
   }
 
   #drop(buffer: ArrayBuffer): void {
@@ -120,20 +211,28 @@ export class Arena {
     this.#holds.delete(buffer);
     const bytes = buffer.byteLength;
     this.#usedBytes -= bytes;
-    const sameSize = this.#spare.get(bytes) ?? [];
+    const c = classOf(bytes);
+    const sameSize = this.#spare.get(c) ?? [];
     // Last used, last to go
-    this.#spare.delete(bytes);
-    this.#spare.set(bytes, sameSize);
+    this.#spare.delete(c);
+    this.#spare.set(c, sameSize);
     sameSize.push(buffer);
     this.#spareBytes += bytes;
     this.#trim();
   }
 
+  #rebound(): void {
+    this.#bound = Math.min(this.#limit, ROOM * Math.max(this.#peak, ...this.#peaks));
+    this.#trim();
+  }
+
   #trim(): void {
-    for (const [size, buffers] of this.#spare) {
-      while (this.#usedBytes + this.#spareBytes > this.#limit && buffers.pop()) this.#spareBytes -= size;
-      if (buffers.length > 0) break;
-      this.#spare.delete(size);
+    while (this.#usedBytes + this.#spareBytes > this.#bound) {
+      const oldest = this.#spare.keys().next();
+      if (oldest.done) return;
+      const buffers = this.#spare.get(oldest.value)!;
+      if (buffers.pop()) this.#spareBytes -= sizeOfClass(oldest.value);
+      else this.#spare.delete(oldest.value);
     }
   }
 }
