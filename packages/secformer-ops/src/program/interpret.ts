@@ -7,13 +7,13 @@ import { type CheckedProgram, primitiveOf } from './program.js';
 type AnyPrimitive = Primitive<unknown>;
 
 /**
- * Where a party's link to the other one is asked to carry a round. `mine` is used again once this has resolved; what it resolves to goes back to the arena
- * if it came from there.
+ * Where a party's link to the other one is asked to carry a round. `mine` is used again once this has resolved, and never if it rejects, for then it may still be on
+ * its way out; what it resolves to goes back to the arena if it came from there.
  */
 export type Exchange = (round: number, mine: Uint8Array, expected: number) => Promise<Uint8Array>;
 /** Where P1 reads its corrections, in the dealer's order; they stay valid until the next call. */
 export type MaterialSource = (bytes: number) => Promise<Uint8Array>;
-/** Where the dealer writes P1's corrections; the bytes are used again once this has resolved. */
+/** Where the dealer writes P1's corrections; the bytes are used again once this has resolved, and never if it rejects. */
 export type MaterialSink = (bytes: Uint8Array) => Promise<void>;
 
 /** What one logical operation took at this node. Times are local work; waiting for the other side is `waitMs` of the run. */
@@ -89,7 +89,7 @@ export interface PartyRun {
   material?: MaterialSource;
   /** what was drawn ahead */
   prepared?: PreparedParty;
-  /** memory that one run after another uses; arrays of what is kept are its own no more when the run ends */
+  /** memory that one run after another uses */
   arena?: Arena;
   /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
@@ -194,24 +194,63 @@ export async function prepareParty(from: DrawFrom, room: number): Promise<Prepar
   }
 }
 
-/** A party's run of a Program. @returns its values, by number; only keeps are left, and outputs, whose arrays the caller releases (`releaseOutputs`) */
+interface Step {
+  p: AnyPrimitive;
+  c: PartyContext<unknown>;
+  opens: Block | undefined;
+  drawn: Drawn;
+  tag: string;
+}
+
+/** What a run of a party has of its arena at a moment; an aborted run gives it all back. */
+interface Borrowed {
+  values: PartyValue[];
+  drawn: Set<Drawn>;
+  frames: Uint8Array[];
+}
+
+/**
+ * A party's run of a Program. However it ends, of the arena it then has no more than what it returns.
+ * @returns its values, by number; only keeps are left, which have arrays of their own, and outputs, whose arrays the caller releases (`releaseOutputs`)
+ */
 export async function runParty(run: PartyRun): Promise<PartyValue[]> {
+  const arena = run.arena ?? new Arena(0);
+  const first = run.checked.program.inputs.length;
+  const borrowed: Borrowed = { values: [...run.inputs], drawn: new Set(), frames: [] };
+  try {
+    await partySteps(run, arena, borrowed);
+    keepValues(run.checked, arena, borrowed.values);
+    return borrowed.values;
+  } catch (error) {
+    // Inputs are of whoever runs the Program
+    for (const v of borrowed.values.slice(first)) if (v) arena.release(arraysOfValue(v));
+    for (const drawn of borrowed.drawn) arena.release(arraysOf(drawn));
+    arena.release(borrowed.frames);
+    giveUp(arena, run.prepared);
+    throw error;
+  }
+}
+
+/** Gives what stays for later runs arrays of its own: those of the arena may be larger than what is in them, and go back there. */
+function keepValues({ program }: CheckedProgram, arena: Arena, values: PartyValue[]): void {
+  for (const v of new Set(program.keeps)) {
+    const { share } = values[v]!;
+    if (v < program.inputs.length || !share || values[v]!.stored) continue;
+    const own = new BigUint64Array(share);
+    arena.release([share]);
+    values[v] = { share: own };
+  }
+}
+
+async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Promise<void> {
   const { kernels, role, checked, exchange } = run;
   const { program, types, rounds, dies } = checked;
+  const { values } = borrowed;
   const trace = run.trace ?? newTrace();
   const first = program.inputs.length;
-  const values: PartyValue[] = [...run.inputs];
   const constants = encodeConstants(checked);
   const nothing = zeros(0);
-  const arena = run.arena ?? new Arena(0);
 
-  interface Step {
-    p: AnyPrimitive;
-    c: PartyContext<unknown>;
-    opens: Block | undefined;
-    drawn: Drawn;
-    tag: string;
-  }
   const stepOf = async (index: number): Promise<Step> => {
     const i = program.instructions[index]!;
     const p = primitiveOf(i) as unknown as AnyPrimitive;
@@ -219,6 +258,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     const out = types[first + index]!;
     const drawn = run.prepared?.get(index) ?? (await draw(run, arena, index));
     run.prepared?.delete(index);
+    borrowed.drawn.add(drawn);
     const { masks, material } = drawn;
     const maskKey = (slot: number) => run.streams.key(Purpose.mask, index, slot);
     const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, maskKey, constants };
@@ -228,73 +268,77 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     const value = arena.during(() => p.finish(context()), arraysOfValue);
     values[first + index] = value;
     run.observe?.(first + index, value);
+    borrowed.drawn.delete(drawn);
     arena.release(arraysOf(drawn));
     for (const v of dies[index]!) {
-      // Inputs are of whoever runs the Program
       if (v >= first) arena.release(arraysOfValue(values[v]!));
       delete values[v];
     }
   };
 
-  try {
-    for (const [number, round] of rounds.entries()) {
-      for (const index of round.local) {
-        await run.pause?.();
-        const step = await stepOf(index);
-        const start = performance.now();
-        finish(index, step, () => step.c);
-        worked(trace, step.tag, start, number);
-      }
-      if (round.openings.length === 0) continue;
-      const frame = arena.borrow(round.bytes);
-      const pending: { index: number; step: Step; at: number }[] = [];
-      let at = 0;
-      const tags = new Set<string>();
-      for (const index of round.openings) {
-        await run.pause?.();
-        const step = await stepOf(index);
-        const start = performance.now();
-        const { p, c, tag } = step;
-        const block = step.opens!;
-        const length = blockBytes(block);
-        arena.during(
-          () => {
-            const [bytes, mine] = [frame.subarray(at, at + length), p.begin!(c)];
-            if ('mask' in mine) kernels.packOpening(bytes, mine.share, mine.mask, mine.how);
-            else packBlock(kernels, bytes, mine, block);
-          },
-          () => [],
-        );
-        pending.push({ index, step, at });
-        at += length;
-        const cost = worked(trace, tag, start, number);
-        cost.bytes += length;
-        if (!tags.has(tag)) cost.rounds++;
-        tags.add(tag);
-      }
+  for (const [number, round] of rounds.entries()) {
+    for (const index of round.local) {
+      await run.pause?.();
+      const step = await stepOf(index);
       const start = performance.now();
-      const theirs = await exchange(number, frame, round.bytes);
-      const waited = performance.now() - start;
-      trace.waitMs += waited;
-      note(trace, 'wait', waited, number, round.bytes);
-      trace.bytesSent += round.bytes;
-      trace.rounds++;
-      if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
-      for (const { index, step, at } of pending) {
-        const start = performance.now();
-        finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
-        worked(trace, step.tag, start, number);
-      }
-      arena.release([frame, theirs]);
+      finish(index, step, () => step.c);
+      worked(trace, step.tag, start, number);
     }
+    if (round.openings.length === 0) continue;
+    const frame = arena.borrow(round.bytes);
+    borrowed.frames = [frame];
+    const pending: { index: number; step: Step; at: number }[] = [];
+    let at = 0;
+    const tags = new Set<string>();
+    for (const index of round.openings) {
+      await run.pause?.();
+      const step = await stepOf(index);
+      const start = performance.now();
+      const { p, c, tag } = step;
+      const block = step.opens!;
+      const length = blockBytes(block);
+      arena.during(
+        () => {
+          const [bytes, mine] = [frame.subarray(at, at + length), p.begin!(c)];
+          if ('mask' in mine) kernels.packOpening(bytes, mine.share, mine.mask, mine.how);
+          else packBlock(kernels, bytes, mine, block);
+        },
+        () => [],
+      );
+      pending.push({ index, step, at });
+      at += length;
+      const cost = worked(trace, tag, start, number);
+      cost.bytes += length;
+      if (!tags.has(tag)) cost.rounds++;
+      tags.add(tag);
+    }
+    const start = performance.now();
+    const theirs = await sent(arena, borrowed, () => exchange(number, frame, round.bytes));
+    const waited = performance.now() - start;
+    trace.waitMs += waited;
+    note(trace, 'wait', waited, number, round.bytes);
+    trace.bytesSent += round.bytes;
+    trace.rounds++;
+    if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
+    for (const { index, step, at } of pending) {
+      const start = performance.now();
+      finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
+      worked(trace, step.tag, start, number);
+    }
+    arena.release(borrowed.frames.splice(0));
+  }
+}
+
+/** The other party's frame. One that an exchange failed to send may yet be read by the link: nothing else may ever stand there. */
+async function sent(arena: Arena, { frames }: Borrowed, exchange: () => Promise<Uint8Array>): Promise<Uint8Array> {
+  try {
+    const theirs = await exchange();
+    frames.push(theirs);
+    return theirs;
   } catch (error) {
-    // What an aborted run holds would be missed by the arena's count
-    for (const v of values.slice(first)) if (v) arena.release(arraysOfValue(v));
-    giveUp(arena, run.prepared);
+    arena.disown(frames.splice(0));
     throw error;
   }
-  for (const v of program.keeps) if (v >= first) arena.disown(arraysOfValue(values[v]!));
-  return values;
 }
 
 /** Gives a run's outputs back to the arena that it had its arrays from, except for what it keeps. A value that is revealed twice is held once. */
@@ -335,66 +379,92 @@ export interface DealerRun {
   pause?: () => Promise<void>;
 }
 
-/** The dealer's run of a Program: draws what the parties will draw, and sends P1 its share of every correction. */
+/**
+ * The dealer's run of a Program: draws what the parties will draw, and sends P1 its share of every correction.
+ * @returns its values, by number: stored openings that stay. Of the arena it has nothing more, however it ends.
+ */
 export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
-  const { kernels, checked, streams, emit } = run;
+  const { checked, emit } = run;
   const arena = run.arena ?? new Arena(0);
-  const { program, types, dies } = checked;
+  const { program, dies } = checked;
   const first = program.inputs.length;
   const values: DealerValue[] = [...run.inputs];
-  const differ = differing(checked);
-  for (const [index, i] of program.instructions.entries()) {
-    await run.pause?.();
-    const p = primitiveOf(i) as unknown as AnyPrimitive;
-    const ins = i.in.map((v) => types[v]!);
-    const out = types[first + index]!;
-    const blocks = p.material?.(ins, i, out) ?? [];
-    const maskKey = (slot: number) => streams[0].key(Purpose.mask, index, slot);
-    const dealt = arena.during(
-      () => {
-        const differences: Words[] = [];
-        const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
-          const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
-          if (differ.has(first + index)) {
-            const difference = scratch(b.count);
-            kernels.sub(difference, other, mine);
-            differences.push(difference);
-          }
-          if (b.xor) kernels.xor(mine, mine, other);
-          else kernels.add(mine, mine, other);
-          return mine;
-        });
-        const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, differences, maskKey };
-        const { value, material = [] } = p.deal?.(context) ?? { value: {} };
-        if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
-        const bytes = blocks.map((b, slot) => {
-          const words = material[slot]!;
-          if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
-          const theirs = streams[0].claim(Purpose.correction, index, slot);
-          const packed = scratchBytes(blockBytes(b));
-          if (b.xor) {
-            const noise = theirs.words(b.count, b.bits);
-            kernels.xor(noise, words, noise);
-            packBlock(kernels, packed, noise, b);
-          } else {
-            theirs.subtractFrom(words, b.bits, packed);
-          }
-          return packed;
-        });
-        return { value, bytes };
-      },
-      ({ value, bytes }) => [...arraysOfDealer(value), ...bytes],
-    );
-    for (const bytes of dealt.bytes) await emit(bytes);
-    arena.release(dealt.bytes);
-    values[first + index] = dealt.value;
-    for (const v of dies[index]!) {
-      if (v >= first) arena.release(arraysOfDealer(values[v]!));
-      delete values[v];
+  // Packed corrections that are not sent yet
+  let packed: Uint8Array[] = [];
+  try {
+    const differ = differing(checked);
+    for (const index of program.instructions.keys()) {
+      await run.pause?.();
+      const dealt = dealInstruction(run, arena, index, values, differ.has(first + index));
+      values[first + index] = dealt.value;
+      packed = dealt.packed;
+      while (packed.length > 0) {
+        const bytes = packed[0]!;
+        await emit(bytes);
+        packed.shift();
+        arena.release([bytes]);
+      }
+      for (const v of dies[index]!) {
+        if (v >= first) arena.release(arraysOfDealer(values[v]!));
+        delete values[v];
+      }
     }
+    return values;
+  } catch (error) {
+    // The first may yet be read by the link that failed to send it
+    arena.disown(packed.slice(0, 1));
+    arena.release(packed.slice(1));
+    throw error;
+  } finally {
+    for (const v of values.slice(first)) if (v) arena.release(arraysOfDealer(v));
   }
-  for (const v of values) if (v) arena.disown(arraysOfDealer(v));
-  return values;
+}
+
+/** The dealer's value of an instruction's result, and the corrections as they are sent; all their arrays are held for the caller. */
+function dealInstruction(run: DealerRun, arena: Arena, index: number, values: readonly DealerValue[], differs: boolean): { value: DealerValue; packed: Uint8Array[] } {
+  const { kernels, checked, streams } = run;
+  const { program, types } = checked;
+  const i = program.instructions[index]!;
+  const p = primitiveOf(i) as unknown as AnyPrimitive;
+  const ins = i.in.map((v) => types[v]!);
+  const out = types[program.inputs.length + index]!;
+  const blocks = p.material?.(ins, i, out) ?? [];
+  const maskKey = (slot: number) => streams[0].key(Purpose.mask, index, slot);
+  return arena.during(
+    () => {
+      const differences: Words[] = [];
+      const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
+        const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
+        if (differs) {
+          const difference = scratch(b.count);
+          kernels.sub(difference, other, mine);
+          differences.push(difference);
+        }
+        if (b.xor) kernels.xor(mine, mine, other);
+        else kernels.add(mine, mine, other);
+        return mine;
+      });
+      const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, differences, maskKey };
+      const { value, material = [] } = p.deal?.(context) ?? { value: {} };
+      if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
+      const packed = blocks.map((b, slot) => {
+        const words = material[slot]!;
+        if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
+        const theirs = streams[0].claim(Purpose.correction, index, slot);
+        const bytes = scratchBytes(blockBytes(b));
+        if (b.xor) {
+          const noise = theirs.words(b.count, b.bits);
+          kernels.xor(noise, words, noise);
+          packBlock(kernels, bytes, noise, b);
+        } else {
+          theirs.subtractFrom(words, b.bits, bytes);
+        }
+        return bytes;
+      });
+      return { value, packed };
+    },
+    ({ value, packed }) => [...arraysOfDealer(value), ...packed],
+  );
 }
 
 /** Values of whose masks the dealer needs the difference of the halves: operands of matrix products, and what stays. */

@@ -177,6 +177,8 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   }
   const kept = new Set([...program.outputs, ...program.keeps]);
   const dies: number[][] = program.instructions.map(() => []);
+  // What nobody uses is dead at once
+  for (let v = first; v < types.length; v++) if (!lastUse.has(v)) lastUse.set(v, v - first);
   for (const [v, index] of lastUse) if (!kept.has(v)) dies[index]!.push(v);
   const parts = rounds.flatMap((r) => inParts(r, (index) => opened.get(index)!));
   const openRounds = parts.filter((r) => r.openings.length > 0);

@@ -74,6 +74,8 @@ export async function runTogether(
   observe?: (value: number, p0: Words | undefined, p1: Words | undefined) => void,
   /** bytes that each party draws ahead of the run */
   ahead?: readonly [number, number],
+  /** memory of P0, P1 and the dealer; what is left in it of a run is its outputs and keeps, which it gives away */
+  arenas: readonly [Arena, Arena, Arena] = [new Arena(ARENA_BYTES), new Arena(ARENA_BYTES), new Arena(ARENA_BYTES)],
 ): Promise<Together> {
   const seed = (label: number) => deriveRunKey(new Secret(randomness), Uint8Array.of(label));
   const runId = new Uint8Array(16);
@@ -121,7 +123,7 @@ export async function runTogether(
     checked,
     inputs: dealer,
     streams: dealerStreams,
-    arena: new Arena(ARENA_BYTES),
+    arena: arenas[2],
     emit: async (bytes) => {
       dealerBytes += bytes.length;
       material.push(bytes.slice());
@@ -166,7 +168,7 @@ export async function runTogether(
     }
   };
   const run = async (role: Role) => {
-    const from = { kernels, role, checked, streams: partyStreams[role], arena: new Arena(ARENA_BYTES), material: source };
+    const from = { kernels, role, checked, streams: partyStreams[role], arena: arenas[role], material: source };
     const prepared = ahead && (await prepareParty(from, ahead[role]));
     return runParty({
       ...from,
@@ -178,6 +180,7 @@ export async function runTogether(
     });
   };
   const [v0, v1] = await Promise.all([run(0), run(1)]);
+  for (const v of program.outputs) for (const role of [0, 1] as const) arenas[role].disown([[v0, v1][role]![v]!.share]);
   const shares = (value: number): [Words, Words] => [v0[value]!.share!, v1[value]!.share!];
   return {
     types: checked.types,
