@@ -1,6 +1,6 @@
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { Secret } from '@secformer/ring';
-import { type Graph, type Plan, plan, readProgram, suiteOf, writtenTensor } from '@secformer/secformer-ops';
+import { type Graph, type InputState, type Plan, plan, readProgram, suiteOf, writtenTensor } from '@secformer/secformer-ops';
 import { MessageLink } from '../src/wire/framing.js';
 import { handshake, nodeName } from '../src/wire/handshake.js';
 import type { Link } from '../src/wire/link.js';
@@ -81,9 +81,9 @@ export class RawClient {
     return Promise.all(roles.map((role) => this.ask<'put'>(role, put(role === 'party0'), ...payload[role])));
   }
 
-  /** Plans a graph over written tensors and sends its Program to the nodes. */
-  async program(graph: Graph, inputs: number, roles: readonly NodeRole[] = NODES): Promise<{ hash: string; planned: Plan; bindings: BoundInput[] }> {
-    const planned = plan(graph, suiteOf('exact'), Array(inputs).fill(writtenTensor), [0]);
+  /** Plans a graph over written tensors and sends its Program to the nodes. @param inputs how many, or what the nodes have of each */
+  async program(graph: Graph, inputs: number | InputState[], roles: readonly NodeRole[] = NODES): Promise<{ hash: string; planned: Plan; bindings: BoundInput[] }> {
+    const planned = plan(graph, suiteOf('exact'), typeof inputs === 'number' ? Array(inputs).fill(writtenTensor) : inputs, [0]);
     const text = jsonBytes(planned.program);
     const hash = bytesToHex(readProgram(text).hash);
     for (const role of roles) await this.ask<'program'>(role, { t: 'program', hash }, text);

@@ -1,0 +1,78 @@
+import { MessageChannel } from 'node:worker_threads';
+import { randomBytes } from '@noble/hashes/utils.js';
+import { Secret } from '@secformer/ring';
+import { PortLink } from '../src/index.js';
+import { Dealer } from '../src/node/dealer.js';
+import { Gate } from '../src/node/gate.js';
+import { Party } from '../src/node/party.js';
+import { NODES, type NodeRole, tokensFromOne } from '../src/wire/tokens.js';
+
+export interface Engines {
+  dealer: Dealer;
+  party0: Party;
+  party1: Party;
+  token: Secret;
+  logs: { node: NodeRole; event: string; fields: Record<string, unknown> | undefined }[];
+  dial(role: NodeRole): Promise<PortLink>;
+  stop(): void;
+}
+
+/**
+ * The three nodes in this thread, so that a test sees what they count and hold.
+ * @param between sees each link from one node to another before it is used
+ */
+export async function startEngines(memory = 2 ** 31, between: (from: NodeRole, to: NodeRole, link: PortLink) => void = () => {}): Promise<Engines> {
+  const token = new Secret(randomBytes(32));
+  const one = new Secret(randomBytes(32));
+  const logs: Engines['logs'] = [];
+  const optionsOf = (node: NodeRole) => ({ threads: 1, memory, log: (event: string, fields?: Record<string, unknown>) => void logs.push({ node, event, fields }) });
+  const engines = { dealer: new Dealer(optionsOf('dealer')), party0: new Party(0, optionsOf('party0')), party1: new Party(1, optionsOf('party1')) };
+  const gates = {} as Record<NodeRole, Gate>;
+  const links: PortLink[] = [];
+  const connect = async (to: NodeRole, from?: NodeRole) => {
+    const { port1, port2 } = new MessageChannel();
+    const [mine, theirs] = [new PortLink(port1), new PortLink(port2)];
+    links.push(mine, theirs);
+    if (from) {
+      between(from, to, mine);
+      between(to, from, theirs);
+    }
+    gates[to].accept(theirs);
+    return mine;
+  };
+  const dials: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
+  for (const role of NODES) {
+    const engine = engines[role];
+    await engine.start();
+    gates[role] = new Gate({
+      role,
+      tokens: { client: token, nodes: tokensFromOne(one, role) },
+      dial: Object.fromEntries(dials[role].map((to) => [to, () => connect(to, role)])),
+      welcome: (proven, left) => engine.welcome({ ...proven, left }),
+      log: optionsOf(role).log,
+    });
+  }
+  for (const role of NODES) gates[role].start();
+  return {
+    ...engines,
+    token,
+    logs,
+    dial: (role) => connect(role),
+    stop() {
+      for (const role of NODES) {
+        gates[role].stop();
+        engines[role].stop();
+      }
+      for (const link of links) link.close('the tests are over');
+    },
+  };
+}
+
+/** Waits until something holds. */
+export async function until(what: () => boolean, ms = 10_000): Promise<boolean> {
+  for (const end = performance.now() + ms; performance.now() < end; ) {
+    if (what()) return true;
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+  return what();
+}
