@@ -25,7 +25,7 @@ const sockets: Pair = async () => {
   await new Promise((resolve) => client.once('open', resolve));
   const [a, b] = [new SocketLink(client as unknown as Socket), new SocketLink((await accepted) as unknown as Socket)];
   return {
-    a,
+    a: Object.assign(a, { raw: client }),
     b,
     done() {
       a.close('done');
@@ -119,5 +119,89 @@ function complies(name: string, make: Pair): void {
   });
 }
 
+/** What no end of a link can do to the process: tests of their own, for an exception that nobody catches would end them all. */
+function contains(name: string, make: Pair): void {
+  for (const [what, handler] of Object.entries({
+    throws: () => {
+      throw new Error('not me');
+    },
+    rejects: () => Promise.reject(new Error('not me')),
+  })) {
+    test(`${name}: a handler that ${what} closes this link, with its reason, and no other`, async (t) => {
+      const [broken, other] = [await make(), await make()];
+      broken.b.onFrame = handler;
+      const closed = new Promise<string>((resolve) => {
+        broken.a.onClose = resolve;
+      });
+      const got = new Promise<number>((resolve) => {
+        other.b.onFrame = (f) => resolve(f.length);
+      });
+      await broken.a.send(bytes(20, 0));
+      t.regex(await closed, /not me/);
+      await other.a.send(bytes(20, 0));
+      t.is(await got, 20);
+      broken.done();
+      other.done();
+    });
+  }
+
+  test(`${name}: an owner that cannot handle the end does not end the process`, async (t) => {
+    const { a, b, done } = await make();
+    const error = console.error;
+    const said = new Promise<string>((resolve) => {
+      console.error = (text: string) => resolve(text);
+    });
+    t.teardown(() => {
+      console.error = error;
+    });
+    b.onClose = () => {
+      throw new Error('not prepared for this');
+    };
+    a.close('enough');
+    t.regex(await said, /enough.*not prepared for this/s);
+    done();
+  });
+}
+
 complies('message port', ports);
+contains('message port', ports);
 complies('WebSocket', sockets);
+contains('WebSocket', sockets);
+
+for (const [what, send] of Object.entries({
+  'an empty message': (socket: WebSocket) => socket.send(Buffer.alloc(0)),
+  'an empty message in two fragments': (socket: WebSocket) => {
+    socket.send(Buffer.alloc(0), { fin: false });
+    socket.send(Buffer.alloc(0), { fin: true });
+  },
+  text: (socket: WebSocket) => socket.send('hello'),
+})) {
+  test(`WebSocket: ${what} closes the link, each time it comes`, async (t) => {
+    for (let i = 0; i < 3; i++) {
+      const { a, b, done } = await sockets();
+      // As a node does: the buffer goes to another thread
+      const { port1, port2 } = new MessageChannel();
+      b.onFrame = (frame) => port1.postMessage(frame.buffer, [frame.buffer as ArrayBuffer]);
+      const closed = new Promise<string>((resolve) => {
+        b.onClose = resolve;
+      });
+      send((a as unknown as { raw: WebSocket }).raw);
+      t.regex(await closed, /only binary frames/);
+      port1.close();
+      port2.close();
+      done();
+    }
+  });
+}
+
+test('WebSocket: an end whose process does not answer is noticed', async (t) => {
+  const { a, b, done } = await sockets();
+  t.true(await b.answers!(1000));
+  const { raw } = a as unknown as { raw: WebSocket };
+  raw.pause();
+  t.false(await b.answers!(200));
+  raw.resume();
+  t.true(await b.answers!(1000));
+  done();
+  t.false(await b.answers!(1000));
+});
