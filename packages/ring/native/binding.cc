@@ -4,6 +4,9 @@
 #include <cstring>
 #include <initializer_list>
 #include <node_api.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 
 double kernelTables[4096 * 4 + 4 * 1024];
@@ -235,6 +238,15 @@ const struct {
                {"expTables", expTables},
                {"expCombine", expCombine}};
 
+// Free memory goes back to the machine: glibc keeps what lies between buffers that are in use
+napi_value giveBack(napi_env env, napi_callback_info info) {
+  freeScratch(nullptr);
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return nullptr;
+}
+
 // Instruction sets of this processor, the widest first
 napi_value levels(napi_env env, napi_callback_info) {
   napi_value list, text;
@@ -285,10 +297,16 @@ napi_value load(napi_env env, napi_callback_info info) {
 
 NAPI_MODULE_INIT() {
   napi_value f;
+#ifdef __GLIBC__
+  // Large buffers are mapped one by one and go back when they are freed. By itself glibc takes to keeping larger and larger ones once some were freed
+  mallopt(M_MMAP_THRESHOLD, 2 << 20);
+#endif
   napi_add_env_cleanup_hook(env, freeScratch, nullptr);
   napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &f);
   napi_set_named_property(env, exports, "load", f);
   napi_create_function(env, "levels", NAPI_AUTO_LENGTH, levels, nullptr, &f);
   napi_set_named_property(env, exports, "levels", f);
+  napi_create_function(env, "giveBack", NAPI_AUTO_LENGTH, giveBack, nullptr, &f);
+  napi_set_named_property(env, exports, "giveBack", f);
   return exports;
 }

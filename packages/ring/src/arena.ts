@@ -8,10 +8,10 @@ const STEP = SMALLEST / CLASSES;
 /** Runs whose needs are remembered. */
 const RUNS = 8;
 /**
- * How much of the most that recent runs had in use at once is kept, in all. Runs take one size after another: with as much as they had at once, a BERT makes three quarters
- * of its buffers anew each time; with twice as much none.
+ * How much more is kept than recent runs took: what arrives from other nodes comes now earlier, now later. Less than a run takes would not do: it takes one size after
+ * another, and with as much as it has at once a BERT makes three quarters of its buffers anew each time.
  */
-const ROOM = 2;
+const ROOM = 1.125;
 
 /** The number of a size's class; classes of larger sizes have larger ones. */
 function classOf(bytes: number): number {
@@ -54,8 +54,8 @@ type Held = ArrayBufferView | undefined;
 /**
  * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the garbage collector, which learns of
  * them late, took a quarter of its time. Buffers are counted: a scope holds what is made in it until it ends, whoever keeps a value holds its arrays until
- * it is dead, and what nobody holds is handed out again, to who asks for half as much at least. With what is in use, at most twice as much is kept as one of the last
- * eight runs had in use at once (`ended` says where one ends), and never more than the limit; the sizes that waited longest go first.
+ * it is dead, and what nobody holds is handed out again, to who asks for half as much at least. With what is in use, as much is kept as one of the last eight runs took
+ * (`ended` says where one ends), each buffer counted once, and never more than the limit; the sizes that waited longest go first.
  */
 export class Arena {
   /** For tests: what nobody may read before it is written is filled with noise, small arrays too. */
@@ -66,9 +66,12 @@ export class Arena {
   readonly #holds = new WeakMap<ArrayBuffer, number>();
   #spareBytes = 0;
   #usedBytes = 0;
-  /** most bytes in use at once since `ended`, and in each of the runs before */
+  /** most bytes in use at once since `ended` */
   #peak = 0;
-  readonly #peaks = new Array<number>(RUNS).fill(0);
+  /** bytes of different buffers that were taken since `ended`, in each of the runs before, and of each buffer the last run that took it, and how much of it */
+  #taken = 0;
+  readonly #takens = new Array<number>(RUNS).fill(0);
+  readonly #takenBy = new WeakMap<ArrayBuffer, { run: number; bytes: number }>();
   #run = 0;
   /** spare bytes are kept as long as they and those in use are within this */
   #bound = 0;
@@ -110,8 +113,13 @@ export class Arena {
    * them had in use.
    */
   ended(): void {
-    this.#peaks[this.#run] = this.#peak;
-    this.#run = (this.#run + 1) % RUNS;
+    this.#takens[this.#run % RUNS] = this.#taken;
+    this.#startRun();
+  }
+
+  #startRun(): void {
+    this.#run++;
+    this.#taken = this.#usedBytes;
     this.#peak = this.#usedBytes;
     this.#rebound();
   }
@@ -120,9 +128,8 @@ export class Arena {
   rest(): void {
     this.#spare.clear();
     this.#spareBytes = 0;
-    this.#peaks.fill(0);
-    this.#peak = this.#usedBytes;
-    this.#rebound();
+    this.#takens.fill(0);
+    this.#startRun();
   }
 
   /** Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who releases it; the rest is free again. */
@@ -169,16 +176,18 @@ export class Arena {
   /** `n` words of any content, held by the scope that is open. */
   take(n: number): Words {
     const c = classOf(n * 8);
+    const bytes = sizeOfClass(c);
     let buffer = this.#spareOf(c);
+    this.#usedBytes += buffer?.byteLength ?? bytes;
+    if (this.#usedBytes > this.#peak) this.#peak = this.#usedBytes;
     if (buffer) {
       this.#spareBytes -= buffer.byteLength;
-      this.#use(buffer.byteLength);
+      this.#count(buffer, bytes);
     } else {
-      const bytes = sizeOfClass(c);
-      this.#use(bytes);
       this.#trim();
       buffer = new ArrayBuffer(bytes);
       this.#madeBytes += bytes;
+      this.#count(buffer, bytes);
     }
     this.#holds.set(buffer, 1);
     this.#made.push(buffer);
@@ -194,11 +203,19 @@ export class Arena {
     return undefined;
   }
 
-  #use(bytes: number): void {
-    this.#usedBytes += bytes;
-    if (this.#usedBytes <= this.#peak) return;
-    this.#peak = this.#usedBytes;
-    if (ROOM * this.#peak > this.#bound) this.#bound = Math.min(this.#limit, ROOM * this.#peak);
+  /** Counts a buffer with the run, by what was asked for: a larger one would do no harm to lose. */
+  #count(buffer: ArrayBuffer, bytes: number): void {
+    const last = this.#takenBy.get(buffer);
+    if (last?.run === this.#run) {
+      if (bytes <= last.bytes) return;
+      this.#taken += bytes - last.bytes;
+      last.bytes = bytes;
+    } else {
+      if (last) Object.assign(last, { run: this.#run, bytes });
+      else this.#takenBy.set(buffer, { run: this.#run, bytes });
+      this.#taken += bytes;
+    }
+    if (ROOM * this.#taken > this.#bound) this.#bound = Math.min(this.#limit, ROOM * this.#taken);
   }
 
   #drop(buffer: ArrayBuffer): void {
@@ -222,7 +239,7 @@ export class Arena {
   }
 
   #rebound(): void {
-    this.#bound = Math.min(this.#limit, ROOM * Math.max(this.#peak, ...this.#peaks));
+    this.#bound = Math.min(this.#limit, ROOM * Math.max(this.#taken, ...this.#takens));
     this.#trim();
   }
 

@@ -3,7 +3,7 @@ export * from './errors.js';
 export * from './fixed-point.js';
 export * from './kernels.js';
 export * from './layout.js';
-export { availableKernels, loadKernels } from './load.js';
+export { availableKernels, giveMemoryBack, loadKernels } from './load.js';
 export * from './share.js';
 export { StoredWords } from './stored-words.js';
 export * from './streams.js';

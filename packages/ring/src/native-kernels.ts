@@ -22,6 +22,8 @@ export interface NativeModule {
   /** instruction sets of this processor, the widest first */
   levels(): string[];
   load(tables: Float64Array, level: string): Native;
+  /** gives free memory of this process back to the machine, where its allocator keeps it */
+  giveBack(): void;
 }
 
 const NO_NONCE = new Uint8Array(12);

@@ -35,6 +35,10 @@ export class ClientLink {
     session.close();
   }
 
+  rest(): void {
+    this.#session?.rest();
+  }
+
   get #mine(): NodeSession {
     if (!this.#session) throw bad("sent a command before 'open'");
     return this.#session;
@@ -89,7 +93,7 @@ export class ClientLink {
         const session = this.#mine;
         const checked = readProgram(payload);
         if (bytesToHex(checked.hash) !== m.hash) throw bad('sent a program with the wrong hash');
-        session.addProgram(m.hash, checked, payload.length);
+        session.addProgram(m.hash, checked, payload);
         return this.#link.send({ t: 'done', re: m.re });
       }
       case 'put':

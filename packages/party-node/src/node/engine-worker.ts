@@ -24,14 +24,14 @@ export type ToEngine =
   | { accept: MessagePort }
   | { dialled: NodeRole; port: MessagePort }
   | { dialled: NodeRole; failed: string };
-export type FromEngine = { dial: NodeRole } | { log: string; fields: Record<string, unknown> | undefined };
+export type FromEngine = { dial: NodeRole } | { tidied: true } | { log: string; fields: Record<string, unknown> | undefined };
 
 const { role, threads, memory, gate: proves } = workerData as EngineWorkerData;
 const parent = parentPort!;
 const dialling = new Map<NodeRole, Deferred<Link>>();
 const post = (m: FromEngine) => parent.postMessage(m);
 const log = (event: string, fields?: Record<string, unknown>) => post({ log: event, fields });
-const options = { threads, memory, log };
+const options = { threads, memory, log, rested: () => post({ tidied: true }) };
 const engine = role === 'dealer' ? new Dealer(options) : new Party(role === 'party0' ? 0 : 1, options);
 
 function dial(to: NodeRole): Promise<Link> {

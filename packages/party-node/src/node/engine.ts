@@ -1,6 +1,4 @@
 import { createHash } from 'node:crypto';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, type Secret, type Words } from '@secformer/ring';
@@ -16,6 +14,7 @@ import { NODES, type NodeRole, type WireRole } from '../wire/tokens.js';
 import { Agreements } from './agreements.js';
 import { Budget } from './budget.js';
 import { ClientLink } from './client-link.js';
+import { giveUpMemory } from './garbage.js';
 import type { Log } from './log.js';
 import type { NodeRun } from './run.js';
 import type { NodeSession } from './session.js';
@@ -27,7 +26,14 @@ export interface EngineOptions {
   /** bytes that tensors and runs of all clients may take together */
   memory: number;
   log?: Log;
+  /** what this process had before it did anything, in bytes, if it does nothing else */
+  ownMemory?: number;
+  /** called when this thread has given memory back to the machine */
+  tidied?: () => void;
 }
+
+/** How long aborted runs may take to let go of what they hold. */
+const SETTLE_MS = 200;
 
 /** Another node: a link that it has proved to be at the other end of, and the seed that the two share. */
 export interface Peer {
@@ -61,7 +67,8 @@ export abstract class Engine<R extends NodeRun> {
   /** tickets of runs that are over, with the longest payload that their client may still send for them */
   readonly #burnt = new Map<string, number>();
   readonly #links = new Set<MessageLink>();
-  #underWay = 0;
+  readonly #clients = new Set<ClientLink>();
+  #tidied = performance.now();
   #rest: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions) {
@@ -98,7 +105,9 @@ export abstract class Engine<R extends NodeRun> {
     };
     if (role === 'client') {
       const client = new ClientLink(this, link);
+      this.#clients.add(client);
       link.onClose = (why) => {
+        this.#clients.delete(client);
         client.close(why);
         closed(why);
       };
@@ -236,8 +245,7 @@ export abstract class Engine<R extends NodeRun> {
     const run = this.newRun(session, m, inputs, checked);
     this.runs.set(m.ticket, run);
     session.runs++;
-    this.#underWay++;
-    clearTimeout(this.#rest);
+    this.#restLater();
     this.#agree(run)
       .then((peers) => this.execute(run, peers))
       .then(
@@ -249,7 +257,8 @@ export abstract class Engine<R extends NodeRun> {
         this.release(run);
         session.runs--;
         this.arena.ended();
-        if (--this.#underWay === 0) this.#rest = setTimeout(() => this.#toRest(), limits.restMs).unref();
+        this.#tidy();
+        if (run.error?.code !== 'GAVE_WAY') this.#restLater();
       })
       .catch((error: Error) => this.log('failed', { why: error.stack }));
   }
@@ -303,17 +312,40 @@ export abstract class Engine<R extends NodeRun> {
     run.session.link.send(message).catch(() => {});
   }
 
-  /** Nobody has computed anything for a while: memory goes back to the machine. */
-  #toRest(): void {
-    this.arena.rest();
-    collectGarbage();
+  /** Between runs: where the process has much more than what is counted here, that is garbage. */
+  #tidy(): void {
+    const { ownMemory } = this.#options;
+    if (ownMemory === undefined || performance.now() - this.#tidied < limits.tidyMs) return;
+    const counted = ownMemory + this.budget.bytes - this.budget.room + this.arena.usedBytes + this.arena.spareBytes;
+    if (process.memoryUsage.rss() > (1 + limits.untidyPart) * counted + limits.untidyBytes) this.#giveUpMemory();
   }
-}
 
-/** Array buffers go back when the collector finds them, and an idle process has no reason to look. */
-function collectGarbage(): void {
-  setFlagsFromString('--expose-gc');
-  (runInNewContext('gc') as () => void)();
+  #giveUpMemory(): void {
+    this.#tidied = performance.now();
+    giveUpMemory();
+    this.#options.tidied?.();
+  }
+
+  #restLater(): void {
+    clearTimeout(this.#rest);
+    this.#rest = setTimeout(() => this.#toRest(), limits.restMs).unref();
+  }
+
+  /** Nobody has computed anything for a while: what was made ready for programs that may repeat goes, and memory back to the machine. */
+  #toRest(): void {
+    const all = [...this.runs.values()];
+    if (all.some((run) => run.started || run.mode === 'streamed')) {
+      this.#restLater();
+      return;
+    }
+    for (const run of all.filter((r) => r.mode === 'spare')) this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'nobody has computed anything here for a while'));
+    this.#rest = setTimeout(() => {
+      this.arena.rest();
+      for (const client of this.#clients) client.rest();
+      this.#giveUpMemory();
+      this.log('rest', { kept: this.budget.bytes - this.budget.room });
+    }, SETTLE_MS).unref();
+  }
 }
 
 /** The peak of this process's memory, in bytes. */

@@ -8,6 +8,7 @@ import { PortLink } from '../wire/port-link.js';
 import { defaultMemory } from './budget.js';
 import { Door } from './door.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
+import { giveUpMemory } from './garbage.js';
 import { Gate } from './gate.js';
 import { type Log, quiet } from './log.js';
 import type { NodeRole } from './run.js';
@@ -96,6 +97,8 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   }
   worker.on('message', (m: FromEngine) => {
     if ('log' in m) log(m.log, m.fields);
+    // The connections' thread has frames to forget, too
+    else if ('tidied' in m) giveUpMemory();
   });
   const failed = (error: Error) => {
     log('failed', { why: error.message });

@@ -1,5 +1,5 @@
 import { type Kernels, StoredWords, type Words } from '@secformer/ring';
-import type { CheckedProgram, Program, ShareType, StoredOpening } from '@secformer/secformer-ops';
+import { type CheckedProgram, type Program, readProgram, type ShareType, type StoredOpening } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
@@ -17,7 +17,7 @@ export interface StoredTensor {
 }
 
 /** Bytes of a checked Program in memory for one of its text. */
-const PROGRAM_BYTES = 8;
+const CHECKED_BYTES = 8;
 
 const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
 
@@ -27,7 +27,10 @@ export class NodeSession {
   /** that are not over */
   runs = 0;
   readonly tensors = new Map<number, StoredTensor>();
-  readonly #programs = new Map<string, { checked: CheckedProgram; bytes: number }>();
+  /** by hash, as they came */
+  readonly #programs = new Map<string, Uint8Array>();
+  /** the last ones that were asked for, checked */
+  readonly #checked = new Map<string, CheckedProgram>();
   readonly #budget: Budget;
   readonly #node: NodeName;
   #closed = false;
@@ -58,25 +61,45 @@ export class NodeSession {
     this.#closed = true;
     this.tensors.clear();
     this.#programs.clear();
+    this.#checked.clear();
   }
 
   program(hash: string): CheckedProgram {
-    const there = this.#programs.get(hash);
-    if (!there) throw bad('asked for a program that this node does not have');
-    return there.checked;
+    const text = this.#programs.get(hash);
+    if (!text) throw bad('asked for a program that this node does not have');
+    const checked = this.#checked.get(hash) ?? readProgram(text);
+    this.#keepChecked(hash, checked, text);
+    return checked;
   }
 
-  /** @param text bytes of its text */
-  addProgram(hash: string, checked: CheckedProgram, text: number): void {
+  /** Keeps a Program that has been checked, in the place of the oldest where there are too many. @throws NodeError LIMIT_EXCEEDED */
+  addProgram(hash: string, checked: CheckedProgram, text: Uint8Array): void {
     if (this.#programs.has(hash)) return;
-    const bytes = text * PROGRAM_BYTES;
-    this.hold(bytes, 'a program');
-    if (this.#programs.size >= limits.sessionPrograms) {
-      const [oldest, { bytes: freed }] = this.#programs.entries().next().value!;
+    this.hold(text.length, 'a program');
+    this.#programs.set(hash, text);
+    if (this.#programs.size > limits.sessionPrograms) {
+      const [oldest, { length }] = this.#programs.entries().next().value!;
+      this.#dropChecked(oldest);
       this.#programs.delete(oldest);
-      this.give(freed);
+      this.give(length);
     }
-    this.#programs.set(hash, { checked, bytes });
+    this.#keepChecked(hash, checked, text);
+  }
+
+  #keepChecked(hash: string, checked: CheckedProgram, text: Uint8Array): void {
+    if (!this.#checked.has(hash)) this.hold(CHECKED_BYTES * text.length, 'a program');
+    this.#checked.delete(hash);
+    this.#checked.set(hash, checked);
+    if (this.#checked.size > limits.checkedPrograms) this.#dropChecked(this.#checked.keys().next().value!);
+  }
+
+  #dropChecked(hash: string): void {
+    if (this.#checked.delete(hash)) this.give(CHECKED_BYTES * this.#programs.get(hash)!.length);
+  }
+
+  /** What can be made again goes. */
+  rest(): void {
+    for (const hash of [...this.#checked.keys()]) this.#dropChecked(hash);
   }
 
   /** @throws NodeError where a tensor of that number is not wanted */
