@@ -60,7 +60,7 @@ export interface CheckedProgram {
   rounds: Round[];
   /** for each instruction the values that nobody needs after it */
   dies: number[][];
-  cost: { rounds: number; online: number; dealer: number; peak: number; dealerPeak: number };
+  cost: { rounds: number; online: number; dealer: number };
 }
 
 export function primitiveOf(i: Instruction): Primitive<never> {
@@ -182,7 +182,7 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   for (const [v, index] of lastUse) if (!kept.has(v)) dies[index]!.push(v);
   const parts = rounds.flatMap((r) => inParts(r, (index) => opened.get(index)!));
   const openRounds = parts.filter((r) => r.openings.length > 0);
-  const cost = { rounds: openRounds.length, online: openRounds.reduce((s, r) => s + r.bytes, 0), dealer, peak: 0, dealerPeak: 0 };
+  const cost = { rounds: openRounds.length, online: openRounds.reduce((s, r) => s + r.bytes, 0), dealer };
   return { program, hash: sha256(bytes), types, rounds: parts, dies, cost };
 }
 
