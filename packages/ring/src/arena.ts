@@ -2,14 +2,18 @@ import { bytesOf, type Words } from './words.js';
 
 /** Smaller arrays are left to the garbage collector: they cost it nothing that counts. */
 const SMALLEST = 4096;
-/** Sizes are classes, so many to an octave: runs of nearly equal shapes meet the same buffers, which are an eighth too large at most. */
+/**
+ * Sizes are classes, so many to an octave: runs of nearly equal shapes meet the same buffers, which are an eighth too
+ * large at most.
+ */
 const CLASSES = 8;
 const STEP = SMALLEST / CLASSES;
 /** Runs whose needs are remembered. */
 const RUNS = 8;
 /**
- * How much more is kept than recent runs took: what arrives from other nodes comes now earlier, now later. Less than a run takes would not do: it takes one size after
- * another, and with as much as it has at once a BERT makes three quarters of its buffers anew each time.
+ * How much more is kept than recent runs took: what arrives from other nodes comes now earlier, now later. Less than a
+ * run takes would not do: it takes one size after another, and with as much as it has at once a BERT makes three
+ * quarters of its buffers anew each time.
  */
 const ROOM = 1.125;
 
@@ -49,13 +53,23 @@ export function scratchBytes(n: number): Uint8Array {
   return bytesOf(scratch(Math.ceil(n / 8))).subarray(0, n);
 }
 
+/** Runs `f`. What it takes of the arena in whose scope this is goes back at once, not only when that scope ends. */
+export function temporarily(f: () => void): void {
+  if (current) current.during(f, nothing);
+  else f();
+}
+
+const nothing = () => [];
+
 type Held = ArrayBufferView | undefined;
 
 /**
- * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the garbage collector, which learns of
- * them late, took a quarter of its time. Buffers are counted: a scope holds what is made in it until it ends, whoever keeps a value holds its arrays until
- * it is dead, and what nobody holds is handed out again, to who asks for half as much at least. With what is in use, as much is kept as one of the last eight runs took
- * (`ended` says where one ends), each buffer counted once, and never more than the limit; the sizes that waited longest go first.
+ * Memory for words that is used again. A run of a Program makes and drops gigabytes of arrays in a few known sizes; the
+ * garbage collector, which learns of them late, took a quarter of its time. Buffers are counted: a scope holds what is
+ * made in it until it ends, whoever keeps a value holds its arrays until it is dead, and what nobody holds is handed
+ * out again, to who asks for half as much at least. With what is in use, as much is kept as one of the last eight runs
+ * took (`ended` says where one ends), each buffer counted once, and never more than the limit; the sizes that waited
+ * longest go first.
  */
 export class Arena {
   /** For tests: what nobody may read before it is written is filled with noise, small arrays too. */
@@ -109,8 +123,8 @@ export class Arena {
   }
 
   /**
-   * Says that a run is over, whichever of those under way: what the last eight had no use for goes. A run in whose time others ran as well counts with what all of
-   * them had in use.
+   * Says that a run is over, whichever of those under way: what the last eight had no use for goes. A run in whose time
+   * others ran as well counts with what all of them had in use.
    */
   ended(): void {
     this.#takens[this.#run % RUNS] = this.#taken;
@@ -124,7 +138,10 @@ export class Arena {
     this.#rebound();
   }
 
-  /** Lets go of all that is spare, and forgets what runs took, when none is expected soon. The collector frees it, whenever it runs next. */
+  /**
+   * Lets go of all that is spare, and forgets what runs took, when none is expected soon. The collector frees it,
+   * whenever it runs next.
+   */
   rest(): void {
     this.#spare.clear();
     this.#spareBytes = 0;

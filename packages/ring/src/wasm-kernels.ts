@@ -1,4 +1,4 @@
-import { scratch, scratchBytes } from './arena.js';
+import { scratch, scratchBytes, temporarily } from './arena.js';
 import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, seriesOperands, sparseLengths, streamLength } from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
@@ -215,16 +215,19 @@ export class WasmKernels implements Kernels {
     targets.forEach((t, at) => {
       met[t]!.push(at);
     });
-    for (const [t, list] of met.entries()) {
-      const k = list.length;
-      const [row, of] = [scratch(k), scratch(k * n)];
-      list.forEach((at, p) => {
-        const from = Math.floor(at / each);
-        row.set(entries.subarray(at, at + 1), p);
-        of.set(b.subarray(from * n, (from + 1) * n), p * n);
-      });
-      this.matMul(out.subarray(t * n, (t + 1) * n), row, of, { m: 1, k, n, bits });
-    }
+    temporarily(() => {
+      const most = met.reduce((max, { length }) => Math.max(max, length), 0);
+      const [row, of] = [scratch(most), scratch(most * n)];
+      for (const [t, list] of met.entries()) {
+        const k = list.length;
+        list.forEach((at, p) => {
+          const from = Math.floor(at / each);
+          row.set(entries.subarray(at, at + 1), p);
+          of.set(b.subarray(from * n, (from + 1) * n), p * n);
+        });
+        this.matMul(out.subarray(t * n, (t + 1) * n), row.subarray(0, k), of.subarray(0, k * n), { m: 1, k, n, bits });
+      }
+    });
   }
 
   chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce?: Uint8Array): void {
@@ -255,14 +258,16 @@ export class WasmKernels implements Kernels {
 
   /** Draws `n` words, a chunk at a time: of any width it is whole blocks. */
   #eachPart(key: Uint8Array, n: number, counter: number, bits: number, each: (drawn: Uint8Array, from: number, to: number) => void): void {
-    const room = scratchBytes(packedBytes(Math.min(n, CHUNK), bits));
-    for (let from = 0, block = counter; from < n; from += CHUNK) {
-      const to = Math.min(n, from + CHUNK);
-      const drawn = room.subarray(0, packedBytes(to - from, bits));
-      this.chacha20(key, drawn, block);
-      block += drawn.length / 64;
-      each(drawn, from, to);
-    }
+    temporarily(() => {
+      const room = scratchBytes(packedBytes(Math.min(n, CHUNK), bits));
+      for (let from = 0, block = counter; from < n; from += CHUNK) {
+        const to = Math.min(n, from + CHUNK);
+        const drawn = room.subarray(0, packedBytes(to - from, bits));
+        this.chacha20(key, drawn, block);
+        block += drawn.length / 64;
+        each(drawn, from, to);
+      }
+    });
   }
 
   pack(out: Uint8Array, a: Words, bits: number): void {
@@ -279,9 +284,11 @@ export class WasmKernels implements Kernels {
   }
 
   packOpening(out: Uint8Array, x: Words, r: Words, how: OpeningMask): void {
-    const masked = scratch(x.length);
-    this.maskForOpening(masked, x, r, how);
-    this.pack(out, masked, how.width);
+    temporarily(() => {
+      const masked = scratch(x.length);
+      this.maskForOpening(masked, x, r, how);
+      this.pack(out, masked, how.width);
+    });
   }
 
   unpack(out: Words, bytes: Uint8Array, bits: number): void {
@@ -298,18 +305,22 @@ export class WasmKernels implements Kernels {
   }
 
   unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void {
-    const other = scratch(out.length);
-    this.unpack(out, a, bits);
-    this.unpack(other, b, bits);
-    this.add(out, out, other);
+    temporarily(() => {
+      const other = scratch(out.length);
+      this.unpack(out, a, bits);
+      this.unpack(other, b, bits);
+      this.add(out, out, other);
+    });
     if (bits < 64) this.affine(out, out, 1n, 0n, bits);
   }
 
   #packDifference(out: Uint8Array, a: Words, b: Uint8Array, bits: number): void {
-    const words = scratch(a.length);
-    this.unpack(words, b, bits);
-    this.sub(words, a, words);
-    this.pack(out, words, bits);
+    temporarily(() => {
+      const words = scratch(a.length);
+      this.unpack(words, b, bits);
+      this.sub(words, a, words);
+      this.pack(out, words, bits);
+    });
   }
 
   // Copies gain nothing from a detour through this module's memory
@@ -366,14 +377,16 @@ export class WasmKernels implements Kernels {
 
   extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, { k, bits, offset, first }: Extension): void {
     sameLength(m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r);
-    const t = scratch(m.length);
-    this.choose(t, from.m, from.wrapClear, from.wrapSet, k - 1);
-    this.add(t, t, r);
-    if (first) this.sub(t, opened, t);
-    this.affine(t, t, first ? 1n << BigInt(k) : BigInt.asUintN(64, -(1n << BigInt(k))), 0n, 64);
-    this.add(share, from.share, t);
-    this.affine(t, opened, 1n << BigInt(k), BigInt.asUintN(64, -offset), 64);
-    this.add(m, from.m, t);
+    temporarily(() => {
+      const t = scratch(m.length);
+      this.choose(t, from.m, from.wrapClear, from.wrapSet, k - 1);
+      this.add(t, t, r);
+      if (first) this.sub(t, opened, t);
+      this.affine(t, t, first ? 1n << BigInt(k) : BigInt.asUintN(64, -(1n << BigInt(k))), 0n, 64);
+      this.add(share, from.share, t);
+      this.affine(t, opened, 1n << BigInt(k), BigInt.asUintN(64, -offset), 64);
+      this.add(m, from.m, t);
+    });
     this.affine(m, m, 1n, 0n, bits);
   }
 
@@ -456,20 +469,22 @@ export class WasmKernels implements Kernels {
     const n = out.length;
     const plane = (planes: Words, at: number) => planes.subarray(at * n, (at + 1) * n);
     const { variables, sets } = term;
-    const parts = Array.from(sets, (p, s) => {
-      if (s === 0) return scratch(n).fill(first ? 0xffff_ffff_ffff_ffffn : 0n);
-      return (s & (s - 1)) === 0 ? plane(masks, variables[Math.log2(s)]!) : plane(products, p);
-    });
-    // One variable after another leaves: ⟦Π v⟧ = o_v·⟦Π without v⟧ + ⟦the same times a_v⟧
-    for (let v = variables.length - 1; v >= 0; v--) {
-      for (let s = 0; s < 1 << v; s++) {
-        const to = s === 0 ? parts[0]! : scratch(n);
-        this.and(to, parts[s]!, plane(opened, variables[v]!));
-        this.xor(to, to, parts[s | (1 << v)]!);
-        parts[s] = to;
+    temporarily(() => {
+      const parts = Array.from(sets, (p, s) => {
+        if (s === 0) return scratch(n).fill(first ? 0xffff_ffff_ffff_ffffn : 0n);
+        return (s & (s - 1)) === 0 ? plane(masks, variables[Math.log2(s)]!) : plane(products, p);
+      });
+      // One variable after another leaves: ⟦Π v⟧ = o_v·⟦Π without v⟧ + ⟦the same times a_v⟧
+      for (let v = variables.length - 1; v >= 0; v--) {
+        for (let s = 0; s < 1 << v; s++) {
+          const to = s === 0 ? parts[0]! : scratch(n);
+          this.and(to, parts[s]!, plane(opened, variables[v]!));
+          this.xor(to, to, parts[s | (1 << v)]!);
+          parts[s] = to;
+        }
       }
-    }
-    this.xor(out, out, parts[0]!);
+      this.xor(out, out, parts[0]!);
+    });
   }
 
   trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {

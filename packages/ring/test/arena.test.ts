@@ -87,7 +87,10 @@ test('memory of a scope that throws is free again, and beyond the limit none is 
 
 const WORD = 8;
 
-/** One run of a model of some size: a few arrays of each of several sizes, one kind after another, the results of the last kept while the next are made. */
+/**
+ * One run of a model of some size: a few arrays of each of several sizes, one kind after another, the results of the
+ * last kept while the next are made.
+ */
 function simulatedRun(arena: Arena, size: number): void {
   let before: Uint8Array[] = [];
   for (const factor of [3, 12, 1, 7, 12, 3]) {
