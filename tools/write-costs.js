@@ -82,7 +82,18 @@ function otherTable() {
   );
 }
 
-const opened = (width, more = {}) => ({ kind: 'opened', shape: [ELEMENTS], fracBits: 16, width, offsetLog: width - 2, modular: false, bits: 64, magnitude: width - 18, ...more });
+const opened = (width, more = {}) => ({
+  kind: 'opened',
+  shape: [ELEMENTS],
+  fracBits: 16,
+  width,
+  offsetLog: width - 2,
+  modular: false,
+  lifted: true,
+  bits: 64,
+  magnitude: width - 18,
+  ...more,
+});
 const modular = (width, shape = [ELEMENTS]) => ({ kind: 'opened', shape, fracBits: 16, width, offsetLog: -1, modular: true, bits: width, magnitude: 14 });
 const share = (bits = 64, fracBits = 16) => ({ kind: 'share', shape: [ELEMENTS], fracBits, bits, magnitude: 14 });
 const planes = (kind, n, more = {}) => ({ kind, shape: [ELEMENTS], planes: n, ...more });

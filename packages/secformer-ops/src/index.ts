@@ -19,6 +19,7 @@ export * from './plan/ranges.js';
 export * from './program/blocks.js';
 export * from './program/buckets.js';
 export * from './program/builder.js';
+export type { ProgramCost } from './program/cost.js';
 export * from './program/interpret.js';
 export * from './program/plain.js';
 export type * from './program/primitive.js';

@@ -1,19 +1,23 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
 import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, scratchBytes, type Words, zeros } from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
+import { differing } from './cost.js';
 import type { DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
-import { type CheckedProgram, primitiveOf } from './program.js';
+import { type CheckedProgram, primitiveOf, tagOf } from './program.js';
 
 type AnyPrimitive = Primitive<unknown>;
 
 /**
- * Where a party's link to the other one is asked to carry a round. `mine` is used again once this has resolved, and never if it rejects, for then it may still be on
- * its way out; what it resolves to goes back to the arena if it came from there.
+ * Where a party's link to the other one is asked to carry a round. `mine` is used again once this has resolved, and
+ * never if it rejects, for then it may still be on its way out; what it resolves to goes back to the arena if it came
+ * from there.
  */
 export type Exchange = (round: number, mine: Uint8Array, expected: number) => Promise<Uint8Array>;
 /** Where P1 reads its corrections, in the dealer's order; they stay valid until the next call. */
 export type MaterialSource = (bytes: number) => Promise<Uint8Array>;
-/** Where the dealer writes P1's corrections; the bytes are used again once this has resolved, and never if it rejects. */
+/**
+ * Where the dealer writes P1's corrections; the bytes are used again once this has resolved, and never if it rejects.
+ */
 export type MaterialSink = (bytes: Uint8Array) => Promise<void>;
 
 /** What one logical operation took at this node. Times are local work; waiting for the other side is `waitMs` of the run. */
@@ -211,7 +215,8 @@ interface Borrowed {
 
 /**
  * A party's run of a Program. However it ends, of the arena it then has no more than what it returns.
- * @returns its values, by number; only keeps are left, which have arrays of their own, and outputs, whose arrays the caller releases (`releaseOutputs`)
+ * @returns its values, by number; only keeps are left, which have arrays of their own, and outputs, whose arrays the
+ * caller releases (`releaseOutputs`)
  */
 export async function runParty(run: PartyRun): Promise<PartyValue[]> {
   const arena = run.arena ?? new Arena(0);
@@ -231,7 +236,10 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
   }
 }
 
-/** Gives what stays for later runs arrays of its own: those of the arena may be larger than what is in them, and go back there. */
+/**
+ * Gives what stays for later runs arrays of its own: those of the arena may be larger than what is in them, and go back
+ * there.
+ */
 function keepValues({ program }: CheckedProgram, arena: Arena, values: PartyValue[]): void {
   for (const v of new Set(program.keeps)) {
     const { share } = values[v]!;
@@ -262,7 +270,7 @@ async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Prom
     const { masks, material } = drawn;
     const maskKey = (slot: number) => run.streams.key(Purpose.mask, index, slot);
     const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, maskKey, constants };
-    return { p, c, opens: p.opens?.(ins, i, out), drawn, tag: i.tag ? String(i.tag) : i.op };
+    return { p, c, opens: p.opens?.(ins, i, out), drawn, tag: tagOf(i) };
   };
   const finish = (index: number, { p, drawn }: Step, context: () => PartyContext<unknown>) => {
     const value = arena.during(() => p.finish(context()), arraysOfValue);
@@ -329,7 +337,10 @@ async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Prom
   }
 }
 
-/** The other party's frame. One that an exchange failed to send may yet be read by the link: nothing else may ever stand there. */
+/**
+ * The other party's frame. One that an exchange failed to send may yet be read by the link: nothing else may ever stand
+ * there.
+ */
 async function sent(arena: Arena, { frames }: Borrowed, exchange: () => Promise<Uint8Array>): Promise<Uint8Array> {
   try {
     const theirs = await exchange();
@@ -420,7 +431,10 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
   }
 }
 
-/** The dealer's value of an instruction's result, and the corrections as they are sent; all their arrays are held for the caller. */
+/**
+ * The dealer's value of an instruction's result, and the corrections as they are sent; all their arrays are held for
+ * the caller.
+ */
 function dealInstruction(run: DealerRun, arena: Arena, index: number, values: readonly DealerValue[], differs: boolean): { value: DealerValue; packed: Uint8Array[] } {
   const { kernels, checked, streams } = run;
   const { program, types } = checked;
@@ -465,18 +479,6 @@ function dealInstruction(run: DealerRun, arena: Arena, index: number, values: re
     },
     ({ value, packed }) => [...arraysOfDealer(value), ...packed],
   );
-}
-
-/** Values of whose masks the dealer needs the difference of the halves: operands of matrix products, and what stays. */
-function differing({ program }: CheckedProgram): Set<number> {
-  const wanted = new Set<number>();
-  for (let index = program.instructions.length - 1; index >= 0; index--) {
-    const i = program.instructions[index]!;
-    const { differences } = primitiveOf(i);
-    if (i.share === 'kept') wanted.add(program.inputs.length + index);
-    if (differences === 'always' || (differences === 'passes' && wanted.has(program.inputs.length + index))) for (const v of i.in) wanted.add(v);
-  }
-  return wanted;
 }
 
 /** Re-shares an output under a stream that P0 and P1 alone know: P0 adds it, P1 subtracts it. Without it the dealer and the client together could undo masks. */

@@ -76,6 +76,43 @@ export interface Primitive<A = Record<string, unknown>> {
   holds?(ins: ValueType[], a: A): [number, number] | undefined;
   /** largest difference of a value from `plain` of the same operands; 0 if absent */
   error?(a: A, out: ValueType): number;
+  /** multiply-adds at a party, or what takes as long; if absent, elements and planes of operands and result */
+  work?(ins: ValueType[], a: A, out: ValueType): number;
+  /** what the arrays of `begin`, `finish` and `deal` take; if absent, no more than their results */
+  memory?: Memory<A>;
+}
+
+/** An array in memory, or one that lies in it. */
+export interface Cell {
+  bytes: number;
+  /** by how many values and steps it is held */
+  holds: number;
+}
+
+/** The arrays of a value at a party or at the dealer; what is stored is in nobody's way. */
+export type Cells = { readonly [array in keyof PartyValue | keyof DealerValue]?: Cell };
+
+/** What `Arena` would see of a step: the same arrays made, held and let go as the step itself does. */
+export interface Memory<A> {
+  begin?(c: MemoryContext<A>): void;
+  finish?(c: MemoryContext<A>): Cells;
+  deal?(c: MemoryContext<A>): Cells;
+}
+
+export interface MemoryContext<A> {
+  a: A;
+  types: ValueType[];
+  out: ValueType;
+  ins: readonly Cells[];
+  masks: readonly Cell[];
+  differences: readonly Cell[];
+  /** all of it lies in one array */
+  material: Cell;
+  opened: Cell;
+  /** a new array, to be part of the result */
+  make(words: number): Cell;
+  /** new arrays that are gone when the step is done */
+  takes(words: number): void;
 }
 
 /** A share and the party's half of the mask of its opening. */

@@ -1,48 +1,13 @@
 import { sha256 } from '@noble/hashes/sha2.js';
-import { z } from 'zod';
 import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
 import { blockBytes } from './blocks.js';
-import { type Instruction, int, type Primitive } from './primitive.js';
-import { check, describe, ProgramError, shareType, sizeOf, type ValueType } from './types.js';
+import { costOf, type ProgramCost } from './cost.js';
+import type { Instruction, Primitive } from './primitive.js';
+import { type Program, type ProgramInput, parseProgram } from './read.js';
+import { check, describe, inInstruction, shareType, sizeOf, type ValueType } from './types.js';
 
-const shape = z.array(int(0, 2 ** 31)).max(8);
-const common = { shape, fracBits: int(-64, 80), bits: int(1, 64), magnitude: int(-64, 63) };
-
-/**
- * Where a Program's first values come from: a share, a stored opening (of a tensor that an earlier run opened, modulo 2^width), or
- * zeros and ones, one-hot rows mostly, that their owner masks and sends to both parties.
- */
-const input = z.discriminatedUnion('kind', [
-  z.object({ kind: z.literal('share'), ...common }),
-  z.object({ kind: z.literal('opened'), ...common, width: int(2, 64) }),
-  z.object({ kind: z.literal('oneHot'), shape, width: int(2, 64) }),
-]);
-export type ProgramInput = z.infer<typeof input>;
-
-const schema = z.object({
-  version: z.literal(1),
-  inputs: z.array(input).max(programLimits.inputs),
-  constants: z.array(z.object({ fracBits: int(-64, 80), values: z.array(z.number().finite()) })).max(65536),
-  instructions: z.array(z.looseObject({ op: z.string().max(32), in: z.array(int(0, 2 ** 31)).max(4096), tag: z.string().max(64).optional() })).max(programLimits.instructions),
-  /** values revealed to the client, re-shared */
-  outputs: z.array(int(0, 2 ** 31)),
-  /** values that stay at the nodes as tensors of the session */
-  keeps: z.array(int(0, 2 ** 31)),
-});
-
-/**
- * A straight-line program on shares. Values are numbered: inputs first, then one for each instruction. Instructions stand in the order of
- * the schedule: round by round, what is local before what opens.
- */
-export interface Program {
-  version: 1;
-  inputs: ProgramInput[];
-  constants: { fracBits: number; values: number[] }[];
-  instructions: Instruction[];
-  outputs: number[];
-  keeps: number[];
-}
+export type { Program, ProgramInput };
 
 /** One round: local instructions, then the openings that share its frame. */
 export interface Round {
@@ -60,7 +25,7 @@ export interface CheckedProgram {
   rounds: Round[];
   /** for each instruction the values that nobody needs after it */
   dies: number[][];
-  cost: { rounds: number; online: number; dealer: number };
+  cost: ProgramCost;
 }
 
 export function primitiveOf(i: Instruction): Primitive<never> {
@@ -81,17 +46,67 @@ export function inputType(i: ProgramInput): ValueType {
   return { kind: 'opened', shape, fracBits, width: i.width, offsetLog: -1, modular: true, bits: i.width, magnitude };
 }
 
-/** Infers every value's type and round. Shared by the checker and the scheduler. */
+/** An instruction's attributes as its primitive knows them, and nothing else. */
+function attributesOf(p: Primitive<never>, i: Instruction): Record<string, unknown> {
+  const parsed = p.attributes.safeParse(i);
+  check(parsed.success, () => `${i.op}: ${parsed.error?.issues.map((e) => `${e.path.join('.')}: ${e.message}`).join('; ')}`);
+  return parsed.data as Record<string, unknown>;
+}
+
+function inferType(p: Primitive<never>, ins: ValueType[], a: Record<string, unknown>): ValueType {
+  const out = p.infer(ins, a as never);
+  const elements = sizeOf(out.shape);
+  check(elements <= programLimits.elements, () => `${p.name} makes ${elements} elements, the limit is ${programLimits.elements}`);
+  if ('planes' in out) check(out.planes <= programLimits.planes, () => `${p.name} makes ${out.planes} planes, the limit is ${programLimits.planes}`);
+  return out;
+}
+
+/** Infers the type of an instruction's result. Shared by the checker and the scheduler. */
 export function inferInstruction(i: Instruction, types: readonly ValueType[]): ValueType {
   const p = primitiveOf(i);
-  const attributes = p.attributes.safeParse(i);
-  check(attributes.success, () => `${i.op}: ${attributes.error?.issues.map((e) => `${e.path.join('.')}: ${e.message}`).join('; ')}`);
-  const out = p.infer(
+  return inferType(
+    p,
     i.in.map((v) => types[v]!),
-    attributes.data as never,
+    attributesOf(p, i),
   );
-  check(sizeOf(out.shape) <= programLimits.elements, () => `${i.op} makes ${sizeOf(out.shape)} elements, the limit is ${programLimits.elements}`);
-  return out;
+}
+
+/** What a constant holds, looked at once however many instructions use it. */
+class Constants {
+  readonly #of: Program['constants'];
+  readonly #wholes = new Map<number, { low: number; high: number } | undefined>();
+
+  constructor(constants: Program['constants']) {
+    this.#of = constants;
+  }
+
+  check(i: Instruction, ins: readonly ValueType[]): void {
+    if (typeof i.constant !== 'number') return;
+    const c = this.#of[i.constant];
+    const wants = Array.isArray(i.shape) ? sizeOf(i.shape as number[]) : -1;
+    check(c !== undefined && c.values.length === wants, () => `constant ${i.constant} has ${c?.values.length} numbers, the instruction wants ${wants}`);
+    const given = i.op === 'constant' ? i.fracBits : i.constantBits;
+    check(c.fracBits === given, () => `constant ${i.constant} has ${c.fracBits} fractional bits, the instruction says ${given}`);
+    if (i.op !== 'pick') return;
+    const range = this.#whole(i.constant);
+    const n = sizeOf(ins[0]!.shape);
+    check(range !== undefined && range.low >= -1 && range.high < n, () => `picks beyond the ${n} elements there are`);
+  }
+
+  /** The range of a constant of whole numbers; undefined where some are not. */
+  #whole(constant: number): { low: number; high: number } | undefined {
+    if (this.#wholes.has(constant)) return this.#wholes.get(constant);
+    let [low, high] = [0, -1];
+    let whole = true;
+    for (const v of this.#of[constant]!.values) {
+      whole &&= Number.isInteger(v);
+      if (v < low) low = v;
+      if (v > high) high = v;
+    }
+    const range = whole ? { low, high } : undefined;
+    this.#wholes.set(constant, range);
+    return range;
+  }
 }
 
 /**
@@ -104,50 +119,35 @@ export function checkProgram(candidate: unknown): CheckedProgram {
 
 /** A Program from the bytes of its JSON text; the hash that nodes compare is of these bytes. */
 export function readProgram(bytes: Uint8Array): CheckedProgram {
-  check(bytes.length <= programLimits.bytes, () => `a program of ${bytes.length} bytes; the limit is ${programLimits.bytes}`);
-  let candidate: unknown;
-  try {
-    candidate = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    throw new ProgramError('the program is not JSON');
-  }
-  const parsed = schema.safeParse(candidate);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]!;
-    throw new ProgramError(`${issue.path.join('.') || 'program'}: ${issue.message}`);
-  }
-  const program = parsed.data as unknown as Program;
-  check(program.constants.reduce((n, c) => n + c.values.length, 0) <= programLimits.constants, () => `more than ${programLimits.constants} numbers in constants`);
+  const program = parseProgram(bytes);
+  const { instructions } = program;
   const types: ValueType[] = program.inputs.map(inputType);
   for (const t of types) check(sizeOf(t.shape) <= programLimits.elements, () => `an input of ${sizeOf(t.shape)} elements, the limit is ${programLimits.elements}`);
   const first = types.length;
+  const constants = new Constants(program.constants);
   const level: number[] = types.map(() => 0);
   const rounds: Round[] = [];
   const lastUse = new Map<number, number>();
   const opened = new Map<number, number>();
-  let dealer = 0;
-  program.instructions.forEach((i, index) => {
+  const tags = new Set<string>();
+  instructions.forEach((read, index) => {
     try {
-      for (const v of i.in) {
+      for (const v of read.in) {
         check(v < first + index, () => `operand ${v} is not computed yet`);
         lastUse.set(v, index);
       }
-      const out = inferInstruction(i, types);
-      const p = primitiveOf(i);
-      const ins = i.in.map((v) => types[v]!);
-      if ('constant' in i && typeof i.constant === 'number') {
-        const c = program.constants[i.constant];
-        const wants = Array.isArray(i.shape) ? sizeOf(i.shape as number[]) : -1;
-        check(c !== undefined && c.values.length === wants, () => `constant ${i.constant} has ${c?.values.length} numbers, the instruction wants ${wants}`);
-        const given = i.op === 'constant' ? i.fracBits : i.constantBits;
-        if (i.op === 'pick')
-          check(
-            c.values.every((v) => Number.isInteger(v) && v >= -1 && v < sizeOf(ins[0]!.shape)),
-            () => `picks beyond the ${sizeOf(ins[0]!.shape)} elements there are`,
-          );
-        check(c.fracBits === given, () => `constant ${i.constant} has ${c.fracBits} fractional bits, the instruction says ${given}`);
-      }
-      const at = Math.max(0, ...i.in.map((v) => level[v]!));
+      const p = primitiveOf(read);
+      const ins = read.in.map((v) => types[v]!);
+      const a = attributesOf(p, read);
+      const out = inferType(p, ins, a);
+      // What runs is what was checked: attributes that the primitive does not know are gone
+      const i: Instruction = { ...a, op: read.op, in: read.in, ...(read.tag !== undefined && { tag: read.tag }), ...(read.guarded === true && { guarded: true }) };
+      instructions[index] = i;
+      constants.check(i, ins);
+      tags.add(tagOf(i));
+      check(tags.size <= programLimits.tags, () => `more than ${programLimits.tags} names of operations`);
+      let at = 0;
+      for (const v of i.in) at = Math.max(at, level[v]!);
       while (rounds.length <= at) rounds.push({ local: [], openings: [], bytes: 0 });
       check(at === rounds.length - 1, () => `an instruction of round ${at} after one of round ${rounds.length - 1}`);
       const round = rounds[at]!;
@@ -162,29 +162,29 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
         round.local.push(index);
         level.push(at);
       }
-      for (const b of p.material?.(ins, i as never, out) ?? []) dealer += blockBytes(b);
       types.push(out);
     } catch (error) {
-      if (!(error instanceof ProgramError)) throw error;
-      throw new ProgramError(`instruction ${index} (${i.op}${i.tag ? ` of ${i.tag}` : ''}): ${error.message}`);
+      throw inInstruction(error, read, index);
     }
   });
   for (const v of [...program.outputs, ...program.keeps]) check(v < types.length, () => `output ${v} does not exist`);
   for (const v of program.outputs) check(types[v]!.kind === 'share', () => `output ${v} is ${describe(types[v]!)}; only shares are revealed`);
   for (const v of program.keeps) {
     const t = types[v]!;
-    check(t.kind === 'share' || program.instructions[v - first]?.share === 'kept', () => `value ${v} (${describe(t)}) cannot be kept`);
+    check(t.kind === 'share' || (t.kind === 'opened' && t.stays === true), () => `value ${v} (${describe(t)}) cannot be kept`);
   }
   const kept = new Set([...program.outputs, ...program.keeps]);
-  const dies: number[][] = program.instructions.map(() => []);
+  const dies: number[][] = instructions.map(() => []);
   // What nobody uses is dead at once
   for (let v = first; v < types.length; v++) if (!lastUse.has(v)) lastUse.set(v, v - first);
   for (const [v, index] of lastUse) if (!kept.has(v)) dies[index]!.push(v);
   const parts = rounds.flatMap((r) => inParts(r, (index) => opened.get(index)!));
-  const openRounds = parts.filter((r) => r.openings.length > 0);
-  const cost = { rounds: openRounds.length, online: openRounds.reduce((s, r) => s + r.bytes, 0), dealer };
-  return { program, hash: sha256(bytes), types, rounds: parts, dies, cost };
+  const unpriced = { program, types, rounds: parts, dies };
+  return { ...unpriced, hash: sha256(bytes), cost: costOf(unpriced) };
 }
+
+/** The name that an instruction's costs are counted under. */
+export const tagOf = ({ op, tag }: Instruction): string => (tag ? String(tag) : op);
 
 /** A round cut where its frame would pass the limit: what is opened in one part is gone from memory before the next. */
 function inParts({ local, openings, bytes }: Round, bytesOf: (index: number) => number): Round[] {

@@ -27,6 +27,10 @@ export interface OpenedType {
   /** modulus of the share of y that the parties keep beside m, 0 if they keep none */
   bits: number;
   magnitude: number;
+  /** the parties have shares of the wrap-around beside that of y */
+  lifted?: true;
+  /** the opening of a tensor that stays for many runs */
+  stays?: true;
 }
 
 /** Xor-shared bits, `planes` of them for every element, 64 to a word. */
@@ -53,12 +57,20 @@ export interface ChunksType {
 
 export type ValueType = ShareType | OpenedType | BitsType | OpenBitsType | ChunksType;
 
+/** Longest message: it travels to the client, who wrote what it quotes. */
+const MESSAGE_LENGTH = 1000;
+
 /** A Program that does not fit: an unknown operation, a shape, a range or a modulus that would give wrong answers. */
 export class ProgramError extends SecformerError {
   constructor(message: string) {
-    super('BAD_PROGRAM', message);
+    super('BAD_PROGRAM', message.length > MESSAGE_LENGTH ? `${message.slice(0, MESSAGE_LENGTH - 1)}…` : message);
     this.name = 'ProgramError';
   }
+}
+
+/** The same error, naming the instruction that it is of. */
+export function inInstruction(error: unknown, { op, tag }: { op: string; tag?: unknown }, index: number): unknown {
+  return error instanceof ProgramError ? new ProgramError(`instruction ${index} (${op}${tag ? ` of ${tag}` : ''}): ${error.message}`) : error;
 }
 
 export function check(ok: boolean, message: () => string): asserts ok {
@@ -70,6 +82,14 @@ export function describe(t: ValueType): string {
   if (t.kind === 'share') return `share ${shape} f=${t.fracBits} bits=${t.bits} |v|<2^${t.magnitude}`;
   if (t.kind === 'opened') return `opened ${shape} f=${t.fracBits} width=${t.width}${t.modular ? ' modular' : ''} |v|<2^${t.magnitude}`;
   return `${t.kind} ${shape}×${t.planes}`;
+}
+
+/** Operands that a message names. */
+const NAMED = 8;
+
+export function describeAll(types: readonly ValueType[]): string {
+  const named = types.slice(0, NAMED).map(describe).join('; ');
+  return types.length > NAMED ? `${named} and ${types.length - NAMED} more` : named;
 }
 
 /** A share type, refused unless the value fits its modulus: |v|·2^f < 2^(bits−1). */
@@ -85,6 +105,13 @@ export function shareType(shape: Shape, fracBits: number, bits: number, magnitud
 
 /** What an opening adds to its value, in units of its last place. */
 export const offsetOf = ({ offsetLog }: { offsetLog: number }): bigint => (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog));
+
+/** Whether two shapes, or two parts of them, are the same. */
+export function sameShape(a: Shape, b: Shape, from = 0): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = from; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+}
 
 /** NumPy broadcasting of two shapes. */
 export function broadcastShapes(a: Shape, b: Shape): Shape {

@@ -2,7 +2,20 @@ import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type Block, planeBlock } from '../program/blocks.js';
 import { int, noAttributes, primitive } from '../program/primitive.js';
-import { type BitsType, check, describe, type OpenBitsType, type OpenedType, offsetOf, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+import {
+  type BitsType,
+  check,
+  describeAll,
+  type OpenBitsType,
+  type OpenedType,
+  offsetOf,
+  type Shape,
+  type ShareType,
+  sameShape,
+  shareType,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
 import { shareOf } from './operands.js';
 
 /**
@@ -47,7 +60,7 @@ export const planes = primitive({
     const [x] = ins;
     check(
       ins.length === 1 && (x?.kind === 'bits' || x?.kind === 'openBits') && a.from + a.count <= x.planes,
-      () => `planes ${a.from} to ${a.from + a.count - 1} of ${ins.map(describe).join('; ')}`,
+      () => `planes ${a.from} to ${a.from + a.count - 1} of ${describeAll(ins)}`,
     );
     return { ...x, planes: a.count };
   },
@@ -76,7 +89,7 @@ export const openBits = primitive({
   attributes: noAttributes,
   infer(ins): OpenBitsType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'bits', () => `openBits of ${ins.map(describe).join('; ')}`);
+    check(ins.length === 1 && x?.kind === 'bits', () => `openBits of ${describeAll(ins)}`);
     return { ...x, kind: 'openBits' };
   },
   masks: (ins) => [planesOf(ins)],
@@ -155,8 +168,8 @@ export const bitMultiply = primitive({
   attributes: z.object({ bits: int(1, 64).optional() }),
   infer(ins, a): ShareType {
     const [b, x] = ins;
-    const ok = ins.length === 2 && b?.kind === 'openBits' && x?.kind === 'opened' && x.bits > 0 && b.shape.join() === x.shape.join();
-    check(ok, () => `bitMultiply of ${ins.map(describe).join('; ')}`);
+    const ok = ins.length === 2 && b?.kind === 'openBits' && x?.kind === 'opened' && x.bits > 0 && sameShape(b.shape, x.shape);
+    check(ok, () => `bitMultiply of ${describeAll(ins)}`);
     const bits = Math.min(x.bits, a.bits ?? x.bits);
     check(x.modular || bits > x.width, () => `a product modulo 2^${bits} of a value opened in ${x.width} bits`);
     return shareType(stacked(b), x.fracBits, bits, x.magnitude);

@@ -2,7 +2,7 @@ import { type MaskedTerm, type PickedRow, planeWords, scratch, type Words, zeros
 import { z } from 'zod';
 import { type Block, joined, planeBlock } from '../program/blocks.js';
 import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
-import { type BitsType, type ChunksType, check, describe, type OpenedType, offsetOf, sizeOf, type ValueType } from '../program/types.js';
+import { type BitsType, type ChunksType, check, describeAll, type OpenedType, offsetOf, sizeOf, type ValueType } from '../program/types.js';
 
 const CHUNK_BITS = 4;
 /** Chunks that one round joins: 15 products of masks a group and threshold for one round less than pairs. */
@@ -27,6 +27,9 @@ function tableRows(position: number, window: number): Row[] {
   }
   return rows;
 }
+
+/** The number of rows by the width of the window: a checker asks for it again and again. */
+const rowCounts = Array.from({ length: 65 }, (_, window) => (window < 2 ? 0 : tableRows(0, window).length));
 
 /** Of each instruction, which a Program runs again and again. */
 const picks = new WeakMap<object, PickedRow[][]>();
@@ -83,7 +86,7 @@ export const compare = primitive({
   needs: () => [0],
   material(ins, a) {
     const n = sizeOf(ins[0]!.shape);
-    const rows = tableRows(a.position, a.window).map(() => rowBlock(n));
+    const rows = Array<Block>(rowCounts[a.window]!).fill(rowBlock(n));
     return a.borrow ? rows : [...rows, planeBlock(1, n)];
   },
   deal({ kernels, a, ins }) {
@@ -218,7 +221,7 @@ export const combine = primitive({
   attributes: noAttributes,
   infer(ins): BitsType | ChunksType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'chunks', () => `combine needs a comparison, got ${ins.map(describe).join('; ')}`);
+    check(ins.length === 1 && x?.kind === 'chunks', () => `combine needs a comparison, got ${describeAll(ins)}`);
     const chunks = Math.ceil(x.chunks / GROUP);
     return chunks === 1 ? { kind: 'bits', shape: x.shape, planes: x.planes } : { ...x, chunks };
   },

@@ -1,6 +1,7 @@
 import type { Primitive } from '../program/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
+import { footprints } from './footprints.js';
 import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, pick, rowSum, sub, subOpened, unwrap } from './linear.js';
 import { bucketSums } from './lookup.js';
 import { matMul } from './mat-mul.js';
@@ -42,5 +43,5 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     trig,
     trigReal,
     expNegative,
-  ].map((p) => [p.name, p as unknown as Primitive<never>]),
+  ].map((p) => [p.name, { ...p, ...footprints[p.name] } as unknown as Primitive<never>]),
 );

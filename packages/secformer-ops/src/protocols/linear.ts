@@ -6,12 +6,12 @@ import { broadcastTo, gatherStrided, halvesOf, type Kernels, scratch, stridesOf,
 import { z } from 'zod';
 import { type DealerValue, int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
-import { broadcastShapes, check, describe, type OpenedType, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+import { broadcastShapes, check, describeAll, type OpenedType, type ShareType, sameShape, shareType, sizeOf, type ValueType } from '../program/types.js';
 import { shareOf } from './operands.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
   const [x, y] = ins;
-  check(ins.length === 2 && x?.kind === 'share' && y?.kind === 'share', () => `needs two shares, got ${ins.map(describe).join('; ')}`);
+  check(ins.length === 2 && x?.kind === 'share' && y?.kind === 'share', () => `needs two shares, got ${describeAll(ins)}`);
   check(x.fracBits === y.fracBits, () => `operands have ${x.fracBits} and ${y.fracBits} fractional bits`);
   return [x, y];
 }
@@ -64,6 +64,18 @@ export const sub = primitive({
   plain: (c) => binaryReals(c.ins, shapesOf(c), c.out.shape, (x, y) => x - y),
 });
 
+/** How often 2 divides a number; 64 stands for all above. */
+function twosOf(text: string): number {
+  // Most scales are small or odd
+  const number = Number(text);
+  if (Number.isSafeInteger(number) && number % 2 !== 0) return 0;
+  const word = BigInt.asUintN(64, BigInt(text));
+  const low = Number(word & 0xffff_ffffn);
+  if (low !== 0) return 31 - Math.clz32(low & -low);
+  const high = Number(word >> 32n);
+  return high === 0 ? 64 : 63 - Math.clz32(high & -high);
+}
+
 /** x·scale + offset for public integers: a shift to more fractional bits, a sign, a public constant. */
 export const affine = primitive({
   name: 'affine',
@@ -71,10 +83,8 @@ export const affine = primitive({
   infer(ins, a) {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'share', () => 'affine needs one share');
-    const scale = BigInt(a.scale);
-    check(scale !== 0n, () => 'affine with scale 0');
-    let twos = 0;
-    while (twos < 64 && ((scale >> BigInt(twos)) & 1n) === 0n) twos++;
+    check(Number(a.scale) !== 0, () => 'affine with scale 0');
+    const twos = twosOf(a.scale);
     check(a.bits <= x.bits + twos, () => `a share modulo 2^${x.bits} times a multiple of 2^${twos} is not right modulo 2^${a.bits}`);
     return shareType(x.shape, a.fracBits, a.bits, a.magnitude);
   },
@@ -215,7 +225,10 @@ export const layout = primitive({
     check(a.shape.length === a.strides.length, () => 'layout has a stride for each axis');
     const end = (sign: number) => a.shape.reduce((at, d, i) => at + (a.strides[i]! * sign > 0 ? Math.max(0, d - 1) * a.strides[i]! : 0), a.offset);
     check(sizeOf(a.shape) === 0 || (end(-1) >= 0 && end(1) < sizeOf(x.shape)), () => `layout reads elements ${end(-1)} to ${end(1)} of ${sizeOf(x.shape)}`);
-    return { ...x, shape: a.shape };
+    if (x.kind === 'share') return { ...x, shape: a.shape };
+    // A view of an opening that stays is another opening
+    const { stays: _, ...rest } = x;
+    return { ...rest, shape: a.shape };
   },
   needs: same,
   differences: 'passes',
@@ -224,11 +237,26 @@ export const layout = primitive({
   plain: ({ a, ins }) => strided(ins[0]!, a.shape, a.strides, a.offset),
 });
 
-/** The same view of every array that a value is made of; what is stored and only read in another shape is the value itself. */
-function views<V extends { stored?: unknown }>(kernels: Kernels, value: V, { shape, strides, offset }: { shape: number[]; strides: number[]; offset: number }, n: number): V {
+interface View {
+  shape: number[];
+  strides: number[];
+  offset: number;
+}
+
+/** Whether a view is of all `n` elements in their order. */
+export function isWhole({ shape, strides, offset }: View, n: number): boolean {
   const own = stridesOf(shape);
-  const whole = offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
+  return offset === 0 && sizeOf(shape) === n && strides.every((s, i) => s === own[i] || shape[i] === 1);
+}
+
+/**
+ * The same view of every array that a value is made of; what is stored and only read in another shape is the value
+ * itself.
+ */
+function views<V extends { stored?: unknown }>(kernels: Kernels, value: V, view: View, n: number): V {
+  const whole = isWhole(view, n);
   if (whole && value.stored) return value;
+  const { shape, strides, offset } = view;
   const { stored: _, ...arrays } = value;
   return Object.fromEntries(Object.entries(arrays).map(([name, words]) => [name, whole ? words : gatherStrided(kernels, words as Words, shape, strides, offset)])) as V;
 }
@@ -273,7 +301,7 @@ export const concat = primitive({
     let bits = 64;
     let magnitude = -64;
     for (const t of ins) {
-      check(t.kind === 'share' && t.fracBits === x.fracBits && t.shape.slice(1).join() === x.shape.slice(1).join(), () => `concat of ${ins.map(describe).join('; ')}`);
+      check(t.kind === 'share' && t.fracBits === x.fracBits && sameShape(t.shape, x.shape, 1), () => `concat of ${describeAll(ins)}`);
       rows += t.shape[0]!;
       bits = Math.min(bits, t.bits);
       magnitude = Math.max(magnitude, t.magnitude);
@@ -322,8 +350,9 @@ export const subOpened = primitive({
   infer(ins, a) {
     const [x, y] = ins as [OpenedType, OpenedType];
     const ok = ins.length === 2 && x.kind === 'opened' && y.kind === 'opened' && x.modular && y.modular && x.width === y.width && x.bits > 0 && y.bits > 0;
-    check(ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && x.shape.join() === y.shape.join(), () => `subOpened of ${ins.map(describe).join('; ')}`);
-    return { ...x, offsetLog: -1, magnitude: a.magnitude };
+    check(ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && sameShape(x.shape, y.shape), () => `subOpened of ${describeAll(ins)}`);
+    const { stays: _, ...rest } = x;
+    return { ...rest, offsetLog: -1, magnitude: a.magnitude };
   },
   differences: 'passes',
   deal({ kernels, ins, out }) {

@@ -11,7 +11,7 @@ interface MatMulAttributes {
   magnitude: number;
 }
 
-function matMulShape(x: Shape, y: Shape, a: MatMulAttributes): { batch: Shape; m: number; k: number; n: number } {
+export function matMulShape(x: Shape, y: Shape, a: MatMulAttributes): { batch: Shape; m: number; k: number; n: number } {
   check(x.length >= 2 && y.length >= 2, () => `matMul of ranks ${x.length} and ${y.length}`);
   const [m, k] = a.transposeA ? [x.at(-1)!, x.at(-2)!] : [x.at(-2)!, x.at(-1)!];
   const [k2, n] = a.transposeB ? [y.at(-1)!, y.at(-2)!] : [y.at(-2)!, y.at(-1)!];

@@ -2,7 +2,7 @@ import { type Kernels, type LiftedOpening, scratch, type Words, zeros } from '@s
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { StoredOpening } from '../program/stored-opening.js';
-import { check, describe, type OpenedType, offsetOf, type ShareType, sizeOf } from '../program/types.js';
+import { check, describeAll, type OpenedType, offsetOf, type ShareType, sizeOf } from '../program/types.js';
 
 /**
  * Opening under a mask, with the drop of low bits that is a truncation.
@@ -56,7 +56,8 @@ export const open = primitive({
     const bits = { none: 0, modular: width, kept: width, source: 64, lift: a.bits }[share];
     check(a.bits === bits, () => `an opening with share '${share}' keeps ${bits} bits, the instruction says ${a.bits}`);
     check(share !== 'lift' || bits > width, () => `a lift from ${width} to ${bits} bits`);
-    return { kind: 'opened', shape: x.shape, fracBits, width, offsetLog, modular, bits, magnitude };
+    const type: OpenedType = { kind: 'opened', shape: x.shape, fracBits, width, offsetLog, modular, bits, magnitude };
+    return { ...type, ...(share === 'lift' && { lifted: true }), ...(share === 'kept' && { stays: true }) };
   },
   needs: (_bits, ins, a) => [a.share === 'source' ? (ins[0] as ShareType).bits : a.width + a.shift],
   narrow: (bits, _ins, a) => (a.share === 'lift' ? { bits: Math.max(bits, a.width + 1) } : undefined),
@@ -129,9 +130,10 @@ export const extend = primitive({
   attributes: z.object({ width: int(3, 64) }),
   infer(ins, a): OpenedType {
     const [x] = ins;
-    const ok = ins.length === 1 && x?.kind === 'opened' && !x.modular && x.bits > x.width && x.width < a.width && a.width <= x.bits;
-    check(ok, () => `extend to ${a.width} bits needs a lifted opening of fewer, got ${ins.map(describe).join('; ')}`);
-    return { ...x, width: a.width, offsetLog: -1, modular: true, bits: a.width };
+    const ok = ins.length === 1 && x?.kind === 'opened' && x.lifted === true && x.width < a.width && a.width <= x.bits;
+    check(ok, () => `extend to ${a.width} bits needs a lifted opening of fewer, got ${describeAll(ins)}`);
+    const { lifted: _, ...rest } = x;
+    return { ...rest, width: a.width, offsetLog: -1, modular: true, bits: a.width };
   },
   needs: (_bits, _ins, a) => [a.width],
   masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width - (ins[0] as OpenedType).width }],

@@ -1,7 +1,7 @@
 import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, primitive } from '../program/primitive.js';
-import { check, describe, type OpenedType, offsetOf, type ShareType, shareType, sizeOf } from '../program/types.js';
+import { check, describeAll, type OpenedType, offsetOf, type ShareType, sameShape, shareType, sizeOf } from '../program/types.js';
 
 /**
  * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with `borrow`):
@@ -16,8 +16,8 @@ export const quotient = primitive({
   attributes: z.object({ shift: int(1, 32), tau: integerText, magnitude: int(-64, 63) }),
   infer(ins, a): ShareType {
     const [x, b] = ins;
-    const ok = ins.length === 2 && x?.kind === 'opened' && !x.modular && x.width > a.shift && b?.kind === 'openBits' && b.planes === 1 && b.shape.join() === x.shape.join();
-    check(ok, () => `quotient of ${ins.map(describe).join('; ')}`);
+    const ok = ins.length === 2 && x?.kind === 'opened' && !x.modular && x.width > a.shift && b?.kind === 'openBits' && b.planes === 1 && sameShape(b.shape, x.shape);
+    check(ok, () => `quotient of ${describeAll(ins)}`);
     return shareType(x.shape, 0, 64, a.magnitude);
   },
   needs: () => [0, 0],

@@ -2,7 +2,7 @@ import { encodeConstant, HARMONICS, halvesOf, mostAmplitude, scratch, type Words
 import { z } from 'zod';
 import { joined } from '../program/blocks.js';
 import { int, primitive } from '../program/primitive.js';
-import { check, describe, type OpenBitsType, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
+import { check, describeAll, type OpenBitsType, type OpenedType, type ShareType, sameShape, shareType, sizeOf } from '../program/types.js';
 
 /** The attributes of any series. */
 const series = {
@@ -59,7 +59,7 @@ export const trig = primitive({
   }),
   infer(ins, a): ShareType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'opened' && x.width >= a.period, () => `a series of period 2^${a.period} of ${ins.map(describe).join('; ')}`);
+    check(ins.length === 1 && x?.kind === 'opened' && x.width >= a.period, () => `a series of period 2^${a.period} of ${describeAll(ins)}`);
     check(x.offsetLog < 0 || x.offsetLog >= a.period, () => `the offset 2^${x.offsetLog} shifts the angle of a series of period 2^${a.period}`);
     return seriesType(x, a);
   },
@@ -113,7 +113,7 @@ export const trigReal = primitive({
   }),
   infer(ins, a): ShareType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48, () => `trigReal of ${ins.map(describe).join('; ')}`);
+    check(ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48, () => `trigReal of ${describeAll(ins)}`);
     return seriesType(x, a);
   },
   needs: () => [0],
@@ -182,7 +182,7 @@ export const expNegative = primitive({
     const [x, b] = ins;
     const angle = x?.kind === 'opened' && x.fracBits === 16 && x.width > a.half && (x.offsetLog < 0 || x.offsetLog > a.half);
     const ok = ins.length === 2 && angle && b?.kind === 'openBits' && b.planes === 1;
-    check(ok && sameElements(x, b), () => `expNegative of ${ins.map(describe).join('; ')}`);
+    check(ok && sameElements(x, b), () => `expNegative of ${describeAll(ins)}`);
     return shareType(x.shape, 62, 64, 1);
   },
   needs: () => [0, 0],
@@ -207,5 +207,5 @@ export const expNegative = primitive({
 });
 
 function sameElements(x: OpenedType, b: OpenBitsType): boolean {
-  return x.shape.join() === b.shape.join();
+  return sameShape(x.shape, b.shape);
 }
