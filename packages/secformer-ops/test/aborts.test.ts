@@ -7,7 +7,10 @@ import { type Around, Roles } from './roles.js';
 const N = 8192;
 const ROOM = 2 ** 28;
 
-/** Openings, products of both kinds, comparisons, layouts, a value that nobody reads, one that is revealed twice and others that stay. */
+/**
+ * Openings, products of both kinds, comparisons, layouts, a value that nobody reads, one that is revealed twice and
+ * others that stay.
+ */
 function arithmetic(): [CheckedProgram, Words[]] {
   const builder = new ProgramBuilder();
   const e = new Emitter(builder);

@@ -11,7 +11,9 @@ export interface BertShape {
   vocabulary?: number;
 }
 
-/** An encoder as a client records it, weights and the embedded (or looked up) text as its inputs. Slot 0 is the text. */
+/**
+ * An encoder as a client records it, weights and the embedded (or looked up) text as its inputs. Slot 0 is the text.
+ */
 export function bertGraph({ layers, batch, tokens, hidden, heads, intermediate, vocabulary }: BertShape, quad = false): Graph {
   const nodes: GraphNode[] = [];
   const push = (node: GraphNode) => nodes.push(node) - 1;

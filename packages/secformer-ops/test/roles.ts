@@ -13,6 +13,7 @@ import {
   type Role,
   runDealer,
   runParty,
+  StoredOpening,
 } from '../src/index.js';
 import { kernels } from './harness.js';
 
@@ -105,6 +106,7 @@ export class Roles {
         const e = maskOneHot(kernels, this.#given[i] as Int32Array, input.width, clientMask(kernels, n, input.width, keys));
         return openOneHot(kernels, e, input.width, oneHotMask(n, input.width, streams, i), zeros(n));
       }
+      if (input.kind === 'opened') return this.#opening(i, input.width).party(role);
       const first = noise.words(n, 64);
       if (role === 0) return { share: first };
       const second = zeros(n);
@@ -113,10 +115,40 @@ export class Roles {
     });
   }
 
+  /** An opening as an earlier run would have left it. */
+  #opening(input: number, width: number): { party(role: Role): PartyValue; dealer(): DealerValue } {
+    const keys = [0, 1].map((role) => new Secret(new Uint8Array(32).fill(100 + role + 2 * input))) as [Secret, Secret];
+    const given = this.#given[input] as Words;
+    const n = given.length;
+    const halves = keys.map((key) => new KeyStream(kernels, key).words(n, width)) as [Words, Words];
+    const reduced = (words: Words, bits: number) => {
+      kernels.affine(words, words, 1n, 0n, bits);
+      return words;
+    };
+    return {
+      party(role) {
+        const m = zeros(n);
+        kernels.add(m, halves[0], halves[1]);
+        kernels.add(m, m, given);
+        kernels.lessTwice(m, reduced(m, width), halves[role]);
+        const bits = Math.min(width + 1, 64);
+        return new StoredOpening(kernels, reduced(m, bits), bits, width, keys[role]).atParty();
+      },
+      dealer() {
+        const difference = zeros(n);
+        kernels.sub(difference, halves[1], halves[0]);
+        return new StoredOpening(kernels, reduced(difference, width), width, width, keys[0]).atDealer();
+      },
+    };
+  }
+
   /** The dealer's part of the run, the first time or again. */
   dealer({ arena, pause, emit }: Around, sink: (bytes: Uint8Array) => void = () => {}): Promise<DealerValue[]> {
     const streams = [this.#streams(0), this.#streams(1)] as const;
-    const inputs = this.#checked.program.inputs.map((input, i) => (input.kind === 'oneHot' ? dealOneHot(kernels, sizeOf(input.shape), input.width, streams, i) : {}));
+    const inputs = this.#checked.program.inputs.map((input, i) => {
+      if (input.kind === 'opened') return this.#opening(i, input.width).dealer();
+      return input.kind === 'oneHot' ? dealOneHot(kernels, sizeOf(input.shape), input.width, streams, i) : {};
+    });
     const send: MaterialSink = async (bytes) => {
       emit?.(bytes);
       sink(bytes);
