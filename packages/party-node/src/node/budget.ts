@@ -13,6 +13,14 @@ export class Account {
   runs = 0;
 }
 
+/** Buffers are larger than what is asked for, by an eighth at most. */
+const CLASSES = 9 / 8;
+
+/** Memory that a run takes at a node, in bytes. @param peak of its values, as its Program declares them @param sent inputs and outputs as they travel */
+export function memoryOf(peak: number, sent: number): number {
+  return Math.ceil(CLASSES * peak) + sent;
+}
+
 /** Memory of a node that was not told how much it may take, in bytes. */
 export function defaultMemory(role: NodeRole): number {
   const part = role === 'dealer' ? limits.dealerMemoryPart : limits.partyMemoryPart;

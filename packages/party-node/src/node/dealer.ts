@@ -6,6 +6,7 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
 import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import { memoryOf } from './budget.js';
 import { Engine, type EngineOptions, type Peer, peakMemory } from './engine.js';
 import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
 import type { NodeSession } from './session.js';
@@ -96,8 +97,9 @@ export class Dealer extends Engine<DealerRunState> {
     const { checked, session, ticket } = run;
     // Only now, when the three have agreed: a client that asks this node alone takes nobody's turn
     await this.#turn(run, 'take');
-    this.budget.reserve(session.account, checked.cost.dealerPeak, limits.retryMs);
-    run.reserved = checked.cost.dealerPeak;
+    const memory = memoryOf(checked.cost.dealerPeak, 0);
+    this.budget.reserve(session.account, memory, limits.retryMs);
+    run.reserved = memory;
     const start = performance.now();
     for (const party of ['party0', 'party1'] as const) await peers.get(party)!.link.send({ t: 'turn', ticket });
     const seeds = [peers.get('party0')!.seed, peers.get('party1')!.seed] as const;

@@ -23,7 +23,7 @@ import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
 import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom } from './ahead.js';
-import type { Account } from './budget.js';
+import { type Account, memoryOf } from './budget.js';
 import { Engine, type EngineOptions, type Peer, peakMemory } from './engine.js';
 import { MaterialQueue } from './material-queue.js';
 import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
@@ -75,11 +75,12 @@ export class Party extends Engine<PartyRunState> {
     const { cost } = run.checked;
     const { account } = run.session;
     const lead = limits.dealerLeadBytes;
+    const values = memoryOf(cost.peak, this.inputBytes(run) + cost.outputBytes);
     let room: AheadRoom = { ahead: 0, window: this.#index === 1 ? Math.min(lead, cost.dealer) : 0 };
     if (run.mode !== 'streamed') {
-      const least = cost.peak + 2 * lead;
+      const least = values + 2 * lead;
       if (run.mode === 'ahead' && this.budget.leftFor(account) < least) this.#makeRoom(least, account);
-      const left = this.budget.leftFor(account) - cost.peak;
+      const left = this.budget.leftFor(account) - values;
       if (left < 2 * lead) {
         throw new NodeError(
           nodeName[this.role],
@@ -89,7 +90,7 @@ export class Party extends Engine<PartyRunState> {
       }
       room = aheadRoom(this.#index, cost, left);
     }
-    const bytes = cost.peak + room.ahead + room.window;
+    const bytes = values + room.ahead + room.window;
     this.budget.reserve(account, bytes, limits.retryMs);
     Object.assign(run, room, { reserved: bytes });
   }
