@@ -1,6 +1,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { BertConfig } from './config.js';
-import type { BertTokenizer } from './tokenizer.js';
+import { kindOf } from './describe.js';
+import { type BertTokenizer, checkLength, checkText } from './tokenizer.js';
 import type { Dense, Layer, Norm, Weights } from './weights.js';
 
 /** Token ids of a batch, all of one length; int32, so that on a private backend they stay with whoever made them. */
@@ -8,6 +9,12 @@ export interface BertInputs {
   inputIds: tf.Tensor2D;
   attentionMask: tf.Tensor2D;
   tokenTypeIds: tf.Tensor2D;
+}
+
+/** What `tokenize` makes of texts: a model's inputs, and which of the texts did not fit. */
+export interface Tokenized extends BertInputs {
+  /** for each text, whether its end was cut off; a single text has one entry */
+  truncated: boolean[];
 }
 
 /** What is added to the scores of padding. */
@@ -32,11 +39,20 @@ export class BertModel {
     return this.#w.classifier !== undefined;
   }
 
-  /** Texts (or pairs) as inputs. @param length pad or cut to this many tokens; the longest text's if absent */
-  tokenize(texts: string | (string | [string, string])[], length?: number): BertInputs {
+  /**
+   * Texts (or pairs) as inputs.
+   * @param length pad or cut to this many tokens; if absent, the longest text's, at most what the model takes
+   * @returns `truncated` beside the inputs: which texts are longer than that
+   * @throws TypeError where a text is none; TypeError or RangeError where the length is none
+   */
+  tokenize(texts: string | (string | [string, string])[], length?: number): Tokenized {
+    const expected = 'expected a string, or an array of at least one string or pair of strings';
+    if (typeof texts !== 'string' && !(Array.isArray(texts) && texts.length > 0)) throw new TypeError(`texts is ${kindOf(texts)}; ${expected}`);
     const list = Array.isArray(texts) ? texts : [texts];
+    // Not forEach, which would skip the holes of a sparse array
+    for (let i = 0; i < list.length; i++) checkText(list[i], `texts[${i}]`);
     const most = this.config.positions;
-    if (length !== undefined && !(Number.isInteger(length) && length >= 2 && length <= most)) throw new RangeError(`length is ${length}; the model takes 2 to ${most} tokens`);
+    if (length !== undefined) checkLength(length, most);
     const encoded = list.map((t) => this.tokenizer.encode(t, length ?? most));
     const width = length ?? Math.max(...encoded.map((e) => e.ids.length));
     const rows = (pick: (i: number, j: number) => number) =>
@@ -49,6 +65,7 @@ export class BertModel {
       inputIds: rows((i, j) => encoded[i]!.ids[j] ?? this.config.padToken),
       attentionMask: rows((i, j) => (j < encoded[i]!.ids.length ? 1 : 0)),
       tokenTypeIds: rows((i, j) => encoded[i]!.types[j] ?? 0),
+      truncated: encoded.map((e) => e.truncated),
     };
   }
 

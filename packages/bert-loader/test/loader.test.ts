@@ -64,6 +64,55 @@ test('padding to a length changes nothing but rounding', async (t) => {
   model.dispose();
 });
 
+test('what is no text, and a length that is none, is refused with what came and what was expected', async (t) => {
+  const model = await loadBert(demoModel);
+  const before = tf.memory().numTensors;
+  const texts: [unknown, RegExp][] = [
+    [5, /texts is a number; expected a string, or an array/],
+    [undefined, /texts is undefined/],
+    [null, /texts is null/],
+    [{ text: 'a' }, /texts is an object \(Object\)/],
+    [[], /texts is an empty array; expected .* at least one/],
+    [['a', 3], /texts\[1\] is a number; expected a string, or a pair/],
+    [['a', undefined], /texts\[1\] is undefined/],
+    // biome-ignore lint/suspicious/noSparseArray: what a program may hold
+    [['a', , 'b'], /texts\[1\] is undefined/],
+    [[['a']], /texts\[0\] is an array of a string/],
+    [[['a', 4]], /texts\[0\] is an array of a string, a number/],
+    [[['a', 'b', 'c']], /texts\[0\] is an array of/],
+  ];
+  for (const [given, message] of texts) {
+    t.throws(() => model.tokenize(given as string), { instanceOf: TypeError, message }, String(message));
+  }
+  t.throws(() => model.tokenizer.encode(5 as never, 8), { instanceOf: TypeError, message: /text is a number/ });
+  const lengths: [unknown, typeof TypeError | typeof RangeError, RegExp][] = [
+    ['128', TypeError, /length is the string '128'; expected a whole number of tokens, 2 to 128/],
+    [null, TypeError, /length is null/],
+    [Number.NaN, RangeError, /length is NaN/],
+    [0, RangeError, /length is 0/],
+    [1, RangeError, /length is 1;/],
+    [-4, RangeError, /length is -4/],
+    [8.5, RangeError, /length is 8\.5/],
+    [129, RangeError, /length is 129; .* 2 to 128/],
+  ];
+  for (const [given, instanceOf, message] of lengths) {
+    t.throws(() => model.tokenize('a text', given as number), { instanceOf, message }, String(message));
+    if (given !== 129) t.throws(() => model.tokenizer.encode('a text', given as number), { instanceOf }, String(message));
+  }
+  t.is(tf.memory().numTensors, before);
+  t.deepEqual(model.tokenize('').inputIds.shape, [1, 2], 'an empty text is a text');
+  model.dispose();
+});
+
+test('a text that is cut is said to be', async (t) => {
+  const model = await loadBert(demoModel);
+  t.deepEqual(model.tokenize('A delight.').truncated, [false]);
+  t.deepEqual(model.tokenize(['A delight.', 'A long and winding film.', ['a', 'pair of several words']], 6).truncated, [false, true, true]);
+  t.deepEqual(model.tokenize('word '.repeat(126)).truncated, [false], 'exactly as long as the model takes');
+  t.deepEqual(model.tokenize('word '.repeat(127)).truncated, [true], 'longer than the model takes');
+  model.dispose();
+});
+
 test('a tokenizer made from vocab.txt gives the ids of tokenizer.json, pairs and cuts included', (t) => {
   const json = JSON.parse(readFileSync(join(demoModel, 'tokenizer.json'), 'utf8'));
   const vocab = Object.entries(json.model.vocab as Record<string, number>).sort((a, b) => a[1] - b[1]);
