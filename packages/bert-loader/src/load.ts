@@ -27,6 +27,7 @@ export async function bertFromFiles(read: ReadFile, where: string): Promise<Bert
   const config = parseConfig(path('config.json'), text(await must('config.json')));
   const tokenizerConfig = await read('tokenizer_config.json');
   const settings = (tokenizerConfig ? json('tokenizer_config.json', tokenizerConfig) : {}) as { do_lower_case?: boolean };
+  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) throw new ModelFileError(path('tokenizer_config.json'), 'is no JSON object');
   const tokenizerJson = await read('tokenizer.json');
   const tokenizer = tokenizerJson
     ? new BertTokenizer(path('tokenizer.json'), json('tokenizer.json', tokenizerJson), settings)

@@ -26,13 +26,15 @@ export class Safetensors {
     const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
     if (length > MAX_HEADER || 8 + length > bytes.length) throw new ModelFileError(file, `says its header has ${length} bytes, the file has ${bytes.length}; is it cut short?`);
     this.#start = 8 + length;
-    let header: Record<string, Entry>;
+    let header: unknown;
     try {
       header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes.subarray(8, this.#start)));
     } catch (cause) {
       throw new ModelFileError(file, 'has a header that is not JSON', { cause });
     }
-    this.#entries = new Map(Object.entries(header).filter(([name]) => name !== '__metadata__'));
+    if (!isObject(header)) throw new ModelFileError(file, 'has a header that is no JSON object of tensors');
+    this.#entries = new Map(Object.entries(header).filter(([name]) => name !== '__metadata__') as [string, Entry][]);
+    for (const [name, entry] of this.#entries) if (!isObject(entry)) throw new ModelFileError(file, `tensor '${name}' is not described by a JSON object`);
   }
 
   get names(): string[] {
@@ -43,8 +45,28 @@ export class Safetensors {
     return this.#entries.has(name);
   }
 
-  /** @throws ModelFileError naming the tensor, if it is missing, of another shape or type, or reaches past the end */
+  /**
+   * A tensor, checked.
+   * @throws ModelFileError naming the tensor, if it is missing, of another shape or type, reaches past the end, or
+   * holds NaN or infinite values
+   */
   read(name: string, shape: readonly number[]): Float32Array {
+    const values = this.#float32(name, shape);
+    // A loop takes a fifth of findIndex's time
+    let at = 0;
+    while (at < values.length && Number.isFinite(values[at])) at++;
+    if (at < values.length) {
+      const what = Number.isNaN(values[at]) ? 'NaN' : 'an infinite value';
+      const where = `element ${at} of shape [${shape}]`;
+      throw new ModelFileError(
+        this.#file,
+        `tensor '${name}' holds ${what} (${where}); every weight has to be a finite number: save the checkpoint again, or another of its versions`,
+      );
+    }
+    return values;
+  }
+
+  #float32(name: string, shape: readonly number[]): Float32Array {
     const entry = this.#entries.get(name);
     if (!entry) throw new ModelFileError(this.#file, `has no tensor '${name}'`);
     const { dtype, data_offsets: offsets } = entry;
@@ -53,7 +75,7 @@ export class Safetensors {
     if (!Array.isArray(entry.shape) || entry.shape.join() !== shape.join())
       throw new ModelFileError(this.#file, `tensor '${name}' has shape [${entry.shape}], expected [${shape}] from config.json`);
     const n = shape.reduce((a, b) => a * b, 1);
-    const [from, to] = Array.isArray(offsets) ? offsets : [-1, -1];
+    const [from, to] = Array.isArray(offsets) && offsets.every(Number.isInteger) ? offsets : [-1, -1];
     if (to - from !== n * width || from < 0 || this.#start + to > this.#bytes.length)
       throw new ModelFileError(this.#file, `tensor '${name}' lies at bytes ${from} to ${to}, which do not hold ${n} values of ${dtype} in this file`);
     // Copied, because a tensor need not lie at a multiple of its element's size; by the constructor, because a Buffer's slice is a view
@@ -67,4 +89,8 @@ export class Safetensors {
     });
     return new Float32Array(out.buffer);
   }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -146,6 +146,42 @@ function safetensors(tensors: Record<string, { dtype: string; shape: number[]; b
   return out;
 }
 
+/** A safetensors file of a header alone. */
+function headed(json: string): Uint8Array {
+  return Uint8Array.from([json.length, 0, 0, 0, 0, 0, 0, 0, ...new TextEncoder().encode(json)]);
+}
+
+test.serial('a weight that is NaN or infinite is named when the checkpoint is loaded, in every format', async (t) => {
+  const bytesOf = (words: Uint16Array | Float32Array) => new Uint8Array(words.buffer);
+  const damaged = {
+    'an F32 NaN': ['F32', bytesOf(Float32Array.of(1, Number.NaN)), /tensor 'w' holds NaN \(element 1 of shape \[2\]\)/],
+    'an F32 infinity': ['F32', bytesOf(Float32Array.of(Number.NEGATIVE_INFINITY, 1)), /tensor 'w' holds an infinite value \(element 0/],
+    'an F16 infinity': ['F16', bytesOf(Uint16Array.of(0x3c00, 0x7c00)), /tensor 'w' holds an infinite value \(element 1/],
+    'an F16 NaN': ['F16', bytesOf(Uint16Array.of(0x3c00, 0x7e00)), /tensor 'w' holds NaN/],
+    'a BF16 NaN': ['BF16', bytesOf(Uint16Array.of(0x3f80, 0x7fc0)), /tensor 'w' holds NaN/],
+    'a BF16 infinity': ['BF16', bytesOf(Uint16Array.of(0x3f80, 0xff80)), /tensor 'w' holds an infinite value/],
+  } as const;
+  for (const [name, [dtype, bytes, message]] of Object.entries(damaged)) {
+    const s = new Safetensors('m.safetensors', safetensors({ w: { dtype, shape: [2], bytes } }));
+    const error = t.throws(() => s.read('w', [2]), { instanceOf: ModelFileError, message }, name);
+    t.is(error?.file, 'm.safetensors');
+  }
+  const weights = new Uint8Array(readFileSync(join(demoModel, 'model.safetensors')));
+  const start = 8 + Number(new DataView(weights.buffer).getBigUint64(0, true));
+  const header = JSON.parse(new TextDecoder().decode(weights.subarray(8, start))) as Record<string, { dtype: string; data_offsets: [number, number] }>;
+  const tensor = 'bert.encoder.layer.1.output.LayerNorm.bias';
+  const { dtype, data_offsets: offsets } = header[tensor]!;
+  weights.fill(0xff, start + offsets[0], start + offsets[0] + (dtype === 'F32' ? 4 : 2));
+  const before = tf.memory().numTensors;
+  const read = async (name: string) =>
+    name === 'model.safetensors' ? weights : existsSync(join(demoModel, name)) ? new Uint8Array(readFileSync(join(demoModel, name))) : undefined;
+  await t.throwsAsync(bertFromFiles(read, 'damaged'), {
+    instanceOf: ModelFileError,
+    message: /^damaged\/model\.safetensors: tensor 'bert\.encoder\.layer\.1\.output\.LayerNorm\.bias' holds NaN/,
+  });
+  t.is(tf.memory().numTensors, before);
+});
+
 test('fp32, fp16 and bf16 tensors are read; anything damaged names the file and the tensor', (t) => {
   const values = [1, -2.5, 0.15625];
   const bf16 = new Uint16Array(new Uint32Array(Float32Array.from(values).buffer).map((w) => w >>> 16));
@@ -165,6 +201,9 @@ test('fp32, fp16 and bf16 tensors are read; anything damaged names the file and 
     [() => new Safetensors('cut', file.subarray(0, 20)), /cut: .*cut short/],
     [() => new Safetensors('cut', file.subarray(0, file.length - 2)).read('d', [3]), /cut: tensor 'd'/],
     [() => new Safetensors('empty', new Uint8Array(3)), /too few/],
+    [() => new Safetensors('null', headed('null')), /null: has a header that is no JSON object/],
+    [() => new Safetensors('hollow', headed('{"w":null}')), /hollow: tensor 'w' is not described/],
+    [() => new Safetensors('vague', headed('{"w":{"dtype":"F32","shape":[1],"data_offsets":["0","4"]}}')).read('w', [1]), /vague: tensor 'w' lies at/],
   ];
   for (const [f, message] of cases) t.throws(f, { instanceOf: ModelFileError, message });
 });
@@ -183,6 +222,13 @@ test('missing and wrong files of a folder are named', async (t) => {
   ] as const) {
     writeFileSync(join(folder, 'config.json'), JSON.stringify({ ...config, ...change }));
     await t.throwsAsync(loadBert(folder), { instanceOf: ModelFileError, message });
+  }
+  for (const name of ['config.json', 'tokenizer_config.json']) {
+    const given = (file: string) => new TextEncoder().encode(file === name ? 'null' : file === 'vocab.txt' ? '' : JSON.stringify(config));
+    await t.throwsAsync(
+      bertFromFiles(async (file) => given(file), 'null'),
+      { instanceOf: ModelFileError, message: new RegExp(`null/${name.replace('.', '\\.')}: is no JSON object`) },
+    );
   }
   const before = tf.memory().numTensors;
   const files = (name: string) =>
