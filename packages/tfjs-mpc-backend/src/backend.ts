@@ -3,7 +3,7 @@ import { EncodingError, SecformerError } from '@secformer/ring';
 import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { runtime } from '#runtime';
 import { type Compiled, compile } from './compile.js';
-import { type Configuration, configuration } from './config.js';
+import { configuration, type Resolved } from './config.js';
 import type { PlainTensor } from './host.js';
 import { type Privacy, SecretNode } from './node-values.js';
 import type { Answer, Reply, Request, Write } from './runtime/messages.js';
@@ -239,7 +239,7 @@ export class SecformerBackend extends KernelBackend {
     return ms;
   }
 
-  async #perform(compiled: Compiled, request: (base: { id: number; configuration: Configuration }) => Request): Promise<Answer> {
+  async #perform(compiled: Compiled, request: (base: { id: number; configuration: Resolved }) => Request): Promise<Answer> {
     const attempt = async (missing?: number[]) => {
       const setupMs = await this.#share(compiled, missing);
       const answer = this.#settle(await runtime.ask(request({ id: shared.nextRequest++, configuration: reach() })), compiled);
@@ -340,7 +340,7 @@ export class SecformerBackend extends KernelBackend {
 }
 
 /** What the holder of the session has to know. */
-function reach(): Configuration {
+function reach(): Resolved {
   const { calibration: _, ...rest } = configuration();
   return rest;
 }

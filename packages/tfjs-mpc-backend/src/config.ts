@@ -1,6 +1,5 @@
-import { SecformerError } from '@secformer/ring';
-import { suiteOf } from '@secformer/secformer-ops';
-import { type Calibration, checkCalibration } from './calibration.js';
+import type { Calibration } from './calibration.js';
+import { checkNames, checkSettings, textOf } from './check-configuration.js';
 
 /** Where the nodes are and which protocols to use. Without `parties` the embedded trio runs on this machine. */
 export interface Configuration {
@@ -8,14 +7,14 @@ export interface Configuration {
   parties?: [string, string];
   /** URL of the dealer */
   dealer?: string;
-  /** the nodes' client token: the text of their --client-token-file */
-  token?: string;
+  /** the nodes' client token: the text of their --client-token-file, or its bytes */
+  token?: string | Uint8Array;
   /** 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or 'crypten' */
   suite?: string;
   /** ranges that `calibrate` found for a model */
   calibration?: Calibration;
-  /** certificate authority (PEM text) to trust for wss:// in Node */
-  ca?: string;
+  /** certificate authority to trust for wss:// in Node: PEM text, or its bytes */
+  ca?: string | Uint8Array;
   /** whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next read then waits for what is left only, and memory is held for it */
   prepareAhead?: boolean;
   /** longest wait of dataSync, in milliseconds */
@@ -25,48 +24,67 @@ export interface Configuration {
 /** dataSync gives up after this: twice what BERT-large takes on two cores. */
 const SYNC_TIMEOUT_MS = 600_000;
 
-export type Resolved = Configuration & { suite: string; syncTimeoutMs: number };
-
-let chosen: Configuration = {};
-const listeners = new Set<() => void>();
-
-/**
- * Sets where the backend computes; call it before `tf.setBackend('secformer')`. Later calls take effect with the next session.
- * @throws SecformerError where parties, dealer and token are not given together
- */
-export function configure(configuration: Configuration): void {
-  check({ ...configuration });
-  if (configuration.calibration) checkCalibration(configuration.calibration);
-  chosen = { ...configuration };
-  for (const l of listeners) l();
+/** What holds now: bytes are texts, and what was left out has its default. */
+export interface Resolved extends Omit<Configuration, 'token' | 'ca'> {
+  token?: string;
+  ca?: string;
+  /** path of a PEM file, which only Node can read */
+  caFile?: string;
+  suite: string;
+  syncTimeoutMs: number;
 }
 
-export function onConfigure(listener: () => void): void {
-  listeners.add(listener);
+/** The environment variable of each setting that has one. */
+const VARIABLES = { parties: 'SECFORMER_PARTIES', dealer: 'SECFORMER_DEALER', token: 'SECFORMER_TOKEN', suite: 'SECFORMER_SUITE' } as const;
+const CA_VARIABLE = 'SECFORMER_CA';
+
+let chosen: Configuration = {};
+
+/**
+ * Sets where the backend computes; call it before `tf.setBackend('secformer')`. Later calls take effect with the next
+ * session. What is left out comes from the SECFORMER_* environment variables, if they are set.
+ * @throws TypeError where it is given no object
+ * @throws SecformerError for an unknown setting, one of a wrong type or value, or where parties, dealer and token are
+ * not there together
+ */
+export function configure(configuration: Configuration): void {
+  checkNames(configuration);
+  const given = Object.fromEntries(Object.entries(configuration).filter(([, value]) => value !== undefined)) as Configuration;
+  merged(given);
+  const { parties, token, ca } = given;
+  // Copied, and bytes decoded now: what the caller does to them later changes nothing
+  chosen = { ...given, ...(parties && { parties: [...parties] }), ...(token && { token: textOf(token)! }), ...(ca && { ca: textOf(ca)! }) };
+}
+
+function environment(): Record<string, string | undefined> {
+  return typeof process === 'undefined' ? {} : (process.env ?? {});
 }
 
 function fromEnvironment(): Configuration {
-  const env = typeof process === 'undefined' ? {} : (process.env ?? {});
-  const parties = env.SECFORMER_PARTIES?.split(',').map((s) => s.trim());
-  return {
-    ...(parties && { parties: parties as [string, string] }),
-    ...(env.SECFORMER_DEALER && { dealer: env.SECFORMER_DEALER }),
-    ...(env.SECFORMER_TOKEN && { token: env.SECFORMER_TOKEN }),
-    ...(env.SECFORMER_SUITE && { suite: env.SECFORMER_SUITE }),
-  };
+  const env = environment();
+  const settings: Record<string, string> = {};
+  // A variable that is set to nothing is one that is not set
+  for (const [key, variable] of Object.entries(VARIABLES)) if (env[variable]) settings[key] = env[variable];
+  const { parties, ...rest } = settings;
+  return { ...rest, ...(parties && { parties: parties.split(',').map((s) => s.trim()) as [string, string] }) };
 }
 
-function check(c: Configuration): void {
-  const bad = (what: string) => new SecformerError('BAD_CONFIGURATION', what);
-  if (c.parties !== undefined && (!Array.isArray(c.parties) || c.parties.length !== 2)) throw bad(`parties: expected two URLs, got ${JSON.stringify(c.parties)}`);
-  const given = [c.parties, c.dealer, c.token].filter((v) => v !== undefined).length;
-  if (given !== 0 && given !== 3) throw bad('real nodes need parties: [url0, url1], dealer: url and token together; leave all three out for the embedded trio');
-  suiteOf(c.suite ?? 'exact');
+/** Settings over the environment's, checked as the whole that they make. */
+function merged(given: Configuration): Configuration {
+  const all = { ...fromEnvironment(), ...given };
+  checkSettings(all, (key) => (key in given || !(key in VARIABLES) ? key : VARIABLES[key as keyof typeof VARIABLES]));
+  return all;
 }
 
 /** What `configure` was given, else the SECFORMER_* variables. */
 export function configuration(): Resolved {
-  const merged = { ...fromEnvironment(), ...chosen };
-  check(merged);
-  return { ...merged, suite: merged.suite ?? 'exact', syncTimeoutMs: merged.syncTimeoutMs ?? SYNC_TIMEOUT_MS };
+  const { token, ca, suite = 'exact', syncTimeoutMs = SYNC_TIMEOUT_MS, ...rest } = merged(chosen);
+  const caFile = environment()[CA_VARIABLE];
+  return {
+    ...rest,
+    suite,
+    syncTimeoutMs,
+    ...(token !== undefined && { token: textOf(token)! }),
+    ...(ca !== undefined ? { ca: textOf(ca)! } : caFile && { caFile }),
+  };
 }

@@ -8,12 +8,12 @@ import { runtime as browser } from '../src/runtime/browser.js';
 const here = dirname(fileURLToPath(import.meta.url));
 
 /** Runs a script in a process of its own, beside this package so that its imports resolve. */
-function script(t: { teardown(f: () => void): void }, text: string, name = 'script.mjs') {
+function script(t: { teardown(f: () => void): void }, text: string, env: Record<string, string> = {}) {
   const folder = mkdtempSync(join(here, 'script-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
-  const file = join(folder, name);
+  const file = join(folder, 'script.mjs');
   writeFileSync(file, text);
-  return spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 60_000 });
+  return spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...env } });
 }
 
 const head = "import * as tf from '@tensorflow/tfjs';\nimport '@secformer/tfjs-mpc-backend';\nawait tf.setBackend('secformer');\n";
@@ -47,6 +47,34 @@ console.log('alive');`,
   );
   t.is(status, 0);
   t.regex(stdout, /(NodeError UNREACHABLE (party 0|party 1|dealer)\n){2}alive/);
+});
+
+const openssl = spawnSync('openssl', ['version']).status === 0;
+
+(openssl ? test : test.skip)('SECFORMER_CA names the file of the authority that wss:// is checked against', (t) => {
+  const folder = mkdtempSync(join(here, 'tls-'));
+  t.teardown(() => rmSync(folder, { recursive: true }));
+  const file = (name: string) => join(folder, name);
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file('key')];
+  t.is(spawnSync('openssl', ['req', '-x509', ...key, '-out', file('cert'), '-days', '1', ...subject]).status, 0);
+  writeFileSync(file('text'), 'no certificate');
+  const text = `import { createServer } from 'node:https';
+import { readFileSync } from 'node:fs';
+import { configure } from '@secformer/tfjs-mpc-backend';
+${head}
+const server = createServer({ cert: readFileSync(${JSON.stringify(file('cert'))}), key: readFileSync(${JSON.stringify(file('key'))}) });
+let trusted = 0;
+server.on('upgrade', (_, socket) => { trusted++; socket.destroy(); });
+await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+const url = 'wss://127.0.0.1:' + server.address().port;
+configure({ parties: [url, url], dealer: url, token: Buffer.from('a token that nobody knows') });
+try { await tf.relu(tf.tensor1d([-1, 2])).data(); } catch (e) { console.log(e.code, trusted > 0 ? 'trusted' : 'not trusted', e.message); }
+server.close();`;
+  t.regex(script(t, text).stdout, /UNREACHABLE not trusted/);
+  t.regex(script(t, text, { SECFORMER_CA: file('cert') }).stdout, /UNREACHABLE trusted/);
+  t.regex(script(t, text, { SECFORMER_CA: file('nowhere') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: cannot read the file .*nowhere/);
+  t.regex(script(t, text, { SECFORMER_CA: file('text') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text is no PEM file/);
 });
 
 test('in a browser dataSync is refused, with what to use instead', (t) => {

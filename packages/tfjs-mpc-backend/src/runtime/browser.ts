@@ -1,12 +1,12 @@
 import { NodeError, SocketLink, tokenFrom } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
-import type { Configuration } from '../config.js';
+import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
 import type { Reply, Request } from './messages.js';
 
 const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
 
-function reach(c: Configuration): Reach {
+function reach(c: Resolved): Reach {
   if (!c.parties)
     throw new SecformerError('BAD_CONFIGURATION', 'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend');
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };

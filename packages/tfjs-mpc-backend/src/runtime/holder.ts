@@ -1,6 +1,6 @@
 import { type Dial, type Prepared, reportOf, Session } from '@secformer/party-node';
 import type { Secret } from '@secformer/ring';
-import type { Configuration } from '../config.js';
+import type { Resolved } from '../config.js';
 import type { Answer, Reply, Request, RunJob, Write } from './messages.js';
 
 /** How the session's holder gets to the nodes in this environment. */
@@ -11,19 +11,19 @@ export interface Reach {
 
 /** Keeps one session to the nodes, made on the first request and made again after a link was lost. */
 export class SessionHolder {
-  readonly #reach: (c: Configuration) => Reach;
+  readonly #reach: (c: Resolved) => Reach;
   #session: Session | undefined;
   #number = 0;
   #where = '';
   readonly #prepared = new Map<number, Prepared>();
   #nextPrepared = 1;
 
-  constructor(reach: (c: Configuration) => Reach) {
+  constructor(reach: (c: Resolved) => Reach) {
     this.#reach = reach;
   }
 
-  async #connected(c: Configuration): Promise<Session> {
-    const where = JSON.stringify([c.parties, c.dealer, c.token, c.ca]);
+  async #connected(c: Resolved): Promise<Session> {
+    const where = JSON.stringify([c.parties, c.dealer, c.token, c.ca, c.caFile]);
     if (this.#session && !this.#session.dead && this.#where === where) return this.#session;
     this.#session?.close();
     this.#prepared.clear();

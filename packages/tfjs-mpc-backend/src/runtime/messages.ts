@@ -1,6 +1,6 @@
 import type { ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
 import type { Graph, NodeRanges } from '@secformer/secformer-ops';
-import type { Configuration } from '../config.js';
+import type { Resolved } from '../config.js';
 
 /** A tensor to share before a run. */
 export interface Write {
@@ -21,10 +21,10 @@ export interface RunJob {
 }
 
 export type Request =
-  | { id: number; kind: 'run'; job: RunJob; configuration: Configuration }
-  | { id: number; kind: 'prepare'; job: RunJob; configuration: Configuration }
+  | { id: number; kind: 'run'; job: RunJob; configuration: Resolved }
+  | { id: number; kind: 'prepare'; job: RunJob; configuration: Resolved }
   | { id: number; kind: 'start'; prepared: number; trace: boolean }
-  | { id: number; kind: 'share'; writes: Write[]; configuration: Configuration }
+  | { id: number; kind: 'share'; writes: Write[]; configuration: Resolved }
   | { id: 0; kind: 'free'; tensors: number[] };
 
 export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number };

@@ -1,14 +1,16 @@
 /** The thread that holds the session, so that dataSync can wait for it; it starts the embedded trio when no nodes are configured. */
+import { readFileSync } from 'node:fs';
 import { type MessagePort, workerData } from 'node:worker_threads';
 import { tokenFrom } from '@secformer/party-node';
 import { dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
-import type { Configuration } from '../config.js';
+import { SecformerError } from '@secformer/ring';
+import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
 import type { Request } from './messages.js';
 
 let trio: Trio | undefined;
 
-function reach(c: Configuration): Reach {
+function reach(c: Resolved): Reach {
   if (!c.parties) {
     trio ??= startTrio(() => {
       // The next session starts a new one; the links' ends tell the present one
@@ -18,7 +20,20 @@ function reach(c: Configuration): Reach {
   }
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
   const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
-  return { dial: (node) => dialSocket(urls[node], names[node], c.ca), token: tokenFrom(c.token!) };
+  const ca = c.ca ?? readAuthority(c.caFile);
+  return { dial: (node) => dialSocket(urls[node], names[node], ca), token: tokenFrom(c.token!) };
+}
+
+function readAuthority(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: cannot read the file ${file} (${(cause as Error).message})`, { cause });
+  }
+  if (!text.includes('-----BEGIN ')) throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: ${file} is no PEM file; expected a line '-----BEGIN CERTIFICATE-----'`);
+  return text;
 }
 
 const holder = new SessionHolder(reach);
