@@ -116,10 +116,10 @@ export class Session {
   readonly kernels: Kernels;
   /** why the session is over */
   dead: NodeError | undefined;
-  /** runs whose inputs began to be sent */
-  runsStarted = 0;
   /** whether the randomness for a program that repeats is dealt ahead, in the background */
   prepareAhead = true;
+  /** runs whose 'run' messages began to be sent: nothing of a run's inputs has left this side before */
+  runsStarted = 0;
   readonly #links: Map<NodeRole, MessageLink>;
   readonly #tensors = new Map<number, Tensor>();
   readonly #plans = new Map<string, { plan: Plan; checked: CheckedProgram; hash: string }>();
