@@ -1,7 +1,8 @@
-import { type Dial, type Prepared, reportOf, Session } from '@secformer/party-node';
+import { type Dial, NodeError, reportOf, Session } from '@secformer/party-node';
 import type { Secret } from '@secformer/ring';
 import type { Resolved } from '../config.js';
-import type { Answer, Reply, Request, RunJob, Write } from './messages.js';
+import { Connection, type Start } from './connection.js';
+import type { Answer, Reply, Request } from './messages.js';
 
 /** How the session's holder gets to the nodes in this environment. */
 export interface Reach {
@@ -9,80 +10,102 @@ export interface Reach {
   token: Secret;
 }
 
-/** Keeps one session to the nodes, made on the first request and made again after a link was lost. */
+/** A connection, or one under way. */
+interface Current {
+  /** what it was configured with */
+  where: string;
+  ready: Promise<Connection>;
+  made?: Connection;
+}
+
+type Configured = Exclude<Request, { kind: 'start' | 'free' }>;
+
+/** Keeps one connection to the nodes: made on the first request, and again after a loss or another configuration. */
 export class SessionHolder {
   readonly #reach: (c: Resolved) => Reach;
-  #session: Session | undefined;
+  /** the connection, or the one under way, which all requests that come meanwhile wait for */
+  #current: Current | undefined;
   #number = 0;
-  #where = '';
-  readonly #prepared = new Map<number, Prepared>();
+  readonly #prepared = new Map<number, Start>();
   #nextPrepared = 1;
 
   constructor(reach: (c: Resolved) => Reach) {
     this.#reach = reach;
   }
 
-  async #connected(c: Resolved): Promise<Session> {
-    const where = JSON.stringify([c.parties, c.dealer, c.token, c.ca, c.caFile]);
-    if (this.#session && !this.#session.dead && this.#where === where) return this.#session;
-    this.#session?.close();
-    this.#prepared.clear();
-    const { dial, token } = this.#reach(c);
-    this.#session = await Session.connect(dial, token);
-    this.#where = where;
-    this.#number++;
-    return this.#session;
-  }
-
   /** Handles a request; never throws. */
   async handle(request: Request): Promise<Reply> {
     const { id } = request;
+    const by = { session: this.#number };
     try {
-      const answer = await this.#perform(request);
-      return Array.isArray(answer) ? { id, session: this.#number, missing: answer } : { id, session: this.#number, answer };
+      const answer = await this.#answer(request, by);
+      return Array.isArray(answer) ? { id, ...by, missing: answer } : { id, ...by, answer };
     } catch (error) {
-      return { id, session: this.#number, error: { ...reportOf(error, 'client'), name: (error as Error).name } };
+      return { id, ...by, error: { ...reportOf(error, 'client'), name: (error as Error).name } };
     }
   }
 
-  async #perform(request: Request): Promise<Answer | number[]> {
+  async #answer(request: Request, by: { session: number }): Promise<Answer | number[]> {
     if (request.kind === 'free') {
-      this.#session?.free(request.tensors);
-      return none;
+      // After the requests that wait for the same connection, and came before
+      const connection = await this.#current?.ready.catch(() => undefined);
+      connection?.free(request.tensors);
+      return { outputs: [], record: undefined, setupMs: 0 };
     }
     if (request.kind === 'start') {
-      const prepared = this.#prepared.get(request.prepared);
+      const start = this.#prepared.get(request.prepared);
       this.#prepared.delete(request.prepared);
-      if (!prepared) throw this.#session?.dead ?? new Error('this run was not prepared, or its randomness is used up');
-      const { outputs, record } = await prepared.run({ trace: request.trace });
-      return { outputs, record, setupMs: 0 };
+      if (!start) throw new NodeError('client', 'INPUT_REFUSED', 'this run was not prepared, or its randomness is used up; prepare another');
+      return start(request.trace);
     }
-    const session = await this.#connected(request.configuration);
-    if (request.kind === 'share') {
-      const start = performance.now();
-      for (const w of request.writes) await this.#write(session, w);
-      return { ...none, setupMs: performance.now() - start };
-    }
-    const missing = tensorsOf(request.job).filter((t) => !session.has(t));
-    if (missing.length > 0) return missing;
-    if (request.kind === 'prepare') {
-      const prepared = await session.prepare(request.job);
-      const number = this.#nextPrepared++;
-      this.#prepared.set(number, prepared);
-      return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
-    }
-    session.prepareAhead = request.configuration.prepareAhead ?? true;
-    const { outputs, record } = await session.run(request.job);
-    return { outputs, record, setupMs: 0 };
+    const connection = await this.#connected(request.configuration);
+    by.session = connection.number;
+    return this.#perform(connection, request);
   }
 
-  async #write(session: Session, w: Write): Promise<void> {
-    if (!session.has(w.tensor)) await session.write(w.tensor, w.values, w.shape, { fracBits: w.fracBits });
+  #perform(connection: Connection, request: Configured): Promise<Answer | number[]> {
+    return connection.perform(request, (start) => {
+      const number = this.#nextPrepared++;
+      this.#prepared.set(number, start);
+      return number;
+    });
+  }
+
+  #connected(c: Resolved): Promise<Connection> {
+    const where = whereOf(c);
+    const current = this.#current;
+    if (current?.where === where && !current.made?.session.dead) return current.ready;
+    if (current) this.#leave(current);
+    const next: Current = { where, ready: this.#connect(c) };
+    this.#current = next;
+    next.ready.then(
+      (made) => {
+        next.made = made;
+      },
+      () => {
+        if (this.#current === next) this.#current = undefined;
+      },
+    );
+    return next.ready;
+  }
+
+  async #connect(c: Resolved): Promise<Connection> {
+    const { dial, token } = this.#reach(c);
+    return new Connection(await Session.connect(dial, token), ++this.#number);
+  }
+
+  /** What was prepared over a connection ends with it. */
+  #leave({ ready, made }: Current): void {
+    const why = made?.session.dead ?? new NodeError('client', 'INPUT_REFUSED', 'the configuration has changed since this run was prepared; prepare another');
+    for (const number of this.#prepared.keys()) this.#prepared.set(number, () => Promise.reject(why));
+    ready.then(
+      (connection) => connection.retire(),
+      () => {},
+    );
   }
 }
 
-const none: Answer = { outputs: [], record: undefined, setupMs: 0 };
-
-function tensorsOf(job: RunJob): number[] {
-  return job.slots.flatMap((s) => ('tensor' in s ? [s.tensor] : []));
+/** What a connection depends on. */
+function whereOf(c: Resolved): string {
+  return JSON.stringify([c.parties, c.dealer, c.token, c.ca, c.caFile]);
 }
