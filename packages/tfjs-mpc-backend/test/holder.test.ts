@@ -125,3 +125,50 @@ test.serial('a link that is lost between requests: the next one connects again',
   await h.share([1]);
   t.is(outcome(await h.run(jobOf(1))), '7,10,15,22');
 });
+
+for (const [type, kinds] of Object.entries({ put: ['share'], program: ['run', 'prepare'], prepare: ['run', 'prepare'] })) {
+  for (const kind of kinds) {
+    test.serial(`a link that turns out to be dead at '${type}': ${kind} connects once more by itself`, async (t) => {
+      const h = watched();
+      await h.share([1]);
+      let cuts = 1;
+      h.seen.on = (frame) => frame === type && cuts-- > 0;
+      const replies = await Promise.all(kind === 'share' ? [h.share([2]), h.share([2])] : kind === 'run' ? [h.run(jobOf(1)), h.run(jobOf(1))] : [h.prepare(jobOf(1))]);
+      for (const reply of replies) {
+        t.is(outcome(reply), kind === 'share' ? 'done' : 'missing 1', 'as a new session answers');
+        t.is(reply.session, 2);
+      }
+      t.is(h.seen.dials, 6);
+      await h.share([1]);
+      t.is(outcome(await h.run(jobOf(1))), '7,10,15,22');
+    });
+  }
+}
+
+test.serial('a link that is dead twice is reported', async (t) => {
+  const h = watched();
+  await h.share([1]);
+  h.seen.on = (frame) => frame === 'put';
+  t.is(outcome(await h.share([2])), 'LINK_CLOSED');
+  t.is(h.seen.dials, 6, 'one attempt more');
+});
+
+test.serial('once a run was started, a lost link is reported and nothing is asked again', async (t) => {
+  const h = watched();
+  await h.share([1]);
+  h.seen.on = (frame) => frame === 'run';
+  t.is(outcome(await h.run(jobOf(1))), 'LINK_CLOSED');
+  t.is(h.seen.dials, 3);
+  t.true(h.count('run') > 0);
+  h.seen.on = () => false;
+  t.is(outcome(await h.run(jobOf(1))), 'missing 1', 'the next request connects');
+});
+
+test.serial('a prepared run is not started again', async (t) => {
+  const h = watched();
+  await h.share([1]);
+  t.is(outcome(await h.prepare(jobOf(1))), '1');
+  h.seen.on = (frame) => frame === 'run';
+  t.is(outcome(await h.start(1)), 'LINK_CLOSED');
+  t.is(h.seen.dials, 3);
+});

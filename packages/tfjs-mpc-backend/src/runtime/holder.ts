@@ -60,7 +60,21 @@ export class SessionHolder {
     }
     const connection = await this.#connected(request.configuration);
     by.session = connection.number;
-    return this.#perform(connection, request);
+    const { session } = connection;
+    const started = session.runsStarted;
+    try {
+      return await this.#perform(connection, request);
+    } catch (error) {
+      // Where no run was started the nodes have heard nothing that depends on this read's inputs but fresh shares of
+      // them, so it may be asked again, over a new connection. Once started it is the caller's to decide: whoever cuts
+      // links shall not have a read repeated
+      const lost = isLost(error) && session.dead !== undefined && session.runsStarted === started;
+      const reconfigured = this.#current !== undefined && this.#current.where !== whereOf(request.configuration);
+      if (!lost || reconfigured) throw error;
+    }
+    const again = await this.#connected(request.configuration);
+    by.session = again.number;
+    return this.#perform(again, request);
   }
 
   #perform(connection: Connection, request: Configured): Promise<Answer | number[]> {
@@ -108,4 +122,9 @@ export class SessionHolder {
 /** What a connection depends on. */
 function whereOf(c: Resolved): string {
   return JSON.stringify([c.parties, c.dealer, c.token, c.ca, c.caFile]);
+}
+
+/** Is this how a session ends whose link is gone? */
+function isLost(error: unknown): boolean {
+  return error instanceof NodeError && ['LINK_CLOSED', 'UNREACHABLE', 'NO_PROGRESS'].includes(error.code);
 }
