@@ -33,6 +33,20 @@ test('dataSync works as the very first thing', (t) => {
   t.is(stdout.trim().split('\n').at(-1), '0,2');
 });
 
+test('a program given on the command line or on standard input reads too', (t) => {
+  for (const read of ['data', 'dataSync']) {
+    const text = `${head}console.log((await tf.relu(tf.tensor1d([-1, 2])).${read}()).join());`;
+    const options = { cwd: here, encoding: 'utf8', timeout: 60_000 } as const;
+    for (const { status, stdout, stderr } of [
+      spawnSync(process.execPath, ['--input-type=module', '-e', text], options),
+      spawnSync(process.execPath, ['--input-type=module'], { ...options, input: text }),
+    ]) {
+      t.is(status, 0, stderr);
+      t.is(stdout.trim().split('\n').at(-1), '0,2');
+    }
+  }
+});
+
 test('a failed read says why and leaves the process able to go on', (t) => {
   const { status, stdout } = script(
     t,

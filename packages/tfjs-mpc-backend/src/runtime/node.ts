@@ -1,37 +1,83 @@
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { SecformerError } from '@secformer/ring';
 import type { Reply, Request } from './messages.js';
+import { Pulse } from './pulse.js';
+import type { FromSession, SessionWorkerData } from './session-worker.js';
+
+/** How often a thread that waits looks whether there is still somebody to wait for. */
+const SLICE_MS = 200;
+
+/** How long dataSync waits for a thread that shows nothing. */
+export interface Patience {
+  /** until it runs: a tenth of a second, where the machine has nothing else to do */
+  startMs: number;
+  /** between two signs of life: nothing that it computes without a pause takes seconds */
+  silentMs: number;
+}
+
+interface Thread {
+  port: MessagePort;
+  pulse: Pulse;
+}
 
 /** The session's thread, seen from the thread that records: requests, asynchronous or waited for. It keeps the process alive only while something is pending. */
-class Runtime {
-  #port: MessagePort | undefined;
+export class Runtime {
+  readonly #script: () => URL;
+  readonly #patience: Patience;
+  #thread: Thread | undefined;
   readonly #pending = new Map<number, (reply: Reply) => void>();
 
-  #start(): MessagePort {
-    if (this.#port) return this.#port;
+  /** @param script what the thread runs */
+  constructor(script: () => URL, patience: Patience = { startMs: 30_000, silentMs: 60_000 }) {
+    this.#script = script;
+    this.#patience = patience;
+  }
+
+  #started(): Thread {
+    if (this.#thread) return this.#thread;
     const { port1, port2 } = new MessageChannel();
-    const worker = new Worker(new URL('./session-worker.js', import.meta.url), { workerData: { port: port2 }, transferList: [port2] });
-    port1.on('message', (reply: Reply) => this.#settle(reply));
-    worker.on('error', (error) => {
-      this.#port = undefined;
-      for (const [id] of [...this.#pending])
-        this.#settle({ id, session: -1, error: { node: 'client', code: 'RUN_FAILED', message: `client: the session's thread failed (${error.message})` } });
-    });
+    const pulse = new Pulse();
+    const workerData: SessionWorkerData = { port: port2, pulse: pulse.words };
+    // Not this process's own options: --input-type and --eval are refused for a file
+    const worker = new Worker(fileOf(this.#script), { workerData, transferList: [port2], execArgv: [] });
+    const thread: Thread = { port: port1, pulse };
+    this.#thread = thread;
+    port1.on('message', (message: FromSession) => this.#hear(thread, message));
+    worker.on('error', (error) => this.#lose(thread, error.message));
+    worker.on('exit', (code) => this.#lose(thread, `it ended with code ${code}`));
     worker.unref();
     port1.unref();
-    this.#port = port1;
-    return port1;
+    return thread;
+  }
+
+  #hear(thread: Thread, message: FromSession): void {
+    if ('failed' in message) this.#lose(thread, message.failed);
+    else this.#settle(message);
+  }
+
+  /** The thread is gone: whoever waits for it is told, and the next request starts another. */
+  #lose(thread: Thread, why: string): SecformerError {
+    const text = `the session's thread failed (${why})`;
+    if (this.#thread === thread) {
+      this.#thread = undefined;
+      const error = { node: 'client', code: 'RUN_FAILED', message: `client: ${text}` } as const;
+      for (const [id] of [...this.#pending]) this.#settle({ id, session: -1, error });
+      thread.port.unref();
+    }
+    return new SecformerError('RUN_FAILED', text);
   }
 
   #settle(reply: Reply): void {
     const resolve = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
-    if (this.#pending.size === 0) this.#port?.unref();
+    if (this.#pending.size === 0) this.#thread?.port.unref();
     resolve?.(reply);
   }
 
-  ask(request: Request): Promise<Reply> {
-    const port = this.#start();
+  async ask(request: Request): Promise<Reply> {
+    const { port } = this.#started();
     return new Promise((resolve) => {
       this.#pending.set(request.id, resolve);
       port.ref();
@@ -41,24 +87,78 @@ class Runtime {
 
   /** Sends what needs no answer. */
   tell(request: Request): void {
-    this.#port?.postMessage({ request, flag: undefined });
+    this.#thread?.port.postMessage({ request, flag: undefined });
   }
 
-  /** Waits on this thread; other replies that arrive meanwhile are delivered too. */
+  /**
+   * Waits on this thread; other replies that arrive meanwhile are delivered too.
+   * @throws SecformerError NO_PROGRESS after `timeoutMs`; RUN_FAILED as soon as nobody is left to answer
+   */
   askSync(request: Request, timeoutMs: number): Reply {
-    const port = this.#start();
+    const thread = this.#started();
     const flag = new Int32Array(new SharedArrayBuffer(4));
-    port.postMessage({ request, flag });
-    if (Atomics.wait(flag, 0, 0, timeoutMs) === 'timed-out') {
-      throw new SecformerError('NO_PROGRESS', `dataSync waited ${timeoutMs} ms; use data(), or configure({ syncTimeoutMs })`);
+    thread.port.postMessage({ request, flag });
+    this.#wait(thread, flag, timeoutMs);
+    const reply = this.#received(thread, request.id);
+    if (!reply) throw this.#lose(thread, 'it answered nothing');
+    return reply;
+  }
+
+  /** Until the flag is set. In slices, because the thread's end is no event here. */
+  #wait(thread: Thread, flag: Int32Array, timeoutMs: number): void {
+    const { pulse } = thread;
+    const { startMs, silentMs } = this.#patience;
+    let left = timeoutMs;
+    let [silent, beats] = [0, pulse.beats];
+    while (Atomics.wait(flag, 0, 0, Math.min(SLICE_MS, left)) === 'timed-out') {
+      // Slices are counted, not read off a clock: a machine that was asleep has waited for nothing
+      left -= SLICE_MS;
+      silent = pulse.beats === beats ? silent + SLICE_MS : 0;
+      beats = pulse.beats;
+      if (pulse.ended) {
+        // It may have answered just before
+        if (Atomics.load(flag, 0) !== 0) return;
+        this.#received(thread);
+        throw this.#lose(thread, 'it ended');
+      }
+      // Its end may yet be heard of, as an event that says why; or it was only slow
+      if (silent >= (pulse.started ? silentMs : startMs)) {
+        const what = pulse.started ? `gave no sign for ${silent} ms; is there memory left?` : `did not start within ${silent} ms; data() says why`;
+        throw new SecformerError('RUN_FAILED', `the session's thread ${what}`);
+      }
+      if (left <= 0) throw new SecformerError('NO_PROGRESS', `dataSync waited ${timeoutMs} ms; use data(), or configure({ syncTimeoutMs })`);
     }
+  }
+
+  /**
+   * Takes what has come, up to the reply to a request.
+   * @throws SecformerError with what the thread said when it failed
+   */
+  #received(thread: Thread, id?: number): Reply | undefined {
     for (;;) {
-      const got = receiveMessageOnPort(port) as { message: Reply } | undefined;
-      if (!got) throw new SecformerError('RUN_FAILED', "the session's thread answered nothing");
-      if (got.message.id === request.id) return got.message;
+      const got = receiveMessageOnPort(thread.port) as { message: FromSession } | undefined;
+      if (!got) return undefined;
+      if ('failed' in got.message) throw this.#lose(thread, got.message.failed);
+      if (got.message.id === id) return got.message;
       this.#settle(got.message);
     }
   }
 }
 
-export const runtime = new Runtime();
+/** @throws SecformerError where this file was moved into another one, away from the thread's */
+function fileOf(script: () => URL): URL {
+  let url: URL | undefined;
+  try {
+    url = script();
+  } catch {
+    // a bundler has left no import.meta.url
+  }
+  if (url && (url.protocol !== 'file:' || existsSync(fileURLToPath(url)))) return url;
+  throw new SecformerError(
+    'BAD_CONFIGURATION',
+    `the session's thread has no file to run${url ? ` (${fileURLToPath(url)} is not there)` : ''}; a bundle for Node has to leave the package out, such as by ` +
+      'esbuild --external:@secformer/tfjs-mpc-backend',
+  );
+}
+
+export const runtime = new Runtime(() => new URL('./session-worker.js', import.meta.url));

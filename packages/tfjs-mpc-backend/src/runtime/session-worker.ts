@@ -1,49 +1,28 @@
-/** The thread that holds the session, so that dataSync can wait for it; it starts the embedded trio when no nodes are configured. */
-import { readFileSync } from 'node:fs';
+/**
+ * The thread that holds the session, so that dataSync can wait for it. It imports next to nothing before it can say
+ * that it lives: what fails later, the loading of modules included, is told to a thread that waits and hears no events.
+ */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import { tokenFrom } from '@secformer/party-node';
-import { dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
-import { SecformerError } from '@secformer/ring';
-import type { Resolved } from '../config.js';
-import { type Reach, SessionHolder } from './holder.js';
-import type { Request } from './messages.js';
+import type { Reply } from './messages.js';
+import { Pulse } from './pulse.js';
 
-let trio: Trio | undefined;
-
-function reach(c: Resolved): Reach {
-  if (!c.parties) {
-    trio ??= startTrio(() => {
-      // The next session starts a new one; the links' ends tell the present one
-      trio = undefined;
-    });
-    return { dial: trio.dial, token: trio.token };
-  }
-  const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
-  const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
-  const ca = c.ca ?? readAuthority(c.caFile);
-  return { dial: (node) => dialSocket(urls[node], names[node], ca), token: tokenFrom(c.token!) };
+/** What the thread is started with. */
+export interface SessionWorkerData {
+  port: MessagePort;
+  pulse: Int32Array<SharedArrayBuffer>;
 }
 
-function readAuthority(file: string | undefined): string | undefined {
-  if (file === undefined) return undefined;
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: cannot read the file ${file} (${(cause as Error).message})`, { cause });
-  }
-  if (!text.includes('-----BEGIN ')) throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: ${file} is no PEM file; expected a line '-----BEGIN CERTIFICATE-----'`);
-  return text;
-}
+/** What it sends: replies, and at last why it failed. */
+export type FromSession = Reply | { failed: string };
 
-const holder = new SessionHolder(reach);
-const { port } = workerData as { port: MessagePort };
-port.on('message', async ({ request, flag }: { request: Request; flag: Int32Array | undefined }) => {
-  const reply = await holder.handle(request);
-  const buffers = 'answer' in reply ? reply.answer.outputs.map((o) => o.buffer as ArrayBuffer) : [];
-  port.postMessage(reply, buffers);
-  if (flag) {
-    Atomics.store(flag, 0, 1);
-    Atomics.notify(flag, 0);
-  }
+const { port, pulse: words } = workerData as SessionWorkerData;
+const pulse = new Pulse(words);
+pulse.start();
+process.on('uncaughtExceptionMonitor', (error) => {
+  const message: FromSession = { failed: error.message };
+  port.postMessage(message);
 });
+process.on('exit', () => pulse.end());
+
+const { serveSession } = await import('./serve-session.js');
+serveSession(port);
