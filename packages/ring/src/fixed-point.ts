@@ -3,11 +3,11 @@ import type { Kernels } from './kernels.js';
 import type { Words } from './words.js';
 
 /**
- * Fixed point: a real v is the integer round(v·2^f) modulo 2^64.
+ * What `encodeFixed` refuses, without encoding.
  * @param magnitude log2 of the largest |v| allowed
  * @throws EncodingError naming the position of a value that is not finite or too large; the value itself is not printed
  */
-export function encodeFixed(kernels: Kernels, values: Float32Array, fracBits: number, magnitude: number, what = 'tensor'): Words {
+export function checkFixed(values: Float32Array, magnitude: number, what = 'tensor'): void {
   const limit = 2 ** magnitude;
   for (let i = 0; i < values.length; i++) {
     const v = values[i] as number;
@@ -18,6 +18,15 @@ export function encodeFixed(kernels: Kernels, values: Float32Array, fracBits: nu
       );
     }
   }
+}
+
+/**
+ * Fixed point: a real v is the integer round(v·2^f) modulo 2^64.
+ * @param magnitude log2 of the largest |v| allowed
+ * @throws EncodingError as `checkFixed` does
+ */
+export function encodeFixed(kernels: Kernels, values: Float32Array, fracBits: number, magnitude: number, what = 'tensor'): Words {
+  checkFixed(values, magnitude, what);
   const out = new BigUint64Array(values.length);
   kernels.encode(out, values, fracBits);
   return out;

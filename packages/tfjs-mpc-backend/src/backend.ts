@@ -1,5 +1,6 @@
-import { errorOf, type RunRecord } from '@secformer/party-node';
-import { EncodingError, SecformerError } from '@secformer/ring';
+import { errorOf, type RunRecord, reportOf } from '@secformer/party-node';
+import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
+import { writtenTensor } from '@secformer/secformer-ops';
 import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
 import { runtime } from '#runtime';
 import { type Compiled, compile } from './compile.js';
@@ -255,11 +256,12 @@ export class SecformerBackend extends KernelBackend {
   /** Tensors to share, a few at a time so that a model is never copied as a whole: those unknown to the session, or exactly those that it named as missing. */
   *#writes({ sources }: Compiled, missing: number[] | undefined): Iterable<Write[]> {
     const wanted = missing ?? [...sources.keys()].filter((t) => !shared.known.has(t));
+    const given = wanted.flatMap((t) => sources.get(t) ?? []);
+    // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range
+    for (const source of given) checkWrite(source());
     let batch: Write[] = [];
     let bytes = 0;
-    for (const t of wanted) {
-      const source = sources.get(t);
-      if (!source) continue;
+    for (const source of given) {
       const write = source();
       batch.push(write);
       bytes += write.values.byteLength;
@@ -336,6 +338,15 @@ export class SecformerBackend extends KernelBackend {
 
   override dispose(): void {
     // Connections live outside the instance
+  }
+}
+
+/** @throws EncodingError, as the session would, where a value is not finite or out of range */
+function checkWrite({ values, shape }: Write): void {
+  try {
+    checkFixed(values, writtenTensor.magnitude, `a tensor of shape [${shape}]`);
+  } catch (error) {
+    throw raise(reportOf(error, 'client'));
   }
 }
 
