@@ -6,3 +6,4 @@ export type * from './wire/link.js';
 export * from './wire/port-link.js';
 export * from './wire/socket-link.js';
 export { tokenFrom } from './wire/tokens.js';
+export { checkUrl } from './wire/url.js';

@@ -178,6 +178,7 @@ const openssl = spawnSync('openssl', ['version']).status === 0;
 test('plain WebSockets are for loopback alone', (t) => {
   t.throws(() => checkUrl('ws://example.org:1', 'dealer'), { code: 'BAD_CONFIGURATION' });
   t.throws(() => checkUrl('nonsense', 'dealer'), { code: 'BAD_CONFIGURATION' });
+  t.throws(() => checkUrl('http://127.0.0.1:1', 'dealer'), { code: 'BAD_CONFIGURATION', message: /begins with http:.* expected wss:/ });
   t.notThrows(() => checkUrl('wss://example.org:1', 'dealer'));
   t.notThrows(() => checkUrl('ws://127.0.0.1:1', 'dealer'));
 });

@@ -3,27 +3,9 @@ import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Link } from '../wire/link.js';
 import { SocketLink, type Socket as SocketType } from '../wire/socket-link.js';
+import { checkUrl } from '../wire/url.js';
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/;
-
-/** Is this a host that traffic does not leave the machine for? */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.test(host);
-}
-
-/** Nothing leaves the machine unencrypted. */
-export function checkUrl(url: string, node: NodeName): URL {
-  let parsed: URL;
-  try {
-    parsed = new URL(url);
-  } catch (cause) {
-    throw new NodeError(node, 'BAD_CONFIGURATION', `'${url}' is not a URL; expected ws://127.0.0.1:PORT or wss://HOST:PORT`, { cause });
-  }
-  if (parsed.protocol !== 'wss:' && !(parsed.protocol === 'ws:' && isLoopback(parsed.hostname))) {
-    throw new NodeError(node, 'BAD_CONFIGURATION', `'${url}' would carry shares unencrypted; use wss:// for anything but this machine`);
-  }
-  return parsed;
-}
+export { checkUrl, isLoopback } from '../wire/url.js';
 
 /**
  * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; where it was blocked or the machine slept all

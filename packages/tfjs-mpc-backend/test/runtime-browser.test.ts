@@ -1,0 +1,56 @@
+import test from 'ava';
+import type { Resolved } from '../src/config.js';
+import { runtime } from '../src/runtime/browser.js';
+
+/** Addresses that a WebSocket was made for. */
+let dialled: string[] = [];
+let open: (socket: EventTarget) => void;
+
+class StubSocket extends EventTarget {
+  constructor(url: string) {
+    super();
+    dialled.push(url);
+    open(this);
+  }
+  close(): void {}
+  send(): void {}
+}
+
+let id = 1;
+async function ask(parties: [string, string], dealer: string): Promise<string> {
+  const configuration: Resolved = { parties, dealer, token: 'a token', suite: 'exact', syncTimeoutMs: 1 };
+  const reply = await runtime.ask({ id: id++, kind: 'share', writes: [], configuration });
+  return 'error' in reply ? `${reply.error.code} ${reply.error.message}` : 'answered';
+}
+
+test.beforeEach(() => {
+  dialled = [];
+  open = () => {};
+  (globalThis as { WebSocket: unknown }).WebSocket = StubSocket;
+});
+
+test.serial('ws:// to another machine is refused before any socket is made, whichever node it is', async (t) => {
+  const [safe, lan] = ['wss://node.test:7000', 'ws://lan.test:7000'];
+  t.regex(await ask([lan, safe], safe), /^BAD_CONFIGURATION party 0: 'ws:\/\/lan\.test:7000' would carry shares unencrypted/);
+  t.regex(await ask([safe, lan], safe), /^BAD_CONFIGURATION party 1: /);
+  t.regex(await ask([safe, safe], lan), /^BAD_CONFIGURATION dealer: /);
+  t.regex(await ask([safe, safe], 'http://127.0.0.1:7000'), /^BAD_CONFIGURATION dealer: .*begins with http:, .*expected wss:\/\/HOST:PORT, or ws:\/\/127\.0\.0\.1:PORT/);
+  t.regex(await ask(['nonsense', safe], safe), /^BAD_CONFIGURATION party 0: 'nonsense' is not a URL/);
+  t.deepEqual(dialled, []);
+});
+
+test.serial('wss:// and this machine are dialled; a failure does not guess at one reason', async (t) => {
+  open = (socket) => setTimeout(() => socket.dispatchEvent(new Event('error')), 1);
+  const urls = ['ws://localhost:1', 'wss://node.test:2', 'ws://[::1]:3'] as const;
+  const failure = await ask([urls[0], urls[1]], urls[2]);
+  t.deepEqual(dialled, [...urls]);
+  t.regex(failure, /^UNREACHABLE party 0: no connection to ws:\/\/localhost:1 \(.*certificate.*connect-src/);
+  t.notRegex(failure, /is it running/);
+});
+
+test.serial('what the browser says when it makes no socket at all is passed on', async (t) => {
+  open = () => {
+    throw new Error('an insecure connection may not be initiated from a page loaded over HTTPS');
+  };
+  t.regex(await ask(['ws://localhost:1', 'wss://node.test:2'], 'wss://node.test:3'), /^UNREACHABLE party 0: .*page loaded over HTTPS/);
+});
