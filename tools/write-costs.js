@@ -109,7 +109,7 @@ const INSTRUCTIONS = [
     'bucketSums',
     '512 buckets of 8 columns modulo 2^32, an element of those',
     [{ ...modular(32, [1000, 6]), fracBits: 0, magnitude: 1 }, modular(48, [1000, 8])],
-    { buckets: 512, magnitude: 14 },
+    { buckets: 512, salt: 0, magnitude: 14 },
   ],
   ['mul', 'of two lifts', [opened(32), opened(32)], { magnitude: 14 }],
   ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],

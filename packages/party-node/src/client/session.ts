@@ -15,6 +15,7 @@ import {
   programLimits,
   readProgram,
   type ShareType,
+  saltOf,
   suiteOf,
   type TraceEvent,
   writtenTensor,
@@ -127,6 +128,8 @@ export class Session {
   readonly #waiting = new Map<string, Waiting>();
   readonly #replies = new Map<string, Deferred<void>>();
   readonly #spares = new Spares<Prepare>();
+  /** of lookups in buckets, drawn before any index is known: nobody can choose indices that find no place */
+  readonly #salt = saltOf(randomBytes(7));
   #nextReply = 1;
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -350,7 +353,7 @@ export class Session {
     let entry = this.#plans.get(key);
     let bytes: Uint8Array | undefined;
     if (!entry) {
-      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges);
+      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges, this.#salt);
       bytes = encodeProgram(made);
       const checked = readProgram(bytes);
       entry = { plan: made, checked, hash: bytesToHex(checked.hash) };

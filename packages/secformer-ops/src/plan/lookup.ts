@@ -9,6 +9,8 @@ export interface IndexBinding {
   /** rows of the table */
   depth: number;
   part: 'rows' | 'hits' | 'places';
+  /** of the assignment of rows to buckets */
+  salt: number;
 }
 
 /** How many times fewer words a lookup in buckets has to have. */
@@ -36,8 +38,8 @@ export function inBuckets(graph: Graph): Set<number> {
  * Where the ones are in the matrix that indices are bound to, row after row.
  * @throws SecformerError where an index is outside the table
  */
-export function onesOf({ depth, part }: IndexBinding, indices: Int32Array): Int32Array {
+export function onesOf({ depth, part, salt }: IndexBinding, indices: Int32Array): Int32Array {
   const outside = indices.find((index) => !(index >= 0 && index < depth));
   if (outside !== undefined) throw new SecformerError('INPUT_REFUSED', `index ${outside} in a table of ${depth} rows`);
-  return part === 'rows' ? indices.map((index, row) => row * depth + index) : placed(indices, depth)[part];
+  return part === 'rows' ? indices.map((index, row) => row * depth + index) : placed(indices, depth, salt)[part];
 }

@@ -48,13 +48,14 @@ export interface Plan {
  * @param revealed indices into graph.outputs that the client reads
  * @param kept indices into graph.outputs that stay at the nodes
  * @param ranges what calibration has seen of every node; without it values are taken to stay below 2^14
+ * @param salt of lookups in buckets: drawn at random before any index is known, where others choose what is looked up
  */
-export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = [], ranges?: NodeRanges): Plan {
+export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = [], ranges?: NodeRanges, salt = 0): Plan {
   checkGraph(graph);
   check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
   if (ranges) checkDomains(graph, suite, ranges);
   const less = needed(graph);
-  const lowering = new Lowering(less.graph, suite, states, ranges && less.origin.map((i) => ranges[i]!));
+  const lowering = new Lowering(less.graph, suite, states, ranges && less.origin.map((i) => ranges[i]!), salt);
   const outputs = less.graph.outputs.map((o) => lowering.share(o));
   const { builder, emitter, bindings, slots } = lowering;
   const keeps: Plan['keeps'] = kept.map((output) => ({ kind: 'output', output }));
@@ -88,10 +89,12 @@ class Lowering {
   readonly #hits = new Map<number, number>();
   readonly #graph: Graph;
   readonly #suite: Suite;
+  readonly #salt: number;
 
-  constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined) {
+  constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined, salt: number) {
     this.#graph = graph;
     this.#suite = suite;
+    this.#salt = salt;
     const buckets = inBuckets(graph);
     const inputs = graph.nodes.map((n, i) => (n.op === 'input' || n.op === 'oneHot' ? this.#input(n, i, states, buckets.has(i)) : undefined));
     graph.nodes.forEach((node, i) => {
@@ -117,7 +120,7 @@ class Lowering {
     if (node.op === 'oneHot') {
       const { slot, depth } = node;
       const ones = (part: IndexBinding['part'], shape: number[]) => {
-        this.bindings.push({ kind: 'oneHot', slot, depth, part });
+        this.bindings.push({ kind: 'oneHot', slot, depth, part, salt: this.#salt });
         return this.builder.input({ kind: 'oneHot', shape, width: LOOKUP_BITS });
       };
       if (!inBuckets) return ones('rows', [...node.shape]);
@@ -322,7 +325,7 @@ class Lowering {
     const table = e.operand(this.share(b));
     const t = e.opened(table);
     const magnitude = Math.min(e.limit, LOOKUP_BITS - 1 - t.fracBits);
-    const sums = e.emit('bucketSums', [hits, table], { buckets: e.type(places).shape[1]!, magnitude });
+    const sums = e.emit('bucketSums', [hits, table], { buckets: e.type(places).shape[1]!, salt: this.#salt, magnitude });
     const { bits } = e.share(sums);
     const rows = e.emit('open', [sums], { shift: 0, width: bits, offsetLog: -1, share: 'modular', bits });
     return e.product(places, rows);

@@ -1,12 +1,14 @@
 import { StoredWords, scratch, type Words } from '@secformer/ring';
 import { z } from 'zod';
-import { bucketsOf, CHOICES } from '../program/buckets.js';
+import { bucketsOf, CHOICES, MOST_SALT } from '../program/buckets.js';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
 import { check, type ShareType, shareType } from '../program/types.js';
 import { dealProduct, finishProduct, productBits, twoModular } from './bilinear.js';
 
 interface Attributes {
   buckets: number;
+  /** of the assignment of rows to buckets */
+  salt: number;
   magnitude: number;
 }
 
@@ -15,13 +17,14 @@ const multiply =
   (x: Words, y: Words | StoredWords, bits: number): Words => {
     const [buckets, n] = out.shape as [number, number];
     const product = scratch(buckets * n);
-    const targets = bucketsOf(x.length / CHOICES, buckets);
+    const targets = bucketsOf(x.length / CHOICES, buckets, a.salt);
     kernels.sparseMatMul(product, x, y instanceof StoredWords ? y.words : y, { rows: a.buckets, targets }, bits);
     return product;
   };
 
 /**
- * Rows of a secret table in buckets: each row has CHOICES public buckets, and a secret matrix of zeros and ones [rows, CHOICES] says in which of them it is wanted.
+ * Rows of a secret table in buckets: each row has CHOICES public buckets, by the session's salt, and a secret matrix of
+ * zeros and ones [rows, CHOICES] says in which of them it is wanted.
  * A product whose left factor is sparse with a public pattern, so a batch of lookups costs CHOICES multiply-adds an element of the table instead of one for each index;
  * which bucket an index finds its row in is for a product with a small one-hot matrix afterwards.
  *
@@ -31,7 +34,7 @@ const multiply =
  */
 export const bucketSums = primitive<Attributes>({
   name: 'bucketSums',
-  attributes: z.object({ buckets: int(CHOICES, 2 ** 24), magnitude: int(-64, 63) }),
+  attributes: z.object({ buckets: int(CHOICES, 2 ** 24), salt: int(0, MOST_SALT), magnitude: int(-64, 63) }),
   infer(ins, a): ShareType {
     const [x, y] = twoModular(ins);
     const [rows, n] = y.shape as [number, number];
@@ -43,10 +46,10 @@ export const bucketSums = primitive<Attributes>({
   material: (_ins, a, out) => [{ count: a.buckets * out.shape[1]!, bits: (out as ShareType).bits }],
   deal: (c) => dealProduct(c, multiply(c)),
   finish: (c) => finishProduct(c, multiply(c)),
-  plain({ ins: [x, y], out }) {
+  plain({ a, ins: [x, y], out }) {
     const [buckets, n] = out.shape as [number, number];
     const sums = new Float64Array(buckets * n);
-    bucketsOf(x!.length / CHOICES, buckets).forEach((bucket, at) => {
+    bucketsOf(x!.length / CHOICES, buckets, a.salt).forEach((bucket, at) => {
       const row = Math.floor(at / CHOICES) * n;
       for (let j = 0; j < n; j++) sums[bucket * n + j]! += x![at]! * y![row + j]!;
     });
