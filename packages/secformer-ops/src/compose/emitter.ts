@@ -264,11 +264,13 @@ export class Emitter {
   }
 
   mulConstant(v: number, values: number[], shape: Shape): number {
-    const x = this.share(v).fracBits > FRAC_BITS ? this.wide(v) : v;
-    const t = this.share(x);
     const integers = values.every((c) => Number.isInteger(c));
     const constantBits = integers ? 0 : 20;
-    const magnitude = Math.min(t.magnitude + Math.max(0, magnitudeOf(values)), t.bits - 1 - t.fracBits - constantBits);
+    const claimed = (of: number) => this.share(of).magnitude + Math.max(0, magnitudeOf(values));
+    const room = (of: number) => this.share(of).bits - 1 - this.share(of).fracBits - constantBits;
+    // A looked-up row is right modulo 2^32, which has no room for a constant's fractional bits
+    const x = this.share(v).fracBits > FRAC_BITS || room(v) < Math.min(claimed(v), this.limit) ? this.wide(v) : v;
+    const magnitude = Math.min(claimed(x), room(x));
     return this.emit('mulPublic', [x], { constant: this.builder.constant(values, constantBits), shape: [...shape], constantBits, magnitude });
   }
 

@@ -19,8 +19,10 @@ import { notNegative } from './sign.js';
 /** Operations whose results claim the range that calibration has seen: the others know theirs. */
 const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum', 'cumSum', 'prelu']);
 
-/** Bits of a one-hot operand and its product: table values of 16 fractional bits below 2^14 fit 32. */
+/** Bits of a one-hot operand and its product: values of 16 fractional bits below 2^15 fit 32. */
 const LOOKUP_BITS = 32;
+/** The same where calibration has seen larger values, in a table or as sums of rows. */
+const WIDE_LOOKUP_BITS = 64;
 
 /** What the planner has to know of a graph's input: the type its share has at the nodes, and the widths of openings stored beside it. */
 export interface InputState {
@@ -78,6 +80,17 @@ export function plan(graph: Graph, suite: Suite, states: readonly InputState[], 
 
 type Lowered = { value: number } | { soft: Unnormalised; value?: number } | { constant: number[] };
 
+/** One-hot rows in a product that is larger than the usual bits hold, by what calibration has seen of it. */
+function widerLookups({ nodes }: Graph, ranges: NodeRanges | undefined): Set<number> {
+  const wide = new Set<number>();
+  nodes.forEach((n, i) => {
+    const seen = ranges?.[i];
+    if (n.op !== 'matMul' || !seen || claimedMagnitude(seen) <= LOOKUP_BITS - 1 - FRAC_BITS) return;
+    for (const x of n.in) if (nodes[x]!.op === 'oneHot') wide.add(x);
+  });
+  return wide;
+}
+
 class Lowering {
   readonly builder = new ProgramBuilder();
   readonly emitter = new Emitter(this.builder);
@@ -96,7 +109,11 @@ class Lowering {
     this.#suite = suite;
     this.#salt = salt;
     const buckets = inBuckets(graph);
-    const inputs = graph.nodes.map((n, i) => (n.op === 'input' || n.op === 'oneHot' ? this.#input(n, i, states, buckets.has(i)) : undefined));
+    const wide = widerLookups(graph, ranges);
+    for (const i of wide) buckets.delete(i);
+    const inputs = graph.nodes.map((n, i) =>
+      n.op === 'input' || n.op === 'oneHot' ? this.#input(n, i, states, buckets.has(i), wide.has(i) ? WIDE_LOOKUP_BITS : LOOKUP_BITS) : undefined,
+    );
     graph.nodes.forEach((node, i) => {
       const given = inputs[i];
       if (given !== undefined) {
@@ -116,12 +133,12 @@ class Lowering {
   }
 
   /** All Program inputs come first, whatever the order of the graph's nodes. */
-  #input(node: GraphNode, at: number, states: readonly InputState[], inBuckets: boolean): number {
+  #input(node: GraphNode, at: number, states: readonly InputState[], inBuckets: boolean, width: number): number {
     if (node.op === 'oneHot') {
       const { slot, depth } = node;
       const ones = (part: IndexBinding['part'], shape: number[]) => {
         this.bindings.push({ kind: 'oneHot', slot, depth, part, salt: this.#salt });
-        return this.builder.input({ kind: 'oneHot', shape, width: LOOKUP_BITS });
+        return this.builder.input({ kind: 'oneHot', shape, width });
       };
       if (!inBuckets) return ones('rows', [...node.shape]);
       const count = node.shape[0]!;
