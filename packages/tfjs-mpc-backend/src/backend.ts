@@ -20,6 +20,8 @@ interface DataRecord {
   privacy: Privacy;
   shape: number[];
   plain?: BackendValues;
+  /** the kernel that made the shape of values that are not public */
+  shapedBy?: string;
   node?: SecretNode;
   /** the same value under the shapes that reshapes gave it, so that equal views are one node */
   views?: Map<string, SecretNode>;
@@ -111,10 +113,47 @@ export class SecformerBackend extends KernelBackend {
     return this.#data.get(info.dataId).privacy;
   }
 
-  /** Plaintext of a tensor that is not secret. */
+  /**
+   * Plaintext of a public tensor: what may become part of a program that the nodes see.
+   * @throws SecformerError where the tensor is not public
+   */
   plain(info: TensorInfo): PlainTensor {
-    const { plain, dtype } = this.#data.get(info.dataId);
-    return { values: plain!, shape: info.shape, dtype };
+    const privacy = this.privacy(info);
+    if (privacy !== 'public') {
+      throw new SecformerError(
+        'NOT_PUBLIC',
+        `values of a ${privacy} tensor of shape [${info.shape}] cannot become part of the program; asPublic declares a tensor that may be known`,
+      );
+    }
+    return this.ownPlain(info);
+  }
+
+  /**
+   * Plaintext of a tensor that is not secret, for this process alone: for what is computed on the host, and for what
+   * becomes a masked input. Nothing made of it may decide about the graph, or be an attribute of it: see `plain`.
+   */
+  ownPlain(info: TensorInfo): PlainTensor {
+    const { plain, privacy, dtype } = this.#data.get(info.dataId);
+    if (privacy === 'secret' || plain === undefined) throw new SecformerError('NOT_PLAIN', `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`);
+    return { values: plain, shape: info.shape, dtype };
+  }
+
+  /**
+   * Refuses, as an operand of something secret, a tensor whose shape was computed from values that are not public: shapes
+   * are part of the program.
+   */
+  checkShape(info: TensorInfo, kernel: string): void {
+    const { shapedBy, privacy } = this.#data.get(info.dataId);
+    if (shapedBy === undefined || privacy === 'public') return;
+    throw new SecformerError(
+      'SHAPE_NOT_PUBLIC',
+      `kernel '${kernel}' meets a secret with a tensor of shape [${info.shape}], and '${shapedBy}' made that shape of values that are not public; the nodes would see it. Pad it to a fixed length and write it again, or declare it with asPublic`,
+    );
+  }
+
+  /** What made the shape of a tensor of values that are not public, if anything did. */
+  shapedBy(info: TensorInfo): string | undefined {
+    return this.#data.get(info.dataId).shapedBy;
   }
 
   /** A tensor as a node of the recorded graph, in the shape that this call sees it in. */
@@ -143,6 +182,7 @@ export class SecformerBackend extends KernelBackend {
     if (privacy === 'public') return new SecretNode('constant', [], shape, { values: Array.from(values) });
     const node = new SecretNode('leaf', [], shape);
     node.values = values;
+    node.privacy = privacy;
     return node;
   }
 
@@ -152,9 +192,12 @@ export class SecformerBackend extends KernelBackend {
     return { dataId, shape: [...node.shape], dtype } as TensorInfo;
   }
 
-  /** The result of a host computation. */
-  unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy): TensorInfo {
-    return { dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values }), shape, dtype } as TensorInfo;
+  /**
+   * The result of a host computation.
+   * @param shapedBy the kernel that made its shape of values that are not public, if one did
+   */
+  unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy, shapedBy?: string): TensorInfo {
+    return { dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values, ...(shapedBy && { shapedBy }) }), shape, dtype } as TensorInfo;
   }
 
   /** The same data under another shape. */

@@ -143,14 +143,20 @@ export class Compiler {
     return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
   }
 
+  /** Own indices as zeros and ones, a row for each: of them only the slot is in the graph. */
+  #oneHot(indices: Int32Array, shape: Shape): number {
+    const slot = this.slots.push({ indices }) - 1;
+    return this.push({ op: 'oneHot', slot, depth: shape.at(-1)!, in: [], shape });
+  }
+
   #plain(n: SecretNode): number {
     const { shape } = n;
+    if (n.op === 'oneHot') return this.#oneHot(n.ownIndices!, shape);
     if (n.op === 'gather') {
       const [table] = n.inputs as [SecretNode];
-      const indices = n.attr<Int32Array>('indices');
+      const indices = n.ownIndices!;
       const depth = table.shape[0]!;
-      const slot = this.slots.push({ indices }) - 1;
-      const hot = this.push({ op: 'oneHot', slot, depth, in: [], shape: [indices.length, depth] });
+      const hot = this.#oneHot(indices, [indices.length, depth]);
       const width = sizeOf(table.shape.slice(1));
       let from = this.node(table);
       if (table.shape.length !== 2) from = this.push({ op: 'reshape', in: [from], shape: [depth, width] });

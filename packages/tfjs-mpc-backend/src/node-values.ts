@@ -25,6 +25,7 @@ export type RecordedOp =
   | 'mean'
   | 'cumSum'
   | 'gather'
+  | 'oneHot'
   | 'max'
   | 'min'
   | 'argMax'
@@ -54,6 +55,13 @@ export class SecretNode {
   tensor: number | undefined;
   /** plaintext, once read, or as written by the caller */
   values: Float32Array | undefined;
+  /** of a leaf that the caller wrote: a result that was read is secret */
+  privacy: Privacy = 'secret';
+  /**
+   * Indices of a 'gather' or a 'oneHot' that stay in this process. They are no attribute, for attributes become part of
+   * the graph that the nodes see; the compiler binds them to a slot, and the session sends them under masks.
+   */
+  ownIndices: Int32Array | undefined;
   readonly variants = new Map<string, Variant>();
 
   constructor(

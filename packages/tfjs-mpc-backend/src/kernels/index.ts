@@ -10,8 +10,6 @@ import { Concat, ExpandDims, GatherV2, Identity, Pack, PadV2, Reshape, Slice, Sp
 import { comparison, equality, everywhere, LogicalNot, LogicalXor, logical, Select } from './logic.js';
 import {
   BatchToSpaceND,
-  Bincount,
-  DenseBincount,
   DepthToSpace,
   Diag,
   FlipLeftRight,
@@ -21,20 +19,16 @@ import {
   ResizeNearestNeighbor,
   Reverse,
   RotateWithOffset,
-  ScatterNd,
   SpaceToBatchND,
-  SparseToDense,
-  sparseSegment,
-  TensorScatterUpdate,
-  UnsortedSegmentSum,
 } from './places.js';
 import { AvgPool, Dilation2D, FusedBatchNorm, LRN, MaxPool } from './pooling.js';
 import { BatchMatMul, FusedMatMul, filled } from './products.js';
 import { Cumsum, extreme, LogSoftmax, Softmax, TopK, total, whichExtreme } from './reductions.js';
+import { Bincount, DenseBincount, ScatterNd, SparseToDense, sparseSegment, TensorScatterUpdate, UnsortedSegmentSum } from './scatter.js';
 import { Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
 
 /** Kernels that work on secret tensors, by their TF.js names. */
-const secretKernels: Record<string, SecretKernel> = {
+export const secretKernels: Record<string, SecretKernel> = {
   Abs: unary('abs'),
   Acos,
   Acosh,

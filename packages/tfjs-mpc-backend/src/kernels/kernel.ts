@@ -13,10 +13,12 @@ export interface KernelCall {
 /** A kernel with at least one secret input: records, and returns a handle at once. */
 export type SecretKernel = (call: KernelCall) => TensorInfo | TensorInfo[];
 
+const ELSEWHERE = "Compute it before setBackend('secformer'), on the result of data(), or on int32 tensors, which stay local";
+
 /** A kernel that does not exist on shares, or not with these arguments. */
 export class UnsupportedKernelError extends SecformerError {
-  constructor(kernel: string, why = 'has no protocol on secret shares') {
-    super('UNSUPPORTED_KERNEL', `kernel '${kernel}' ${why}. Compute it before setBackend('secformer'), on the result of data(), or on int32 tensors, which stay local`);
+  constructor(kernel: string, why = 'has no protocol on secret shares', remedy = ELSEWHERE) {
+    super('UNSUPPORTED_KERNEL', `kernel '${kernel}' ${why}. ${remedy}`);
     this.name = 'UnsupportedKernelError';
   }
 }
@@ -38,6 +40,7 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
       const privacies = all.map((t) => b.privacy(t));
       if (privacies.includes('secret')) {
         if (!secret) throw new UnsupportedKernelError(kernelName);
+        for (const t of all) b.checkShape(t, kernelName);
         return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
       }
       const privacy: Privacy = privacies.includes('local') ? 'local' : 'public';
@@ -49,11 +52,37 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
 
 function onHost(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, privacy: Privacy): TensorInfo | TensorInfo[] {
   const plain: HostInputs = Array.isArray(inputs)
-    ? (inputs as TensorInfo[]).map((t) => b.plain(t))
-    : Object.fromEntries(Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.plain(t)]));
-  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy));
+    ? (inputs as TensorInfo[]).map((t) => b.ownPlain(t))
+    : Object.fromEntries(Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.ownPlain(t)]));
+  const shapedBy =
+    privacy === 'public'
+      ? undefined
+      : SHAPED_BY_VALUES.has(kernel)
+        ? kernel
+        : tensorsOf(inputs)
+            .map((t) => b.shapedBy(t))
+            .find((by) => by);
+  // A number has one shape whatever it was made of
+  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined));
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }
+
+/** Kernels of the host whose results have a shape that depends on their operands' values. */
+const SHAPED_BY_VALUES = new Set([
+  'NonMaxSuppressionV3',
+  'NonMaxSuppressionV4',
+  'NonMaxSuppressionV5',
+  'RaggedGather',
+  'RaggedRange',
+  'RaggedTensorToTensor',
+  'SparseFillEmptyRows',
+  'SparseReshape',
+  'SparseSegmentMean',
+  'SparseSegmentSum',
+  'StringNGrams',
+  'StringSplit',
+  'Unique',
+]);
 
 /** Kernels whose result is a list even when it has one element. */
 const MANY = new Set(['SplitV', 'Unpack', 'Split']);

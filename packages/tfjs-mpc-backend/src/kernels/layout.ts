@@ -2,7 +2,7 @@ import { sizeOf, stridesOf } from '@secformer/ring';
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
-import { padded, reshaped, transposed, view } from './nodes.js';
+import { lookedUp, padded, reshaped, transposed, view } from './nodes.js';
 
 export const Identity: SecretKernel = ({ inputs, backend }) => backend.alias(inputs.x as TensorInfo, (inputs.x as TensorInfo).shape);
 
@@ -178,7 +178,7 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const at = util.parseAxisParam(axis, x.shape)[0]!;
   const batches = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, at, batchDims ?? 0).batchSize;
   const outer = (batchDims ?? 0) + (batchDims < 0 ? indices.shape.length : 0);
-  const ids = Int32Array.from(backend.plain(indices).values as ArrayLike<number>);
+  const ids = Int32Array.from(backend.ownPlain(indices).values as ArrayLike<number>);
   const depth = x.shape[at]!;
   ids.forEach((index) => {
     if (!(index >= 0 && index < depth)) throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
@@ -189,9 +189,10 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const table = transposed(backend.node(x), [...batch.map((_, i) => i), at, ...between]);
   const inner = between.map((i) => x.shape[i]!);
   const perBatch = ids.length / Math.max(1, batches);
-  const rows = new SecretNode('gather', [reshaped(table, [batches * depth, ...inner])], [ids.length, ...inner], {
-    indices: ids.map((id, i) => Math.floor(i / perBatch) * depth + id),
-  });
+  const rows = lookedUp(
+    reshaped(table, [batches * depth, ...inner]),
+    ids.map((id, i) => Math.floor(i / perBatch) * depth + id),
+  );
   const own = indices.shape.slice(outer);
   const spread = reshaped(rows, [...batch, ...own, ...inner]);
   // The axes that stood before the gathered one go back before it

@@ -74,6 +74,20 @@ export function gathered(x: SecretNode, shape: Shape, places: readonly (readonly
   return parts.reduce((a, b) => combined('add', a, b));
 }
 
+/** Rows of a table [rows, …] by indices that nobody else sees: the private lookup. They have to be in range. */
+export function lookedUp(table: SecretNode, indices: Int32Array): SecretNode {
+  const rows = new SecretNode('gather', [table], [indices.length, ...table.shape.slice(1)]);
+  rows.ownIndices = indices;
+  return rows;
+}
+
+/** Zeros, and a one in each row where the index says, which nobody else sees. */
+export function oneHot(indices: Int32Array, shape: Shape): SecretNode {
+  const hot = new SecretNode('oneHot', [], shape);
+  hot.ownIndices = indices;
+  return hot;
+}
+
 /** x with a public number around it. */
 export function padded(x: SecretNode, paddings: readonly (readonly [number, number])[], value: number): SecretNode {
   let out = x;

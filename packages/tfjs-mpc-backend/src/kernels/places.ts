@@ -1,15 +1,10 @@
-/** Kernels that move elements by public or local places: scatters, gathers, resizing, reversal, blocks. Nothing of it costs a message. */
+/** Kernels that move elements: gathers, resizing, reversal, blocks. By public places nothing of it costs a message. */
 import { sizeOf, stridesOf } from '@secformer/ring';
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
-import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
-import { combined, constants, gathered, padded, picked, reshaped, reversed, transposed } from './nodes.js';
-
-/** Integers that never left this process. */
-function localIntegers({ backend }: KernelCall, t: TensorInfo, kernel: string): Int32Array {
-  if (backend.privacy(t) === 'secret') throw new UnsupportedKernelError(kernel, 'needs indices that are not secret shares; int32 tensors stay local');
-  return Int32Array.from(backend.plain(t).values as ArrayLike<number>);
-}
+import { flatRows, integersOf } from './indices.js';
+import type { SecretKernel } from './kernel.js';
+import { combined, constants, lookedUp, padded, picked, reshaped, reversed, transposed } from './nodes.js';
 
 export const Reverse: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
@@ -134,165 +129,22 @@ export const ResizeBilinear: SecretKernel = ({ inputs, attrs, backend }) => {
   return backend.secret(corners.reduce((s, t) => combined('add', s, t)));
 };
 
-/** Row numbers of N-dimensional indices. */
-function flatRows(indices: Int32Array, depth: number, shape: readonly number[], kernel: string): number[] {
-  const strides = stridesOf(shape.slice(0, depth));
-  return Array.from({ length: depth === 0 ? 0 : indices.length / depth }, (_, r) => {
-    let row = 0;
-    for (let d = 0; d < depth; d++) {
-      const i = indices[r * depth + d]!;
-      if (!(i >= 0 && i < shape[d]!)) throw new Error(`Invalid indices: ${indices.slice(r * depth, (r + 1) * depth)} does not index into ${shape} (${kernel})`);
-      row += i * strides[d]!;
-    }
-    return row;
-  });
-}
-
+/** Rows by N-dimensional indices: of the caller's own ones a private lookup in the table of all rows that there are. */
 export const GatherNd: SecretKernel = (call) => {
   const { params, indices } = call.inputs as { params: TensorInfo; indices: TensorInfo };
   util.assert(indices.shape.length > 0, () => 'gatherND: indices must be of rank 1 or more');
   const depth = indices.shape.at(-1)!;
-  const rows = flatRows(localIntegers(call, indices, 'GatherNd'), depth, params.shape, 'GatherNd');
+  const count = sizeOf(indices.shape.slice(0, -1));
+  const { values, hidden } = integersOf(call, indices, 'GatherNd');
+  const rows = flatRows(values, count, depth, params.shape, 'GatherNd');
   const inner = params.shape.slice(depth);
   const width = sizeOf(inner);
-  const made = picked(call.backend.node(params), [rows.length, width], ([r, i]) => rows[r!]! * width + i!);
-  return call.backend.secret(reshaped(made, [...indices.shape.slice(0, -1), ...inner]), params.dtype);
+  const shape = [...indices.shape.slice(0, -1), ...inner];
+  if (count * width === 0) return call.backend.unshared({ values: new Float32Array(0), shape, dtype: params.dtype }, 'public');
+  const table = call.backend.node(params);
+  const made = hidden ? lookedUp(reshaped(table, [sizeOf(params.shape.slice(0, depth)), width]), rows) : picked(table, [count, width], ([r, i]) => rows[r!]! * width + i!);
+  return call.backend.secret(reshaped(made, shape), params.dtype);
 };
-
-/** Where each output element comes from, by row of the updates. */
-function placesOf(rows: readonly number[], outRows: number, width: number, lastOnly: boolean): number[][] {
-  const from: number[][] = Array.from({ length: outRows }, () => []);
-  rows.forEach((row, i) => {
-    if (lastOnly) from[row] = [i];
-    else from[row]!.push(i);
-  });
-  return elementsOf(from, width);
-}
-
-/** From rows to the elements of rows of `width`. */
-function elementsOf(rows: readonly (readonly number[])[], width: number): number[][] {
-  return rows.flatMap((sources) => Array.from({ length: width }, (_, i) => sources.map((s) => s * width + i)));
-}
-
-export const ScatterNd: SecretKernel = (call) => {
-  const { indices, updates } = call.inputs as { indices: TensorInfo; updates: TensorInfo };
-  const { shape } = call.attrs as unknown as { shape: number[] };
-  const depth = indices.shape.length < 2 ? 1 : indices.shape.at(-1)!;
-  const rows = flatRows(localIntegers(call, indices, 'ScatterNd'), depth, shape, 'ScatterNd');
-  const width = sizeOf(shape.slice(depth));
-  return call.backend.secret(gathered(call.backend.node(updates), shape, placesOf(rows, sizeOf(shape.slice(0, depth)), width, false)), updates.dtype);
-};
-
-export const TensorScatterUpdate: SecretKernel = (call) => {
-  const { tensor, indices, updates } = call.inputs as { tensor: TensorInfo; indices: TensorInfo; updates: TensorInfo };
-  const depth = indices.shape.at(-1)!;
-  const rows = flatRows(localIntegers(call, indices, 'TensorScatterUpdate'), depth, tensor.shape, 'TensorScatterUpdate');
-  const width = sizeOf(tensor.shape.slice(depth));
-  const places = placesOf(rows, sizeOf(tensor.shape.slice(0, depth)), width, true);
-  const kept = picked(call.backend.node(tensor), tensor.shape, (_at, flat) => (places[flat]!.length > 0 ? -1 : flat));
-  return call.backend.secret(combined('add', kept, gathered(call.backend.node(updates), tensor.shape, places)), tensor.dtype);
-};
-
-export const SparseToDense: SecretKernel = (call) => {
-  const { sparseIndices, sparseValues, defaultValue } = call.inputs as { sparseIndices: TensorInfo; sparseValues: TensorInfo; defaultValue: TensorInfo };
-  const { outputShape } = call.attrs as unknown as { outputShape: number[] };
-  const depth = sparseIndices.shape.length < 2 ? 1 : sparseIndices.shape[1]!;
-  const rows = flatRows(localIntegers(call, sparseIndices, 'SparseToDense'), depth, outputShape, 'SparseToDense');
-  const places = placesOf(rows, sizeOf(outputShape), 1, true);
-  const values = call.backend.node(sparseValues);
-  const spread = values.shape.length === 0 ? new SecretNode('broadcast', [values], [rows.length]) : values;
-  const written = gathered(spread, outputShape, places);
-  const free = constants(
-    places.map((p) => (p.length > 0 ? 0 : 1)),
-    outputShape,
-  );
-  return call.backend.secret(combined('add', written, combined('mul', new SecretNode('broadcast', [call.backend.node(defaultValue)], outputShape), free)), sparseValues.dtype);
-};
-
-export const UnsortedSegmentSum: SecretKernel = (call) => {
-  const { x, segmentIds } = call.inputs as { x: TensorInfo; segmentIds: TensorInfo };
-  const { numSegments } = call.attrs as unknown as { numSegments: number };
-  const ids = localIntegers(call, segmentIds, 'UnsortedSegmentSum');
-  const inner = x.shape.slice(segmentIds.shape.length);
-  const width = sizeOf(inner);
-  const from: number[][] = Array.from({ length: numSegments }, () => []);
-  // Ids outside are dropped
-  ids.forEach((id, i) => {
-    if (id >= 0 && id < numSegments) from[id]!.push(i);
-  });
-  return call.backend.secret(gathered(call.backend.node(x), [numSegments, ...inner], elementsOf(from, width)), x.dtype);
-};
-
-/** Rows of a secret table by local numbers, added up or averaged by local segment. */
-export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
-  return (call) => {
-    const { data, indices, segmentIds } = call.inputs as { data: TensorInfo; indices: TensorInfo; segmentIds: TensorInfo };
-    const [rows, ids] = [localIntegers(call, indices, kernel), localIntegers(call, segmentIds, kernel)];
-    const n = ids.length === 0 ? 0 : ids.at(-1)! + 1;
-    if (n < 0 || (ids.length > 0 && n === 0)) throw new Error(backend_util.getSparseSegmentReductionNegativeSegmentIdsErrorMessage());
-    const from: number[][] = Array.from({ length: Math.max(0, n) }, () => []);
-    ids.forEach((id, i) => {
-      if (i > 0 && id < ids[i - 1]!) throw new Error(backend_util.getSparseSegmentReductionNonIncreasingSegmentIdsErrorMessage());
-      if (id < 0 || id >= n) throw new Error(backend_util.getSparseSegmentReductionSegmentIdOutOfRangeErrorMessage(id, n));
-      const row = rows[i]!;
-      if (!(row >= 0 && row < data.shape[0]!)) throw new Error(backend_util.getSparseSegmentReductionIndicesOutOfRangeErrorMessage(i, row, data.shape[0]!));
-      from[id]!.push(row);
-    });
-    const inner = data.shape.slice(1);
-    const width = sizeOf(inner);
-    const shape = [n, ...inner];
-    if (sizeOf(shape) === 0) return call.backend.unshared({ values: new Float32Array(0), shape, dtype: data.dtype }, 'public');
-    const places = elementsOf(from, width);
-    const total = gathered(call.backend.node(data), shape, places);
-    const shares = constants(
-      places.map((p) => 1 / Math.max(1, p.length)),
-      shape,
-    );
-    return call.backend.secret(mean ? combined('mul', total, shares) : total, data.dtype);
-  };
-}
-
-/** Secret weights added up by local number. */
-export const Bincount: SecretKernel = (call) => {
-  const { x, weights } = call.inputs as { x: TensorInfo; weights: TensorInfo };
-  const { size } = call.attrs as unknown as { size: number };
-  if (sizeOf(weights.shape) === 0) return counted(call, x, [1, x.shape[0]!], size, [size]);
-  return call.backend.secret(binned(call, x, weights, [1, x.shape[0]!], size, [size]));
-};
-
-export const DenseBincount: SecretKernel = (call) => {
-  const { x, weights } = call.inputs as { x: TensorInfo; weights: TensorInfo };
-  const { size, binaryOutput } = call.attrs as unknown as { size: number; binaryOutput: boolean };
-  const [rows, n] = x.shape.length === 1 ? [1, x.shape[0]!] : (x.shape as [number, number]);
-  const shape = x.shape.length === 1 ? [size] : [rows, size];
-  if (binaryOutput) {
-    const values = new Float32Array(rows * size);
-    localIntegers(call, x, 'DenseBincount').forEach((id, i) => {
-      if (id < size) values[Math.floor(i / n) * size + id] = 1;
-    });
-    return call.backend.unshared({ values, shape, dtype: weights.dtype }, 'local');
-  }
-  if (sizeOf(weights.shape) === 0) return counted(call, x, [rows, n], size, shape);
-  return call.backend.secret(binned(call, x, weights, [rows, n], size, shape));
-};
-
-/** Without weights every number counts once, which is no secret. */
-function counted(call: KernelCall, x: TensorInfo, [rows, n]: [number, number], size: number, shape: number[]): TensorInfo {
-  const values = new Float32Array(rows * size);
-  localIntegers(call, x, 'DenseBincount').forEach((id, i) => {
-    if (id < size) values[Math.floor(i / n) * size + id]!++;
-  });
-  return call.backend.unshared({ values, shape, dtype: 'float32' }, 'local');
-}
-
-function binned(call: KernelCall, x: TensorInfo, weights: TensorInfo, [rows, n]: [number, number], size: number, shape: number[]): SecretNode {
-  const places: number[][] = Array.from({ length: rows * size }, () => []);
-  localIntegers(call, x, 'DenseBincount').forEach((id, i) => {
-    if (id < 0) throw new Error('Input x must be non-negative!');
-    if (id < size) places[Math.floor(i / n) * size + id]!.push(i);
-  });
-  return gathered(call.backend.node(weights), shape, places);
-}
 
 export const Diag: SecretKernel = ({ inputs, backend }) => {
   const x = inputs.x as TensorInfo;
