@@ -32,3 +32,4 @@ export * from './program/types.js';
 export { primitives } from './protocols/index.js';
 export * from './suites/index.js';
 export type * from './suites/suite.js';
+export { QUAD_CONSTANT } from './suites/suite.js';

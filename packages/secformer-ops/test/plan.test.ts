@@ -208,6 +208,72 @@ test('a mask over the keys of 2Quad multiplies the keys, and the answer is that 
   t.true(online(keys) < online(pairs));
 });
 
+test('a bias beside the mask of 2Quad is added to the scores, for every suite and wherever the mask is', async (t) => {
+  const graph = (maskShape: number[], key: boolean, rows: number): Graph => ({
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [2, 3, 8, 4] },
+      { op: 'input', slot: 1, in: [], shape: key ? [2, 3, 8, 4] : [2, 3, 4, 8] },
+      { op: 'input', slot: 2, in: [], shape: maskShape },
+      { op: 'input', slot: 3, in: [], shape: maskShape },
+      { op: 'matMul', transposeA: false, transposeB: key, in: [0, 1], shape: [2, 3, 8, 8] },
+      { op: 'quad', c: 5, in: [4, 2, 3], shape: [2, 3, 8, 8] },
+      { op: 'slice', begin: [0, 0, 0, 0], in: [5], shape: [2, 3, rows, 8] },
+    ),
+    outputs: [6],
+  });
+  const bits = (n: number) => Float32Array.from({ length: n }, (_, i) => (i % 3 === 1 ? 0 : 1));
+  const [q, k] = [uniform(192, -1, 1, 1), uniform(192, -1, 1, 2)];
+  for (const [maskShape, n] of [
+    [[2, 1, 1, 8], 16],
+    [[8, 8], 64],
+    [[8], 8],
+  ] as const) {
+    const mask = bits(n);
+    const bias = uniform(n, -2, 4, 5).map((v, i) => v * mask[i]!);
+    for (const suite of ['exact', 'fast', 'mpcformer', 'secformer']) {
+      for (const key of [true, false]) {
+        for (const rows of [8, 1]) {
+          const worst = await difference(graph([...maskShape], key, rows), [q, k, mask, bias], suite);
+          t.true(worst < 2e-3, `[${maskShape}], ${suite}, ${key ? 'keys' : 'columns'}, ${rows} rows: off by ${worst}`);
+        }
+      }
+    }
+  }
+  // Where only the keys are masked the bias costs nothing: no round, no byte, no correction
+  const cost = (g: Graph) =>
+    checkProgram(
+      plan(
+        g,
+        suiteOf('fast'),
+        [0, 1, 2, 3].map(() => writtenTensor),
+        [0],
+      ).program,
+    ).cost;
+  const biased = graph([2, 1, 1, 8], true, 8);
+  const plain = { ...biased, nodes: biased.nodes.map((n) => (n.op === 'quad' ? { ...n, in: n.in.slice(0, 2) } : n)) };
+  t.deepEqual(cost(biased), cost(plain));
+  const ranges = (bias: number): NodeRanges => [
+    [-1, 1],
+    [-1, 1],
+    [0, 1],
+    [0, bias],
+    [-4, 1500],
+    [0, 1],
+    [0, 1],
+  ];
+  const planned = (bias: number) =>
+    plan(
+      biased,
+      suiteOf('fast'),
+      [0, 1, 2, 3].map(() => writtenTensor),
+      [0],
+      [],
+      ranges(bias),
+    );
+  t.notThrows(() => planned(400));
+  t.throws(() => planned(600), { code: 'BAD_PROGRAM', message: /quad.*its input/ });
+});
+
 test('planning is deterministic', (t) => {
   const graph: Graph = { nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4] }, { op: 'gelu', form: 'erf', in: [0], shape: [4] }), outputs: [1] };
   const once = () => JSON.stringify(plan(graph, suiteOf('exact'), [writtenTensor], [0]));

@@ -417,7 +417,8 @@ function lost(tensors: number[]): Error {
 function executed(node: SecretNode): void {
   const { inputs } = node;
   node.inputs = [];
-  if (node.values) node.op = 'leaf';
+  // So that no pattern looks for operands that are not there any more
+  node.op = 'leaf';
   for (const i of inputs) release(i);
 }
 

@@ -1,12 +1,12 @@
 import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
-import { type Graph, type GraphNode, ProgramError, type Shape, suiteOf } from '@secformer/secformer-ops';
+import { type Graph, type GraphNode, ProgramError, QUAD_CONSTANT, type Shape, suiteOf } from '@secformer/secformer-ops';
 import { type Calibration, rangesOf } from './calibration.js';
 import type { SecretNode, Variant } from './node-values.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
-import { clampMask, multiplicativeMask } from './rewrites/mask.js';
+import { clampedRows, kept, keptBias, ownAddend } from './rewrites/mask.js';
 import { matchQuad } from './rewrites/quad.js';
 import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
@@ -125,22 +125,22 @@ export class Compiler {
   }
 
   #softmax(n: SecretNode, x: SecretNode): number {
-    const { quadratic, maskFloor } = suiteOf(this.suite);
+    const { quadratic, maskFloor, shiftable } = suiteOf(this.suite);
+    if (quadratic) warnOfQuad(this.suite);
+    const own = ownAddend(x);
+    if (!own) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    const { leaf, sign, scoresSign } = own;
+    let scores = this.node(own.scores);
     if (quadratic) {
-      warnOfQuad(this.suite);
-      const masked = multiplicativeMask(x);
-      if (masked) {
-        const mask = this.variant(masked.leaf, `keep ${masked.sign}`, masked.keep, 0);
-        return this.push({ op: 'quad', c: 5, in: [this.node(masked.scores), mask], shape: n.shape });
-      }
+      if (scoresSign < 0) scores = this.push({ op: 'neg', in: [scores], shape: own.scores.shape });
+      if (own.scores.shape.join() !== x.shape.join()) scores = this.push({ op: 'broadcast', in: [scores], shape: x.shape });
+      const mask = this.variant(leaf, `keep ${sign}`, () => kept(own), 0);
+      const bias = this.variant(leaf, `bias ${sign}`, () => keptBias(own));
+      return this.push({ op: 'quad', c: QUAD_CONSTANT, in: [scores, mask, bias], shape: n.shape });
     }
-    const clamped = clampMask(x, maskFloor);
-    if (clamped) {
-      const mask = this.variant(clamped.leaf, `clamp ${clamped.sign} ${maskFloor}`, clamped.values);
-      const scores = this.push({ op: 'add', in: [this.node(clamped.scores), mask], shape: x.shape });
-      return this.push({ op: 'softmax', in: [scores], shape: n.shape });
-    }
-    return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    const clamped = this.variant(leaf, `clamp ${sign} ${maskFloor} ${shiftable}`, () => clampedRows(own, maskFloor, shiftable));
+    const sum = scoresSign < 0 ? this.push({ op: 'sub', in: [clamped, scores], shape: x.shape }) : this.push({ op: 'add', in: [scores, clamped], shape: x.shape });
+    return this.push({ op: 'softmax', in: [sum], shape: n.shape });
   }
 
   /** Own indices as zeros and ones, a row for each: of them only the slot is in the graph. */

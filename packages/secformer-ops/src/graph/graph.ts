@@ -20,7 +20,7 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'broadcast' }
   | { op: 'sum'; axes: number[] }
   | { op: 'gelu'; form: 'erf' | 'tanh' }
-  | { op: 'quad'; c: number }
+  | { op: 'quad' /** of scores, perhaps a mask of zeros and ones, perhaps a bias that is 0 wherever the mask is */; c: number }
   | { op: 'layerNorm'; epsilon: number }
   | { op: 'max' | 'argMax' }
   | { op: 'topK'; k: number; index: boolean }

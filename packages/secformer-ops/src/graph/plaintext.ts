@@ -112,7 +112,8 @@ function evaluate(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs:
       });
     case 'quad': {
       const mask = ins[1] && broadcastReals(ins[1], shapes[1]!, node.shape);
-      return byRow(x, width, (row, i) => quadRow(row, node.c, mask?.subarray(i * width, (i + 1) * width)));
+      const scores = ins[2] ? binaryReals([x, ins[2]], [shapes[0]!, shapes[2]!], node.shape, binary.add!) : x;
+      return byRow(scores, width, (row, i) => quadRow(row, node.c, mask?.subarray(i * width, (i + 1) * width)));
     }
     case 'layerNorm':
       return byRow(x, width, (row) => normalRow(row, node.epsilon));

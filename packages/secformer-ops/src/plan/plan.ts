@@ -13,7 +13,7 @@ import type { Program } from '../program/program.js';
 import { check, type Shape, sizeOf } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
 import { type IndexBinding, inBuckets } from './lookup.js';
-import { checkDomains, claimedMagnitude, type NodeRanges } from './ranges.js';
+import { checkDomains, claimedMagnitude, type NodeRanges, scoresOf } from './ranges.js';
 import { notNegative } from './sign.js';
 
 /** Operations whose results claim the range that calibration has seen: the others know theirs. */
@@ -103,11 +103,13 @@ class Lowering {
   readonly #graph: Graph;
   readonly #suite: Suite;
   readonly #salt: number;
+  readonly #ranges: NodeRanges | undefined;
 
   constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined, salt: number) {
     this.#graph = graph;
     this.#suite = suite;
     this.#salt = salt;
+    this.#ranges = ranges;
     const buckets = inBuckets(graph);
     const wide = widerLookups(graph, ranges);
     for (const i of wide) buckets.delete(i);
@@ -265,24 +267,33 @@ class Lowering {
 
   /**
    * 2Quad. A mask over the keys is cheapest on the keys: with K' = mask∘K and c·mask in the place of c, a masked score is 0 before it is squared, and the weights need no
-   * mask of their own.
+   * mask of their own. A bias is 0 where the mask is, so that it needs no product.
    */
   #quad(node: GraphNode & { op: 'quad' }): Lowered {
     const e = this.emitter;
     const { quad } = this.#suite;
-    const [scores, mask] = node.in as [number, number?];
+    const [scores, mask, bias] = node.in as [number, number?, number?];
     if (mask === undefined) return this.#weights(quad(e, this.share(scores), node.c));
     const { product, scale } = this.#scaledProduct(scores);
     const shape = this.#shapeOf(mask);
     const keysOnly = shape.length === 1 || shape.at(-2) === 1;
     if (quad !== quadSoftmax || product.op !== 'matMul' || !product.transposeB || product.transposeA || !keysOnly || shape.at(-1) !== node.shape.at(-1)) {
-      return this.#weights(quad(e, this.share(scores), node.c, e.broadcast(this.share(mask), node.shape)));
+      return this.#weights(quad(e, this.#biased(node, this.share(scores), bias), node.c, e.broadcast(this.share(mask), node.shape)));
     }
     const [query, key] = product.in as [number, number];
     const column = e.reshape(this.share(mask), [...shape.slice(0, -2), shape.at(-1)!, 1]);
     const masked = e.product(e.operand(this.share(query)), e.operand(e.mul(this.share(key), column)), false, true);
     const shifted = e.add(e.scale(masked, scale), e.broadcast(e.scale(this.share(mask), node.c), node.shape));
-    return this.#weights(quadSoftmax(e, shifted, 0));
+    return this.#weights(quadSoftmax(e, bias === undefined ? shifted : e.add(shifted, e.broadcast(this.share(bias), node.shape)), 0));
+  }
+
+  /** Scores with their bias, as narrow as calibration has seen both. */
+  #biased(node: GraphNode, scores: number, bias: number | undefined): number {
+    if (bias === undefined) return scores;
+    const e = this.emitter;
+    const sum = e.add(scores, e.broadcast(this.share(bias), node.shape));
+    const seen = this.#ranges && scoresOf(node, this.#ranges);
+    return seen ? e.claim(sum, claimedMagnitude(seen)) : sum;
   }
 
   /** A node that is another one times a public number. */

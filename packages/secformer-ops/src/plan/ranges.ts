@@ -1,5 +1,5 @@
 import { elementwiseOf } from '../compose/elementwise.js';
-import type { Graph } from '../graph/graph.js';
+import type { Graph, GraphNode } from '../graph/graph.js';
 import { ProgramError } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
 
@@ -48,6 +48,12 @@ function domainOf(op: string, suite: Suite): Domain | undefined {
   return { operand: 0, low: protocol.domain[0], high: protocol.domain[1] };
 }
 
+/** The range of 2Quad's scores with their bias, if there is one. */
+export function scoresOf({ in: [scores, , bias] }: GraphNode, ranges: NodeRanges): readonly [number, number] | null {
+  const [s, b] = [ranges[scores!]!, bias === undefined ? ([0, 0] as const) : ranges[bias]!];
+  return s && b && [s[0] + b[0], s[1] + b[1]];
+}
+
 /** Smallest size of a divisor whose reciprocal is right. */
 const LEAST_DIVISOR = 2 ** -12;
 
@@ -65,7 +71,7 @@ export function checkDomains({ nodes }: Graph, suite: Suite, ranges: NodeRanges)
     const own = ranges[i];
     if (own && !own.every(Number.isFinite)) refuse('the result', own, 'finite numbers');
     const domain = domainOf(node.op, suite);
-    const seen = domain && ranges[node.in[domain.operand]!];
+    const seen = domain && (node.op === 'quad' ? scoresOf(node, ranges) : ranges[node.in[domain.operand]!]);
     if (domain && seen && !(seen[0] >= domain.low && seen[1] <= domain.high)) refuse('its input', seen, `${domain.low} to ${domain.high}`);
     const divisor = node.op === 'div' ? ranges[node.in[1]!] : node.op === 'reciprocal' ? ranges[node.in[0]!] : undefined;
     if (divisor && divisor[0] < LEAST_DIVISOR && divisor[1] > -LEAST_DIVISOR) refuse('its divisor', divisor, `sizes from ${LEAST_DIVISOR}`);

@@ -67,6 +67,9 @@ export const mpcformer2Relu: Suite = {
   name: 'mpcformer-2relu',
   about: 'MPCFormer with 2ReLU in the place of softmax',
   quadratic: false,
+  // No score, up to 1023, has a weight below this
+  maskFloor: -1024,
+  shiftable: false,
   softmax: (e, x) => divided(e, e.addConstant(relu(e, e.truncated(x)), RELU_FLOOR)),
   functions: { ...mpcformer.functions, softmax: (row) => reluWeights(row).map((v, _, all) => v / all.reduce((a, b) => a + b, 0)) },
   formulas: { ...mpcformer.formulas, softmax: (row) => dividedOf(reluWeights(row)) },

@@ -26,6 +26,8 @@ export interface Suite {
   formulas: RealFunctions;
   /** an additive mask is clamped to this before softmax; −800 if absent */
   maskFloor?: number;
+  /** whether a number added to all scores of a row changes nothing, as in softmax; true if absent */
+  shiftable?: boolean;
   /** inputs where an approximation converges, if not everywhere */
   holds?: Partial<Record<'softmax' | 'layerNorm', (row: Float64Array) => boolean>>;
   ranges?: { gelu?: [number, number] };

@@ -1,8 +1,12 @@
+import { SecformerError } from '@secformer/ring';
 import type { SecretNode } from '../node-values.js';
 import { sumWithScalar, throughViews } from './patterns.js';
 
 /**
- * 2Quad as plain operations: p/Σp over the last axis, p = (s + c)² or (s + c)²·mask with a mask of zeros and ones that the caller wrote.
+ * 2Quad as plain operations: p/Σp over the last axis, p = (s + c)² or (s + c)²·mask with a mask of integers or bits that the caller
+ * wrote. That it was written as such says that it is a mask; its values say nothing, for the graph would tell them. A float factor
+ * may be anything, and stays an ordinary product.
+ * @throws SecformerError where such a mask holds anything but zeros and ones
  */
 export function matchQuad(n: SecretNode): { scores: SecretNode; c: number; mask: SecretNode | undefined } | undefined {
   if (n.op !== 'div') return undefined;
@@ -13,11 +17,22 @@ export function matchQuad(n: SecretNode): { scores: SecretNode; c: number; mask:
   if (p.op === 'mul') {
     for (const [square, mask] of [p.inputs, [...p.inputs].reverse()] as [SecretNode, SecretNode][]) {
       const shifted = shiftedSquare(square);
-      if (shifted && mask.values?.every((v) => v === 0 || v === 1)) return { ...shifted, mask };
+      if (!shifted || mask.op !== 'leaf' || !mask.values || mask.privacy !== 'local') continue;
+      checkBits(mask.values);
+      return { ...shifted, mask };
     }
   }
   const shifted = shiftedSquare(p);
   return shifted && { ...shifted, mask: undefined };
+}
+
+function checkBits(mask: Float32Array): void {
+  const at = mask.findIndex((v) => v !== 0 && v !== 1);
+  if (at < 0) return;
+  throw new SecformerError(
+    'MASK_REFUSED',
+    `an int32 or bool tensor that multiplies (s + c)² before its row sum is taken as a mask of zeros and ones; element ${at} is neither. Write other factors as a float tensor`,
+  );
 }
 
 function shiftedSquare(n: SecretNode): { scores: SecretNode; c: number } | undefined {
