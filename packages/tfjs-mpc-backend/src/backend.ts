@@ -139,8 +139,8 @@ export class SecformerBackend extends KernelBackend {
   }
 
   /**
-   * Refuses, as an operand of something secret, a tensor whose shape was computed from values that are not public: shapes
-   * are part of the program.
+   * Refuses, as an operand of something secret, a tensor whose shape was computed from values that are not public:
+   * shapes are part of the program.
    */
   checkShape(info: TensorInfo, kernel: string): void {
     const { shapedBy, privacy } = this.#data.get(info.dataId);

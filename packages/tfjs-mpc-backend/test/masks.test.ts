@@ -1,4 +1,7 @@
-/** What is added to scores below a softmax, and what multiplies 2Quad's squares: right whatever it holds, under every suite. */
+/**
+ * What is added to scores below a softmax, and what multiplies 2Quad's squares: right whatever it holds, under every
+ * suite.
+ */
 import { suiteOf, suites } from '@secformer/secformer-ops';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';

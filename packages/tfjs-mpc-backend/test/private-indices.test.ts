@@ -1,4 +1,7 @@
-/** Kernels that put rows at places, or take them from there: as on 'cpu', by the caller's own indices and by public ones. */
+/**
+ * Kernels that put rows at places, or take them from there: as on 'cpu', by the caller's own indices and by public
+ * ones.
+ */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { asPublic, calibrate, configure, UnsupportedKernelError } from '../src/index.js';

@@ -1,6 +1,6 @@
 /**
- * Nothing that the nodes see depends on values that are not public: every kernel, under every suite, on integers and floats of
- * every kind. A kernel of the table without a case here fails the test.
+ * Nothing that the nodes see depends on values that are not public: every kernel, under every suite, on integers and
+ * floats of every kind. A kernel of the table without a case here fails the test.
  */
 import { suites } from '@secformer/secformer-ops';
 import * as tf from '@tensorflow/tfjs';

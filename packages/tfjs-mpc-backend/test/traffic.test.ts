@@ -10,7 +10,9 @@ import { sample } from './harness.js';
 const trio = startTrio();
 test.after.always(() => trio.stop());
 
-/** Shares what a tensor needs and reads it, in a session of its own. @returns the result, and what was sent to each node */
+/**
+ * Shares what a tensor needs and reads it, in a session of its own. @returns the result, and what was sent to each node
+ */
 async function recorded(t: tf.Tensor): Promise<{ result: RunResult; sent: Buffer[][] }> {
   const { job, sources } = compiledFor((tf.backend() as SecformerBackend).node(t));
   // Tensors are counted through the whole process, and their numbers have more digits later

@@ -22,8 +22,8 @@ const known = new Map<string, Int32Array>();
 
 /**
  * The buckets of each row of a table, CHOICES different ones a row: a public function of the salt, the same for all who
- * have it. Without a salt that nobody knew beforehand, whoever writes what is looked up could choose rows that share too
- * few buckets, and so have the lookup refused.
+ * have it. Without a salt that nobody knew beforehand, whoever writes what is looked up could choose rows that share
+ * too few buckets, and so have the lookup refused.
  */
 export function bucketsOf(rows: number, buckets: number, salt: number): Int32Array {
   const key = `${rows} ${buckets} ${salt}`;

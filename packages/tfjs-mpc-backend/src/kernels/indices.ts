@@ -1,4 +1,7 @@
-/** Integers that say where elements go or come from: a public tensor's may shape the program, own ones stay in this process. */
+/**
+ * Integers that say where elements go or come from: a public tensor's may shape the program, own ones stay in this
+ * process.
+ */
 import { stridesOf } from '@secformer/ring';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { type KernelCall, UnsupportedKernelError } from './kernel.js';

@@ -1,7 +1,8 @@
 /**
- * Kernels that put rows at places given by numbers: scatters, segment sums, bin counts. By public numbers it is a matter of layout.
- * By numbers that only the client knows it is a product with their one-hot rows, transposed, which reach the nodes under masks. Rows
- * that go nowhere (out of range, overwritten) go to a place more, which is cut off, so that the structure is one for all numbers.
+ * Kernels that put rows at places given by numbers: scatters, segment sums, bin counts. By public numbers it is a
+ * matter of layout. By numbers that only the client knows it is a product with their one-hot rows, transposed, which
+ * reach the nodes under masks. Rows that go nowhere (out of range, overwritten) go to a place more, which is cut off,
+ * so that the structure is one for all numbers.
  */
 import { sizeOf } from '@secformer/ring';
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
@@ -148,8 +149,8 @@ export const UnsortedSegmentSum: SecretKernel = (call) => {
 };
 
 /**
- * Rows of a secret table by number, added up or averaged by segment. The result has as many rows as the largest segment id says, so
- * the ids have to be public; which rows of the table they take need not be.
+ * Rows of a secret table by number, added up or averaged by segment. The result has as many rows as the largest segment
+ * id says, so the ids have to be public; which rows of the table they take need not be.
  */
 export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
   return (call) => {

@@ -1,6 +1,6 @@
 /**
- * What becomes of a tensor that the caller wrote and added to scores directly below a softmax: a bias, a mask, or both. Its values
- * never decide about the graph, which the nodes see: whether anything is masked at all, and where, would be in it.
+ * What becomes of a tensor that the caller wrote and added to scores directly below a softmax: a bias, a mask, or both.
+ * Its values never decide about the graph, which the nodes see: whether anything is masked, and where, would be in it.
  */
 import type { SecretNode } from '../node-values.js';
 
@@ -20,8 +20,8 @@ export interface Addend {
 }
 
 /**
- * The side of a sum that the caller wrote, or computed from what never was secret. Of two the one that was written as integers, as
- * masks are, else the second.
+ * The side of a sum that the caller wrote, or computed from what never was secret. Of two the one that was written as
+ * integers, as masks are, else the second.
  */
 export function ownAddend(n: SecretNode): Addend | undefined {
   if ((n.op !== 'add' && n.op !== 'sub') || n.inputs.length !== 2) return undefined;
@@ -35,9 +35,9 @@ export function ownAddend(n: SecretNode): Addend | undefined {
 }
 
 /**
- * For a softmax with exponentials: masks of −10000, −1e9, −3.4e38 end at the floor. Where a row may be shifted as a whole it is, so
- * that its largest is not below 0: then only what is as far below another one is cut off, which gets no weight, and a bias of −900
- * for all of a row stays what it is.
+ * For a softmax with exponentials: masks of −10000, −1e9, −3.4e38 end at the floor. Where a row may be shifted as a
+ * whole it is, so that its largest is not below 0: then only what is as far below another one is cut off, which gets no
+ * weight, and a bias of −900 for all of a row stays what it is.
  */
 export function clampedRows({ leaf, sign }: Addend, floor = CLAMP, shifts = true): Float32Array {
   const values = leaf.values!.map((v) => sign * v);

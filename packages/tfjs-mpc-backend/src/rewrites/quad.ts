@@ -3,9 +3,9 @@ import type { SecretNode } from '../node-values.js';
 import { sumWithScalar, throughViews } from './patterns.js';
 
 /**
- * 2Quad as plain operations: p/Σp over the last axis, p = (s + c)² or (s + c)²·mask with a mask of integers or bits that the caller
- * wrote. That it was written as such says that it is a mask; its values say nothing, for the graph would tell them. A float factor
- * may be anything, and stays an ordinary product.
+ * 2Quad as plain operations: p/Σp over the last axis, p = (s + c)² or (s + c)²·mask with a mask of integers or bits
+ * that the caller wrote. That it was written as such says that it is a mask; its values say nothing, for the graph
+ * would tell them. A float factor may be anything, and stays an ordinary product.
  * @throws SecformerError where such a mask holds anything but zeros and ones
  */
 export function matchQuad(n: SecretNode): { scores: SecretNode; c: number; mask: SecretNode | undefined } | undefined {
