@@ -157,13 +157,6 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
     const { data, indices, segmentIds } = call.inputs as { data: TensorInfo; indices: TensorInfo; segmentIds: TensorInfo };
     const { values: rows, hidden } = integersOf(call, indices, kernel);
     const { values: ids, hidden: hiddenIds } = integersOf(call, segmentIds, kernel);
-    if (hiddenIds) {
-      throw new UnsupportedKernelError(
-        kernel,
-        'has a result as long as the largest segment id, and shapes are public',
-        'Declare segmentIds with asPublic, if they may be known, or use tf.unsortedSegmentSum, whose number of segments is given and whose ids stay private',
-      );
-    }
     const n = ids.length === 0 ? 0 : ids.at(-1)! + 1;
     if (n < 0 || (ids.length > 0 && n === 0)) throw new Error(backend_util.getSparseSegmentReductionNegativeSegmentIdsErrorMessage());
     ids.forEach((id, i) => {
@@ -172,6 +165,13 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
       const row = rows[i]!;
       if (!(row >= 0 && row < data.shape[0]!)) throw new Error(backend_util.getSparseSegmentReductionIndicesOutOfRangeErrorMessage(i, row, data.shape[0]!));
     });
+    if (hiddenIds && ids.length > 0) {
+      throw new UnsupportedKernelError(
+        kernel,
+        'has a result as long as the largest segment id, and shapes are public',
+        'Declare segmentIds with asPublic, if they may be known, or use tf.unsortedSegmentSum, whose number of segments is given and whose ids stay private',
+      );
+    }
     const inner = data.shape.slice(1);
     const width = sizeOf(inner);
     const shape = [n, ...inner];
