@@ -15,10 +15,13 @@ export interface PartyWorkerData {
 export type ToParty = { key: Uint8Array; corrections: Uint8Array } | 'run';
 export type FromParty = 'prepared' | { ms: number };
 
+/** As much as a party has on a machine of 24 GiB. */
+const MEMORY = 6 * 2 ** 30;
+
 const { role, program, inputs, link: port } = workerData as PartyWorkerData;
 const kernels = await loadKernels();
 const checked = readProgram(program);
-const arena = new Arena(limits.partyBytes);
+const arena = new Arena(MEMORY);
 const link = new PortLink(port);
 
 interface Incoming {
