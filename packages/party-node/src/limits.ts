@@ -97,11 +97,11 @@ export const limits = {
   restMs: 60_000,
   /**
    * A node whose process has grown by an eighth beyond what it counts, and by more than this, tidies up between runs: garbage that the collector has not come to, and what the
-   * allocator keeps. That takes a tenth of a second, so it is done every ten seconds at most.
+   * allocator keeps. That takes a tenth of a second, so it is done every five seconds at most.
    */
   untidyPart: 1 / 8,
-  untidyBytes: 32 * 2 ** 20,
-  tidyMs: 10_000,
+  untidyBytes: 24 * 2 ** 20,
+  tidyMs: 5_000,
   /** Programs of one session that are kept checked; of others the text is, which takes an eighth, and they are checked again when they are asked for. */
   checkedPrograms: 8,
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */

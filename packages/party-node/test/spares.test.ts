@@ -30,7 +30,7 @@ test('a program is prepared for after its second run, once', (t) => {
   const spares = new Spares<Made>();
   const made: Made[] = [];
   const over = () =>
-    spares.over('a', () => {
+    spares.over('a', 0, () => {
       made.push(attempt());
       return made.at(-1)!;
     });
@@ -50,7 +50,7 @@ test('what is being prepared gives way to another run; what is ready stays', asy
     ['a', a],
     ['b', b],
   ] as const)
-    for (let i = 0; i < 2; i++) spares.over(key, () => x);
+    for (let i = 0; i < 2; i++) spares.over(key, 0, () => x);
   a.resolve();
   await settled();
   spares.take('c');
@@ -66,7 +66,7 @@ test('as many programs as the limit says; one that is passed over leaves its pla
   const repeat = (key: string) => {
     spares.take(key);
     for (let i = 0; i < 2; i++) {
-      spares.over(key, () => {
+      spares.over(key, 0, () => {
         made.set(key, attempt());
         made.get(key)!.resolve();
         return made.get(key)!;
@@ -82,12 +82,37 @@ test('as many programs as the limit says; one that is passed over leaves its pla
   t.true(made.has('late') && made.get('kept 0')!.cancelled);
 });
 
+test('many programs take together hardly more memory than the largest of them', async (t) => {
+  const spares = new Spares<Made>();
+  const made = new Map<string, Made>();
+  const repeat = (key: string, bytes: number) => {
+    spares.take(key);
+    for (let i = 0; i < 2; i++) {
+      spares.over(key, bytes, () => {
+        made.set(key, attempt());
+        made.get(key)!.resolve();
+        return made.get(key)!;
+      });
+    }
+    return settled();
+  };
+  await repeat('large', 100);
+  await repeat('as large', 100);
+  t.deepEqual([...made.keys()], ['large']);
+  await repeat('small', 25);
+  t.deepEqual([...made.keys()], ['large', 'small']);
+  // One that nobody asks for any more leaves its memory too
+  for (let i = 0; i < 10; i++) spares.take('none');
+  await repeat('as large', 100);
+  t.true(made.has('as large') && made.get('large')!.cancelled);
+});
+
 test('what a node gave up, or has no tensors for any more, is nobody’s', async (t) => {
   const spares = new Spares<Made>();
   const [lost, refused, freed] = [attempt(), attempt(), attempt(5)];
   const over = (key: string, a: Made) => {
-    spares.over(key, () => a);
-    spares.over(key, () => a);
+    spares.over(key, 0, () => a);
+    spares.over(key, 0, () => a);
   };
   over('a', lost);
   spares.lost(lost);

@@ -291,7 +291,7 @@ export class Session {
       // Another run has other masks, so trying again gives nothing away
       const afresh = () => persist(async () => this.#online(request, ones, await this.#prepare(planned, 'streamed')));
       const result = (await this.#runSpare(request, ones, planned)) ?? (await afresh());
-      if (this.prepareAhead && !this.dead) this.#spares.over(planned.key, () => this.#spare(planned));
+      if (this.prepareAhead && !this.dead) this.#spares.over(planned.key, planned.checked.cost.dealer + planned.checked.cost.online, () => this.#spare(planned));
       return result;
     });
   }

@@ -12,6 +12,8 @@ export interface Attempt {
 
 interface Spare<A> {
   attempt: A;
+  /** of its randomness */
+  bytes: number;
   ready: boolean;
   /** runs of other programs since this one's last */
   passed: number;
@@ -21,15 +23,18 @@ interface Spare<A> {
 const REMEMBERED = 16;
 /** A program that others have passed over so often leaves its place to one that repeats. */
 const PATIENCE = 8;
+/** All spares together take so much more than the largest program alone, at most: many programs cost the nodes hardly more memory than one. */
+const ROOM = 1.25;
 
 /**
  * Runs prepared in the background for programs that repeat: after the second run of a program its randomness is dealt once more, so that the third finds it
  * there. Its masks are of that run alone: what is given up is never used for another. The nodes see no more than that a program may come again.
- * Bounded: `limits.spareRuns` programs, one run each. What is still being prepared gives way at once to any other run, for somebody waits for that one.
+ * Bounded: `limits.spareRuns` programs, one run each, and in memory a quarter more than the largest program that was seen of late takes alone. What is still being prepared gives way at once to any other run, for somebody waits for that one.
  */
 export class Spares<A extends Attempt> {
   readonly #spares = new Map<string, Spare<A>>();
-  readonly #seen = new Set<string>();
+  /** programs that ran of late, with the bytes of their randomness */
+  readonly #seen = new Map<string, number>();
 
   /** A run comes. @returns what was prepared for its program, if anything; it is the caller's then */
   take(program?: string): A | undefined {
@@ -42,18 +47,25 @@ export class Spares<A extends Attempt> {
     return spare?.attempt;
   }
 
-  /** A run of this program is over: prepares the next one, if it was not the first. */
-  over(program: string, prepare: () => A): void {
+  /** A run of this program is over: prepares the next one, if it was not the first. @param bytes of its randomness */
+  over(program: string, bytes: number, prepare: () => A): void {
     const again = this.#seen.delete(program);
-    this.#seen.add(program);
-    if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.values().next().value!);
+    this.#seen.set(program, bytes);
+    if (this.#seen.size > REMEMBERED) this.#seen.delete(this.#seen.keys().next().value!);
     if (!again || this.#spares.has(program)) return;
+    const held = [...this.#spares.values()].reduce((sum, s) => sum + s.bytes, 0);
+    if (held + bytes > ROOM * Math.max(...this.#seen.values())) {
+      const idle = [...this.#spares].filter(([, s]) => s.passed >= PATIENCE);
+      const freed = idle.reduce((sum, [, s]) => sum + s.bytes, 0);
+      if (held - freed + bytes > ROOM * Math.max(...this.#seen.values())) return;
+      for (const [key] of idle) this.#drop(key);
+    }
     if (this.#spares.size >= limits.spareRuns) {
       const idle = [...this.#spares].find(([, s]) => s.passed >= PATIENCE);
       if (!idle) return;
       this.#drop(idle[0]);
     }
-    const spare: Spare<A> = { attempt: prepare(), ready: false, passed: 0 };
+    const spare: Spare<A> = { attempt: prepare(), bytes, ready: false, passed: 0 };
     this.#spares.set(program, spare);
     spare.attempt.ready.then(
       () => {

@@ -31,7 +31,14 @@ const parent = parentPort!;
 const dialling = new Map<NodeRole, Deferred<Link>>();
 const post = (m: FromEngine) => parent.postMessage(m);
 const log = (event: string, fields?: Record<string, unknown>) => post({ log: event, fields });
-const options = { threads, memory, log, rested: () => post({ tidied: true }) };
+const options = {
+  threads,
+  memory,
+  log,
+  tidied: () => post({ tidied: true }),
+  // Of a thread among others it cannot be told what is its own
+  ...(proves ? {} : { ownMemory: process.memoryUsage.rss() }),
+};
 const engine = role === 'dealer' ? new Dealer(options) : new Party(role === 'party0' ? 0 : 1, options);
 
 function dial(to: NodeRole): Promise<Link> {

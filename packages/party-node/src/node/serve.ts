@@ -35,6 +35,9 @@ export interface ServeOptions extends TokenFiles {
   through?: (link: Link) => Link;
 }
 
+/** The engine's short-lived objects are headers and views; V8 would let them grow to three times this before it looks. */
+const YOUNG_MIB = 16;
+
 /** Passes frames between two links, each side's backpressure included. @param closed told when they end */
 export function bridge(a: Link, b: Link, closed: (why: string) => void = () => {}): void {
   let open = true;
@@ -76,7 +79,7 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   const tokens = readTokens(o.role, o, local);
   const log = quiet(o.log);
   const data: EngineWorkerData = { role: o.role, threads: o.threads ?? threadsAlone(), memory: o.memory ?? defaultMemory(o.role) };
-  const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data, execArgv: [] });
+  const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
   const welcome = ({ role, seed, link }: Proven, left: (why: string) => void) => {
     const { port1, port2 } = new MessageChannel();
     // A socket still reads a frame when its `send` has resolved
