@@ -23,6 +23,8 @@ export interface DoorOptions {
 
 /** A connection whose other end has proved nothing yet. */
 interface Stranger {
+  /** remote address and port, which no two open connections share */
+  name: string;
   socket: NetSocket;
   /** what its bytes are counted by: the same, or the TLS socket over it */
   over: NetSocket;
@@ -45,7 +47,7 @@ export class Door {
   readonly #o: DoorOptions;
   readonly #server;
   readonly #sockets: WebSocketServer;
-  /** by remote address and port, which no two open connections share; oldest first */
+  /** by name; oldest first */
   readonly #strangers = new Map<string, Stranger>();
   #looking: ReturnType<typeof setInterval> | undefined;
 
@@ -89,40 +91,47 @@ export class Door {
   }
 
   #arrived(socket: NetSocket): void {
-    const name = nameOf(socket);
     socket.on('error', () => {});
-    const late = setTimeout(() => this.#turnAway(name, 'did not prove who it is in time'), limits.handshakeMs);
-    this.#strangers.set(name, { socket, over: socket, late });
-    socket.once('close', () => {
-      if (this.#strangers.get(name)?.socket === socket) this.#forget(name);
-    });
-    if (this.#strangers.size > limits.unprovenConnections) this.#turnAway(this.#strangers.keys().next().value!, `${CROWDED}: try again`);
+    // It was reset before it was looked at, and has no address any more
+    if (socket.remoteAddress === undefined) {
+      socket.destroy();
+      return;
+    }
+    const name = nameOf(socket);
+    // The port was used again, and the end of the connection that had it is not read yet
+    const before = this.#strangers.get(name);
+    if (before) this.#turnAway(before, 'was replaced');
+    const late = setTimeout(() => this.#turnAway(stranger, 'did not prove who it is in time'), limits.handshakeMs);
+    const stranger: Stranger = { name, socket, over: socket, late };
+    this.#strangers.set(name, stranger);
+    socket.once('close', () => this.#forget(stranger));
+    if (this.#strangers.size > limits.unprovenConnections) this.#turnAway(this.#strangers.values().next().value!, `${CROWDED}: try again`);
   }
 
   #upgraded(web: WebSocket, over: NetSocket): void {
     // First of all: an invalid frame is an event of this socket
     web.on('error', () => {});
-    const name = nameOf(over);
-    const stranger = this.#strangers.get(name);
+    const stranger = this.#strangers.get(nameOf(over));
     if (!stranger) {
       web.terminate();
       return;
     }
     Object.assign(stranger, { web, over });
     this.#o.enter(new SocketLink(web as unknown as Socket), (role) => {
-      this.#forget(name);
+      this.#forget(stranger);
       keepAlive(web, role === 'client' ? limits.clientPongMs : limits.pongMs);
     });
   }
 
-  #forget(name: string): void {
-    clearTimeout(this.#strangers.get(name)?.late);
-    this.#strangers.delete(name);
+  /** May be said of one that is forgotten already, whose name another has by now. */
+  #forget(stranger: Stranger): void {
+    clearTimeout(stranger.late);
+    if (this.#strangers.get(stranger.name) === stranger) this.#strangers.delete(stranger.name);
   }
 
-  #turnAway(name: string, why: string): void {
-    const { socket, web } = this.#strangers.get(name)!;
-    this.#forget(name);
+  #turnAway(stranger: Stranger, why: string): void {
+    const { socket, web } = stranger;
+    this.#forget(stranger);
     if (!web) {
       socket.destroy();
       return;
@@ -132,7 +141,7 @@ export class Door {
   }
 
   #look(): void {
-    for (const [name, { over }] of this.#strangers) if (over.bytesRead > limits.unprovenBytes) this.#turnAway(name, 'sent too much before it proved who it is');
+    for (const stranger of this.#strangers.values()) if (stranger.over.bytesRead > limits.unprovenBytes) this.#turnAway(stranger, 'sent too much before it proved who it is');
   }
 }
 
