@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { NodeRole } from './run.js';
 import { threadsBeside } from './threads.js';
@@ -10,8 +11,13 @@ import { threadsBeside } from './threads.js';
 /** Three nodes as processes of this machine, talking over WebSockets on loopback. */
 export interface LocalNodes {
   urls: Record<NodeRole, string>;
+  /** the clients' */
   token: string;
+  /** the one secret of the three nodes */
+  nodeToken: string;
   processes: Record<NodeRole, ChildProcess>;
+  /** the last lines that a node has logged, in all its lives */
+  log(role: NodeRole): string[];
   /** starts one of them again, on the address it had */
   restart(role: NodeRole): Promise<void>;
   stop(): void;
@@ -19,6 +25,8 @@ export interface LocalNodes {
 
 /** How long a node may take to listen. */
 const START_MS = 20_000;
+/** Lines of a node's log that are remembered. */
+const LINES = 2_000;
 
 const bin = fileURLToPath(new URL('../../../bin.js', import.meta.url));
 
@@ -33,6 +41,7 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
   const urls = {} as Record<NodeRole, string>;
   const ports = {} as Record<NodeRole, string>;
   const processes = {} as Record<NodeRole, ChildProcess>;
+  const logs: Record<NodeRole, string[]> = { dealer: [], party0: [], party1: [] };
   const flags: Record<NodeRole, () => string[]> = {
     dealer: () => ['dealer'],
     party0: () => ['party', '--index', '0', '--dealer', urls.dealer],
@@ -53,15 +62,16 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
       '--threads',
       String(threadsBeside(role)),
     ];
-    let errors = '';
     // A node itself says and hears nothing over the channel; what is run in its place may
     const child = spawn(process.execPath, [...script, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
-    child.stderr!.on('data', (chunk) => {
-      errors = (errors + chunk).slice(-4000);
+    const lines = logs[role];
+    createInterface(child.stderr!).on('line', (line) => {
+      lines.push(line);
+      if (lines.length > LINES) lines.splice(0, LINES / 2);
     });
     processes[role] = child;
     for (const began = performance.now(); !existsSync(join(data, 'address')); ) {
-      if (child.exitCode !== null || performance.now() - began > START_MS) throw new Error(`${role} did not start: ${errors}`);
+      if (child.exitCode !== null || performance.now() - began > START_MS) throw new Error(`${role} did not start: ${lines.slice(-20).join('\n')}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const url = `ws://${readFileSync(join(data, 'address'), 'utf8').trim()}`;
@@ -81,5 +91,5 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
     throw error;
   }
   process.once('exit', stop);
-  return { urls, token: tokens.client, processes, restart: (role) => start(role, ports[role]), stop };
+  return { urls, token: tokens.client, nodeToken: tokens.node, processes, log: (role) => [...logs[role]], restart: (role) => start(role, ports[role]), stop };
 }
