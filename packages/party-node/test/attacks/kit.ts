@@ -119,6 +119,12 @@ export function census(nodes: LocalNodes): Record<NodeRole, Census> {
   return Object.fromEntries(NODES.map((role) => [role, censusOf(nodes.processes[role])])) as Record<NodeRole, Census>;
 }
 
+/** Milliseconds that the thread of a node which holds its connections was ready to go on, and had no processor: not what an attack on the node costs. Of Linux alone. */
+export function waited(child: ChildProcess): number {
+  if (process.platform !== 'linux' || child.exitCode !== null || child.signalCode !== null) return 0;
+  return Number(readFileSync(`/proc/${child.pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
+}
+
 /** What is wrong with processes after an attack: nothing, if none ended and each holds about what it held before. */
 export function harm(before: Record<string, Census>, after: Record<string, Census>): string[] {
   return Object.entries(before).flatMap(([name, b]) => {
