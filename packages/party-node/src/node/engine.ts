@@ -301,8 +301,9 @@ export abstract class Engine<R extends NodeRun> {
     if (run.error || !this.runs.has(run.ticket)) return;
     const report: ErrorReport = reportOf(cause, nodeName[this.role]);
     run.error = errorOf(report);
-    // A spare that nobody came for is no event
-    if (run.started || report.code !== 'GAVE_WAY') this.log('aborted', { ...report });
+    // A spare that nobody came for is no event, nor one whose client has left
+    const nobodys = run.mode === 'spare' && (report.code === 'GAVE_WAY' || report.node === 'client');
+    if (run.started || !nobodys) this.log('aborted', { ...report });
     this.runs.delete(run.ticket);
     this.unreserve(run);
     this.#burn(run.ticket, limits.listBytes + this.inputBytes(run));

@@ -185,10 +185,11 @@ export async function honest(nodes: Pick<LocalNodes, 'urls' | 'token'>): Promise
  * @returns its result, and how to end it at once
  */
 export function inChild<T>(module: string, name: string, argument: unknown, onNote: (note: unknown) => void = () => {}): { result: Promise<T>; kill: () => void } {
-  const child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [module, name, JSON.stringify(argument)], {
+  const child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [module, name], {
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
   });
+  child.send({ argument });
   const kill = () => void child.kill('SIGKILL');
   process.once('exit', kill);
   const result = new Promise<T>((resolve, reject) => {
