@@ -19,7 +19,7 @@ const floods = test.macro(async (t, count: number) => {
   await honest(nodes);
   const before = census(nodes);
   let there = false;
-  const f = inChild<Flood>(attack, 'flood', { targets: NODES.map((role) => targetOf(nodes.urls[role])), count, ms: 20_000 }, () => {
+  const f = inChild<Flood>(attack, 'flood', { targets: NODES.map((role) => targetOf(nodes.urls[role])), count, ms: 12_000 }, () => {
     there = true;
   });
   t.teardown(f.kill);

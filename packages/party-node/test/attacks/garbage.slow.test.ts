@@ -77,7 +77,7 @@ test.serial('2,500 connections of garbage, 1,000 plain requests and a crowd end 
   const thrown: Thrown[] = [];
   for (let wave = 0; wave < 5; wave++)
     thrown.push(
-      ...(await bounded(t, nodes, `garbage ${wave}`, (again) => inChild<Thrown>(attack, 'throwGarbage', { targets, count: 500, seed: 10 * wave + again, perSecond: 125 }).result)),
+      ...(await bounded(t, nodes, `garbage ${wave}`, (again) => inChild<Thrown>(attack, 'throwGarbage', { targets, count: 500, seed: 10 * wave + again, perSecond: 200 }).result)),
     );
   const longest = thrown.flatMap(({ byKind }) => Object.entries(byKind)).sort(([, a], [, b]) => b.longestMs - a.longestMs);
   t.log(

@@ -208,8 +208,8 @@ export async function crowd({ targets, count }: { targets: Target[]; count: numb
   let [opened, toldToGo] = [0, 0];
   const sockets: Socket[] = [];
   await Promise.all(
-    targets.map(async (target) => {
-      for (let i = 0; i < count; i++) {
+    [...targets, ...targets, ...targets].map(async (target) => {
+      for (let i = 0; i < count / 3; i++) {
         const socket = await openWeb(target);
         if (!socket) continue;
         opened++;

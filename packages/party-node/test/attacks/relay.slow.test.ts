@@ -56,6 +56,14 @@ test.serial('who knows the one secret can stand neither as the dealer before par
       `the other nodes stay at ${role}`,
     );
   t.deepEqual(harm(before, census(nodes)), []);
+  // With the dealer gone nobody keeps its place, and party 0 still takes no dealer but the one that it dials
+  nodes.processes.dealer.kill('SIGKILL');
+  t.true(await until(() => linesOf(nodes.log('party0'), 'left').some(({ node }) => node === 'dealer')));
+  const alone = await pose(nodes.urls.party0, 'party0', 'dealer', as('dealer'));
+  t.is(alone.code, 'NOT_AUTHENTICATED', alone.why);
+  await nodes.restart('dealer');
+  t.true(await until(() => linesOf(nodes.log('dealer'), 'ready').length === 2));
+  await honest(nodes);
   t.log(`${posed.length} attempts refused, the slowest after ${Math.max(...posed.map((p) => p.ms)).toFixed()} ms`);
   for (const p of posed) p.link?.close('done');
 });
