@@ -91,8 +91,11 @@ export const limits = {
   dealerMemoryPart: 1 / 8,
   /** Less does not hold what the dealer may be ahead and the values of a small BERT. */
   leastMemoryBytes: 2 ** 30,
-  /** Share of what tensors leave that several runs of one session may take together; a single one may take it all. */
-  sessionRunsPart: 1 / 2,
+  /**
+   * Share of what tensors leave that several runs of one session may take together, and one with what it has prepared; what a single run cannot do without may be all of it.
+   * On a machine of 24 GiB it holds a prepared BERT-base of 128 tokens.
+   */
+  sessionRunsPart: 3 / 4,
   /** A node without runs gives the memory of past ones back after this. */
   restMs: 60_000,
   /**

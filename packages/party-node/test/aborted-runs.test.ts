@@ -1,4 +1,4 @@
-/** What a run that fails leaves behind at the nodes: nothing, wherever it fails. */
+/** What runs that fail or wait leave behind at the nodes and keep from others: nothing. */
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
 import { type RunRequest, Session } from '../src/index.js';
@@ -154,4 +154,28 @@ test('a tensor that is freed after its run was prepared is missed by name', asyn
   const end = await client.end(ticket);
   t.is((end!.m as { error: { code: string } }).error.code, 'TENSOR_LOST');
   client.close();
+});
+
+test('a prepared run that party 1 has no more room for waits for its client without a turn, and is right when it comes', async (t) => {
+  t.timeout(120_000);
+  const nodes = await startEngines(2 ** 30);
+  t.teardown(() => nodes.stop());
+  const s = await Session.connect(nodes.dial, nodes.token);
+  const shape = [256, 1024];
+  const layers = 14;
+  const gelus: Graph = {
+    nodes: [{ op: 'input', slot: 0, in: [], shape }, ...Array.from({ length: layers }, (_, i): Graph['nodes'][number] => ({ op: 'gelu', form: 'erf', in: [i], shape }))],
+    outputs: [layers],
+  };
+  await s.write(1, new Float32Array(256 * 1024).fill(8), shape);
+  const prepared = await s.prepare({ graph: gelus, slots: [{ tensor: 1 }], revealed: [0], kept: [], suite: 'exact' });
+  t.is(nodes.dealer.runs.size, 1, 'there is more to deal than party 1 takes');
+  t.true(await until(() => nodes.dealer.dealing === 0));
+  const other = await Session.connect(nodes.dial, nodes.token);
+  await other.write(1, table, [64, 8]);
+  t.true(right((await other.run(request(1))).outputs[0]!));
+  other.close();
+  const { outputs } = await prepared.run();
+  t.true(outputs[0]!.every((v) => Math.abs(v - 8) < 0.01));
+  s.close();
 });

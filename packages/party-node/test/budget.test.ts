@@ -12,12 +12,16 @@ test('one session may keep its part, all of them together what there is, and wha
   b.hold(mine, most, 'a tensor');
   t.throws(() => b.hold(other, 101, 'a tensor'), { code: 'LIMIT_EXCEEDED', message: /100 of 1600 bytes are free/ });
   t.is(b.left, 100);
+  // What runs have is a matter of time
+  b.reserve(mine, 60, 7);
+  t.throws(() => b.hold(other, 50, 'a tensor'), { code: 'BUSY' });
+  b.unreserve(mine, 60);
   b.give(mine, most);
   b.hold(other, 101, 'a tensor');
   t.is(b.left, 1499);
 });
 
-test('one run may have all that tensors leave, several of a session half of it; what never fits is told so, what does not fit now to come again', (t) => {
+test('one run may have all that tensors leave, several of a session three quarters of it; what never fits is told so, what does not fit now to come again', (t) => {
   const b = budget();
   const [mine, other] = [new Account(), new Account()];
   b.hold(mine, 600, 'a tensor');
@@ -26,10 +30,10 @@ test('one run may have all that tensors leave, several of a session half of it; 
   const busy = t.throws<Error & { retryAfterMs: number }>(() => b.reserve(other, 1, 7), { code: 'BUSY' });
   t.is(busy!.retryAfterMs, 7);
   b.unreserve(mine, 1000);
-  b.reserve(mine, 400, 7);
-  t.throws(() => b.reserve(mine, 101, 7), { code: 'BUSY' });
-  b.reserve(mine, 100, 7);
-  b.reserve(other, 500, 7);
+  b.reserve(mine, 700, 7);
+  t.throws(() => b.reserve(mine, 51, 7), { code: 'BUSY' });
+  b.reserve(mine, 50, 7);
+  b.reserve(other, 250, 7);
   t.is(b.left, 0);
 });
 

@@ -267,7 +267,8 @@ export class Session {
     const bytes = new Uint8Array(packedBytes(words.length, bits));
     this.kernels.pack(bytes, words, bits);
     const put = (re: number, withSeed: boolean): Message => ({ t: 'put', re, tensor, shape: [...shape], fracBits, bits, magnitude, seed: withSeed });
-    await Promise.all([this.#ask('party0', (re) => put(re, true), seed), this.#ask('party1', (re) => put(re, false), bytes), this.#ask('dealer', (re) => put(re, false))]);
+    const share = (role: NodeRole, ...payload: Uint8Array[]) => persist(() => this.#ask(role, (re) => put(re, role === 'party0'), ...payload));
+    await Promise.all([share('party0', seed), share('party1', bytes), share('dealer')]);
     this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
   }
 
@@ -374,7 +375,7 @@ export class Session {
   async #prepare(planned: Planned, mode: MessageOf<'prepare'>['mode']): Promise<Prepare> {
     const { hash, bytes } = planned;
     if (bytes) {
-      await Promise.all(NODES.map((role) => this.#ask(role, (re) => ({ t: 'program', re, hash }), bytes)));
+      await Promise.all(NODES.map((role) => persist(() => this.#ask(role, (re) => ({ t: 'program', re, hash }), bytes))));
       this.#sent.add(hash);
       // The nodes forget the oldest program too
       if (this.#sent.size > limits.sessionPrograms) this.#sent.delete(this.#sent.values().next().value!);

@@ -56,7 +56,7 @@ export class Budget {
     return this.room - this.#reserved;
   }
 
-  /** Counts what stays in a session. @throws NodeError LIMIT_EXCEEDED, and nothing is counted */
+  /** Counts what stays in a session. @throws NodeError LIMIT_EXCEEDED, or BUSY where runs have the memory now; and nothing is counted */
   hold(account: Account, bytes: number, what: string): void {
     const most = Math.floor(this.bytes * limits.sessionPart);
     if (account.held + bytes > most) {
@@ -68,7 +68,10 @@ export class Budget {
     }
     if (bytes > this.left) this.makeRoom(bytes, account);
     if (bytes > this.left) {
-      throw new NodeError(this.#node, 'LIMIT_EXCEEDED', `${what} of ${bytes} bytes; ${Math.max(0, this.left)} of ${this.bytes} bytes are free at present: try again later`);
+      const now = `${what} of ${bytes} bytes; ${Math.max(0, this.left)} of ${this.bytes} bytes are free at present: try again later`;
+      // What runs have comes back, what sessions keep may not
+      if (bytes <= this.room) throw new NodeError(this.#node, 'BUSY', now, { retryAfterMs: limits.retryMs });
+      throw new NodeError(this.#node, 'LIMIT_EXCEEDED', now);
     }
     account.held += bytes;
     this.#held += bytes;
@@ -81,14 +84,14 @@ export class Budget {
     this.changed();
   }
 
-  /** What one more run of a session may have now, at most. */
-  leftFor(account: Account): number {
-    const share = account.runs > 0 ? Math.floor(this.room * limits.sessionRunsPart) - account.reserved : this.room;
+  /** What one more run of a session may have now, at most. @param only whether it can do without no more than it asks for, and is the session's only one */
+  leftFor(account: Account, only = account.runs === 0): number {
+    const share = only ? this.room : Math.floor(this.room * limits.sessionRunsPart) - account.reserved;
     return Math.min(share, this.left);
   }
 
   /**
-   * Promises memory to a run. A session's only run may have all that tensors leave; several of one session no more than half of it together.
+   * Promises memory to a run. A session's only run may have all that tensors leave; several of one session no more than three quarters of it together.
    * @throws NodeError LIMIT_EXCEEDED where the run will never fit, BUSY where it does not fit now
    */
   reserve(account: Account, bytes: number, retryAfterMs: number): void {

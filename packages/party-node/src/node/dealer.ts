@@ -28,6 +28,11 @@ export class Dealer extends Engine<DealerRunState> {
     super({ ...options, role: 'dealer' });
   }
 
+  /** Runs that it is dealing for now. */
+  get dealing(): number {
+    return this.#turns.active;
+  }
+
   protected newRun(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[], checked: CheckedProgram): DealerRunState {
     return new DealerRunState(m.ticket, session, checked, inputs, m.mode);
   }

@@ -79,8 +79,8 @@ export class Party extends Engine<PartyRunState> {
     let room: AheadRoom = { ahead: 0, window: this.#index === 1 ? Math.min(lead, cost.dealer) : 0 };
     if (run.mode !== 'streamed') {
       const least = values + 2 * lead;
-      if (run.mode === 'ahead' && this.budget.leftFor(account) < least) this.#makeRoom(least, account);
-      const left = this.budget.leftFor(account) - values;
+      if (run.mode === 'ahead' && this.budget.leftFor(account, false) < least) this.#makeRoom(least, account);
+      const left = this.budget.leftFor(account, false) - values;
       if (left < 2 * lead) {
         throw new NodeError(
           nodeName[this.role],
@@ -100,7 +100,7 @@ export class Party extends Engine<PartyRunState> {
     const spares = [...this.runs.values()].filter((run) => run.mode === 'spare' && !run.started);
     const mine = spares.filter((run) => run.session.account === account);
     for (const run of [...mine, ...spares.filter((run) => !mine.includes(run))]) {
-      if (this.budget.leftFor(account) >= bytes) return;
+      if (this.budget.leftFor(account, account.runs === 0) >= bytes) return;
       this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'what was prepared for the next run had to give its memory to what is waited for'));
     }
   }

@@ -69,6 +69,11 @@ export class Turns {
     return mine < Math.max(1, limits.concurrentRuns - 1);
   }
 
+  /** Runs that have a turn now. */
+  get active(): number {
+    return this.#active.size;
+  }
+
   /** When a place in the queue may be free again, in milliseconds. */
   get retryAfterMs(): number {
     const turns = this.#queue.length / (2 * limits.concurrentRuns);
