@@ -43,7 +43,11 @@ export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Li
       keepAlive(socket);
       resolve(new SocketLink(socket as unknown as SocketType));
     });
-    socket.on('error', (cause) => reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause)})`, { cause })));
+    socket.on('error', (cause: Error & { code?: string }) => {
+      // It was there and ended the connection: who has to make room before a WebSocket is open cannot be told so
+      const after = cause.code === 'ECONNRESET' ? { retryAfterMs: limits.retryMs } : {};
+      reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause)})`, { cause, ...after }));
+    });
   });
 }
 

@@ -9,7 +9,8 @@ const attack = new URL('./flood.js', import.meta.url).href;
 
 /**
  * Proves that connections which prove nothing, however many wait at a node and come back at once, keep out neither clients nor a party that restarts: the list of those that have
- * proved nothing has room for who comes next, because the oldest goes. Fails where a full list refuses the newest in its place.
+ * proved nothing has room for who comes next, because the oldest goes, and a
+ * client that had to go before it could be told why tries again. Fails where a full list refuses the newest in its place.
  * @param count at each of the three nodes
  */
 const floods = test.macro(async (t, count: number) => {
@@ -52,4 +53,4 @@ const floods = test.macro(async (t, count: number) => {
 });
 
 test.serial('1,000 connections that come back the moment they are closed keep nobody out', floods, Math.ceil(1000 / 3));
-test.serial('nor do more than a node lets stand', floods, limits.unprovenConnections + 100);
+test.serial('nor do more than a node lets stand', floods, limits.unprovenConnections + 476);

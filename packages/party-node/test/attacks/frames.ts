@@ -81,6 +81,8 @@ const mutations: Record<string, (frame: Buffer, random: Random) => Buffer[]> = {
     patched(f, (b) => b.writeDoubleLE([0, -1, 0.5, b.readDoubleLE(8) + 1, b.readDoubleLE(8) - 1, 2 ** 31, 2 ** 53, 1e308, Number.NaN, Number.POSITIVE_INFINITY][random(10)]!, 8)),
   ],
   'the kind': (f, random) => [patched(f, (b) => b.writeUInt8(1 + random(255), 1))],
+  // `ws` has one buffer for all empty messages of a process
+  'an empty message': () => [Buffer.alloc(0), Buffer.alloc(0)],
   'a part': (f, random) => [f.subarray(0, 1 + random(f.length - 1))],
   'more behind it': (f, random) => [Buffer.concat([f, Buffer.alloc(1 + random(100), random(256))])],
   'sent twice': (f) => [f, f],
