@@ -251,7 +251,8 @@ test('a bias beside the mask of 2Quad is added to the scores, for every suite an
     ).cost;
   const biased = graph([2, 1, 1, 8], true, 8);
   const plain = { ...biased, nodes: biased.nodes.map((n) => (n.op === 'quad' ? { ...n, in: n.in.slice(0, 2) } : n)) };
-  t.deepEqual(cost(biased), cost(plain));
+  const traffic = ({ rounds, online, dealer }: ReturnType<typeof cost>) => ({ rounds, online, dealer });
+  t.deepEqual(traffic(cost(biased)), traffic(cost(plain)));
   const ranges = (bias: number): NodeRanges => [
     [-1, 1],
     [-1, 1],
