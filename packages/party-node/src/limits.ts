@@ -99,12 +99,15 @@ export const limits = {
   /** A node without runs gives the memory of past ones back after this. */
   restMs: 60_000,
   /**
-   * A node whose process has grown by an eighth beyond what it counts, and by more than this, tidies up between runs: garbage that the collector has not come to, and what the
-   * allocator keeps. That takes a tenth of a second, so it is done every five seconds at most.
+   * A node whose process is an eighth larger than what it counts, and by more than this, tidies up between runs: garbage that the collector has not come to, and what the
+   * allocator keeps. That takes a tenth of a second and more, so it is done every five seconds at most, and half as often each time that it was no use.
    */
   untidyPart: 1 / 8,
   untidyBytes: 24 * 2 ** 20,
   tidyMs: 5_000,
+  tidyMostMs: 600_000,
+  /** It was of use where the process is smaller by this part afterwards. */
+  tidyUse: 1 / 8,
   /** Programs of one session that are kept checked; of others the text is, which takes an eighth, and they are checked again when they are asked for. */
   checkedPrograms: 8,
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */

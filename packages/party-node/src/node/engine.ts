@@ -69,6 +69,7 @@ export abstract class Engine<R extends NodeRun> {
   readonly #links = new Set<MessageLink>();
   readonly #clients = new Set<ClientLink>();
   #tidied = performance.now();
+  #tidyMs: number = limits.tidyMs;
   #rest: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions) {
@@ -316,9 +317,13 @@ export abstract class Engine<R extends NodeRun> {
   /** Between runs: where the process has much more than what is counted here, that is garbage. */
   #tidy(): void {
     const { ownMemory } = this.#options;
-    if (ownMemory === undefined || performance.now() - this.#tidied < limits.tidyMs) return;
+    if (ownMemory === undefined || performance.now() - this.#tidied < this.#tidyMs) return;
     const counted = ownMemory + this.budget.bytes - this.budget.room + this.arena.usedBytes + this.arena.spareBytes;
-    if (process.memoryUsage.rss() > (1 + limits.untidyPart) * counted + limits.untidyBytes) this.#giveUpMemory();
+    const before = process.memoryUsage.rss();
+    if (before <= (1 + limits.untidyPart) * counted + limits.untidyBytes) return;
+    this.#giveUpMemory();
+    const useful = process.memoryUsage.rss() < (1 - limits.tidyUse) * before;
+    this.#tidyMs = useful ? limits.tidyMs : Math.min(limits.tidyMostMs, 2 * this.#tidyMs);
   }
 
   #giveUpMemory(): void {
