@@ -19,6 +19,8 @@ export const limits = {
   unprovenBytes: 64 * 1024,
   /** How long a connection may take to prove who it is: five round trips of 200 ms, TLS included, and a busy processor. */
   handshakeMs: 3_000,
+  /** How long an accepting side uses one X25519 key: a scalar multiplication for each stranger that says hello would be work that costs it nothing. */
+  keyMs: 10_000,
   /**
    * Connections that have proved nothing yet; beyond, the oldest goes. So many have to come within the time of an honest handshake to push it out:
    * 10,000 a second for one of 100 ms.

@@ -12,6 +12,9 @@ import { NodeSession } from './session.js';
 
 const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
 
+/** Messages whose payloads count while they arrive and are read; a tensor's is counted with the tensor. */
+const COUNTED: ReadonlySet<Message['t']> = new Set(['program', 'prepare', 'run']);
+
 /** What one client asks of a node. Whatever it sends, and whenever it goes, ends with its own session at most. */
 export class ClientLink {
   readonly #engine: Engine<NodeRun>;
@@ -22,7 +25,7 @@ export class ClientLink {
   constructor(engine: Engine<NodeRun>, link: MessageLink) {
     this.#engine = engine;
     this.#link = link;
-    link.accept = (m) => this.#accept(m);
+    link.accept = (m, bytes) => this.#accept(m, bytes);
     link.onMessage = (m, payload) => this.#received(m, payload);
     link.onUnwanted = (m, reason) => void this.#refuse(m, reason);
   }
@@ -44,25 +47,36 @@ export class ClientLink {
     return this.#session;
   }
 
-  /** Before any memory is taken; what a tensor will take is counted here. */
-  #accept(m: Message): number {
+  /** Before any memory is taken: what a message takes, and what a tensor will take, is counted here. @param bytes of its payload, as its header says */
+  #accept(m: Message, bytes: number): number {
     if (m.t === 'open') return 0;
     const session = this.#mine;
     if (m.t === 'put') {
       const n = sizeOf(m.shape);
       const { sent, kept } = this.#engine.putBytes(m);
       if (n > programLimits.elements) throw new Unwanted(bad(`a tensor of ${n} elements; the limit is ${programLimits.elements}`, 'LIMIT_EXCEEDED'), sent);
-      try {
-        session.hold(sent + kept, `a tensor of shape [${m.shape}]`);
-      } catch (error) {
-        throw new Unwanted(error as NodeError, sent);
-      }
+      this.#hold(session, sent + kept, `a tensor of shape [${m.shape}]`, sent);
       return sent;
     }
+    const most = this.#most(session, m);
+    if (COUNTED.has(m.t) && bytes <= most) this.#hold(session, bytes, `a message '${m.t}'`, most);
+    return most;
+  }
+
+  #most(session: NodeSession, m: Message): number {
     if (m.t === 'program') return programLimits.bytes;
     if (m.t === 'prepare') return limits.listBytes;
     if (m.t === 'run') return this.#engine.acceptInputs(session, m.ticket);
     return 0;
+  }
+
+  /** @param most bytes of the payload that are passed over where there is no room */
+  #hold(session: NodeSession, bytes: number, what: string, most: number): void {
+    try {
+      session.hold(bytes, what);
+    } catch (error) {
+      throw new Unwanted(error as NodeError, most);
+    }
   }
 
   async #received(m: Message, payload: Uint8Array): Promise<void> {
@@ -70,6 +84,8 @@ export class ClientLink {
       await this.#command(m, payload);
     } catch (error) {
       await this.#refuse(m, error);
+    } finally {
+      if (COUNTED.has(m.t)) this.#session?.give(payload.length);
     }
   }
 

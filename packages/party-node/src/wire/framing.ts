@@ -34,8 +34,8 @@ const UNFINISHED = 64;
  * receiver says how long a payload may be before any memory is taken.
  */
 export class MessageLink {
-  /** Largest payload that the receiver takes for this header now; throws to close the link, or `Unwanted`. */
-  accept: (header: Message) => number = () => 0;
+  /** Largest payload that the receiver takes for this header now, which says that it has so many bytes; throws to close the link, or `Unwanted`. */
+  accept: (header: Message, bytes: number) => number = () => 0;
   onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
   onClose: (why: string) => void = () => {};
   /** Called for each message that is passed over. */
@@ -139,15 +139,16 @@ export class MessageLink {
     if (kind !== FIRST || HEAD + headLength > frame.length) throw this.#bad('a frame of an unknown kind');
     const header = this.#header(frame.subarray(HEAD, HEAD + headLength));
     const body = frame.subarray(HEAD + headLength);
+    if (!Number.isSafeInteger(total) || total < body.length) throw this.#bad(`'${header.t}' with ${total} bytes, of which ${body.length} are in its first frame`);
     let most: number;
     let unwanted: NodeError | undefined;
     try {
-      most = this.accept(header);
+      most = this.accept(header, total);
     } catch (error) {
       if (!(error instanceof Unwanted)) throw error;
       [most, unwanted] = [error.bytes, error.reason];
     }
-    if (!Number.isSafeInteger(total) || total < body.length || total > most) throw this.#bad(`'${header.t}' with ${total} bytes; at most ${most} are expected here`);
+    if (total > most) throw this.#bad(`'${header.t}' with ${total} bytes; at most ${most} are expected here`);
     if (body.length < total && (this.#partial.size >= UNFINISHED || this.#partial.has(id))) throw this.#bad('too many unfinished messages');
     const payload = unwanted ? undefined : this.room(header, total);
     payload?.set(body);

@@ -66,6 +66,28 @@ export function handshake(link: Link, o: HandshakeOptions): Promise<Proven> {
   return new Promise<Proven>((resolve, reject) => new Handshake(link, o, resolve, reject).start());
 }
 
+interface Key {
+  secret: Uint8Array;
+  key: string;
+}
+
+function freshKey(): Key {
+  const secret = x25519.utils.randomSecretKey();
+  return { secret, key: bytesToHex(x25519.getPublicKey(secret)) };
+}
+
+let recent: (Key & { until: number }) | undefined;
+
+/**
+ * The accepting side's key, which serves for some seconds: the seeds differ by the other side's key and by both nonces, and nothing is multiplied for somebody who has not
+ * proved who it is. After those seconds the key is gone, and with it whatever could find old seeds.
+ */
+function recentKey(): Key {
+  const now = performance.now();
+  if (!recent || now > recent.until) recent = { ...freshKey(), until: now + limits.keyMs };
+  return recent;
+}
+
 class Handshake {
   readonly #link: Link;
   readonly #o: HandshakeOptions;
@@ -120,8 +142,8 @@ class Handshake {
   }
 
   #introduction(): MessageOf<'hello'> {
-    this.#secret = x25519.utils.randomSecretKey();
-    const key = bytesToHex(x25519.getPublicKey(this.#secret));
+    const { secret, key } = this.#o.side === 'accept' ? recentKey() : freshKey();
+    this.#secret = secret;
     this.#hello = { t: 'hello', version: WIRE_VERSION, role: this.#o.mine, nonce: bytesToHex(randomBytes(32)), key, process: this.#o.process };
     return this.#hello;
   }
