@@ -109,7 +109,7 @@ export const limits = {
   tidyMs: 5_000,
   tidyMostMs: 600_000,
   /** It was of use where the process is smaller by this part afterwards. */
-  tidyUse: 1 / 8,
+  tidyUse: 1 / 16,
   /** Programs of one session that are kept checked; of others the text is, which takes an eighth, and they are checked again when they are asked for. */
   checkedPrograms: 8,
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */

@@ -35,8 +35,8 @@ export interface ServeOptions extends TokenFiles {
   through?: (link: Link) => Link;
 }
 
-/** The engine's short-lived objects are headers and views; V8 would let them grow to half as much again before it looks. */
-const YOUNG_MIB = 32;
+/** The engine's short-lived objects are headers and views; V8 would let them grow to three times this before it looks. */
+const YOUNG_MIB = 16;
 
 /** Passes frames between two links, each side's backpressure included. @param closed told when they end */
 export function bridge(a: Link, b: Link, closed: (why: string) => void = () => {}): void {
