@@ -1,3 +1,4 @@
+import { isObject } from './describe.js';
 import { ModelFileError } from './errors.js';
 
 /** What a config.json says, in the words of this loader. */
@@ -29,7 +30,7 @@ export function parseConfig(file: string, text: string): BertConfig {
   } catch (cause) {
     throw new ModelFileError(file, 'is not JSON', { cause });
   }
-  if (typeof c !== 'object' || c === null || Array.isArray(c)) throw new ModelFileError(file, 'is no JSON object');
+  if (!isObject(c)) throw new ModelFileError(file, 'is no JSON object');
   const type = c.model_type;
   if (type !== 'bert' && type !== 'distilbert') throw new ModelFileError(file, `model_type is '${type}'; 'bert' and 'distilbert' are understood`);
   const whole = (...names: string[]): number => {

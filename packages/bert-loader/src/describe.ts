@@ -6,3 +6,8 @@ export function kindOf(value: unknown): string {
   if (type === 'object') return `an object (${(value as object).constructor?.name ?? 'without a class'})`;
   return `a ${type}`;
 }
+
+/** Is this what JSON calls an object? */
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

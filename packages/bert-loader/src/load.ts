@@ -1,4 +1,5 @@
 import { parseConfig } from './config.js';
+import { isObject } from './describe.js';
 import { ModelFileError } from './errors.js';
 import { BertModel } from './model.js';
 import { Safetensors } from './safetensors.js';
@@ -27,7 +28,7 @@ export async function bertFromFiles(read: ReadFile, where: string): Promise<Bert
   const config = parseConfig(path('config.json'), text(await must('config.json')));
   const tokenizerConfig = await read('tokenizer_config.json');
   const settings = (tokenizerConfig ? json('tokenizer_config.json', tokenizerConfig) : {}) as { do_lower_case?: boolean };
-  if (typeof settings !== 'object' || settings === null || Array.isArray(settings)) throw new ModelFileError(path('tokenizer_config.json'), 'is no JSON object');
+  if (!isObject(settings)) throw new ModelFileError(path('tokenizer_config.json'), 'is no JSON object');
   const tokenizerJson = await read('tokenizer.json');
   const tokenizer = tokenizerJson
     ? new BertTokenizer(path('tokenizer.json'), json('tokenizer.json', tokenizerJson), settings)

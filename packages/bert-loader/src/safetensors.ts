@@ -1,4 +1,5 @@
 import { Float16Array as HalfArray } from '@petamoriken/float16';
+import { isObject } from './describe.js';
 import { ModelFileError } from './errors.js';
 
 interface Entry {
@@ -89,8 +90,4 @@ export class Safetensors {
     });
     return new Float32Array(out.buffer);
   }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
