@@ -72,6 +72,27 @@ test('a run that is aborted while its word to the other party waits writes into 
   again.close();
 });
 
+test('a frame that came while one’s own waits goes back with the run', async (t) => {
+  let hold: ReturnType<typeof holding> | undefined;
+  const nodes = await startEngines(2 ** 31, (from, to, link) => {
+    if (from === 'party0' && to === 'party1') hold = holding(link, 'round');
+  });
+  t.teardown(() => nodes.stop());
+  const s = await Session.connect(nodes.dial, nodes.token);
+  s.prepareAhead = false;
+  await s.write(1, table, [64, 8]);
+  const running = s.run(request(1));
+  running.catch(() => {});
+  t.true(await until(() => hold!.held() > 0));
+  // Party 1 has sent its frame and waits for this one
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  s.close();
+  await t.throwsAsync(running);
+  t.true(await until(() => nodes.party0.runs.size === 0));
+  hold!.open();
+  t.true(await until(() => NODES.every((role) => nodes[role].arena.usedBytes === 0)), NODES.map((role) => nodes[role].arena.usedBytes).join());
+});
+
 test('what runs that fail at the parties would have kept, the dealer does not keep, and neither do they', async (t) => {
   const nodes = await startEngines();
   t.teardown(() => nodes.stop());

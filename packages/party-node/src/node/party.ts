@@ -210,7 +210,10 @@ export class Party extends Engine<PartyRunState> {
     await other.link.send({ t: 'confirm', ticket, hash });
     // A wait that an abort does not end: what follows writes into the run's memory
     run.check();
-    const theirHash = () => run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
+    const sameInputs = async () => {
+      const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
+      if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
+    };
     const trace = newTrace(given.traced);
     const inputs = this.#inputs(run, given, masks, room);
     const values = await runParty({
@@ -218,18 +221,12 @@ export class Party extends Engine<PartyRunState> {
       inputs,
       trace,
       ...(run.prepared && { prepared: run.prepared }),
-      exchange: async (round, mine) => {
-        const theirs = await this.#exchange(run, other, round, mine);
-        // Their hash came before their first frame, and costs no wait here
-        if (round > 0 || (await theirHash()) === hash) return theirs;
-        this.arena.release([theirs]);
-        throw differentInputs();
-      },
+      exchange: (round, mine) => this.#exchange(run, other, round, mine, sameInputs),
     });
     let outputs: Uint8Array[];
     try {
       // Of a run without rounds
-      if ((await theirHash()) !== hash) throw differentInputs();
+      await sameInputs();
       run.check();
       outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
       if (checked.program.keeps.length > 0) await this.#keepTogether(run, given, values, [other, dealer]);
@@ -290,15 +287,19 @@ export class Party extends Engine<PartyRunState> {
     });
   }
 
-  async #exchange(run: PartyRunState, other: Peer, round: number, mine: Uint8Array): Promise<Uint8Array> {
+  /** The other party's frame. Until it is handed on it is the run's, which gives it back however it ends. @param sameInputs what is known before the first frame is used */
+  async #exchange(run: PartyRunState, other: Peer, round: number, mine: Uint8Array, sameInputs: () => Promise<void>): Promise<Uint8Array> {
     run.nextRound = round;
     const sent = other.link.send({ t: 'round', ticket: run.ticket, round }, mine);
     sent.catch(() => {});
     for (;;) {
       const theirs = run.frames.get(round);
       if (theirs) {
-        run.frames.delete(round);
         await run.within(sent, limits.progressMs, nodeName[this.#other], 'room for a frame');
+        // Their hash came before their first frame, and costs no wait here
+        if (round === 0) await sameInputs();
+        run.check();
+        run.frames.delete(round);
         return theirs;
       }
       run.frameArrived = new Deferred<void>();
@@ -314,8 +315,4 @@ function sharedValue({ share }: StoredTensor): PartyValue {
       return share!.words;
     },
   };
-}
-
-function differentInputs(): NodeError {
-  return new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
 }
