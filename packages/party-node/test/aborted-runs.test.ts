@@ -80,8 +80,17 @@ test('a frame that came while one’s own waits goes back with the run', async (
   t.teardown(() => nodes.stop());
   const s = await Session.connect(nodes.dial, nodes.token);
   s.prepareAhead = false;
-  await s.write(1, table, [64, 8]);
-  const running = s.run(request(1));
+  // Frames large enough to be the arena's
+  const shape = [64, 64];
+  await s.write(1, new Float32Array(64 * 64), shape);
+  const square: Graph = {
+    nodes: [
+      { op: 'input', slot: 0, in: [], shape },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [0, 0], shape },
+    ],
+    outputs: [1],
+  };
+  const running = s.run({ graph: square, slots: [{ tensor: 1 }], revealed: [0], kept: [], suite: 'exact' });
   running.catch(() => {});
   t.true(await until(() => hold!.held() > 0));
   // Party 1 has sent its frame and waits for this one
