@@ -131,13 +131,16 @@ export function giveUp(arena: Arena, prepared: PreparedParty | undefined): void 
   prepared?.clear();
 }
 
-/** Everything that an instruction takes from streams and from the dealer; its arrays are held for the caller. */
-async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, arena: Arena, index: number): Promise<Drawn> {
-  const { program, types } = checked;
+/** An instruction, what it is, and the types of its operands and its result. */
+function instructionAt({ program, types }: CheckedProgram, index: number) {
   const i = program.instructions[index]!;
   const p = primitiveOf(i) as unknown as AnyPrimitive;
-  const ins = i.in.map((v) => types[v]!);
-  const out = types[program.inputs.length + index]!;
+  return { i, p, ins: i.in.map((v) => types[v]!), out: types[program.inputs.length + index]! };
+}
+
+/** Everything that an instruction takes from streams and from the dealer; its arrays are held for the caller. */
+async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, arena: Arena, index: number): Promise<Drawn> {
+  const { i, p, ins, out } = instructionAt(checked, index);
   const blocks = p.material?.(ins, i, out) ?? [];
   const drawn = arena.during((): Drawn => {
     const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
@@ -252,7 +255,7 @@ function keepValues({ program }: CheckedProgram, arena: Arena, values: PartyValu
 
 async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Promise<void> {
   const { kernels, role, checked, exchange } = run;
-  const { program, types, rounds, dies } = checked;
+  const { program, rounds, dies } = checked;
   const { values } = borrowed;
   const trace = run.trace ?? newTrace();
   const first = program.inputs.length;
@@ -260,10 +263,7 @@ async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Prom
   const nothing = zeros(0);
 
   const stepOf = async (index: number): Promise<Step> => {
-    const i = program.instructions[index]!;
-    const p = primitiveOf(i) as unknown as AnyPrimitive;
-    const ins = i.in.map((v) => types[v]!);
-    const out = types[first + index]!;
+    const { i, p, ins, out } = instructionAt(checked, index);
     const drawn = run.prepared?.get(index) ?? (await draw(run, arena, index));
     run.prepared?.delete(index);
     borrowed.drawn.add(drawn);
@@ -437,11 +437,7 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
  */
 function dealInstruction(run: DealerRun, arena: Arena, index: number, values: readonly DealerValue[], differs: boolean): { value: DealerValue; packed: Uint8Array[] } {
   const { kernels, checked, streams } = run;
-  const { program, types } = checked;
-  const i = program.instructions[index]!;
-  const p = primitiveOf(i) as unknown as AnyPrimitive;
-  const ins = i.in.map((v) => types[v]!);
-  const out = types[program.inputs.length + index]!;
+  const { i, p, ins, out } = instructionAt(checked, index);
   const blocks = p.material?.(ins, i, out) ?? [];
   const maskKey = (slot: number) => streams[0].key(Purpose.mask, index, slot);
   return arena.during(
