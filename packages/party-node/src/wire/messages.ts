@@ -120,7 +120,7 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('dealt'), ticket, ms: z.number(), bytes: z.number(), memory: z.number() }),
   // everybody
   z.object({ t: z.literal('abort'), ticket, error: report }),
-  // nodes to each other
+  // nodes to each other: of a run's values rounds and material alone, under masks. The others name tickets, times and tensors, which the client has told each of the three
   /** bindings: hash of what the inputs are bound to and of the mode */
   z.object({ t: z.literal('agree'), ticket, session: ticket, program: hex(32), bindings: hex(32), nonce: hex(16) }),
   /** of the dealer: it begins to deal */
