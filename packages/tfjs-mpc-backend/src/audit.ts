@@ -6,7 +6,8 @@
 import { SecformerError } from '@secformer/ring';
 import { checkProgram, type Graph, type Program, plan, suiteOf, writtenTensor } from '@secformer/secformer-ops';
 import { backend, type Tensor } from '@tensorflow/tfjs-core';
-import { compiledFor, type SecformerBackend } from './backend.js';
+import type { SecformerBackend } from './backend.js';
+import { compiledFor } from './reads.js';
 
 /** All of a read that follows from what was recorded. Numbers of tensors and runs, and a session's salt, come to it. */
 export interface Visible {

@@ -1,18 +1,11 @@
-import { errorOf, type RunRecord, reportOf } from '@secformer/party-node';
-import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
-import { writtenTensor } from '@secformer/secformer-ops';
-import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type Tensor, type TensorInfo } from '@tensorflow/tfjs-core';
-import { runtime } from '#runtime';
-import { type Compiled, compile } from './compile.js';
-import { configuration, type Resolved } from './config.js';
+import { SecformerError } from '@secformer/ring';
+import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
 import type { PlainTensor } from './host.js';
+import { release } from './lifetime.js';
 import { type Privacy, SecretNode } from './node-values.js';
-import type { Answer, Reply, Request, Write } from './runtime/messages.js';
+import { read, readSync } from './reads.js';
 
 export const BACKEND_NAME = 'secformer';
-
-/** Values that travel to the session's thread at a time. */
-const BATCH_BYTES = 4 * 2 ** 20;
 
 interface DataRecord {
   dtype: DataType;
@@ -25,40 +18,6 @@ interface DataRecord {
   node?: SecretNode;
   /** the same value under the shapes that reshapes gave it, so that equal views are one node */
   views?: Map<string, SecretNode>;
-}
-
-/** What one read took; see `lastRun`. */
-export interface LastRun extends RunRecord {
-  /** sharing tensors that the nodes did not have yet */
-  setupMs: number;
-}
-
-/** A read whose randomness has been dealt ahead. */
-export interface PreparedRead {
-  /** @param options `trace` asks both parties how their time went, for `record.traces` */
-  run(options?: { trace?: boolean }): Promise<{ values: Float32Array; record: LastRun }>;
-}
-
-/** State that outlives a backend instance: TF.js disposes and recreates backends, connections stay. */
-const shared = {
-  nextRequest: 1,
-  session: -1,
-  /** tensors that the present session has */
-  known: new Set<number>(),
-  lastRun: undefined as LastRun | undefined,
-  queue: Promise.resolve() as Promise<unknown>,
-};
-
-/** What the most recent read took, if any. */
-export function lastRun(): LastRun | undefined {
-  return shared.lastRun;
-}
-
-/** Error classes a user meets, whatever thread they come from. */
-function raise(error: Extract<Reply, { error: unknown }>['error']): Error {
-  if (error.code === 'VALUE_OUT_OF_RANGE') return new EncodingError(error.message);
-  if (error.code === 'BAD_PROGRAM' || error.code === 'RUN_FAILED') return new SecformerError(error.code, error.message);
-  return errorOf(error);
 }
 
 /** The backend: kernels record secret operations, reading a tensor runs them at the nodes. */
@@ -102,8 +61,7 @@ export class SecformerBackend extends KernelBackend {
     record.refCount--;
     if (!force && record.refCount > 0) return false;
     this.#data.delete(dataId);
-    for (const view of record.views?.values() ?? []) release(view);
-    if (record.node) release(record.node);
+    release([...(record.views?.values() ?? []), ...(record.node ? [record.node] : [])]);
     return true;
   }
 
@@ -216,142 +174,13 @@ export class SecformerBackend extends KernelBackend {
   // ---- reading
 
   override async read(dataId: object): Promise<BackendValues> {
-    const record = this.#data.get(dataId);
-    const { node, plain, dtype } = record;
-    if (plain !== undefined) return plain;
-    const run = async () => {
-      if (node!.values) return;
-      const compiled = compiledFor(node!);
-      const answer = await this.#perform(compiled, (base) => ({ ...base, kind: 'run', job: compiled.job }));
-      this.#finish(node!, compiled, answer);
-    };
-    const turn = shared.queue.then(run, run);
-    shared.queue = turn.catch(() => {});
-    await turn;
-    return typed(node!.values!, dtype);
+    const { node, plain, dtype } = this.#data.get(dataId);
+    return plain ?? typed(await read(node!), dtype);
   }
 
   override readSync(dataId: object): BackendValues {
     const { node, plain, dtype } = this.#data.get(dataId);
-    if (plain !== undefined) return plain;
-    if (!node!.values) {
-      const c = configuration();
-      const compiled = compiledFor(node!);
-      const base = () => ({ id: shared.nextRequest++, configuration: reach() });
-      const attempt = (missing?: number[]) => {
-        let setupMs = 0;
-        for (const writes of this.#writes(compiled, missing)) setupMs += this.#settleShare(runtime.askSync({ ...base(), kind: 'share', writes }, c.syncTimeoutMs), writes);
-        const answer = this.#settle(runtime.askSync({ ...base(), kind: 'run', job: compiled.job }, c.syncTimeoutMs), compiled);
-        return Array.isArray(answer) ? answer : { ...answer, setupMs };
-      };
-      let answer = attempt();
-      if (Array.isArray(answer)) answer = attempt(answer);
-      if (Array.isArray(answer)) throw lost(answer);
-      this.#finish(node!, compiled, answer);
-    }
-    return typed(node!.values!, dtype);
-  }
-
-  /** Deals the randomness of a read ahead; `run` then is what a client waits for. */
-  async prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
-    const node = this.node(t);
-    const compiled = compiledFor(node);
-    const answer = await this.#perform(compiled, (base) => ({ ...base, kind: 'prepare', job: compiled.job }));
-    const prepared = answer.outputs[0]![0]!;
-    return {
-      record: { setupMs: answer.setupMs },
-      run: async ({ trace = false } = {}) => {
-        const reply = await runtime.ask({ id: shared.nextRequest++, kind: 'start', prepared, trace });
-        const result = this.#settle(reply, compiled);
-        if (Array.isArray(result)) throw lost(result);
-        this.#finish(undefined, compiled, result);
-        return { values: result.outputs[0]!, record: shared.lastRun! };
-      },
-    };
-  }
-
-  /** Shares what a read of `t` will need, and no more. @returns milliseconds */
-  async share(t: Tensor): Promise<number> {
-    return this.#share(compiledFor(this.node(t)));
-  }
-
-  async #share(compiled: Compiled, missing?: number[]): Promise<number> {
-    let ms = 0;
-    for (const writes of this.#writes(compiled, missing)) {
-      ms += this.#settleShare(await runtime.ask({ id: shared.nextRequest++, configuration: reach(), kind: 'share', writes }), writes);
-    }
-    return ms;
-  }
-
-  async #perform(compiled: Compiled, request: (base: { id: number; configuration: Resolved }) => Request): Promise<Answer> {
-    const attempt = async (missing?: number[]) => {
-      const setupMs = await this.#share(compiled, missing);
-      const answer = this.#settle(await runtime.ask(request({ id: shared.nextRequest++, configuration: reach() })), compiled);
-      return Array.isArray(answer) ? answer : { ...answer, setupMs };
-    };
-    let answer = await attempt();
-    // A new session has nothing yet: what the caller wrote is shared again
-    if (Array.isArray(answer)) answer = await attempt(answer);
-    if (Array.isArray(answer)) throw lost(answer);
-    return answer;
-  }
-
-  /** Tensors to share, a few at a time so that a model is never copied as a whole: those unknown to the session, or exactly those that it named as missing. */
-  *#writes({ sources }: Compiled, missing: number[] | undefined): Iterable<Write[]> {
-    const wanted = missing ?? [...sources.keys()].filter((t) => !shared.known.has(t));
-    const given = wanted.flatMap((t) => sources.get(t) ?? []);
-    // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range
-    for (const source of given) checkWrite(source());
-    let batch: Write[] = [];
-    let bytes = 0;
-    for (const source of given) {
-      const write = source();
-      batch.push(write);
-      bytes += write.values.byteLength;
-      if (bytes < BATCH_BYTES) continue;
-      yield batch;
-      [batch, bytes] = [[], 0];
-    }
-    if (batch.length > 0) yield batch;
-  }
-
-  #settleShare(reply: Reply, writes: Write[]): number {
-    this.#meet(reply);
-    if ('error' in reply) throw raise(reply.error);
-    for (const { tensor } of writes) shared.known.add(tensor);
-    return 'answer' in reply ? reply.answer.setupMs : 0;
-  }
-
-  /** Another session than the last one knows nothing of what that one had. */
-  #meet(reply: Reply): void {
-    if (reply.session === shared.session) return;
-    shared.session = reply.session;
-    shared.known.clear();
-  }
-
-  #settle(reply: Reply, { sources }: Compiled): Answer | number[] {
-    this.#meet(reply);
-    if ('error' in reply) throw raise(reply.error);
-    if ('missing' in reply) return reply.missing;
-    for (const t of sources.keys()) shared.known.add(t);
-    return reply.answer;
-  }
-
-  #finish(target: SecretNode | undefined, { kept, job }: Compiled, { outputs, record, setupMs }: Answer): void {
-    if (record) shared.lastRun = { ...record, setupMs };
-    if (target) {
-      target.values = outputs[0]!;
-      executed(target);
-    }
-    kept.forEach(({ node }, i) => {
-      const { tensor } = job.kept[i]!;
-      if (node.users === 0 || node.tensor !== undefined || node.values) {
-        runtime.tell({ id: 0, kind: 'free', tensors: [tensor] });
-        return;
-      }
-      node.tensor = tensor;
-      executed(node);
-    });
+    return plain ?? typed(readSync(node!), dtype);
   }
 
   // ---- what TF.js asks of any backend
@@ -382,56 +211,6 @@ export class SecformerBackend extends KernelBackend {
   override dispose(): void {
     // Connections live outside the instance
   }
-}
-
-/** @throws EncodingError, as the session would, where a value is not finite or out of range */
-function checkWrite({ values, shape }: Write): void {
-  try {
-    checkFixed(values, writtenTensor.magnitude, `a tensor of shape [${shape}]`);
-  } catch (error) {
-    throw raise(reportOf(error, 'client'));
-  }
-}
-
-/** What the holder of the session has to know. */
-function reach(): Resolved {
-  const { calibration: _, ...rest } = configuration();
-  return rest;
-}
-
-/** A read of a node as it is configured now. */
-export function compiledFor(node: SecretNode): Compiled {
-  const { suite, calibration } = configuration();
-  return compile(node, suite, calibration);
-}
-
-function lost(tensors: number[]): Error {
-  return errorOf({
-    node: 'client',
-    code: 'TENSOR_LOST',
-    message: `${tensors.length} computed tensor${tensors.length > 1 ? 's' : ''} went with a connection that was lost; compute ${tensors.length > 1 ? 'them' : 'it'} again from tensors you wrote`,
-  });
-}
-
-/** A computed node stands for itself: what it was computed from is let go. */
-function executed(node: SecretNode): void {
-  const { inputs } = node;
-  node.inputs = [];
-  // So that no pattern looks for operands that are not there any more
-  node.op = 'leaf';
-  for (const i of inputs) release(i);
-}
-
-function release(node: SecretNode): void {
-  node.users--;
-  if (node.users > 0) return;
-  const tensors = [...node.variants.values()].map((v) => v.tensor);
-  if (node.tensor !== undefined) tensors.push(node.tensor);
-  for (const t of tensors) shared.known.delete(t);
-  if (tensors.length > 0) runtime.tell({ id: 0, kind: 'free', tensors });
-  const { inputs } = node;
-  node.inputs = [];
-  for (const i of inputs) release(i);
 }
 
 function typed(values: Float32Array, dtype: DataType): BackendValues {

@@ -27,6 +27,8 @@ export interface Compiled {
   /** how to share each tensor that the caller wrote */
   sources: Map<number, () => Write>;
   kept: { node: SecretNode; tensor: number }[];
+  /** recorded nodes whose tensors the run takes, which have to stay there until it is over */
+  needs: ReadonlySet<SecretNode>;
 }
 
 /** Emits a Graph for some recorded nodes, rewriting what it recognises on the way. */
@@ -34,6 +36,7 @@ export class Compiler {
   readonly nodes: GraphNode[] = [];
   readonly slots: RunSlot[] = [];
   readonly sources = new Map<number, () => Write>();
+  readonly needs = new Set<SecretNode>();
   readonly suite: string;
   readonly #done = new Map<SecretNode, number>();
   readonly #slotOf = new Map<number, number>();
@@ -77,6 +80,7 @@ export class Compiler {
       leaf.variants.set(key, v);
     }
     const { tensor } = v;
+    this.needs.add(leaf);
     return this.tensor(tensor, shape, () => ({ tensor, values: values(), shape, fracBits }));
   }
 
@@ -90,8 +94,9 @@ export class Compiler {
 
   #leaf(n: SecretNode): number | undefined {
     if (n.op === 'constant') return this.push({ op: 'constant', values: n.attr('values'), in: [], shape: n.shape });
+    if (n.tensor === undefined && !n.values) return undefined;
+    this.needs.add(n);
     if (n.tensor !== undefined && !n.values) return this.tensor(n.tensor, n.shape);
-    if (!n.values) return undefined;
     n.tensor ??= newTensor();
     const { tensor, shape } = n;
     return this.tensor(tensor, shape, () => ({ tensor, values: n.values!, shape, fracBits: FRAC_BITS }));
@@ -225,5 +230,5 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
   const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
   const ranges = rangesOf(calibration, graph);
   if (ranges) job.ranges = ranges;
-  return { job, sources: compiler.sources, kept };
+  return { job, sources: compiler.sources, kept, needs: compiler.needs };
 }

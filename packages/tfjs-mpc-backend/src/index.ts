@@ -8,11 +8,12 @@
 
 import { SecformerError } from '@secformer/ring';
 import { backend, getBackend, registerBackend, type Tensor } from '@tensorflow/tfjs-core';
-import { BACKEND_NAME, type PreparedRead, SecformerBackend } from './backend.js';
+import { BACKEND_NAME, SecformerBackend } from './backend.js';
 import { calibrated } from './calibrate.js';
 import type { Calibration } from './calibration.js';
 import { configuration } from './config.js';
 import { registerKernels } from './kernels/index.js';
+import { type PreparedRead, prepare as prepareRead, shareFor } from './reads.js';
 
 /** Below every stock backend, so that importing this makes it nobody's default. */
 const PRIORITY = 0;
@@ -37,13 +38,13 @@ export function asPublic<T extends Tensor>(t: T): T {
 }
 
 /** Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. */
-export function prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
-  return active().prepare(t);
+export async function prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
+  return prepareRead(active().node(t));
 }
 
 /** Shares what reading `t` will need, such as a model's weights. @returns milliseconds */
-export function share(t: Tensor): Promise<number> {
-  return active().share(t);
+export async function share(t: Tensor): Promise<number> {
+  return shareFor(active().node(t));
 }
 
 /**
@@ -59,7 +60,7 @@ export function calibrate<S>(model: (sample: S) => Tensor | Tensor[], samples: I
 
 export { NodeError } from '@secformer/party-node';
 export { EncodingError, SecformerError } from '@secformer/ring';
-export { type LastRun, lastRun, type PreparedRead } from './backend.js';
 export type { Calibration } from './calibration.js';
 export { type Configuration, configure } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';
+export { type LastRun, lastRun, type PreparedRead } from './reads.js';

@@ -6,8 +6,9 @@
 import { encodeFixed, loadKernels, type Words } from '@secformer/ring';
 import { checkProgram, onesOf, plan, type ShadowReport, shadowRevealingEverything as shadow, suiteOf, writtenTensor } from '@secformer/secformer-ops';
 import { backend, type Tensor } from '@tensorflow/tfjs-core';
-import { compiledFor, type SecformerBackend } from './backend.js';
+import type { SecformerBackend } from './backend.js';
 import { plainInputs } from './plaintext.js';
+import { compiledFor } from './reads.js';
 
 /**
  * Computes `t` with both parties and the dealer in this process and compares every instruction with its plaintext.

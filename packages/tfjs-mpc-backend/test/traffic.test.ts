@@ -3,8 +3,9 @@ import { type RunResult, Session } from '@secformer/party-node';
 import { startTrio } from '@secformer/party-node/node';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { compiledFor, type SecformerBackend } from '../src/backend.js';
+import type { SecformerBackend } from '../src/backend.js';
 import { asPublic } from '../src/index.js';
+import { compiledFor } from '../src/reads.js';
 import { sample } from './harness.js';
 
 const trio = startTrio();

@@ -1,0 +1,188 @@
+/**
+ * Reading: what was recorded runs at the nodes. A read owns what it needs from the moment it is called, so that
+ * disposing of a tensor takes effect after the reads that were called before.
+ */
+import { errorOf, type RunRecord } from '@secformer/party-node';
+import { runtime } from '#runtime';
+import { type Compiled, compile } from './compile.js';
+import { configuration, type Resolved } from './config.js';
+import { executed, hold } from './lifetime.js';
+import type { SecretNode } from './node-values.js';
+import type { Answer, Reply } from './runtime/messages.js';
+import { free, had, meet, raised, requestOf, share, shareSync } from './sharing.js';
+
+/** What one read took; see `lastRun`. */
+export interface LastRun extends RunRecord {
+  /** sharing tensors that the nodes did not have yet */
+  setupMs: number;
+}
+
+/** A read whose randomness has been dealt ahead. */
+export interface PreparedRead {
+  /** @param options `trace` asks both parties how their time went, for `record.traces` */
+  run(options?: { trace?: boolean }): Promise<{ values: Float32Array; record: LastRun }>;
+}
+
+let last: LastRun | undefined;
+/** Reads follow one another: what one leaves at the nodes the next one finds there. */
+let queue: Promise<unknown> = Promise.resolve();
+const underWay = new Map<SecretNode, Promise<Float32Array>>();
+
+/** Lets go of what a prepared read needs when the caller has dropped it unused. */
+const abandoned = new FinalizationRegistry<() => void>((release) => release());
+
+/** What the most recent read took, if any. */
+export function lastRun(): LastRun | undefined {
+  return last;
+}
+
+/** A read of a node as it is configured now. */
+export function compiledFor(node: SecretNode, { suite, calibration } = configuration()): Compiled {
+  return compile(node, suite, calibration);
+}
+
+/** Values of a node. Reads of the same node that are under way at the same time are one. */
+export function read(node: SecretNode): Promise<Float32Array> {
+  let one = underWay.get(node);
+  if (!one) {
+    const c = configuration();
+    const release = hold([node]);
+    // Compiled when its turn comes, and not within the caller's tf.tidy, where all intermediate handles are still alive
+    one = queue.then(async () => {
+      try {
+        return node.values ?? (await readNow(node, c));
+      } finally {
+        underWay.delete(node);
+        release();
+      }
+    });
+    queue = one.catch(() => {});
+    underWay.set(node, one);
+  }
+  return one;
+}
+
+async function readNow(node: SecretNode, c: Resolved): Promise<Float32Array> {
+  const compiled = compiledFor(node, c);
+  const release = hold(compiled.needs);
+  try {
+    finish(node, compiled, await perform(compiled, c, 'run'));
+    return node.values!;
+  } finally {
+    release();
+  }
+}
+
+/** The same while this thread waits, beside reads that are under way. */
+export function readSync(node: SecretNode): Float32Array {
+  if (node.values) return node.values;
+  const c = configuration();
+  const compiled = compiledFor(node, c);
+  const attempt = (missing?: number[]) => {
+    const setupMs = shareSync(compiled.sources, c, missing);
+    const answer = settled(runtime.askSync({ ...requestOf(c), kind: 'run', job: compiled.job }, c.syncTimeoutMs), compiled);
+    return Array.isArray(answer) ? answer : { ...answer, setupMs };
+  };
+  let answer = attempt();
+  if (Array.isArray(answer)) answer = attempt(answer);
+  if (Array.isArray(answer)) throw lost(answer);
+  finish(node, compiled, answer);
+  return node.values!;
+}
+
+/** Deals the randomness of a read ahead; `run` then is what a client waits for. What it needs is kept until then. */
+export async function prepare(node: SecretNode): Promise<PreparedRead & { record: { setupMs: number } }> {
+  const { compiled, c, release } = await compiledLater(node);
+  try {
+    const answer = await perform(compiled, c, 'prepare');
+    const prepared = answer.outputs[0]![0]!;
+    const run: PreparedRead['run'] = async ({ trace = false } = {}) => {
+      abandoned.unregister(run);
+      try {
+        const result = settled(await runtime.ask({ id: requestOf(c).id, kind: 'start', prepared, trace }), compiled);
+        if (Array.isArray(result)) throw lost(result);
+        finish(undefined, compiled, result);
+        return { values: result.outputs[0]!, record: last! };
+      } finally {
+        release();
+      }
+    };
+    abandoned.register(run, release, run);
+    return { record: { setupMs: answer.setupMs }, run };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+/** Shares what a read of a node will need, and no more. @returns milliseconds */
+export async function shareFor(node: SecretNode): Promise<number> {
+  const { compiled, c, release } = await compiledLater(node);
+  try {
+    return await share(compiled.sources, c);
+  } finally {
+    release();
+  }
+}
+
+/** A read, compiled once the caller's tf.tidy is over, and what it needs is held. */
+async function compiledLater(node: SecretNode): Promise<{ compiled: Compiled; c: Resolved; release: () => void }> {
+  const c = configuration();
+  const release = hold([node]);
+  try {
+    await null;
+    const compiled = compiledFor(node, c);
+    return { compiled, c, release: hold(compiled.needs) };
+  } finally {
+    release();
+  }
+}
+
+async function perform(compiled: Compiled, c: Resolved, kind: 'run' | 'prepare'): Promise<Answer> {
+  const attempt = async (missing?: number[]) => {
+    const setupMs = await share(compiled.sources, c, missing);
+    const answer = settled(await runtime.ask({ ...requestOf(c), kind, job: compiled.job }), compiled);
+    return Array.isArray(answer) ? answer : { ...answer, setupMs };
+  };
+  let answer = await attempt();
+  // A new session has nothing yet: what the caller wrote is shared again
+  if (Array.isArray(answer)) answer = await attempt(answer);
+  if (Array.isArray(answer)) throw lost(answer);
+  return answer;
+}
+
+/** @returns the answer, or the tensors that the session would need and does not have */
+function settled(reply: Reply, { sources }: Compiled): Answer | number[] {
+  meet(reply);
+  if ('error' in reply) throw raised(reply.error);
+  if ('missing' in reply) return reply.missing;
+  had(sources.keys());
+  return reply.answer;
+}
+
+function finish(target: SecretNode | undefined, { kept, job }: Compiled, { outputs, record, setupMs }: Answer): void {
+  if (record) last = { ...record, setupMs };
+  // A read that waited on this thread may have been faster: a value that was seen stays what it is
+  if (target && !target.values) {
+    target.values = outputs[0]!;
+    executed(target);
+  }
+  kept.forEach(({ node }, i) => {
+    const { tensor } = job.kept[i]!;
+    if (node.users === 0 || node.tensor !== undefined || node.values) {
+      free([tensor]);
+      return;
+    }
+    node.tensor = tensor;
+    executed(node);
+  });
+}
+
+function lost(tensors: number[]): Error {
+  const [what, it] = tensors.length > 1 ? ['tensors', 'them'] : ['tensor', 'it'];
+  return errorOf({
+    node: 'client',
+    code: 'TENSOR_LOST',
+    message: `${tensors.length} computed ${what} went with a connection that was lost; compute ${it} again from tensors you wrote`,
+  });
+}

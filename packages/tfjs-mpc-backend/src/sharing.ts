@@ -1,0 +1,117 @@
+/**
+ * What the present session has of the tensors that the caller wrote, and how it comes to it. Connections outlive a
+ * backend instance, which TF.js disposes and makes again, so there is one of it.
+ */
+import { errorOf, reportOf } from '@secformer/party-node';
+import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
+import { writtenTensor } from '@secformer/secformer-ops';
+import { runtime } from '#runtime';
+import type { Resolved } from './config.js';
+import type { Reply, Request, Write } from './runtime/messages.js';
+
+/** Values that travel to the session's thread at a time. */
+const BATCH_BYTES = 4 * 2 ** 20;
+
+/** How to share each tensor that the caller wrote. */
+export type Sources = ReadonlyMap<number, () => Write>;
+
+let nextRequest = 1;
+
+/** What every request that may need a connection has. */
+export function requestOf({ calibration: _, ...configuration }: Resolved): { id: number; configuration: Resolved } {
+  return { id: nextRequest++, configuration };
+}
+
+const known = new Set<number>();
+let session = -1;
+let turn: Promise<unknown> = Promise.resolve();
+
+/** The request that a few tensors are shared by. */
+function sharing(writes: Write[], c: Resolved): Request {
+  return { ...requestOf(c), kind: 'share', writes };
+}
+
+/**
+ * Shares what the session does not have, or exactly what it named as missing. One call follows another, so that the
+ * same tensor is sent to the session once, whoever needs it.
+ * @returns milliseconds that it took
+ * @throws EncodingError where a value is not finite or out of range, before anything is sent
+ */
+export async function share(sources: Sources, c: Resolved, missing?: number[]): Promise<number> {
+  const all = async () => {
+    let ms = 0;
+    for (const writes of writesOf(sources, missing)) ms += settled(await runtime.ask(sharing(writes, c)), writes);
+    return ms;
+  };
+  const mine = turn.then(all);
+  turn = mine.catch(() => {});
+  return mine;
+}
+
+/** The same while this thread waits. What another call has under way is sent again, and the session knows that it is the same. */
+export function shareSync(sources: Sources, c: Resolved, missing?: number[]): number {
+  let ms = 0;
+  for (const writes of writesOf(sources, missing)) ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
+  return ms;
+}
+
+/** A few at a time, so that a model is never copied as a whole. */
+function* writesOf(sources: Sources, missing: number[] | undefined): Iterable<Write[]> {
+  const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
+  const given = wanted.flatMap((t) => sources.get(t) ?? []);
+  // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range
+  for (const source of given) checkWrite(source());
+  let batch: Write[] = [];
+  let bytes = 0;
+  for (const source of given) {
+    const write = source();
+    batch.push(write);
+    bytes += write.values.byteLength;
+    if (bytes < BATCH_BYTES) continue;
+    yield batch;
+    [batch, bytes] = [[], 0];
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** @throws EncodingError, as the session would, where a value is not finite or out of range */
+function checkWrite({ values, shape }: Write): void {
+  try {
+    checkFixed(values, writtenTensor.magnitude, `a tensor of shape [${shape}]`);
+  } catch (error) {
+    throw raised(reportOf(error, 'client'));
+  }
+}
+
+function settled(reply: Reply, writes: Write[]): number {
+  meet(reply);
+  if ('error' in reply) throw raised(reply.error);
+  for (const { tensor } of writes) known.add(tensor);
+  return 'answer' in reply ? reply.answer.setupMs : 0;
+}
+
+/** Hears who answered: another session than the last one knows nothing of what that one had. */
+export function meet(reply: Reply): void {
+  if (reply.session === session) return;
+  session = reply.session;
+  known.clear();
+}
+
+/** Notes that the session has these. */
+export function had(tensors: Iterable<number>): void {
+  for (const t of tensors) known.add(t);
+}
+
+/** Gives tensors up. The session frees them once no request that came before uses them. */
+export function free(tensors: number[]): void {
+  if (tensors.length === 0) return;
+  for (const t of tensors) known.delete(t);
+  runtime.tell({ id: 0, kind: 'free', tensors });
+}
+
+/** Error classes a user meets, whatever thread they come from. */
+export function raised(error: Extract<Reply, { error: unknown }>['error']): Error {
+  if (error.code === 'VALUE_OUT_OF_RANGE') return new EncodingError(error.message);
+  if (error.code === 'BAD_PROGRAM' || error.code === 'RUN_FAILED') return new SecformerError(error.code, error.message);
+  return errorOf(error);
+}
