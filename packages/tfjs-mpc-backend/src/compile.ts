@@ -12,9 +12,20 @@ import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
 import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
 import type { RunJob, Write } from './runtime/messages.js';
+import { withoutUnused } from './unused.js';
 
 /** Fractional bits that a written tensor is shared with. */
 const FRAC_BITS = 16;
+
+/** Nodes that are emitted within one another: each takes some calls, of which a stack holds about ten thousand. */
+const DEPTH = 200;
+
+/** A node that is emitted before what needs it: see `Compiler.whole`. */
+class TooDeep extends Error {
+  constructor(readonly node: SecretNode) {
+    super('too deep');
+  }
+}
 
 let nextTensor = 1;
 export function newTensor(): number {
@@ -41,6 +52,8 @@ export class Compiler {
   readonly #done = new Map<SecretNode, number>();
   readonly #slotOf = new Map<number, number>();
   readonly #uses: Map<SecretNode, number>;
+  #depth = 0;
+  #resumed = false;
 
   constructor(suite: string, uses: Map<SecretNode, number>) {
     this.suite = suite;
@@ -87,9 +100,35 @@ export class Compiler {
   node(n: SecretNode): number {
     const known = this.#done.get(n);
     if (known !== undefined) return known;
+    if (this.#depth === DEPTH) throw new TooDeep(n);
+    this.#depth++;
     const made = this.#leaf(n) ?? this.#rewritten(n) ?? this.#plain(n);
+    this.#depth--;
     this.#done.set(n, made);
     return made;
+  }
+
+  /** The same for a node however deep the graph below it is: what lies too deep is emitted first, from there down. */
+  whole(n: SecretNode): number {
+    const left = [n];
+    for (let next = n; ; next = left.at(-1)!) {
+      this.#depth = 0;
+      try {
+        const made = this.node(next);
+        left.pop();
+        if (left.length === 0) return made;
+      } catch (error) {
+        if (!(error instanceof TooDeep)) throw error;
+        left.push(error.node);
+        this.#resumed = true;
+      }
+    }
+  }
+
+  /** The graph, without what was emitted in vain on the way down to something too deep. */
+  graph(outputs: number[]): Graph {
+    const { nodes } = this;
+    return this.#resumed ? withoutUnused({ nodes, outputs }) : { nodes, outputs };
   }
 
   #leaf(n: SecretNode): number | undefined {
@@ -208,25 +247,23 @@ function warnOfQuad(suite: string): void {
 export function compile(target: SecretNode, suite: string, calibration?: Calibration): Compiled {
   const pending = new Set<SecretNode>();
   const uses = new Map<SecretNode, number>();
-  const visit = (n: SecretNode) => {
-    if (pending.has(n) || n.values || n.tensor !== undefined) return;
+  const left = [target];
+  for (let n = left.pop(); n; n = left.pop()) {
+    if (pending.has(n) || n.values || n.tensor !== undefined) continue;
     pending.add(n);
-    for (const i of n.inputs) {
-      uses.set(i, (uses.get(i) ?? 0) + 1);
-      visit(i);
-    }
-  };
-  visit(target);
+    for (const i of n.inputs) uses.set(i, (uses.get(i) ?? 0) + 1);
+    for (let i = n.inputs.length - 1; i >= 0; i--) left.push(n.inputs[i]!);
+  }
   const compiler = new Compiler(suite, uses);
-  const outputs = [compiler.node(target)];
+  const outputs = [compiler.whole(target)];
   const kept: Compiled['kept'] = [];
   // What a live handle or a node outside this read still refers to stays at the nodes, so that nothing is computed twice
   for (const n of pending) {
     if (n === target || n.op === 'constant' || n.users <= (uses.get(n) ?? 0)) continue;
-    outputs.push(compiler.node(n));
+    outputs.push(compiler.whole(n));
     kept.push({ node: n, tensor: newTensor() });
   }
-  const graph: Graph = { nodes: compiler.nodes, outputs };
+  const graph = compiler.graph(outputs);
   const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
   const ranges = rangesOf(calibration, graph);
   if (ranges) job.ranges = ranges;

@@ -26,9 +26,21 @@ const INHERITED = new Set([
 
 /** Can a node's values be negative, by what it is computed from? Then a division needs its sign, which costs rounds. */
 export function notNegative(graph: Graph, at: number): boolean {
-  const node = graph.nodes[at]!;
-  if (node.op === 'constant') return node.values.every((v) => v >= 0);
-  if (ALWAYS.has(node.op)) return true;
-  if (node.op === 'mul' && node.in[0] === node.in[1]) return true;
-  return INHERITED.has(node.op) && node.in.every((i) => notNegative(graph, i));
+  const left = [at];
+  const seen = new Set(left);
+  for (let i = left.pop(); i !== undefined; i = left.pop()) {
+    const node = graph.nodes[i]!;
+    if (node.op === 'constant') {
+      if (node.values.some((v) => !(v >= 0))) return false;
+      continue;
+    }
+    if (ALWAYS.has(node.op) || (node.op === 'mul' && node.in[0] === node.in[1])) continue;
+    if (!INHERITED.has(node.op)) return false;
+    for (const x of node.in) {
+      if (seen.has(x)) continue;
+      seen.add(x);
+      left.push(x);
+    }
+  }
+  return true;
 }
