@@ -91,6 +91,12 @@ export async function main(argv: string[]): Promise<void> {
     .option('--failures', 'list what failed, and why')
     .addOption(json)
     .action(async (f) => (await import('./conformance/conformance.js')).conformance(f));
+  command('everyday', "small programs as TensorFlow.js users write them, on 'cpu' and on 'secformer': right, refused or wrong")
+    .option('--only <pattern>', 'programs whose name matches')
+    .option('--repeat <n>', 'runs of each program that could go wrong now and then', whole)
+    .option('--models <folder>', 'also the models in it, samples.json beside each')
+    .addOption(json)
+    .action(async (f) => (await import('./everyday/everyday.js')).everyday(f));
   command('gemm', 'the ring matrix product')
     .option('--m <n>', 'rows', whole, 128)
     .option('--n <n>', 'columns', whole, 3072)
