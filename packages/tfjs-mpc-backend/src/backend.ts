@@ -1,8 +1,10 @@
 import { SecformerError } from '@secformer/ring';
 import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+import { folds } from './config.js';
 import type { PlainTensor } from './host.js';
 import { release } from './lifetime.js';
 import { type Privacy, SecretNode } from './node-values.js';
+import { plaintextOf } from './own.js';
 import { read, readSync } from './reads.js';
 
 export const BACKEND_NAME = 'secformer';
@@ -67,8 +69,21 @@ export class SecformerBackend extends KernelBackend {
 
   // ---- what kernels use
 
+  /** What has been read, or follows from what the caller wrote, is as good as written: integers of it are local. */
   privacy(info: TensorInfo): Privacy {
-    return this.#data.get(info.dataId).privacy;
+    const record = this.#data.get(info.dataId);
+    return record.privacy === 'secret' && record.dtype !== 'float32' && isKnown(record) && folds() ? 'local' : record.privacy;
+  }
+
+  /** Is the plaintext known here, without the nodes? */
+  isKnown(info: TensorInfo): boolean {
+    return isKnown(this.#data.get(info.dataId));
+  }
+
+  /** The plaintext of what `isKnown`, for this process alone: see `ownPlain`. */
+  known(info: TensorInfo): PlainTensor {
+    const record = this.#data.get(info.dataId);
+    return { values: plainOf(record), shape: info.shape, dtype: record.dtype };
   }
 
   /**
@@ -87,13 +102,12 @@ export class SecformerBackend extends KernelBackend {
   }
 
   /**
-   * Plaintext of a tensor that is not secret, for this process alone: for what is computed on the host, and for what
+   * Plaintext of a tensor that is not secret or is known anyway, for this process alone: for what is computed on the host, and for what
    * becomes a masked input. Nothing made of it may decide about the graph, or be an attribute of it: see `plain`.
    */
   ownPlain(info: TensorInfo): PlainTensor {
-    const { plain, privacy, dtype } = this.#data.get(info.dataId);
-    if (privacy === 'secret' || plain === undefined) throw new SecformerError('NOT_PLAIN', `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`);
-    return { values: plain, shape: info.shape, dtype };
+    if (this.privacy(info) === 'secret' || !this.isKnown(info)) throw new SecformerError('NOT_PLAIN', `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`);
+    return this.known(info);
   }
 
   /**
@@ -134,7 +148,7 @@ export class SecformerBackend extends KernelBackend {
     return view;
   }
 
-  #leaf({ plain, privacy, shape, dtype }: DataRecord): SecretNode {
+  #leaf({ plain, privacy, shape, dtype }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype'>): SecretNode {
     if (dtype === 'string' || dtype === 'complex64') throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
     const values = plain instanceof Float32Array ? plain : Float32Array.from(plain as ArrayLike<number>);
     if (privacy === 'public') return new SecretNode('constant', [], shape, { values: Array.from(values) });
@@ -142,6 +156,17 @@ export class SecformerBackend extends KernelBackend {
     node.values = values;
     node.privacy = privacy;
     return node;
+  }
+
+  /** A node for values that were computed in this process. */
+  ownLeaf({ values, shape, dtype }: PlainTensor): SecretNode {
+    return this.#leaf({ plain: values, privacy: dtype === 'float32' ? 'secret' : 'local', shape, dtype });
+  }
+
+  /** A handle of what this process has computed of known values, and of the node that stands for it. */
+  computed({ values, shape, dtype }: PlainTensor, node: SecretNode, shapedBy?: string): TensorInfo {
+    node.users++;
+    return { dataId: this.#add({ dtype, refCount: 1, privacy: node.privacy, shape, plain: values, node, ...(shapedBy && { shapedBy }) }), shape, dtype } as TensorInfo;
   }
 
   secret(node: SecretNode, dtype: DataType = 'float32'): TensorInfo {
@@ -167,20 +192,25 @@ export class SecformerBackend extends KernelBackend {
   makePublic(info: TensorInfo): void {
     const record = this.#data.get(info.dataId);
     if (record.plain === undefined) throw new SecformerError('NOT_PLAIN', 'asPublic takes a tensor that the caller wrote; the result of a private computation stays secret');
-    if (record.node) throw new SecformerError('NOT_PLAIN', 'asPublic has to be called before the tensor is used in a private computation');
+    // Its handle's own, and where what was computed is kept
+    const { node } = record;
+    const computed = node !== undefined && [...node.variants].length === 0 && node.tensor === undefined && node.users <= 2 && node.inputs.length === 0;
+    if (node && !computed) throw new SecformerError('NOT_PLAIN', 'asPublic has to be called before the tensor is used in a private computation');
+    if (node) release([node]);
+    delete record.node;
     record.privacy = 'public';
   }
 
   // ---- reading
 
   override async read(dataId: object): Promise<BackendValues> {
-    const { node, plain, dtype } = this.#data.get(dataId);
-    return plain ?? typed(await read(node!), dtype);
+    const record = this.#data.get(dataId);
+    return isKnown(record) && folds() ? plainOf(record) : (record.plain ?? typed(await read(record.node!), record.dtype));
   }
 
   override readSync(dataId: object): BackendValues {
-    const { node, plain, dtype } = this.#data.get(dataId);
-    return plain ?? typed(readSync(node!), dtype);
+    const record = this.#data.get(dataId);
+    return isKnown(record) && folds() ? plainOf(record) : (record.plain ?? typed(readSync(record.node!), record.dtype));
   }
 
   // ---- what TF.js asks of any backend
@@ -211,6 +241,16 @@ export class SecformerBackend extends KernelBackend {
   override dispose(): void {
     // Connections live outside the instance
   }
+}
+
+function isKnown({ plain, node }: DataRecord): boolean {
+  return plain !== undefined || node?.own === true;
+}
+
+function plainOf(record: DataRecord): BackendValues {
+  const { node, dtype } = record;
+  record.plain ??= typed(node!.values ?? Float32Array.from(plaintextOf(node!)), dtype);
+  return record.plain;
 }
 
 function typed(values: Float32Array, dtype: DataType): BackendValues {

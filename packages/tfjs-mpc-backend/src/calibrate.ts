@@ -1,9 +1,11 @@
 import { type NodeRanges, plan, suiteOf, widen, writtenTensor } from '@secformer/secformer-ops';
 import { dispose, type Tensor, tidy } from '@tensorflow/tfjs-core';
 import { type Calibration, fingerprints, rangesOf } from './calibration.js';
-import { type Compiled, compile } from './compile.js';
+import type { Compiled } from './compile.js';
+import { configuration } from './config.js';
 import type { SecretNode } from './node-values.js';
 import { evaluateCompiled } from './plaintext.js';
+import { compiledFor } from './reads.js';
 
 /**
  * Runs a model on samples in plaintext, on this machine, and records the range of every operation: the planner then claims those ranges, with a margin of two, instead of
@@ -22,7 +24,7 @@ export async function calibrated<S>(
     const made = tidy(() => model(sample));
     const outputs = Array.isArray(made) ? made : [made];
     for (const t of outputs) {
-      const compiled = compile(nodeOf(t), suite);
+      const compiled = compiledFor(nodeOf(t), { ...configuration(), suite, calibration: undefined });
       const values = evaluateCompiled(compiled);
       fingerprints(compiled.job.graph).forEach((key, i) => {
         calibration.ranges[key] = widen(calibration.ranges[key], values[i]!);

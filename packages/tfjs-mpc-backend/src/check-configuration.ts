@@ -45,13 +45,16 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
     if (text === undefined) throw bad(`${name}: expected PEM text, as a string or as bytes, got ${kindOf(value)}`);
     if (!text.includes('-----BEGIN ')) throw bad(`${name}: expected PEM text with a line '-----BEGIN CERTIFICATE-----', not a path; SECFORMER_CA takes the path of a file`);
   },
-  prepareAhead: (value, name) => {
-    if (typeof value !== 'boolean') throw bad(`${name}: expected true or false, got ${kindOf(value)}`);
-  },
+  prepareAhead: checkBoolean,
+  fold: checkBoolean,
   syncTimeoutMs: (value, name) => {
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) throw bad(`${name}: expected a number of milliseconds above 0, got ${kindOf(value)}`);
   },
 };
+
+function checkBoolean(value: unknown, name: string): void {
+  if (typeof value !== 'boolean') throw bad(`${name}: expected true or false, got ${kindOf(value)}`);
+}
 
 function checkUrlText(value: unknown, name: string): void {
   if (typeof value !== 'string' || value.trim() === '') throw bad(`${name}: expected a URL, such as wss://host:7000, got ${value === '' ? 'an empty string' : kindOf(value)}`);

@@ -2,11 +2,15 @@ import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, QUAD_CONSTANT, type Shape, suiteOf } from '@secformer/secformer-ops';
 import { type Calibration, rangesOf } from './calibration.js';
-import type { SecretNode, Variant } from './node-values.js';
+import { passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
+import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
+import { peeled } from './peel.js';
+import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './rewrites/addends.js';
+import type { Floor } from './rewrites/floor.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
-import { clampedRows, kept, keptBias, ownAddend } from './rewrites/mask.js';
+import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { matchQuad } from './rewrites/quad.js';
 import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
@@ -38,6 +42,8 @@ export interface Compiled {
   /** how to share each tensor that the caller wrote */
   sources: Map<number, () => Write>;
   kept: { node: SecretNode; tensor: number }[];
+  /** what the caller's process makes of the run's first output, if it is not what was asked for */
+  finish: ((values: Float32Array) => Float32Array) | undefined;
   /** recorded nodes whose tensors the run takes, which have to stay there until it is over */
   needs: ReadonlySet<SecretNode>;
 }
@@ -52,17 +58,23 @@ export class Compiler {
   readonly #done = new Map<SecretNode, number>();
   readonly #slotOf = new Map<number, number>();
   readonly #uses: Map<SecretNode, number>;
+  readonly #fold: boolean;
   #depth = 0;
   #resumed = false;
 
-  constructor(suite: string, uses: Map<SecretNode, number>) {
+  /** @param fold whether what the caller knows is computed in this process */
+  constructor(suite: string, uses: Map<SecretNode, number>, fold: boolean) {
     this.suite = suite;
     this.#uses = uses;
+    this.#fold = fold;
   }
 
-  /** Is this node needed by one recorded node only? Then a rewrite may change its scale. */
+  /**
+   * Is this node needed by one recorded node only? Then a rewrite may change its scale. A handle that is still there
+   * does not count: what it stands for is computed when it is read.
+   */
   usedOnce(n: SecretNode): boolean {
-    return n.users === 1 && (this.#uses.get(n) ?? 0) <= 1;
+    return (this.#uses.get(n) ?? 0) <= 1;
   }
 
   push(node: GraphNode): number {
@@ -94,7 +106,31 @@ export class Compiler {
     }
     const { tensor } = v;
     this.needs.add(leaf);
-    return this.tensor(tensor, shape, () => ({ tensor, values: values(), shape, fracBits }));
+    let made: Float32Array | undefined;
+    const write: Write = {
+      tensor,
+      shape,
+      fracBits,
+      // When it is shared, if it is: what is looked at alone is not computed
+      get values() {
+        made ??= values();
+        return made;
+      },
+    };
+    return this.tensor(tensor, shape, () => write);
+  }
+
+  /** Something that the caller knows, computed in this process and shared as it came out; public, it is a constant. */
+  own(n: SecretNode, fracBits = FRAC_BITS): number {
+    const holder = youngestOf(n);
+    if (!holder) return this.push({ op: 'constant', values: [...plaintextOf(n)], in: [], shape: n.shape });
+    const copy = copyOf(n);
+    return this.variant(holder, identityOf(n), () => Float32Array.from(plaintextOf(copy)), fracBits, n.shape);
+  }
+
+  /** Is this value among what was emitted? */
+  emitted(n: SecretNode): number | undefined {
+    return this.#done.get(n);
   }
 
   node(n: SecretNode): number {
@@ -102,7 +138,7 @@ export class Compiler {
     if (known !== undefined) return known;
     if (this.#depth === DEPTH) throw new TooDeep(n);
     this.#depth++;
-    const made = this.#leaf(n) ?? this.#rewritten(n) ?? this.#plain(n);
+    const made = this.#leaf(n) ?? this.#folded(n) ?? this.#rewritten(n) ?? this.#plain(n);
     this.#depth--;
     this.#done.set(n, made);
     return made;
@@ -141,9 +177,15 @@ export class Compiler {
     return this.tensor(tensor, shape, () => ({ tensor, values: n.values!, shape, fracBits: FRAC_BITS }));
   }
 
+  /** Arithmetic on what the caller knows is the caller's; views of it are free at the nodes. */
+  #folded(n: SecretNode): number | undefined {
+    if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n)) return undefined;
+    return this.own(n);
+  }
+
   #rewritten(n: SecretNode): number | undefined {
     const gelu = matchGelu(n);
-    if (gelu) return this.push({ op: 'gelu', form: gelu.form, in: [this.node(gelu.x)], shape: n.shape });
+    if (gelu) return this.push({ op: 'gelu', form: gelu.form, in: [this.#floored(gelu.x, SATURATING.gelu!)], shape: n.shape });
     const norm = matchLayerNorm(n);
     if (norm) return this.push({ op: 'layerNorm', epsilon: norm.epsilon, in: [this.node(norm.x)], shape: n.shape });
     const folded = matchFoldedLayerNorm(n);
@@ -162,29 +204,31 @@ export class Compiler {
     const weights = matchSoftmax(n);
     if (weights) return this.#softmax(n, weights);
     const logarithm = matchLogSoftmax(n);
-    if (logarithm) return this.push({ op: 'logSoftmax', in: [this.node(logarithm)], shape: n.shape });
+    if (logarithm) return this.push({ op: 'logSoftmax', in: [this.#floored(logarithm, floorOf())], shape: n.shape });
     const gated = matchSilu(n);
-    if (gated) return this.push({ op: 'silu', in: [this.node(gated)], shape: n.shape });
+    if (gated) return this.push({ op: 'silu', in: [this.#floored(gated, SATURATING.silu!)], shape: n.shape });
     return scaledLeaf(this, n) ?? foldedGain(this, n);
+  }
+
+  /** A value whose masks and biases, wherever they were added, end at the floor. */
+  #floored(x: SecretNode, floor: Floor): number {
+    const { scores, addend } = addendOf(x, floor.shifts ? FAR_BELOW_SOFTMAX : undefined);
+    if (!addend || !scores) return this.node(x);
+    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...floor }));
+    return this.push({ op: 'add', in: [this.node(scores), shared], shape: x.shape });
   }
 
   #softmax(n: SecretNode, x: SecretNode): number {
     const { quadratic, maskFloor, shiftable } = suiteOf(this.suite);
-    if (quadratic) warnOfQuad(this.suite);
-    const own = ownAddend(x);
-    if (!own) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
-    const { leaf, sign, scoresSign } = own;
-    let scores = this.node(own.scores);
-    if (quadratic) {
-      if (scoresSign < 0) scores = this.push({ op: 'neg', in: [scores], shape: own.scores.shape });
-      if (own.scores.shape.join() !== x.shape.join()) scores = this.push({ op: 'broadcast', in: [scores], shape: x.shape });
-      const mask = this.variant(leaf, `keep ${sign}`, () => kept(own), 0);
-      const bias = this.variant(leaf, `bias ${sign}`, () => keptBias(own));
-      return this.push({ op: 'quad', c: QUAD_CONSTANT, in: [scores, mask, bias], shape: n.shape });
-    }
-    const clamped = this.variant(leaf, `clamp ${sign} ${maskFloor} ${shiftable}`, () => clampedRows(own, maskFloor, shiftable));
-    const sum = scoresSign < 0 ? this.push({ op: 'sub', in: [clamped, scores], shape: x.shape }) : this.push({ op: 'add', in: [scores, clamped], shape: x.shape });
-    return this.push({ op: 'softmax', in: [sum], shape: n.shape });
+    if (!quadratic) return this.push({ op: 'softmax', in: [this.#floored(x, floorOf(maskFloor, shiftable))], shape: n.shape });
+    warnOfQuad(this.suite);
+    const sum = addendOf(x, FAR_BELOW_SOFTMAX);
+    if (!sum.addend || !sum.scores) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    let scores = this.node(sum.scores);
+    if (sum.scores.shape.join() !== x.shape.join()) scores = this.push({ op: 'broadcast', in: [scores], shape: x.shape });
+    const mask = this.own(passing('notMasked', [sum.addend], sum.addend.shape), 0);
+    const bias = this.own(passing('biasOnly', [sum.addend], sum.addend.shape));
+    return this.push({ op: 'quad', c: QUAD_CONSTANT, in: [scores, mask, bias], shape: n.shape });
   }
 
   /** Own indices as zeros and ones, a row for each: of them only the slot is in the graph. */
@@ -207,6 +251,10 @@ export class Compiler {
       const rows = this.push({ op: 'matMul', transposeA: false, transposeB: false, in: [hot, from], shape: [indices.length, width] });
       return this.push({ op: 'reshape', in: [rows], shape });
     }
+    if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') return this.#extreme(n, n.op);
+    if (n.op === 'select') return this.#select(n);
+    const floor = n.op === 'topK' ? extremeOf(n.attr<number>('k')) : SATURATING[n.op];
+    if (floor) return this.push({ op: n.op, in: [this.#floored(n.inputs[0]!, floor)], shape, ...n.attrs } as unknown as GraphNode);
     const ins = n.inputs.map((i) => this.node(i));
     if (n.op === 'mean' || n.op === 'sum') {
       const axes = n.attr<number[]>('axes');
@@ -215,22 +263,36 @@ export class Compiler {
       const scaled = n.op === 'sum' ? summed : this.push({ op: 'mul', in: [summed, this.constant(1 / sizeOf(axes.map((a) => inner[a]!)))], shape: this.nodes[summed]!.shape });
       return this.nodes[scaled]!.shape.join() === shape.join() ? scaled : this.push({ op: 'reshape', in: [scaled], shape });
     }
-    if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') {
-      const inner = n.inputs[0]!.shape;
-      const axis = n.attr<number>('axis');
-      const rank = inner.length;
-      let x = ins[0]!;
-      const perm = [...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis), axis];
-      const moved = perm.map((p) => inner[p]!);
-      if (axis !== rank - 1) x = this.push({ op: 'transpose', perm, in: [x], shape: moved });
-      const least = n.op === 'min' || n.op === 'argMin';
-      if (least) x = this.push({ op: 'neg', in: [x], shape: moved });
-      let top = this.push({ op: n.op === 'max' || n.op === 'min' ? 'max' : 'argMax', in: [x], shape: [...moved.slice(0, -1), 1] });
-      if (n.op === 'min') top = this.push({ op: 'neg', in: [top], shape: this.nodes[top]!.shape });
-      return this.push({ op: 'reshape', in: [top], shape });
-    }
     if (n.op === 'leaf') throw new ProgramError(`a tensor of shape [${shape}] is not at the nodes any more`);
     return this.push({ op: n.op, in: ins, shape, ...n.attrs } as unknown as GraphNode);
+  }
+
+  /** The largest along an axis, which is moved to the end, and the least as the largest of the opposites. */
+  #extreme(n: SecretNode, op: 'max' | 'argMax' | 'min' | 'argMin'): number {
+    let x = n.inputs[0]!;
+    const axis = n.attr<number>('axis');
+    const rest = x.shape.map((_, i) => i).filter((i) => i !== axis);
+    if (axis !== rest.length) {
+      const perm = [...rest, axis];
+      const { shape } = x;
+      x = passing('transpose', [x], perm.map((p) => shape[p]!), { perm });
+    }
+    const least = op === 'min' || op === 'argMin';
+    if (least) x = passing('neg', [x], x.shape);
+    const one = [...x.shape.slice(0, -1), 1];
+    const value = op === 'max' || op === 'min';
+    let top = this.push({ op: value ? 'max' : 'argMax', in: [this.#floored(x, extremeOf(1))], shape: one });
+    if (op === 'min') top = this.push({ op: 'neg', in: [top], shape: one });
+    return this.push({ op: 'reshape', in: [top], shape: n.shape });
+  }
+
+  /** e + c·(t − e) */
+  #select(n: SecretNode): number {
+    const [c, t, e] = n.inputs as [SecretNode, SecretNode, SecretNode];
+    const { shape } = n;
+    const no = this.node(e);
+    const between = this.node(passing('sub', [t, e], shape));
+    return this.push({ op: 'add', in: [no, this.push({ op: 'mul', in: [this.node(c), between], shape })], shape });
   }
 }
 
@@ -243,8 +305,11 @@ function warnOfQuad(suite: string): void {
   console.warn(`secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`);
 }
 
-/** Compiles the reading of one node: its ancestors up to what the nodes or the caller have. */
-export function compile(target: SecretNode, suite: string, calibration?: Calibration): Compiled {
+/**
+ * Compiles the reading of one node: its ancestors up to what the nodes or the caller have.
+ * @param fold whether the caller's process computes what it knows by itself, before the nodes and after them
+ */
+export function compile(target: SecretNode, suite: string, calibration?: Calibration, fold = true): Compiled {
   const pending = new Set<SecretNode>();
   const uses = new Map<SecretNode, number>();
   const left = [target];
@@ -254,18 +319,40 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
     for (const i of n.inputs) uses.set(i, (uses.get(i) ?? 0) + 1);
     for (let i = n.inputs.length - 1; i >= 0; i--) left.push(n.inputs[i]!);
   }
-  const compiler = new Compiler(suite, uses);
-  const outputs = [compiler.whole(target)];
+  const compiler = new Compiler(suite, uses, fold);
+  const { core, finish } = fold ? peeled(target) : { core: target, finish: undefined };
+  const outputs = [compiler.whole(core)];
   const kept: Compiled['kept'] = [];
-  // What a live handle or a node outside this read still refers to stays at the nodes, so that nothing is computed twice
-  for (const n of pending) {
-    if (n === target || n.op === 'constant' || n.users <= (uses.get(n) ?? 0)) continue;
-    outputs.push(compiler.whole(n));
+  for (const n of staying(pending, uses, target, compiler)) {
+    outputs.push(compiler.emitted(n)!);
     kept.push({ node: n, tensor: newTensor() });
   }
   const graph = compiler.graph(outputs);
   const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
   const ranges = rangesOf(calibration, graph);
   if (ranges) job.ranges = ranges;
-  return { job, sources: compiler.sources, kept, needs: compiler.needs };
+  return { job, sources: compiler.sources, kept, needs: compiler.needs, finish };
+}
+
+/**
+ * What stays at the nodes, so that nothing is computed twice: values that a live handle or a node outside this read
+ * still refers to. One that was not computed as such, for a rewrite has swallowed it, leaves behind what it is made of.
+ */
+function staying(pending: ReadonlySet<SecretNode>, uses: ReadonlyMap<SecretNode, number>, target: SecretNode, compiler: Compiler): Set<SecretNode> {
+  const kept = new Set<SecretNode>();
+  const left = [...pending].filter((n) => n.users > (uses.get(n) ?? 0)).reverse();
+  const seen = new Set(left);
+  for (let n = left.pop(); n; n = left.pop()) {
+    if (n === target || n.own || !pending.has(n)) continue;
+    if (compiler.emitted(n) !== undefined) {
+      kept.add(n);
+      continue;
+    }
+    for (const i of n.inputs) {
+      if (seen.has(i)) continue;
+      seen.add(i);
+      left.push(i);
+    }
+  }
+  return kept;
 }

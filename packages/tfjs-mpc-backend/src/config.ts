@@ -17,6 +17,12 @@ export interface Configuration {
   ca?: string | Uint8Array;
   /** whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next read then waits for what is left only, and memory is held for it */
   prepareAhead?: boolean;
+  /**
+   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent): masks,
+   * positions, normalised inputs. Products of matrices, convolutions and lookups in tables are the nodes' all the same.
+   * false brings every operation to the nodes, to study their protocols
+   */
+  fold?: boolean;
   /** longest wait of dataSync, in milliseconds */
   syncTimeoutMs?: number;
 }
@@ -31,6 +37,7 @@ export interface Resolved extends Omit<Configuration, 'token' | 'ca'> {
   /** path of a PEM file, which only Node can read */
   caFile?: string;
   suite: string;
+  fold: boolean;
   syncTimeoutMs: number;
 }
 
@@ -78,13 +85,19 @@ function merged(given: Configuration): Configuration {
 
 /** What `configure` was given, else the SECFORMER_* variables. */
 export function configuration(): Resolved {
-  const { token, ca, suite = 'exact', syncTimeoutMs = SYNC_TIMEOUT_MS, ...rest } = merged(chosen);
+  const { token, ca, suite = 'exact', fold = true, syncTimeoutMs = SYNC_TIMEOUT_MS, ...rest } = merged(chosen);
   const caFile = environment()[CA_VARIABLE];
   return {
     ...rest,
     suite,
+    fold,
     syncTimeoutMs,
     ...(token !== undefined && { token: textOf(token)! }),
     ...(ca !== undefined ? { ca: textOf(ca)! } : caFile && { caFile }),
   };
+}
+
+/** Is what follows from the caller's own values computed in the caller's process? Asked at every kernel. */
+export function folds(): boolean {
+  return chosen.fold ?? true;
 }

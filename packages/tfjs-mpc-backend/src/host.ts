@@ -22,6 +22,10 @@ function host(): { name: string; backend: Host } {
   throw new Error("neither the 'tensorflow' nor the 'cpu' backend is registered, and 'secformer' computes what is not secret on one of them");
 }
 
+export function hasHostKernel(kernel: string): boolean {
+  return getKernel(kernel, host().name) !== undefined;
+}
+
 /** A kernel's inputs by name; Concat, Pack and AddN take a list. */
 export type HostInputs = PlainTensor[] | Record<string, PlainTensor | undefined>;
 

@@ -33,6 +33,8 @@ export function release(nodes: readonly SecretNode[]): void {
     for (const { tensor } of node.variants.values()) tensors.push(tensor);
     if (node.tensor !== undefined) tensors.push(node.tensor);
     for (const i of node.inputs) left.push(i);
+    for (const made of node.derived.values()) left.push(...made);
+    node.derived.clear();
     if (node.inputs.length > 0) node.op = 'leaf';
     node.inputs = [];
   }

@@ -1,4 +1,4 @@
-import type { ElementwiseOp, Shape } from '@secformer/secformer-ops';
+import { type ElementwiseOp, functionOf, type Shape } from '@secformer/secformer-ops';
 
 /** Operations of the recorded graph: what TF.js calls, before rewrites. `attrs` as the operation needs them. */
 export type RecordedOp =
@@ -11,6 +11,7 @@ export type RecordedOp =
   | 'div'
   | 'square'
   | 'prelu'
+  | 'select'
   | 'softmax'
   | 'logSoftmax'
   | 'matMul'
@@ -30,7 +31,18 @@ export type RecordedOp =
   | 'min'
   | 'argMax'
   | 'argMin'
-  | 'topK';
+  | 'topK'
+  // In expressions of what the caller knows, and never at the nodes
+  | 'floorRows'
+  | 'belowFloor'
+  | 'notMasked'
+  | 'biasOnly';
+
+/** Operations that move or repeat elements. */
+export const VIEWS: ReadonlySet<RecordedOp> = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat', 'broadcast'] as const);
+
+/** Operations of which the caller's own process makes what is made of its own values alone. */
+const ARITHMETIC: ReadonlySet<RecordedOp> = new Set(['add', 'sub', 'mul', 'div', 'square', 'prelu', 'select', 'floorRows', 'belowFloor', 'notMasked', 'biasOnly'] as const);
 
 /** By provenance: what a tensor's plaintext may be shown to. */
 export type Privacy = 'secret' | 'local' | 'public';
@@ -63,14 +75,29 @@ export class SecretNode {
    */
   ownIndices: Int32Array | undefined;
   readonly variants = new Map<string, Variant>();
+  /** what the caller's process computed of this and others of its values, by what it is: see fold.ts */
+  readonly derived = new Map<string, readonly SecretNode[]>();
+  readonly #ofOwn: boolean;
 
+  /** @param counted whether the operands count it as a user; a node that lives as long as a compilation is not */
   constructor(
     public op: RecordedOp,
     public inputs: SecretNode[],
     readonly shape: Shape,
     public attrs: Record<string, unknown> = {},
+    counted = true,
   ) {
-    for (const i of inputs) i.users++;
+    this.#ofOwn = ofOwn(op, inputs);
+    if (counted) for (const i of inputs) i.users++;
+  }
+
+  /**
+   * Does this process know its plaintext without computing what the nodes are there for? True of what the caller wrote
+   * or has read, of public numbers, and of views and arithmetic of those; not of products of matrices and of rows looked
+   * up in a table.
+   */
+  get own(): boolean {
+    return this.values !== undefined || (this.#ofOwn && this.tensor === undefined);
   }
 
   attr<T>(name: string): T {
@@ -84,4 +111,15 @@ export class SecretNode {
   toString(): string {
     return `[SecretNode ${this.op} ${this.shape.join('x') || 'scalar'}]`;
   }
+}
+
+function ofOwn(op: RecordedOp, inputs: readonly SecretNode[]): boolean {
+  if (op === 'constant' || op === 'oneHot') return true;
+  if (op === 'gather') return inputs[0]!.own && inputs[0]!.shape.length === 1;
+  return (VIEWS.has(op) || ARITHMETIC.has(op) || functionOf(op) !== undefined) && inputs.every((i) => i.own);
+}
+
+/** A node of a compilation: nothing that was recorded counts it as a user. */
+export function passing(op: RecordedOp, inputs: SecretNode[], shape: Shape, attrs: Record<string, unknown> = {}): SecretNode {
+  return new SecretNode(op, inputs, shape, attrs, false);
 }

@@ -37,8 +37,8 @@ export function lastRun(): LastRun | undefined {
 }
 
 /** A read of a node as it is configured now. */
-export function compiledFor(node: SecretNode, { suite, calibration } = configuration()): Compiled {
-  return compile(node, suite, calibration);
+export function compiledFor(node: SecretNode, { suite, calibration, fold } = configuration()): Compiled {
+  return compile(node, suite, calibration, fold);
 }
 
 /** Values of a node. Reads of the same node that are under way at the same time are one. */
@@ -102,7 +102,7 @@ export async function prepare(node: SecretNode): Promise<PreparedRead & { record
         const result = settled(await runtime.ask({ id: requestOf(c).id, kind: 'start', prepared, trace }), compiled);
         if (Array.isArray(result)) throw lost(result);
         finish(undefined, compiled, result);
-        return { values: result.outputs[0]!, record: last! };
+        return { values: valuesOf(result, compiled), record: last! };
       } finally {
         release();
       }
@@ -160,11 +160,18 @@ function settled(reply: Reply, { sources }: Compiled): Answer | number[] {
   return reply.answer;
 }
 
-function finish(target: SecretNode | undefined, { kept, job }: Compiled, { outputs, record, setupMs }: Answer): void {
+/** What was asked for, of what the nodes have computed. */
+function valuesOf({ outputs }: Answer, { finish }: Compiled): Float32Array {
+  return finish ? finish(outputs[0]!) : outputs[0]!;
+}
+
+function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answer): void {
+  const { kept, job } = compiled;
+  const { record, setupMs } = answer;
   if (record) last = { ...record, setupMs };
   // A read that waited on this thread may have been faster: a value that was seen stays what it is
   if (target && !target.values) {
-    target.values = outputs[0]!;
+    target.values = valuesOf(answer, compiled);
     executed(target);
   }
   kept.forEach(({ node }, i) => {

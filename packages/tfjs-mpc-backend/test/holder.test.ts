@@ -9,7 +9,7 @@ import type { Reply, RunJob } from '../src/runtime/messages.js';
 const trio = startTrio();
 test.after.always(() => trio.stop());
 
-const configuration: Resolved = { suite: 'exact', syncTimeoutMs: 1000 };
+const configuration: Resolved = { suite: 'exact', fold: true, syncTimeoutMs: 1000 };
 const square: Graph = {
   nodes: [
     { op: 'input', slot: 0, in: [], shape: [2, 2] },

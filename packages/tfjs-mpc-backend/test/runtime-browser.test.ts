@@ -18,7 +18,7 @@ class StubSocket extends EventTarget {
 
 let id = 1;
 async function ask(parties: [string, string], dealer: string): Promise<string> {
-  const configuration: Resolved = { parties, dealer, token: 'a token', suite: 'exact', syncTimeoutMs: 1 };
+  const configuration: Resolved = { parties, dealer, token: 'a token', suite: 'exact', fold: true, syncTimeoutMs: 1 };
   const reply = await runtime.ask({ id: id++, kind: 'share', writes: [], configuration });
   return 'error' in reply ? `${reply.error.code} ${reply.error.message}` : 'answered';
 }

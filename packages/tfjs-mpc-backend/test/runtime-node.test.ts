@@ -7,7 +7,7 @@ import type { Request } from '../src/runtime/messages.js';
 import { type Patience, Runtime } from '../src/runtime/node.js';
 
 const compiled = fileURLToPath(new URL('../src/runtime/', import.meta.url));
-const request = (id: number): Request => ({ id, kind: 'share', writes: [], configuration: { suite: 'exact', syncTimeoutMs: 1 } });
+const request = (id: number): Request => ({ id, kind: 'share', writes: [], configuration: { suite: 'exact', fold: true, syncTimeoutMs: 1 } });
 
 /** Far longer than any of these tests takes where the thread's end is noticed. */
 const LONG_MS = 60_000;

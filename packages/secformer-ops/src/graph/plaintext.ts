@@ -11,12 +11,13 @@ export function evaluateGraph(graph: Graph, inputs: readonly Float64Array[]): Fl
 }
 
 /** Every node's value, by its number. */
+/** Value of a node, given those of its operands. */
 export function evaluateNodes(graph: Graph, inputs: readonly Float64Array[]): Float64Array[] {
   const values: Float64Array[] = [];
   const shapeOf = (i: number) => graph.nodes[i]!.shape;
   graph.nodes.forEach((node) => {
     values.push(
-      evaluate(
+      evaluateNode(
         node,
         node.in.map((i) => values[i]!),
         node.in.map(shapeOf),
@@ -35,7 +36,8 @@ const binary: Record<string, (x: number, y: number) => number> = {
   prelu: (x, y) => Math.max(0, x) + y * Math.min(0, x),
 };
 
-function evaluate(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs: readonly Float64Array[]): Float64Array {
+/** Value of a node, given those of its operands. */
+export function evaluateNode(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs: readonly Float64Array[]): Float64Array {
   const x = ins[0] as Float64Array;
   const width = shapes[0]?.at(-1) ?? 1;
   const simple = functionOf(node.op);

@@ -1,6 +1,8 @@
 import { SecformerError } from '@secformer/ring';
 import { type KernelConfig, type NamedAttrMap, type NamedTensorInfoMap, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
+import { folds } from '../config.js';
+import { derive, isFolded } from '../fold.js';
 import { type HostInputs, runOnHost } from '../host.js';
 import type { Privacy } from '../node-values.js';
 
@@ -39,6 +41,8 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
       const all = tensorsOf(inputs);
       const privacies = all.map((t) => b.privacy(t));
       if (privacies.includes('secret')) {
+        const own = foldedHere(kernelName, inputs, attrs, b, secret === undefined);
+        if (own) return own;
         if (!secret) throw new UnsupportedKernelError(kernelName);
         for (const t of all) b.checkShape(t, kernelName);
         return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
@@ -50,18 +54,28 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
   registerKernel(config);
 }
 
+/** What the caller's process makes of known operands, where it is its own to compute. */
+function foldedHere(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, only: boolean): TensorInfo | TensorInfo[] | undefined {
+  const all = tensorsOf(inputs);
+  if (!all.every((t) => b.isKnown(t) && t.dtype !== 'string' && t.dtype !== 'complex64') || !folds()) return undefined;
+  if (!isFolded(kernel, inputs, attrs, b, only)) return undefined;
+  const derived = derive(kernel, inputs, attrs, b);
+  if (!derived) return undefined;
+  const shapedBy = shapedByOf(kernel, all, b);
+  const out = derived.results.map((t, i) => b.computed(t, derived.nodes[i]!, shapedBy));
+  return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
+}
+
+/** What made the shape of a kernel's results of values that are not public, if anything did. */
+function shapedByOf(kernel: string, inputs: TensorInfo[], b: SecformerBackend): string | undefined {
+  return SHAPED_BY_VALUES.has(kernel) ? kernel : inputs.map((t) => b.shapedBy(t)).find((by) => by);
+}
+
 function onHost(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, privacy: Privacy): TensorInfo | TensorInfo[] {
   const plain: HostInputs = Array.isArray(inputs)
     ? (inputs as TensorInfo[]).map((t) => b.ownPlain(t))
     : Object.fromEntries(Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.ownPlain(t)]));
-  const shapedBy =
-    privacy === 'public'
-      ? undefined
-      : SHAPED_BY_VALUES.has(kernel)
-        ? kernel
-        : tensorsOf(inputs)
-            .map((t) => b.shapedBy(t))
-            .find((by) => by);
+  const shapedBy = privacy === 'public' ? undefined : shapedByOf(kernel, tensorsOf(inputs), b);
   // A number has one shape whatever it was made of
   const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined));
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;

@@ -64,13 +64,12 @@ export function everywhere(answer: boolean): SecretKernel {
   };
 }
 
-/** t where the condition holds, else e: e + c·(t − e). A condition of rank 1 picks whole rows. */
+/** t where the condition holds, else e. A condition of rank 1 picks whole rows. */
 export const Select: SecretKernel = ({ inputs, backend }) => {
   const { condition, t, e } = inputs as { condition: TensorInfo; t: TensorInfo; e: TensorInfo };
   let c = backend.node(condition);
   const rank = t.shape.length;
   if (condition.shape.length === 1 && rank > 1) c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
   const [yes, no] = [backend.node(t), backend.node(e)];
-  const between = new SecretNode('sub', [yes, no], t.shape);
-  return backend.secret(new SecretNode('add', [no, new SecretNode('mul', [c, between], t.shape)], t.shape), t.dtype);
+  return backend.secret(new SecretNode('select', [c, yes, no], t.shape), t.dtype);
 };

@@ -1,0 +1,116 @@
+/**
+ * What the caller's own process knows without the nodes: the plaintext of a recorded value all of whose ancestors the
+ * caller wrote or has read. Of it masks are made what they mean, and indices and constants are folded.
+ */
+import { sizeOf } from '@secformer/ring';
+import { broadcastReals, evaluateNode, type GraphNode } from '@secformer/secformer-ops';
+import { passing, type SecretNode } from './node-values.js';
+import { belowFloor, biasOnly, floorRows, notMasked } from './rewrites/floor.js';
+
+/**
+ * Plaintext of an own value, element by element in double precision.
+ * @throws TypeError where the value is not known here: see `SecretNode.own`
+ */
+export function plaintextOf(n: SecretNode): Float64Array {
+  const done = new Map<SecretNode, Float64Array>();
+  const left = [n];
+  for (let next = left.at(-1); next; next = left.at(-1)) {
+    const missing = done.has(next) ? [] : written(next) ? [] : next.inputs.filter((i) => !done.has(i));
+    if (missing.length > 0) {
+      left.push(...missing);
+      continue;
+    }
+    left.pop();
+    if (!done.has(next)) done.set(next, made(next, (i) => done.get(i)!));
+  }
+  return done.get(n)!;
+}
+
+function written(n: SecretNode): boolean {
+  return n.values !== undefined || n.op === 'constant';
+}
+
+function made(n: SecretNode, of: (input: SecretNode) => Float64Array): Float64Array {
+  if (n.values) return Float64Array.from(n.values);
+  if (n.op === 'constant') return Float64Array.from(n.attr<number[]>('values'));
+  if (!n.own) throw new TypeError(`the value of a '${n.op}' of shape [${n.shape}] is not known to the caller`);
+  const ins = n.inputs.map(of);
+  const shapes = n.inputs.map((i) => i.shape);
+  switch (n.op) {
+    case 'oneHot':
+      return ones(n.ownIndices!, n.shape.at(-1)!);
+    case 'gather':
+      return Float64Array.from(n.ownIndices!, (i) => ins[0]![i]!);
+    case 'select': {
+      const [c, t, e] = ins.map((v, i) => broadcastReals(v, shapes[i]!, n.shape)) as [Float64Array, Float64Array, Float64Array];
+      // Not e + c·(t − e), which is no number where one of them is infinite
+      return c.map((bit, i) => (bit !== 0 ? t[i]! : e[i]!));
+    }
+    case 'floorRows':
+      return floorRows(ins[0]!, shapes[0]!, n.attrs);
+    case 'belowFloor':
+      return belowFloor(ins[0]!, shapes[0]!, n.attrs);
+    case 'notMasked':
+      return notMasked(ins[0]!, shapes[0]!);
+    case 'biasOnly':
+      return biasOnly(ins[0]!);
+    default:
+      return evaluateNode({ op: n.op, in: [], shape: n.shape, ...n.attrs } as unknown as GraphNode, ins, shapes, []);
+  }
+}
+
+function ones(indices: Int32Array, depth: number): Float64Array {
+  const out = new Float64Array(indices.length * depth);
+  indices.forEach((index, i) => {
+    out[i * depth + index] = 1;
+  });
+  return out;
+}
+
+/**
+ * What an own value is: the same for two that are made of the same tensors in the same way. Small public numbers count
+ * by their values, all else by the tensor.
+ */
+export function identityOf(n: SecretNode): string {
+  if (n.op === 'constant' && sizeOf(n.shape) <= NAMED_BY_VALUES) return `[${n.shape}]${n.attr<number[]>('values')}`;
+  if (written(n) || n.ownIndices) return `#${n.id}`;
+  return `${n.op}${attributesOf(n.attrs)}[${n.shape}](${n.inputs.map(identityOf)})`;
+}
+
+/** Public tensors of so many elements are told apart by their values. */
+export const NAMED_BY_VALUES = 16;
+
+/** Attributes as text, in which −∞, ∞ and NaN are not alike. */
+export function attributesOf(attrs: object): string {
+  return JSON.stringify(attrs, (_, value) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value));
+}
+
+/** The tensor that something made of own values lives as long as: the youngest of those that it is made of. */
+export function youngestOf(n: SecretNode): SecretNode | undefined {
+  let youngest: SecretNode | undefined;
+  const seen = new Set<SecretNode>();
+  const left = [n];
+  for (let next = left.pop(); next; next = left.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (next.values || next.ownIndices) {
+      if (!youngest || next.id > youngest.id) youngest = next;
+    } else left.push(...next.inputs);
+  }
+  return youngest;
+}
+
+/** An expression of what the caller knows that outlives the recorded nodes that it was made of. */
+export function copyOf(n: SecretNode): SecretNode {
+  const copies = new Map<SecretNode, SecretNode>();
+  const copy = (of: SecretNode): SecretNode => {
+    const before = copies.get(of);
+    if (before) return before;
+    const made = passing(of.op, of.values ? [] : of.inputs.map(copy), of.shape, of.attrs);
+    made.values = of.values;
+    made.ownIndices = of.ownIndices;
+    copies.set(of, made);
+    return made;
+  };
+  return copy(n);
+}

@@ -1,0 +1,55 @@
+/**
+ * What the caller's process does after the nodes: where a value is made of one that has to be computed and of values
+ * that the caller knows, the nodes compute that one, and what is left is plain arithmetic here. So a mask that is read
+ * with its scores, a label's scale of 10^6 or a mean of 50,000 need not fit the range of shares.
+ */
+import { passing, type SecretNode } from './node-values.js';
+import { copyOf, plaintextOf } from './own.js';
+import { addendOf } from './rewrites/addends.js';
+import { matchLogSoftmax } from './rewrites/softmax.js';
+
+interface Peeled {
+  /** what the nodes compute */
+  core: SecretNode;
+  /** what is asked for, from the values of the core; absent where it is the core */
+  finish: ((values: Float32Array) => Float32Array) | undefined;
+}
+
+const LAYERS = new Set(['add', 'sub', 'mul', 'div', 'neg', 'reshape', 'transpose', 'select']);
+
+export function peeled(target: SecretNode): Peeled {
+  const layers: { node: SecretNode; at: number }[] = [];
+  let core = target;
+  for (let at = hiddenOperand(core); at !== undefined; at = hiddenOperand(core)) {
+    layers.push({ node: core, at });
+    core = core.inputs[at]!;
+  }
+  const inner = passing('leaf', [], core.shape);
+  // Known later
+  inner.values = new Float32Array(0);
+  let outer = inner;
+  const logits = core.tensor === undefined ? matchLogSoftmax(core) : undefined;
+  const taken = logits && addendOf(core).addend;
+  if (taken) outer = passing('add', [outer, copyOf(taken)], core.shape);
+  for (const { node, at } of layers.reverse()) {
+    outer = passing(node.op, node.inputs.map((i, k) => (k === at ? outer : copyOf(i))), node.shape, node.attrs);
+  }
+  if (outer === inner) return { core: target, finish: undefined };
+  return {
+    core,
+    finish: (values) => {
+      inner.values = values;
+      const made = Float32Array.from(plaintextOf(outer));
+      inner.values = new Float32Array(0);
+      return made;
+    },
+  };
+}
+
+/** The one operand that this process does not know, if all others are known and the rest is linear in it. */
+function hiddenOperand(n: SecretNode): number | undefined {
+  if (!LAYERS.has(n.op) || n.own || n.tensor !== undefined) return undefined;
+  const hidden = n.inputs.flatMap((i, at) => (i.own ? [] : [at]));
+  if (hidden.length !== 1 || (n.op === 'div' && hidden[0] !== 0) || (n.op === 'select' && hidden[0] === 0)) return undefined;
+  return hidden[0];
+}

@@ -1,0 +1,150 @@
+/**
+ * What the caller knows of a sum, taken out of it: masks and biases, wherever they were added. Which operand of a sum
+ * is the caller's own follows from what was recorded, and never from values; only public numbers are looked at.
+ */
+import { sizeOf } from '@secformer/ring';
+import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
+import { passing, type SecretNode } from '../node-values.js';
+import { plaintextOf } from '../own.js';
+import { type Floor, SOFTMAX_FLOOR } from './floor.js';
+import { matchLogSoftmax } from './softmax.js';
+
+/** x = scores + addend: what the nodes have to compute, absent where all is known, and what the caller knows. */
+export interface Sum {
+  scores: SecretNode | undefined;
+  addend: SecretNode | undefined;
+}
+
+/** Sums, scalings and views that are looked through. */
+const DEPTH = 64;
+
+/** Public values at or below this say that a place is not meant, whatever stood there: below a softmax, … */
+export const FAR_BELOW_SOFTMAX = -1000;
+/** … below all else, … */
+export const FAR = -30_000;
+/** … and where something is still to be multiplied. */
+const FAR_BEFORE_SCALING = -1e8;
+
+const zero = () => passing('constant', [], [], { values: [0] });
+const joined = (op: 'add' | 'sub' | 'mul' | 'div', a: SecretNode, b: SecretNode) => passing(op, [a, b], broadcastShapes(a.shape, b.shape));
+const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
+
+/** What is added to the values of x, taken out of it. */
+export function addendOf(x: SecretNode, far = FAR, depth = DEPTH): Sum {
+  if (x.own) return { scores: undefined, addend: x };
+  const whole: Sum = { scores: x, addend: undefined };
+  // At the nodes as it is
+  if (x.tensor !== undefined || depth === 0) return whole;
+  const inner = (i: SecretNode) => addendOf(i, far, depth - 1);
+  const logits = matchLogSoftmax(x);
+  if (logits) {
+    const { addend } = inner(logits);
+    // The same without what the floor takes
+    return addend ? { scores: x, addend: passing('belowFloor', [addend], addend.shape, floorOf()) } : whole;
+  }
+  switch (x.op) {
+    case 'add':
+    case 'sub':
+      return summed(x, inner(x.inputs[0]!), inner(x.inputs[1]!));
+    case 'neg':
+      return mapped(x, inner(x.inputs[0]!), opposite);
+    case 'mul':
+    case 'div':
+      return scaled(x, (i) => addendOf(i, FAR_BEFORE_SCALING, depth - 1));
+    case 'select':
+      return selected(x, inner, far);
+    case 'reshape':
+    case 'transpose':
+    case 'slice':
+    case 'broadcast':
+      return viewed(x, inner(x.inputs[0]!));
+    default:
+      return whole;
+  }
+}
+
+/** How masks end below softmax and its logarithm. */
+export function floorOf(floor = SOFTMAX_FLOOR, shifts = true): Floor & Record<string, unknown> {
+  return { floor, shifts, open: 1 };
+}
+
+function summed(x: SecretNode, a: Sum, b: Sum): Sum {
+  if (!a.addend && !b.addend) return { scores: x, addend: undefined };
+  const op = x.op as 'add' | 'sub';
+  const addend = a.addend && b.addend ? joined(op, a.addend, b.addend) : (a.addend ?? (op === 'sub' ? opposite(b.addend!) : b.addend));
+  const scores = a.scores && b.scores ? joined(op, a.scores, b.scores) : (a.scores ?? (op === 'sub' ? opposite(b.scores!) : b.scores));
+  return { scores, addend };
+}
+
+function mapped(x: SecretNode, { scores, addend }: Sum, f: (part: SecretNode) => SecretNode): Sum {
+  if (!addend || !scores) return { scores: x, addend: undefined };
+  return { scores: f(scores), addend: f(addend) };
+}
+
+/** A sum times, or divided by, something of the caller's. */
+function scaled(x: SecretNode, inner: (i: SecretNode) => Sum): Sum {
+  const [a, b] = x.inputs as [SecretNode, SecretNode];
+  if (b.own) return mapped(x, inner(a), (part) => joined(x.op as 'mul' | 'div', part, b));
+  if (a.own && x.op === 'mul') return mapped(x, inner(b), (part) => joined('mul', a, part));
+  return { scores: x, addend: undefined };
+}
+
+/** Under a condition that the caller knows: what it chose of its own is added, what it left out is multiplied by 0. */
+function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number): Sum {
+  const [c, t, e] = x.inputs as [SecretNode, SecretNode, SecretNode];
+  if (!c.own) return { scores: x, addend: undefined };
+  const [yes, no] = [inner(t), inner(e)];
+  if (!yes.addend && !no.addend) return { scores: x, addend: undefined };
+  const choose = (p: SecretNode | undefined, q: SecretNode | undefined) => passing('select', [c, p ?? zero(), q ?? zero()], x.shape);
+  const addend = choose(yes.addend, no.addend);
+  if (yes.scores && no.scores) return { scores: choose(yes.scores, no.scores), addend };
+  // What is public and far below everything needs no product: nothing that is added to it matters
+  if (no.scores && isFar(t, far)) return { scores: no.scores, addend };
+  if (yes.scores && isFar(e, far)) return { scores: yes.scores, addend };
+  return { scores: choose(yes.scores, no.scores), addend };
+}
+
+/** Is it public, and at each place as far below everything? */
+function isFar(n: SecretNode, far: number): boolean {
+  return onlyPublic(n) && plaintextOf(n).every((v) => v <= far);
+}
+
+function onlyPublic(n: SecretNode): boolean {
+  return n.op === 'constant' || (n.own && !n.values && !n.ownIndices && n.inputs.length > 0 && n.inputs.every(onlyPublic));
+}
+
+/** The same view of both parts, of the addend as small as it was. */
+function viewed(x: SecretNode, { scores, addend }: Sum): Sum {
+  if (!addend || !scores) return { scores: x, addend: undefined };
+  const from = x.inputs[0]!.shape;
+  // What has fewer axes than the sum has them in front, of size 1
+  const spread = (part: SecretNode, to: Shape) => (part.shape.join() === to.join() ? part : passing('broadcast', [part], to));
+  const ranked = (part: SecretNode) => (part.shape.length === from.length ? part : passing('reshape', [part], [...Array<number>(from.length - part.shape.length).fill(1), ...part.shape]));
+  const view = (part: SecretNode, small: boolean): SecretNode => {
+    if (x.op === 'broadcast') return part;
+    if (x.op === 'transpose') {
+      const p = ranked(part);
+      return passing('transpose', [p], x.attr<number[]>('perm').map((at) => p.shape[at]!), x.attrs);
+    }
+    if (x.op === 'slice') {
+      const p = ranked(part);
+      const begin = x.attr<number[]>('begin').map((at, i) => (p.shape[i] === 1 ? 0 : at));
+      return passing('slice', [p], x.shape.map((d, i) => (p.shape[i] === 1 ? Math.min(1, d) : d)), { ...x.attrs, begin });
+    }
+    const kept = small ? withOnes(ranked(part).shape, from, x.shape) : undefined;
+    return kept ? passing('reshape', [part], kept) : passing('reshape', [spread(part, from)], x.shape);
+  };
+  return { scores: view(scores, false), addend: view(addend, true) };
+}
+
+/** A part's shape after a reshape that only adds or takes away axes of size 1; undefined if it does more. */
+function withOnes(part: Shape, from: Shape, to: Shape): number[] | undefined {
+  const real = (shape: Shape) => shape.flatMap((d, i) => (d === 1 ? [] : [i]));
+  const [before, after] = [real(from), real(to)];
+  if (before.map((i) => from[i]).join() !== after.map((i) => to[i]).join() || sizeOf(from) === 0) return undefined;
+  const out = to.map(() => 1);
+  after.forEach((axis, k) => {
+    out[axis] = part[before[k]!]!;
+  });
+  return out;
+}
