@@ -6,6 +6,7 @@ import { release } from './lifetime.js';
 import { type Privacy, SecretNode } from './node-values.js';
 import { plaintextOf } from './own.js';
 import { read, readSync } from './reads.js';
+import { reshapedTraits, type Traits, traitsOf, traitsOfPublic, traitsOfWritten } from './traits.js';
 
 export const BACKEND_NAME = 'secformer';
 
@@ -18,6 +19,8 @@ interface DataRecord {
   /** the kernel that made the shape of values that are not public */
   shapedBy?: string;
   node?: SecretNode;
+  /** of what was computed here of values that are not public */
+  traits?: Traits;
   /** the same value under the shapes that reshapes gave it, so that equal views are one node */
   views?: Map<string, SecretNode>;
 }
@@ -148,14 +151,22 @@ export class SecformerBackend extends KernelBackend {
     return view;
   }
 
-  #leaf({ plain, privacy, shape, dtype }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype'>): SecretNode {
+  #leaf({ plain, privacy, shape, dtype, traits }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype' | 'traits'>): SecretNode {
     if (dtype === 'string' || dtype === 'complex64') throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
     const values = plain instanceof Float32Array ? plain : Float32Array.from(plain as ArrayLike<number>);
     if (privacy === 'public') return new SecretNode('constant', [], shape, { values: Array.from(values) });
     const node = new SecretNode('leaf', [], shape);
     node.values = values;
     node.privacy = privacy;
+    node.traits = traits;
     return node;
+  }
+
+  /** What is known of a tensor that is known here, without looking at what is not public. */
+  traits(info: TensorInfo): Traits {
+    const record = this.#data.get(info.dataId);
+    record.traits ??= record.privacy === 'public' ? traitsOfPublic(record.plain as Float32Array, record.shape) : record.node ? traitsOf(record.node) : traitsOfWritten(record.shape);
+    return reshapedTraits(record.traits, record.shape, info.shape);
   }
 
   /** A node for values that were computed in this process. */
@@ -179,8 +190,8 @@ export class SecformerBackend extends KernelBackend {
    * The result of a host computation.
    * @param shapedBy the kernel that made its shape of values that are not public, if one did
    */
-  unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy, shapedBy?: string): TensorInfo {
-    return { dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values, ...(shapedBy && { shapedBy }) }), shape, dtype } as TensorInfo;
+  unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy, shapedBy?: string, traits?: Traits): TensorInfo {
+    return { dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values, ...(shapedBy && { shapedBy }), ...(traits && { traits }) }), shape, dtype } as TensorInfo;
   }
 
   /** The same data under another shape. */

@@ -2,7 +2,7 @@ import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, QUAD_CONSTANT, type Shape, suiteOf } from '@secformer/secformer-ops';
 import { type Calibration, rangesOf } from './calibration.js';
-import { passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
+import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
 import { peeled } from './peel.js';
 import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './rewrites/addends.js';
@@ -16,6 +16,7 @@ import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
 import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
 import type { RunJob, Write } from './runtime/messages.js';
+import { traitsOf } from './traits.js';
 import { withoutUnused } from './unused.js';
 
 /** Fractional bits that a written tensor is shared with. */
@@ -179,6 +180,7 @@ export class Compiler {
 
   /** Arithmetic on what the caller knows is the caller's; views of it are free at the nodes. */
   #folded(n: SecretNode): number | undefined {
+    if (HERE.has(n.op)) return this.own(n);
     if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n)) return undefined;
     return this.own(n);
   }
@@ -207,28 +209,53 @@ export class Compiler {
     if (logarithm) return this.push({ op: 'logSoftmax', in: [this.#floored(logarithm, floorOf())], shape: n.shape });
     const gated = matchSilu(n);
     if (gated) return this.push({ op: 'silu', in: [this.#floored(gated, SATURATING.silu!)], shape: n.shape });
-    return scaledLeaf(this, n) ?? foldedGain(this, n);
+    return this.#unmasked(n) ?? scaledLeaf(this, n) ?? foldedGain(this, n);
+  }
+
+  /** What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is multiplied here. */
+  #unmasked(n: SecretNode): number | undefined {
+    if ((n.op !== 'mul' && n.op !== 'div') || !traitsOf(n).far) return undefined;
+    const { scores, addend } = addendOf(n);
+    return addend && scores && this.push({ op: 'add', in: [this.node(scores), this.own(addend)], shape: n.shape });
   }
 
   /** A value whose masks and biases, wherever they were added, end at the floor. */
   #floored(x: SecretNode, floor: Floor): number {
     const { scores, addend } = addendOf(x, floor.shifts ? FAR_BELOW_SOFTMAX : undefined);
-    if (!addend || !scores) return this.node(x);
-    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...floor }));
-    return this.push({ op: 'add', in: [this.node(scores), shared], shape: x.shape });
+    if (!addend || (!scores && !traitsOf(addend).far)) return this.node(x);
+    if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...floor, open: 0 }));
+    const open = floor.shifts ? this.#openRows(x, scores, addend) : undefined;
+    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...floor, ...(open && { open: 0 }) }));
+    return this.push({ op: 'add', in: [this.node(open ?? scores), shared], shape: x.shape });
+  }
+
+  /**
+   * Scores of which rows that are masked altogether are 0. In float32 the mask swallows them, and the answer is that of
+   * equal scores. What masks keys is the same for all rows, of which some one is read: there it is refused instead.
+   */
+  #openRows(x: SecretNode, scores: SecretNode, addend: SecretNode): SecretNode | undefined {
+    const { far, alike } = traitsOf(addend);
+    const rows = (n: SecretNode) => n.shape.at(-2) ?? 1;
+    if (!far || addend.shape.length < 2 || rows(addend) !== rows(x) || (alike && rows(x) > 1)) return undefined;
+    const open = passing('openRows', [addend], [...addend.shape.slice(0, -1), 1]);
+    // A public mask that leaves all rows something needs no product
+    if (!youngestOf(open) && plaintextOf(open).every((v) => v === 1)) return scores;
+    return passing('mul', [scores, open], x.shape);
   }
 
   #softmax(n: SecretNode, x: SecretNode): number {
     const { quadratic, maskFloor, shiftable } = suiteOf(this.suite);
     if (!quadratic) return this.push({ op: 'softmax', in: [this.#floored(x, floorOf(maskFloor, shiftable))], shape: n.shape });
     warnOfQuad(this.suite);
-    const sum = addendOf(x, FAR_BELOW_SOFTMAX);
-    if (!sum.addend || !sum.scores) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
-    let scores = this.node(sum.scores);
-    if (sum.scores.shape.join() !== x.shape.join()) scores = this.push({ op: 'broadcast', in: [scores], shape: x.shape });
-    const mask = this.own(passing('notMasked', [sum.addend], sum.addend.shape), 0);
-    const bias = this.own(passing('biasOnly', [sum.addend], sum.addend.shape));
-    return this.push({ op: 'quad', c: QUAD_CONSTANT, in: [scores, mask, bias], shape: n.shape });
+    const { scores, addend } = addendOf(x, FAR_BELOW_SOFTMAX);
+    if (!addend || !scores) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    const open = this.#openRows(x, scores, addend);
+    let from = this.node(open ?? scores);
+    if (this.nodes[from]!.shape.join() !== x.shape.join()) from = this.push({ op: 'broadcast', in: [from], shape: x.shape });
+    const attrs = { closed: open !== undefined };
+    const mask = this.own(passing('notMasked', [addend], addend.shape, attrs), 0);
+    const bias = this.own(passing('biasOnly', [addend], addend.shape, attrs));
+    return this.push({ op: 'quad', c: QUAD_CONSTANT, in: [from, mask, bias], shape: n.shape });
   }
 
   /** Own indices as zeros and ones, a row for each: of them only the slot is in the graph. */

@@ -12,6 +12,7 @@ import { release } from './lifetime.js';
 import { DERIVED_OF_ONE } from './limits.js';
 import type { SecretNode } from './node-values.js';
 import { attributesOf, NAMED_BY_VALUES } from './own.js';
+import { traitsOfResult } from './traits.js';
 
 /** Kernels that move or repeat elements: free at the nodes, which have the tensor already, or get it anyway. */
 const VIEWS = [
@@ -55,14 +56,21 @@ const WORK = [
 
 const RECORDED = new Set([...VIEWS, ...WORK]);
 
-/** The product of a column and a row, of which one is public or both are the same tensor: a mask's, not a model's. */
+/** A product that sums over nothing, of a column and a row of which one is public or both are the same tensor: a mask's, not a model's. */
 function isOuter(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend): boolean {
+  if (kernel === 'Einsum') return keepsAll((attrs as { equation?: string })?.equation ?? '');
   if (kernel !== 'BatchMatMul') return false;
   const [x, y] = [inputs.a as TensorInfo, inputs.b as TensorInfo];
   const inner = x.shape.at((attrs as { transposeA?: boolean }).transposeA ? -2 : -1);
   if (inner !== 1) return false;
   const secret = [x, y].filter((t) => b.privacy(t) === 'secret');
   return secret.length < 2 || x.dataId === y.dataId;
+}
+
+/** Does an einsum equation sum over nothing? */
+function keepsAll(equation: string): boolean {
+  const [from = '', to = ''] = equation.replaceAll(' ', '').split('->');
+  return to !== '' && [...from.replaceAll(',', '')].every((axis) => to.includes(axis));
 }
 
 /**
@@ -108,8 +116,10 @@ export function derive(
   const given: HostInputs = Array.isArray(inputs) ? (plain as PlainTensor[]) : Object.fromEntries(names.map((name, i) => [name, plain[i]]));
   const made = runOnHost(kernel, given, attrs as Record<string, unknown> | undefined);
   if (made.some(({ dtype }) => dtype === 'complex64' || dtype === 'string')) return undefined;
+  const operands = all.flatMap((t) => (t ? [{ ...b.traits(t), shape: t.shape }] : []));
   const nodes = made.map((t) => {
     const node = b.ownLeaf(t);
+    node.traits = traitsOfResult(kernel, operands, t.shape);
     // The place where it is kept refers to it
     node.users++;
     results.set(node, t);

@@ -1,4 +1,5 @@
 import { type ElementwiseOp, functionOf, type Shape } from '@secformer/secformer-ops';
+import type { Traits } from './traits.js';
 
 /** Operations of the recorded graph: what TF.js calls, before rewrites. `attrs` as the operation needs them. */
 export type RecordedOp =
@@ -35,14 +36,21 @@ export type RecordedOp =
   // In expressions of what the caller knows, and never at the nodes
   | 'floorRows'
   | 'belowFloor'
+  | 'openRows'
   | 'notMasked'
   | 'biasOnly';
 
 /** Operations that move or repeat elements. */
 export const VIEWS: ReadonlySet<RecordedOp> = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat', 'broadcast'] as const);
 
+/** Operations that the nodes never see. */
+export const HERE: ReadonlySet<RecordedOp> = new Set(['floorRows', 'belowFloor', 'openRows', 'notMasked', 'biasOnly'] as const);
+
 /** Operations of which the caller's own process makes what is made of its own values alone. */
-const ARITHMETIC: ReadonlySet<RecordedOp> = new Set(['add', 'sub', 'mul', 'div', 'square', 'prelu', 'select', 'floorRows', 'belowFloor', 'notMasked', 'biasOnly'] as const);
+const ARITHMETIC: ReadonlySet<RecordedOp> = new Set(['add', 'sub', 'mul', 'div', 'square', 'prelu', 'select', ...HERE] as const);
+
+/** Operations that this process can do, where it would do more than its own. */
+const KNOWABLE: ReadonlySet<RecordedOp> = new Set([...VIEWS, ...ARITHMETIC, 'matMul', 'gather', 'oneHot', 'sum', 'mean'] as const);
 
 /** By provenance: what a tensor's plaintext may be shown to. */
 export type Privacy = 'secret' | 'local' | 'public';
@@ -77,7 +85,10 @@ export class SecretNode {
   readonly variants = new Map<string, Variant>();
   /** what the caller's process computed of this and others of its values, by what it is: see fold.ts */
   readonly derived = new Map<string, readonly SecretNode[]>();
+  /** see traits.ts */
+  traits: Traits | undefined;
   readonly #ofOwn: boolean;
+  readonly #ofKnown: boolean;
 
   /** @param counted whether the operands count it as a user; a node that lives as long as a compilation is not */
   constructor(
@@ -88,6 +99,7 @@ export class SecretNode {
     counted = true,
   ) {
     this.#ofOwn = ofOwn(op, inputs);
+    this.#ofKnown = this.#ofOwn || (KNOWABLE.has(op) && inputs.every((i) => i.knowable));
     if (counted) for (const i of inputs) i.users++;
   }
 
@@ -98,6 +110,11 @@ export class SecretNode {
    */
   get own(): boolean {
     return this.values !== undefined || (this.#ofOwn && this.tensor === undefined);
+  }
+
+  /** Could this process compute it, for all that it is made of is the caller's, the nodes' work as well? */
+  get knowable(): boolean {
+    return this.own || (this.#ofKnown && this.tensor === undefined);
   }
 
   attr<T>(name: string): T {

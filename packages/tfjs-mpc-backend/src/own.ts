@@ -5,11 +5,11 @@
 import { sizeOf } from '@secformer/ring';
 import { broadcastReals, evaluateNode, type GraphNode } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from './node-values.js';
-import { belowFloor, biasOnly, floorRows, notMasked } from './rewrites/floor.js';
+import { belowFloor, biasOnly, floorRows, notMasked, openRows } from './rewrites/floor.js';
 
 /**
  * Plaintext of an own value, element by element in double precision.
- * @throws TypeError where the value is not known here: see `SecretNode.own`
+ * @throws TypeError where the value is not known here: see `SecretNode.knowable`
  */
 export function plaintextOf(n: SecretNode): Float64Array {
   const done = new Map<SecretNode, Float64Array>();
@@ -33,14 +33,19 @@ function written(n: SecretNode): boolean {
 function made(n: SecretNode, of: (input: SecretNode) => Float64Array): Float64Array {
   if (n.values) return Float64Array.from(n.values);
   if (n.op === 'constant') return Float64Array.from(n.attr<number[]>('values'));
-  if (!n.own) throw new TypeError(`the value of a '${n.op}' of shape [${n.shape}] is not known to the caller`);
+  if (!n.knowable) throw new TypeError(`the value of a '${n.op}' of shape [${n.shape}] is not known to the caller`);
   const ins = n.inputs.map(of);
   const shapes = n.inputs.map((i) => i.shape);
   switch (n.op) {
     case 'oneHot':
       return ones(n.ownIndices!, n.shape.at(-1)!);
     case 'gather':
-      return Float64Array.from(n.ownIndices!, (i) => ins[0]![i]!);
+      return rowsOf(ins[0]!, n.ownIndices!, sizeOf(shapes[0]!.slice(1)));
+    case 'mean': {
+      const axes = n.attr<number[]>('axes');
+      const sums = evaluateNode({ op: 'sum', in: [], shape: n.shape, axes }, ins, shapes, []);
+      return sums.map((v) => v / sizeOf(axes.map((a) => shapes[0]![a]!)));
+    }
     case 'select': {
       const [c, t, e] = ins.map((v, i) => broadcastReals(v, shapes[i]!, n.shape)) as [Float64Array, Float64Array, Float64Array];
       // Not e + c·(t − e), which is no number where one of them is infinite
@@ -50,13 +55,23 @@ function made(n: SecretNode, of: (input: SecretNode) => Float64Array): Float64Ar
       return floorRows(ins[0]!, shapes[0]!, n.attrs);
     case 'belowFloor':
       return belowFloor(ins[0]!, shapes[0]!, n.attrs);
+    case 'openRows':
+      return openRows(ins[0]!, shapes[0]!);
     case 'notMasked':
-      return notMasked(ins[0]!, shapes[0]!);
+      return notMasked(ins[0]!, shapes[0]!, n.attrs);
     case 'biasOnly':
       return biasOnly(ins[0]!);
     default:
       return evaluateNode({ op: n.op, in: [], shape: n.shape, ...n.attrs } as unknown as GraphNode, ins, shapes, []);
   }
+}
+
+function rowsOf(table: Float64Array, indices: Int32Array, width: number): Float64Array {
+  const out = new Float64Array(indices.length * width);
+  indices.forEach((index, i) => {
+    out.set(table.subarray(index * width, (index + 1) * width), i * width);
+  });
+  return out;
 }
 
 function ones(indices: Int32Array, depth: number): Float64Array {

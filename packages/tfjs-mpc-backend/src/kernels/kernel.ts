@@ -3,8 +3,9 @@ import { type KernelConfig, type NamedAttrMap, type NamedTensorInfoMap, register
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
 import { folds } from '../config.js';
 import { derive, isFolded } from '../fold.js';
-import { type HostInputs, runOnHost } from '../host.js';
+import { type HostInputs, type PlainTensor, runOnHost } from '../host.js';
 import type { Privacy } from '../node-values.js';
+import { traitsOfResult } from '../traits.js';
 
 export interface KernelCall {
   inputs: NamedTensorInfoMap;
@@ -77,7 +78,9 @@ function onHost(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap 
     : Object.fromEntries(Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.ownPlain(t)]));
   const shapedBy = privacy === 'public' ? undefined : shapedByOf(kernel, tensorsOf(inputs), b);
   // A number has one shape whatever it was made of
-  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined));
+  const operands = privacy === 'public' ? [] : tensorsOf(inputs).map((t) => ({ ...b.traits(t), shape: t.shape }));
+  const traits = (t: PlainTensor) => (privacy === 'public' ? undefined : traitsOfResult(kernel, operands, t.shape));
+  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t)));
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }
 

@@ -6,6 +6,7 @@ import { sizeOf } from '@secformer/ring';
 import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from '../node-values.js';
 import { plaintextOf } from '../own.js';
+import { traitsOf } from '../traits.js';
 import { type Floor, SOFTMAX_FLOOR } from './floor.js';
 import { matchLogSoftmax } from './softmax.js';
 
@@ -31,7 +32,7 @@ const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
 
 /** What is added to the values of x, taken out of it. */
 export function addendOf(x: SecretNode, far = FAR, depth = DEPTH): Sum {
-  if (x.own) return { scores: undefined, addend: x };
+  if (x.own || isMask(x)) return { scores: undefined, addend: x };
   const whole: Sum = { scores: x, addend: undefined };
   // At the nodes as it is
   if (x.tensor !== undefined || depth === 0) return whole;
@@ -53,6 +54,8 @@ export function addendOf(x: SecretNode, far = FAR, depth = DEPTH): Sum {
       return scaled(x, (i) => addendOf(i, FAR_BEFORE_SCALING, depth - 1));
     case 'select':
       return selected(x, inner, far);
+    case 'concat':
+      return concatenated(x, x.inputs.map(inner));
     case 'reshape':
     case 'transpose':
     case 'slice':
@@ -61,6 +64,11 @@ export function addendOf(x: SecretNode, far = FAR, depth = DEPTH): Sum {
     default:
       return whole;
   }
+}
+
+/** What the caller could compute, though it is not only arithmetic, times a public number that makes a mask of it. */
+function isMask(x: SecretNode): boolean {
+  return x.op === 'mul' && x.knowable && x.inputs.some((i) => i.op === 'constant' && traitsOf(i).far);
 }
 
 /** How masks end below softmax and its logarithm. */
@@ -111,6 +119,20 @@ function isFar(n: SecretNode, far: number): boolean {
 
 function onlyPublic(n: SecretNode): boolean {
   return n.op === 'constant' || (n.own && !n.values && !n.ownIndices && n.inputs.length > 0 && n.inputs.every(onlyPublic));
+}
+
+/** Parts side by side; where one has no scores, or nothing is added, it has zeros. */
+function concatenated(x: SecretNode, parts: Sum[]): Sum {
+  if (!parts.some(({ addend }) => addend && traitsOf(addend).far)) return { scores: x, addend: undefined };
+  const side = (of: 'scores' | 'addend') => {
+    const all = parts.map((part, i) => {
+      const { shape } = x.inputs[i]!;
+      const value = part[of] ?? zero();
+      return value.shape.join() === shape.join() ? value : passing('broadcast', [value], shape);
+    });
+    return passing('concat', all, x.shape, x.attrs);
+  };
+  return { scores: side('scores'), addend: side('addend') };
 }
 
 /** The same view of both parts, of the addend as small as it was. */

@@ -9,8 +9,10 @@ import type { Shape } from '@secformer/secformer-ops';
 /** Where the values added to an operation's operand end. */
 export interface Floor {
   floor: number;
-  /** the same above, for what has a largest value, such as a sigmoid */
-  ceiling?: number;
+  /** values at or below this end at the floor: the floor itself if absent */
+  from?: number;
+  /** the same above, for what has a largest value, such as a sigmoid: a bound for both sides */
+  both?: boolean;
   /** whether all of a row may be shifted, as below a softmax */
   shifts?: boolean;
   /** places of a row that have to be above the floor: of a row without, the answer would be of what is masked */
@@ -44,13 +46,17 @@ function largest(row: Float64Array): number {
  * @throws SecformerError MASK_REFUSED where fewer places of a row are open than the operation needs
  */
 export function floorRows(values: Float64Array, shape: Shape, attrs: object): Float64Array {
-  const { floor, ceiling = Number.POSITIVE_INFINITY, shifts = false, open = 0 } = attrs as Floor;
+  const { floor, from = floor, both = false, shifts = false, open = 0 } = attrs as Floor;
   return eachRow(values.slice(), shape, (row) => {
     const top = largest(row);
-    if (shifts ? top <= SWALLOWS : open > 0 && countAbove(row, floor) < Math.min(open, row.length)) throw maskedAltogether(shape, open);
-    const shift = shifts && top < 0 ? top : 0;
-    // Written so that NaN is not overlooked: it is refused when it is shared
-    for (let i = 0; i < row.length; i++) row[i] = Math.min(ceiling, Math.max(floor, row[i]! - shift));
+    if (shifts ? open > 0 && top <= SWALLOWS : open > 0 && countAbove(row, from) < Math.min(open, row.length)) throw maskedAltogether(shape, open);
+    // Of a row that is masked altogether by −∞ nothing is left that could be shifted
+    const shift = shifts && top < 0 ? Math.max(top, -3.5e38) : 0;
+    for (let i = 0; i < row.length; i++) {
+      // NaN stays what it is: it is refused when it is shared
+      const v = row[i]! - shift;
+      row[i] = v <= from ? floor : both && v >= -from ? -floor : v;
+    }
   });
 }
 
@@ -65,11 +71,22 @@ export function belowFloor(values: Float64Array, shape: Shape, attrs: object): F
 }
 
 /** For 2Quad, where a large negative score would get the largest weight: 0 where a value means "no weight", else 1. */
-export function notMasked(values: Float64Array, shape: Shape): Float64Array {
+export function notMasked(values: Float64Array, shape: Shape, attrs: object): Float64Array {
   const kept = values.map((v) => (v <= MASKED ? 0 : 1));
   return eachRow(kept, shape, (row) => {
-    if (row.length > 0 && !row.includes(1)) throw maskedAltogether(shape, 1);
+    if (row.length === 0 || row.includes(1)) return;
+    if (!(attrs as { closed?: boolean }).closed) throw maskedAltogether(shape, 1);
+    row.fill(1);
   });
+}
+
+/** 0 for each row that is masked altogether, so far that a float32 score is lost in it, else 1. */
+export function openRows(values: Float64Array, shape: Shape): Float64Array {
+  const out: number[] = [];
+  eachRow(values, shape, (row) => {
+    out.push(largest(row) <= SWALLOWS ? 0 : 1);
+  });
+  return Float64Array.from(out);
 }
 
 /** Beside `notMasked`: the value where it is kept, else 0. */

@@ -1,17 +1,22 @@
 import type { RecordedOp } from '../node-values.js';
 import { type Floor, LEAST } from './floor.js';
 
+/** Of functions that hold everywhere. */
 const low: Floor = { floor: LEAST };
-const both: Floor = { floor: LEAST, ceiling: -LEAST };
+const both: Floor = { floor: LEAST, both: true };
+
+/** Of functions that hold from −2032 to 2032 or so: masks end where scores up to a thousand may be added. */
+const windowed: Floor = { floor: -1016, from: -9000 };
+const windowedBoth: Floor = { ...windowed, both: true };
 
 /**
  * Operations that have a limit far from 0: what is added to their operand and leaves the range of the nodes may end at
  * the range's border, for the answer is the same. Of all others it is refused when it is shared.
  */
 export const SATURATING: Partial<Record<RecordedOp | 'gelu', Floor>> = {
-  sigmoid: both,
-  tanh: both,
-  erf: both,
+  sigmoid: windowedBoth,
+  tanh: windowedBoth,
+  erf: windowedBoth,
   sign: both,
   relu6: both,
   less: both,
@@ -23,9 +28,9 @@ export const SATURATING: Partial<Record<RecordedOp | 'gelu', Floor>> = {
   elu: low,
   selu: low,
   relu: low,
-  silu: low,
-  gelu: low,
-  softplus: low,
+  silu: windowed,
+  gelu: windowed,
+  softplus: windowed,
 };
 
 /** Of the k largest of a row. */
