@@ -109,7 +109,8 @@ export class SecformerBackend extends KernelBackend {
    * becomes a masked input. Nothing made of it may decide about the graph, or be an attribute of it: see `plain`.
    */
   ownPlain(info: TensorInfo): PlainTensor {
-    if (this.privacy(info) === 'secret' || !this.isKnown(info)) throw new SecformerError('NOT_PLAIN', `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`);
+    if (this.privacy(info) === 'secret' || !this.isKnown(info))
+      throw new SecformerError('NOT_PLAIN', `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`);
     return this.known(info);
   }
 
@@ -165,7 +166,8 @@ export class SecformerBackend extends KernelBackend {
   /** What is known of a tensor that is known here, without looking at what is not public. */
   traits(info: TensorInfo): Traits {
     const record = this.#data.get(info.dataId);
-    record.traits ??= record.privacy === 'public' ? traitsOfPublic(record.plain as Float32Array, record.shape) : record.node ? traitsOf(record.node) : traitsOfWritten(record.shape);
+    record.traits ??=
+      record.privacy === 'public' ? traitsOfPublic(record.plain as Float32Array, record.shape) : record.node ? traitsOf(record.node) : traitsOfWritten(record.shape);
     return reshapedTraits(record.traits, record.shape, info.shape);
   }
 

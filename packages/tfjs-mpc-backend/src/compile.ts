@@ -10,8 +10,8 @@ import type { Floor } from './rewrites/floor.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
-import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { matchQuad } from './rewrites/quad.js';
+import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
 import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
@@ -248,7 +248,11 @@ export class Compiler {
     if (!quadratic) return this.push({ op: 'softmax', in: [this.#floored(x, floorOf(maskFloor, shiftable))], shape: n.shape });
     warnOfQuad(this.suite);
     const { scores, addend } = addendOf(x, FAR_BELOW_SOFTMAX);
-    if (!addend || !scores) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    if (!addend || (!scores && x.op !== 'add' && x.op !== 'sub' && !traitsOf(addend).far)) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    if (!scores) {
+      const parts = [this.own(passing('biasOnly', [addend], x.shape)), this.own(passing('notMasked', [addend], x.shape), 0)];
+      return this.push({ op: 'quad', c: QUAD_CONSTANT, in: parts, shape: n.shape });
+    }
     const open = this.#openRows(x, scores, addend);
     let from = this.node(open ?? scores);
     if (this.nodes[from]!.shape.join() !== x.shape.join()) from = this.push({ op: 'broadcast', in: [from], shape: x.shape });
@@ -302,7 +306,12 @@ export class Compiler {
     if (axis !== rest.length) {
       const perm = [...rest, axis];
       const { shape } = x;
-      x = passing('transpose', [x], perm.map((p) => shape[p]!), { perm });
+      x = passing(
+        'transpose',
+        [x],
+        perm.map((p) => shape[p]!),
+        { perm },
+      );
     }
     const least = op === 'min' || op === 'argMin';
     if (least) x = passing('neg', [x], x.shape);

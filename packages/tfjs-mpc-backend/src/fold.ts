@@ -7,7 +7,7 @@
 import { sizeOf } from '@secformer/ring';
 import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { SecformerBackend } from './backend.js';
-import { hasHostKernel, type HostInputs, type PlainTensor, runOnHost } from './host.js';
+import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from './host.js';
 import { release } from './lifetime.js';
 import { DERIVED_OF_ONE } from './limits.js';
 import type { SecretNode } from './node-values.js';
@@ -93,12 +93,7 @@ const results = new WeakMap<SecretNode, PlainTensor>();
  * Runs a kernel on known values, or finds what it made of the same ones before.
  * @returns undefined where a result is of a type that has no shares
  */
-export function derive(
-  kernel: string,
-  inputs: NamedTensorInfoMap,
-  attrs: NamedAttrMap | undefined,
-  b: SecformerBackend,
-): Derived | undefined {
+export function derive(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend): Derived | undefined {
   const names = Object.keys(inputs);
   const all = names.map((name) => inputs[name] as TensorInfo | undefined);
   let holder: SecretNode | undefined;

@@ -21,7 +21,11 @@ export function plaintextOf(n: SecretNode): Float64Array {
       continue;
     }
     left.pop();
-    if (!done.has(next)) done.set(next, made(next, (i) => done.get(i)!));
+    if (!done.has(next))
+      done.set(
+        next,
+        made(next, (i) => done.get(i)!),
+      );
   }
   return done.get(n)!;
 }

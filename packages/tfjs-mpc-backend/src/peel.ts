@@ -32,7 +32,12 @@ export function peeled(target: SecretNode): Peeled {
   const taken = logits && addendOf(core).addend;
   if (taken) outer = passing('add', [outer, copyOf(taken)], core.shape);
   for (const { node, at } of layers.reverse()) {
-    outer = passing(node.op, node.inputs.map((i, k) => (k === at ? outer : copyOf(i))), node.shape, node.attrs);
+    outer = passing(
+      node.op,
+      node.inputs.map((i, k) => (k === at ? outer : copyOf(i))),
+      node.shape,
+      node.attrs,
+    );
   }
   if (outer === inner) return { core: target, finish: undefined };
   return {

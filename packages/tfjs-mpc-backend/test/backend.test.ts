@@ -1,7 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { asPublic, configure, lastRun, prepare, SecformerError, share, UnsupportedKernelError } from '../src/index.js';
-import { difference, sample as values } from './harness.js';
+import { difference, protocols, sample as values } from './harness.js';
+
+test.serial.before(() => protocols());
 
 const x = () => tf.tensor2d(values(24, -3, 3), [4, 6]);
 const w = () => tf.tensor2d(values(30, -2, 2, 7), [6, 5]);
@@ -263,8 +265,8 @@ test.serial('a read that repeats finds its randomness dealt, for new values too'
   for (let i = 1; i <= 5; i++) waited.push(await read(i));
   // The first opens the weight, the second is then repeated by the third
   t.true(Math.max(...waited.slice(3)) < Math.min(...waited.slice(0, 3)) / 2, String(waited));
-  configure({ prepareAhead: false });
-  t.teardown(() => configure({}));
+  protocols({ prepareAhead: false });
+  t.teardown(() => protocols());
   for (let i = 0; i < 2; i++) await read(7 + i);
   t.true((await read(9)) > Math.max(...waited.slice(3)));
 });

@@ -2,7 +2,9 @@ import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { type Calibration, calibrate, configure, lastRun } from '../src/index.js';
 import { shadowRevealingEverything } from '../src/insecure.js';
-import { sample } from './harness.js';
+import { protocols, sample } from './harness.js';
+
+test.serial.before(() => protocols());
 
 const w1 = () => tf.tensor2d(sample(6 * 12, -1, 1, 7), [6, 12]);
 const w2 = () => tf.tensor2d(sample(12 * 3, -1, 1, 9), [12, 3]);
@@ -21,7 +23,7 @@ function network(): { run: (x: tf.Tensor2D) => tf.Tensor; dispose: () => void } 
 
 const batch = (seed: number, scale = 1) => tf.tensor2d(sample(5 * 6, -scale, scale, seed), [5, 6]);
 
-test.serial.afterEach(() => configure({}));
+test.serial.afterEach(() => protocols());
 
 test.serial('a calibrated model is cheaper and answers the same', async (t) => {
   const model = network();
@@ -35,7 +37,7 @@ test.serial('a calibrated model is cheaper and answers the same', async (t) => {
   await read();
   const usual = await read();
   const calibration = await calibrate((b: tf.Tensor2D) => model.run(b), [batch(3), batch(4), batch(5)]);
-  configure({ calibration: JSON.parse(JSON.stringify(calibration)) as Calibration });
+  protocols({ calibration: JSON.parse(JSON.stringify(calibration)) as Calibration });
   const narrow = await read();
   t.true(narrow.bytes < usual.bytes, `${narrow.bytes} of ${usual.bytes} bytes`);
   t.true(narrow.data.every((v, i) => Math.abs(v - usual.data[i]!) < 2e-4));
@@ -70,7 +72,7 @@ test.serial('a shadow run compares every instruction, and names the one that lea
 
 for (const suite of ['secformer', 'mpcformer', 'mpcformer-2relu', 'puma', 'crypten', 'fast']) {
   test.serial(`suite ${suite} runs a masked attention`, async (t) => {
-    configure({ suite });
+    protocols({ suite });
     const scores = tf.tensor3d(sample(2 * 4 * 8, -2, 2, 5), [2, 4, 8]);
     const mask = tf.mul(tf.sub(1, tf.cast(tf.tensor3d([1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 8], 'int32'), 'float32')), -10000);
     const values = tf.tensor3d(sample(2 * 8 * 3, -1, 1, 6), [2, 8, 3]);

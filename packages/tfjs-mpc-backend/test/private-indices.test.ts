@@ -4,8 +4,10 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { asPublic, calibrate, configure, UnsupportedKernelError } from '../src/index.js';
-import { difference, sample } from './harness.js';
+import { asPublic, calibrate, UnsupportedKernelError } from '../src/index.js';
+import { difference, protocols, sample } from './harness.js';
+
+test.serial.before(() => protocols());
 
 let open = false;
 
@@ -146,8 +148,8 @@ test.serial('sums that calibration has seen beyond the usual range are carried',
   open = false;
   const rows = [0, 3, 3, 3, 3, 3, 3];
   const calibration = await calibrate(model, [rows]);
-  configure({ calibration });
-  t.teardown(() => configure({}));
+  protocols({ calibration });
+  t.teardown(() => protocols());
   const got = await tf.tidy(() => model(rows)).data();
   const [a] = await x().data();
   t.true(Math.abs(got[6]! - 54_000 * a!) < 8, `${got[6]} for ${54_000 * a!}`);

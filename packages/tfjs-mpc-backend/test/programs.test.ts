@@ -7,11 +7,13 @@ import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { type Visible, whatNodesSee } from '../src/audit.js';
 import type { SecformerBackend } from '../src/backend.js';
-import { asPublic, configure } from '../src/index.js';
+import { asPublic } from '../src/index.js';
 import { secretKernels } from '../src/kernels/index.js';
-import { sample } from './harness.js';
+import { protocols, sample } from './harness.js';
 
-test.serial.afterEach.always(() => configure({}));
+test.serial.before(() => protocols());
+
+test.serial.afterEach.always(() => protocols());
 
 /** What the client alone knows: one filling of it for each variant of a case. */
 class Own {
@@ -393,7 +395,7 @@ test.serial('every kernel that takes secrets has a case, which is of that kernel
 for (const suite of Object.keys(suites)) {
   test.serial(`what the nodes see does not depend on values, suite ${suite}`, (t) => {
     t.timeout(240_000);
-    configure({ suite });
+    protocols({ suite });
     for (const [name, f] of Object.entries({ ...cases, ...patterns })) check(t, name, f);
   });
 }

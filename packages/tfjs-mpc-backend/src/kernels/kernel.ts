@@ -3,7 +3,7 @@ import { type KernelConfig, type NamedAttrMap, type NamedTensorInfoMap, register
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
 import { folds } from '../config.js';
 import { derive, isFolded } from '../fold.js';
-import { type HostInputs, type PlainTensor, runOnHost } from '../host.js';
+import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from '../host.js';
 import type { Privacy } from '../node-values.js';
 import { traitsOfResult } from '../traits.js';
 
@@ -48,6 +48,8 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
         for (const t of all) b.checkShape(t, kernelName);
         return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
       }
+      // A kernel that the host does not have, for there TF.js makes it of others
+      if (secret && !hasHostKernel(kernelName)) return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
       const privacy: Privacy = privacies.includes('local') ? 'local' : 'public';
       return onHost(kernelName, inputs, attrs, b, privacy);
     },

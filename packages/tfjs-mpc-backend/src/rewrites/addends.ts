@@ -141,17 +141,28 @@ function viewed(x: SecretNode, { scores, addend }: Sum): Sum {
   const from = x.inputs[0]!.shape;
   // What has fewer axes than the sum has them in front, of size 1
   const spread = (part: SecretNode, to: Shape) => (part.shape.join() === to.join() ? part : passing('broadcast', [part], to));
-  const ranked = (part: SecretNode) => (part.shape.length === from.length ? part : passing('reshape', [part], [...Array<number>(from.length - part.shape.length).fill(1), ...part.shape]));
+  const ranked = (part: SecretNode) =>
+    part.shape.length === from.length ? part : passing('reshape', [part], [...Array<number>(from.length - part.shape.length).fill(1), ...part.shape]);
   const view = (part: SecretNode, small: boolean): SecretNode => {
     if (x.op === 'broadcast') return part;
     if (x.op === 'transpose') {
       const p = ranked(part);
-      return passing('transpose', [p], x.attr<number[]>('perm').map((at) => p.shape[at]!), x.attrs);
+      return passing(
+        'transpose',
+        [p],
+        x.attr<number[]>('perm').map((at) => p.shape[at]!),
+        x.attrs,
+      );
     }
     if (x.op === 'slice') {
       const p = ranked(part);
       const begin = x.attr<number[]>('begin').map((at, i) => (p.shape[i] === 1 ? 0 : at));
-      return passing('slice', [p], x.shape.map((d, i) => (p.shape[i] === 1 ? Math.min(1, d) : d)), { ...x.attrs, begin });
+      return passing(
+        'slice',
+        [p],
+        x.shape.map((d, i) => (p.shape[i] === 1 ? Math.min(1, d) : d)),
+        { ...x.attrs, begin },
+      );
     }
     const kept = small ? withOnes(ranked(part).shape, from, x.shape) : undefined;
     return kept ? passing('reshape', [part], kept) : passing('reshape', [spread(part, from)], x.shape);
