@@ -168,6 +168,46 @@ test('lookups and sums of rows that calibration has seen beyond the usual range 
   }
 });
 
+/** max(x, y) as the backend records it, and the maximum of rows of both. */
+const farApart = (n: number, positive = false): Graph => ({
+  nodes: nodes(
+    { op: 'input', slot: 0, in: [], shape: [n, 1] },
+    { op: 'input', slot: 1, in: [], shape: [n, 1] },
+    { op: 'sub', in: [0, 1], shape: [n, 1] },
+    { op: 'relu', in: [2], shape: [n, 1] },
+    { op: 'add', in: [3, 1], shape: [n, 1] },
+    ...(positive ? [0, 1] : []).map((x): GraphNode => ({ op: 'relu', in: [x], shape: [n, 1] })),
+    { op: 'concat', axis: 1, in: positive ? [5, 6] : [0, 1], shape: [n, 2] },
+    { op: 'max', in: [positive ? 7 : 5], shape: [n, 1] },
+  ),
+  outputs: [4, positive ? 8 : 6],
+});
+
+test('what compares two values has all of their difference, 200 times 1,000 of them', async (t) => {
+  const n = 200_000;
+  const x = uniform(n, -1, 1, 5).map((v) => (v < 0 ? -12_000 : 12_000));
+  t.is(await difference(farApart(n), [x, x.map((v) => -v)]), 0);
+});
+
+test('a wider window is for differences: none of values that are not below 0, nor of sums, nor for products', (t) => {
+  const online = (graph: Graph, outputs: number[]) => {
+    const { program } = plan({ ...graph, outputs }, suiteOf('exact'), [writtenTensor, writtenTensor], [0]);
+    return checkProgram(program).cost.online;
+  };
+  const n = 800;
+  const two = farApart(n);
+  const rows = online(two, [6]);
+  const positive = farApart(n, true);
+  const relus = online(positive, [7]);
+  // A bit an element more, which values that are not below 0 do without
+  t.is(online(positive, [8]) - relus, rows - n / 8);
+  const of = (op: 'add' | 'sub', then: GraphNode): Graph => ({ nodes: [...two.nodes.slice(0, 2), { op, in: [0, 1], shape: [n, 1] }, then], outputs: [3] });
+  const relu: GraphNode = { op: 'relu', in: [2], shape: [n, 1] };
+  const square: GraphNode = { op: 'square', in: [2], shape: [n, 1] };
+  t.is(online(of('sub', relu), [3]), online(of('add', relu), [3]) + n / 8);
+  t.is(online(of('sub', square), [3]), online(of('add', square), [3]));
+});
+
 for (const suite of ['exact']) {
   test(`attention divides after the product with V, suite ${suite}`, async (t) => {
     const graph: Graph = {

@@ -1,6 +1,7 @@
 import { encodeConstant, stridesOf } from '@secformer/ring';
 import type { ProgramBuilder } from '../program/builder.js';
 import { check, describe, type OpenedType, type Shape, type ShareType, sizeOf, type ValueType } from '../program/types.js';
+import { Reach } from './reach.js';
 
 /** Fractional bits of an encoded tensor. */
 export const FRAC_BITS = 16;
@@ -39,6 +40,7 @@ export class Emitter {
   readonly #operands = new Map<number, number>();
   /** the opened value behind each unwrapped share */
   readonly #wrapped = new Map<number, number>();
+  readonly reach = new Reach(this);
   /** openings of input tensors made by this program, to be kept: share number → width → value */
   readonly fresh = new Map<number, Map<number, number>>();
 
@@ -101,7 +103,7 @@ export class Emitter {
     if (offset === 0 && shape.join() === t.shape.join() && strides.every((s, i) => s === own[i] || shape[i] === 1)) return v;
     const out = this.emit('layout', [v], { shape: [...shape], strides, offset });
     this.#views.set(out, { source: v, shape, strides, offset });
-    return out;
+    return this.reach.follow(out, v);
   }
 
   reshape(v: number, shape: Shape): number {
@@ -142,7 +144,8 @@ export class Emitter {
 
   /** Elements by public index, −1 for a zero. */
   pick(v: number, indices: readonly number[], shape: Shape): number {
-    return this.emit('pick', [v], { constant: this.builder.constant([...indices], 0), constantBits: 0, shape: [...shape] });
+    const out = this.emit('pick', [v], { constant: this.builder.constant([...indices], 0), constantBits: 0, shape: [...shape] });
+    return this.reach.follow(out, v);
   }
 
   /** A tensor with `axis` moved to the front. */
@@ -154,7 +157,7 @@ export class Emitter {
   concat(values: number[], axis: number): number {
     const top = Math.max(...values.map((v) => this.share(v).fracBits));
     const moved = values.map((v) => this.axisFirst(this.atScale(v, top), axis));
-    const joined = this.emit('concat', moved);
+    const joined = moved.reduce((out, v) => this.reach.follow(out, v), this.emit('concat', moved));
     const rank = this.type(joined).shape.length;
     const back = Array.from({ length: rank }, (_, i) => (i === axis ? 0 : i < axis ? i + 1 : i));
     return this.transpose(joined, back);
@@ -169,13 +172,16 @@ export class Emitter {
     if (up === 0) return v;
     check(up > 0, () => `a share of ${t.fracBits} fractional bits cannot be brought to ${fracBits} without a truncation`);
     const bits = Math.min(64, t.bits + up);
-    return this.emit('affine', [v], { scale: String(1n << BigInt(up)), offset: '0', fracBits, bits, magnitude: t.magnitude });
+    const out = this.emit('affine', [v], { scale: String(1n << BigInt(up)), offset: '0', fracBits, bits, magnitude: t.magnitude });
+    return this.reach.follow(out, v);
   }
 
   /** A share whose values are known to stay below 2^magnitude: openings of it are as narrow as that allows. */
   claim(v: number, magnitude: number): number {
     const t = this.share(v);
-    return magnitude < t.magnitude ? this.reinterpret(v, t.fracBits, magnitude) : v;
+    if (magnitude < t.magnitude) return this.reinterpret(v, t.fracBits, magnitude);
+    this.reach.limit(v, magnitude);
+    return v;
   }
 
   /** The same words read with other fractional bits: a product with a power of two, for nothing. */
@@ -191,7 +197,7 @@ export class Emitter {
   }
 
   /** Two shares at one scale, the finer one unless that does not fit. */
-  #aligned(a: number, b: number): [number, number] {
+  aligned(a: number, b: number): [number, number] {
     const [ta, tb] = [this.share(a), this.share(b)];
     if (ta.fracBits === tb.fracBits) return [a, b];
     const [fine, coarse] = ta.fracBits > tb.fracBits ? [a, b] : [b, a];
@@ -200,7 +206,7 @@ export class Emitter {
     let pair: [number, number];
     if (low.magnitude + target <= Math.min(64, low.bits + target - low.fracBits) - 1 && low.magnitude + 1 + target <= 63) pair = [fine, this.atScale(coarse, target)];
     else pair = [this.truncated(fine, Math.min(FRAC_BITS, low.fracBits)), coarse];
-    if (this.share(pair[0]).fracBits !== this.share(pair[1]).fracBits) pair = this.#aligned(...pair);
+    if (this.share(pair[0]).fracBits !== this.share(pair[1]).fracBits) pair = this.aligned(...pair);
     return ta.fracBits > tb.fracBits ? pair : [pair[1], pair[0]];
   }
 
@@ -212,7 +218,7 @@ export class Emitter {
   // ---- linear
 
   #sum(op: 'add' | 'sub', a: number, b: number): number {
-    const [x, y] = this.#aligned(a, b);
+    const [x, y] = this.aligned(a, b);
     const [tx, ty] = [this.share(x), this.share(y)];
     const top = Math.max(tx.magnitude, ty.magnitude);
     const room = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits;
@@ -233,7 +239,8 @@ export class Emitter {
     if (c === 0) return v;
     const t = this.share(v);
     const magnitude = Math.min(Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= MAGNITUDE ? 0 : 1), t.bits - 1 - t.fracBits);
-    return this.emit('affine', [v], { scale: '1', offset: signedText(encodeConstant(c, t.fracBits)), fracBits: t.fracBits, bits: t.bits, magnitude });
+    const out = this.emit('affine', [v], { scale: '1', offset: signedText(encodeConstant(c, t.fracBits)), fracBits: t.fracBits, bits: t.bits, magnitude });
+    return this.reach.follow(out, v);
   }
 
   /** x·c for a public real: powers of two move the point, others are encoded with at least 20 significant bits. */
@@ -243,7 +250,7 @@ export class Emitter {
     const log = Math.log2(Math.abs(c));
     if (Number.isInteger(log)) {
       if (t.fracBits - log >= -60 && t.fracBits - log <= 63) {
-        const moved = this.reinterpret(v, t.fracBits - log, t.magnitude + log);
+        const moved = this.reach.follow(this.reinterpret(v, t.fracBits - log, t.magnitude + log), v, log);
         return c > 0 ? moved : this.negate(moved);
       }
     }
@@ -255,12 +262,13 @@ export class Emitter {
     const constantBits = Math.min(wanted, room);
     check(constantBits >= LEAST_SIGNIFICANT_BITS - Math.floor(log), () => `a product with ${c} of ${describe(t)} does not fit 64 bits`);
     const fracBits = t.fracBits + constantBits;
-    return this.emit('affine', [v], { scale: signedText(encodeConstant(c, constantBits)), offset: '0', fracBits, bits: t.bits, magnitude });
+    const out = this.emit('affine', [v], { scale: signedText(encodeConstant(c, constantBits)), offset: '0', fracBits, bits: t.bits, magnitude });
+    return this.reach.follow(out, v, Math.ceil(log));
   }
 
   negate(v: number): number {
     const t = this.share(v);
-    return this.emit('affine', [v], { scale: '-1', offset: '0', fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude });
+    return this.reach.follow(this.emit('affine', [v], { scale: '-1', offset: '0', fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude }), v);
   }
 
   mulConstant(v: number, values: number[], shape: Shape): number {
@@ -271,7 +279,8 @@ export class Emitter {
     // A looked-up row is right modulo 2^32, which has no room for a constant's fractional bits
     const x = this.share(v).fracBits > FRAC_BITS || room(v) < Math.min(claimed(v), this.limit) ? this.wide(v) : v;
     const magnitude = Math.min(claimed(x), room(x));
-    return this.emit('mulPublic', [x], { constant: this.builder.constant(values, constantBits), shape: [...shape], constantBits, magnitude });
+    const out = this.emit('mulPublic', [x], { constant: this.builder.constant(values, constantBits), shape: [...shape], constantBits, magnitude });
+    return this.reach.follow(out, x, Math.max(0, magnitudeOf(values)));
   }
 
   /** Sum over axes; the axes stay with size 1. */
@@ -283,7 +292,7 @@ export class Emitter {
     const rows = this.reshape(this.transpose(v, [...kept, ...axes]), [...kept.map((i) => shape[i]!), n]);
     const t = this.share(rows);
     const magnitude = Math.min(t.magnitude + Math.ceil(Math.log2(Math.max(1, n))), t.bits - 1 - t.fracBits);
-    const total = this.emit('rowSum', [rows], { magnitude });
+    const total = this.reach.follow(this.emit('rowSum', [rows], { magnitude }), rows, Math.ceil(Math.log2(Math.max(1, n))));
     return this.reshape(
       total,
       shape.map((d, i) => (axes.includes(i) ? 1 : d)),

@@ -19,6 +19,9 @@ import { notNegative } from './sign.js';
 /** Operations whose results claim the range that calibration has seen: the others know theirs. */
 const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum', 'cumSum', 'prelu']);
 
+/** Functions that select their result by comparisons: of a difference they need all that it can reach. */
+const SELECTING = new Set(['relu', 'relu6', 'leakyRelu', 'abs', 'clip', 'elu', 'selu', 'floor', 'ceil', 'round']);
+
 /** Bits of a one-hot operand and its product: values of 16 fractional bits below 2^15 fit 32. */
 const LOOKUP_BITS = 32;
 /** The same where calibration has seen larger values, in a table or as sums of rows. */
@@ -212,7 +215,7 @@ class Lowering {
       case 'reciprocal':
         return { value: reciprocal(e, x(), notNegative(this.#graph, node.in[0]!)) };
       case 'prelu':
-        return { value: prelu(e, x(), y()) };
+        return { value: e.reach.over(x(), (v) => prelu(e, v, y())) };
       case 'gelu':
         return { value: this.#suite.gelu(e, x(), node.form) };
       case 'softmax':
@@ -248,8 +251,9 @@ class Lowering {
         return { value: e.sum(x(), node.axes) };
       case 'max':
       case 'argMax': {
-        const { max, index } = maxWithIndex(e, x(), node.op === 'argMax');
-        return { value: index ?? max };
+        const positive = notNegative(this.#graph, node.in[0]!);
+        if (node.op === 'max') return { value: e.reach.over(x(), (v) => maxWithIndex(e, v, false, positive).max) };
+        return { value: e.reach.over(x(), (v) => maxWithIndex(e, v, true, positive).index!) };
       }
       case 'topK': {
         const { values, indices } = topK(e, x(), node.k);
@@ -260,7 +264,8 @@ class Lowering {
       default: {
         const simple = this.#suite.elementwise[node.op as ElementwiseOp];
         check(simple !== undefined, () => `there is no operation '${node.op}'`);
-        return { value: simple.emit(e, x(), parametersOf(node)) };
+        const emit = (v: number) => simple.emit(e, v, parametersOf(node));
+        return { value: SELECTING.has(node.op) ? e.reach.over(x(), emit) : emit(x()) };
       }
     }
   }
@@ -316,10 +321,18 @@ class Lowering {
     const [ca, cb] = [this.#constant(a), this.#constant(b)];
     if (cb) return this.#withConstant(node, this.share(a), cb, this.#shapeOf(b), false);
     if (ca) return this.#withConstant(node, this.share(b), ca, this.#shapeOf(a), true);
-    if (node.op === 'add') return e.add(this.share(a), this.share(b));
-    if (node.op === 'sub') return e.sub(this.share(a), this.share(b));
+    if (node.op === 'sub') return this.#difference(a, b);
+    if (node.op === 'add') {
+      const [na, nb] = [a, b].map((i) => this.#graph.nodes[i]!);
+      if (nb!.op === 'neg') return this.#difference(a, nb!.in[0]!);
+      return na!.op === 'neg' ? this.#difference(b, na!.in[0]!) : e.add(this.share(a), this.share(b));
+    }
     if (node.op === 'mul') return a === b ? e.square(this.share(a)) : e.mul(this.share(a), this.share(b));
     return divide(e, this.share(a), this.share(b), notNegative(this.#graph, b));
+  }
+
+  #difference(a: number, b: number): number {
+    return this.emitter.reach.difference(this.share(a), this.share(b), notNegative(this.#graph, a) && notNegative(this.#graph, b));
   }
 
   /** x op c, or c op x if `reversed`. */

@@ -1,7 +1,7 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { below } from '../compose/bits.js';
 import { elementwise } from '../compose/elementwise.js';
-import type { Emitter } from '../compose/emitter.js';
+import { type Emitter, MAGNITUDE } from '../compose/emitter.js';
 import {
   centred,
   from,
@@ -48,11 +48,11 @@ function gelu(e: Emitter, x: number): number {
   return e.scale(product(e, v, gate, 6), 0.5);
 }
 
-/** e^(x − max) by eight squarings, over its sum by Newton's reciprocal; sums beyond the start value's reach are scaled with the row. */
+/** e^(x − max) by eight squarings, over its sum by Newton's reciprocal; sums beyond the start value's reach are scaled with the row. Domain |s| < 2^13. */
 function softmax(e: Emitter, x: number): number {
   const { shape } = e.share(x);
   const last = shape.length - 1;
-  const v = e.truncated(x);
+  const v = e.claim(e.truncated(x), MAGNITUDE - 1);
   const { max } = maxWithIndex(e, v, false);
   const power = limitExponential(e, e.sub(v, e.broadcast(max, shape)), 8);
   const share = sumScale(shape[last]!);

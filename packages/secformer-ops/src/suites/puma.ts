@@ -1,7 +1,7 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { exactIntervals, plane } from '../compose/bits.js';
 import { elementwise } from '../compose/elementwise.js';
-import type { Emitter } from '../compose/emitter.js';
+import { type Emitter, MAGNITUDE } from '../compose/emitter.js';
 import { centred, combination, limitExponentialOf, product, scaledSquares, squared } from '../compose/iterate.js';
 import { reciprocal, rsqrt } from '../compose/octave.js';
 import { geluOf, momentsOf, normalRow, softmaxRow } from '../graph/functions.js';
@@ -68,11 +68,11 @@ const CLIP = -14;
 const MARGIN = 1e-6;
 const SQUARINGS = 5;
 
-/** max, (1 + x/2^5)^(2^5) clipped below −14, one reciprocal a row. */
+/** max, (1 + x/2^5)^(2^5) clipped below −14, one reciprocal a row. Domain |s| < 2^13. */
 function softmax(e: Emitter, x: number): number {
   const { shape } = e.share(x);
   const last = shape.length - 1;
-  const v = e.truncated(x);
+  const v = e.claim(e.truncated(x), MAGNITUDE - 1);
   const { max } = maxWithIndex(e, v, false);
   const below = e.addConstant(e.sub(v, e.broadcast(max, shape)), -MARGIN);
   const opened = e.factor(below);

@@ -15,7 +15,7 @@ function product(a: SecretNode, b: SecretNode): SecretNode {
 function convolved(x: SecretNode, filter: SecretNode, axes: readonly Axis[]): SecretNode {
   const out = axes.map((a) => a.out);
   const inner = sizeOf(filter.shape.slice(0, -1));
-  const rows = reshaped(windows(x, axes, 0), [x.shape[0]! * sizeOf(out), inner]);
+  const rows = reshaped(windows(x, axes), [x.shape[0]! * sizeOf(out), inner]);
   return reshaped(product(rows, reshaped(filter, [inner, filter.shape.at(-1)!])), [x.shape[0]!, ...out, filter.shape.at(-1)!]);
 }
 
@@ -24,7 +24,7 @@ function convolvedByChannel(x: SecretNode, filter: SecretNode, axes: readonly Ax
   const out = axes.map((a) => a.out);
   const [channels, multiplier] = filter.shape.slice(-2) as [number, number];
   const window = sizeOf(axes.map((a) => a.filter));
-  const rows = reshaped(windows(x, axes, 0, true), [channels, x.shape[0]! * sizeOf(out), window]);
+  const rows = reshaped(windows(x, axes, true), [channels, x.shape[0]! * sizeOf(out), window]);
   const columns = reshaped(transposed(filter, [2, 0, 1, 3]), [channels, window, multiplier]);
   const made = reshaped(product(rows, columns), [channels, x.shape[0]!, ...out, multiplier]);
   return reshaped(transposed(made, [1, 2, 3, 0, 4]), [x.shape[0]!, ...out, channels * multiplier]);

@@ -3,10 +3,7 @@ import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import type { KernelCall, SecretKernel } from './kernel.js';
 import { combined, constants, padded, plus, reshaped, summed, times, transposed } from './nodes.js';
-import { type Axis, axesOf2D, axesOf3D, insideCounts, windows } from './windows.js';
-
-/** Below every value in range, so that it never is the maximum of a window with an element of the image. */
-const OUTSIDE = -16384;
+import { type Axis, axesOf2D, axesOf3D, filterPlaces, insideCounts, rowsAt, windows, windowsInside } from './windows.js';
 
 interface PoolAttributes {
   filterSize: [number, number] | number;
@@ -21,6 +18,14 @@ function axesOf(x: TensorInfo, attrs: KernelCall['attrs']): Axis[] {
   return axesOf2D(backend_util.computePool2DInfo(x.shape as never, filterSize, strides, 1, pad, dimRoundingMode));
 }
 
+/** The maximum of a window of padding alone is −Infinity, which no share holds: whoever reads it is told so. */
+function lowestOutside(maxima: SecretNode, axes: readonly Axis[]): SecretNode {
+  const counts = insideCounts(axes);
+  if (!counts.includes(0)) return maxima;
+  const lowest = counts.map((c) => (c === 0 ? Number.NEGATIVE_INFINITY : 0));
+  return combined('add', maxima, constants(lowest, [1, ...axes.map((a) => a.out), 1]));
+}
+
 const shapeOf = (x: TensorInfo, axes: readonly Axis[]) => [x.shape[0]!, ...axes.map((a) => a.out), x.shape.at(-1)!];
 
 /** Maximum of every window, in 2 and 3 spatial dimensions. */
@@ -28,11 +33,11 @@ export const MaxPool: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const axes = axesOf(x, attrs);
   const n = axes.length;
-  const cut = windows(backend.node(x), axes, OUTSIDE);
+  const cut = windowsInside(backend.node(x), axes);
   // The window's elements last
   const order = [0, ...axes.map((_, i) => 1 + i), 1 + 2 * n, ...axes.map((_, i) => 1 + n + i)];
   const rows = reshaped(transposed(cut, order), [...shapeOf(x, axes), sizeOf(axes.map((a) => a.filter))]);
-  return backend.secret(new SecretNode('max', [rows], shapeOf(x, axes), { axis: n + 2 }), x.dtype);
+  return backend.secret(lowestOutside(new SecretNode('max', [rows], shapeOf(x, axes), { axis: n + 2 }), axes), x.dtype);
 };
 
 /** Grey dilation: the maximum of a window plus a filter. */
@@ -41,29 +46,44 @@ export const Dilation2D: SecretKernel = ({ inputs, attrs, backend }) => {
   const { strides, pad, dilations } = attrs as unknown as { strides: number; pad: 'valid' | 'same'; dilations: number };
   const axes = axesOf2D(backend_util.computeDilation2DInfo(x.shape as never, filter.shape as never, strides, pad, 'NHWC', dilations));
   const [high, wide, channels] = filter.shape as [number, number, number];
-  // Below everything in range, and still in range with a filter's element added
-  const raised = combined('add', windows(backend.node(x), axes, OUTSIDE / 2), reshaped(backend.node(filter), [1, 1, 1, high, wide, channels]));
+  // Where another element of the window stands for one outside, so does its own element of the filter
+  const filters = axes.reduce((f, a, i) => filtersAlong(f, a, 1 + i), reshaped(backend.node(filter), [1, 1, 1, high, wide, channels]));
+  const raised = combined('add', windowsInside(backend.node(x), axes), filters);
   const rows = reshaped(transposed(raised, [0, 1, 2, 5, 3, 4]), [...shapeOf(x, axes), high * wide]);
-  return backend.secret(new SecretNode('max', [rows], shapeOf(x, axes), { axis: 4 }), x.dtype);
+  return backend.secret(lowestOutside(new SecretNode('max', [rows], shapeOf(x, axes), { axis: 4 }), axes), x.dtype);
 };
 
-/** Mean of what lies inside the image of every window. */
+/** Filters for each window along an axis, [1, …out, …filter, channels]; one for all that lie inside. */
+function filtersAlong(filter: SecretNode, a: Axis, axis: number): SecretNode {
+  const places = filterPlaces(a);
+  const parts: { filter: SecretNode; places: string; windows: number }[] = [];
+  for (const rows of places) {
+    const last = parts.at(-1);
+    if (last?.places === rows.join()) last.windows++;
+    else parts.push({ filter: rowsAt(filter, axis + 2, rows), places: rows.join(), windows: 1 });
+  }
+  if (parts.length === 1) return parts[0]!.filter;
+  const sized = (n: number) => filter.shape.map((d, i) => (i === axis ? n : d));
+  const repeated = parts.map((p) => new SecretNode('broadcast', [p.filter], sized(p.windows)));
+  return new SecretNode('concat', repeated, sized(a.out), { axis });
+}
+
+/** Mean of what lies inside the image of every window; of padding alone 0/0, which is refused as −Infinity is. */
 export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const axes = axesOf(x, attrs);
   const n = axes.length;
   const total = summed(
-    windows(backend.node(x), axes, 0),
+    windows(backend.node(x), axes),
     axes.map((_, i) => 1 + n + i),
   );
   const counts = insideCounts(axes);
-  const weights =
-    counts[0] !== 0 && counts.every((c) => c === counts[0])
-      ? undefined
-      : constants(
-          counts.map((c) => (c === 0 ? 0 : 1 / c)),
-          [1, ...axes.map((a) => a.out), 1],
-        );
+  const weights = counts.every((c) => c === counts[0])
+    ? undefined
+    : constants(
+        counts.map((c) => 1 / c),
+        [1, ...axes.map((a) => a.out), 1],
+      );
   return backend.secret(weights ? combined('mul', total, weights) : times(total, 1 / counts[0]!));
 };
 
