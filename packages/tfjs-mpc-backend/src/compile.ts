@@ -23,7 +23,7 @@ import { withoutUnused } from './unused.js';
 const FRAC_BITS = 16;
 
 /** Nodes that are emitted within one another: each takes some calls, of which a stack holds about ten thousand. */
-const DEPTH = 200;
+const DEPTH = 100;
 
 /** A node that is emitted before what needs it: see `Compiler.whole`. */
 class TooDeep extends Error {

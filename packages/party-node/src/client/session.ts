@@ -28,6 +28,7 @@ import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import { type BoundInput, FREED, jsonBytes, type Message, type MessageOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
+import { checkSize } from './check-size.js';
 import { persist } from './persist.js';
 import { type Attempt, Spares } from './spares.js';
 import { type Answer, Waiting } from './waiting.js';
@@ -355,6 +356,7 @@ export class Session {
     let bytes: Uint8Array | undefined;
     if (!entry) {
       const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges, this.#salt);
+      checkSize(made.program);
       bytes = encodeProgram(made);
       const checked = readProgram(bytes);
       entry = { plan: made, checked, hash: bytesToHex(checked.hash) };

@@ -3,6 +3,9 @@ import type { SecretNode } from '../node-values.js';
 import { foldedGain } from './gain.js';
 import { scalarOf } from './patterns.js';
 
+/** Operations that a factor moves through: those of a layer, of which a sum may have a few. */
+const FAR = 64;
+
 /**
  * A public factor that is no power of two, such as the 1/√32 of attention scores, moves through products, sums and views into the weights that the
  * caller wrote: the nodes then multiply by nothing and open nothing for it. Only where every value on the way has this one use.
@@ -23,17 +26,17 @@ function scalarFactor(n: SecretNode): { x: SecretNode; factor: number } | undefi
 }
 
 /** The operand of a product that the factor goes to: the one whose weights are nearer. */
-function side(c: Compiler, n: SecretNode): 0 | 1 | undefined {
-  if (reaches(c, n.inputs[0]!)) return 0;
-  return reaches(c, n.inputs[1]!) ? 1 : undefined;
+function side(c: Compiler, n: SecretNode, left = FAR): 0 | 1 | undefined {
+  if (reaches(c, n.inputs[0]!, left - 1)) return 0;
+  return reaches(c, n.inputs[1]!, left - 1) ? 1 : undefined;
 }
 
-function reaches(c: Compiler, n: SecretNode): boolean {
+function reaches(c: Compiler, n: SecretNode, left = FAR): boolean {
   if (n.values) return n.op === 'leaf';
-  if (n.tensor !== undefined || !c.usedOnce(n)) return false;
-  if (n.op === 'add' || n.op === 'sub') return n.inputs.every((i) => reaches(c, i));
-  if (n.op === 'transpose' || n.op === 'reshape' || n.op === 'slice') return reaches(c, n.inputs[0]!);
-  return n.op === 'matMul' && side(c, n) !== undefined;
+  if (left === 0 || n.tensor !== undefined || !c.usedOnce(n)) return false;
+  if (n.op === 'add' || n.op === 'sub') return n.inputs.every((i) => reaches(c, i, left - 1));
+  if (n.op === 'transpose' || n.op === 'reshape' || n.op === 'slice') return reaches(c, n.inputs[0]!, left - 1);
+  return n.op === 'matMul' && side(c, n, left) !== undefined;
 }
 
 function scaled(c: Compiler, n: SecretNode, factor: number): number {

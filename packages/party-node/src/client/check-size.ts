@@ -1,0 +1,17 @@
+import { type Program, programLimits } from '@secformer/secformer-ops';
+import { NodeError } from '../errors.js';
+
+/**
+ * Refuses, before any node hears of it, a read that is more than nodes take at a time.
+ * @throws NodeError LIMIT_EXCEEDED, with what to do instead
+ */
+export function checkSize({ instructions, inputs, outputs, keeps }: Program): void {
+  const counts = { instructions: instructions.length, inputs: inputs.length, outputs: outputs.length, keeps: keeps.length };
+  for (const [what, count] of Object.entries(counts)) {
+    const most = programLimits[what as keyof typeof counts];
+    if (count <= most) continue;
+    const why = `the read is a program of ${count} ${what}, and nodes take ${most} at most`;
+    const remedy = 'read tensors on the way to it first, such as the state after a part of the steps: the next read starts from what has been read';
+    throw new NodeError('client', 'LIMIT_EXCEEDED', `${why}; ${remedy}`);
+  }
+}
