@@ -1,61 +1,95 @@
+/** Reads own what they need from the moment they are called, and what is asked for at once is shared once. */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-
+import { lastRun, prepare, share } from '../src/index.js';
+import type { Request } from '../src/runtime/messages.js';
+import { runtime } from '../src/runtime/node.js';
 import { sample } from './harness.js';
 
 const given = (seed = 1) => tf.tensor2d(sample(24, -2, 2, seed), [4, 6]);
+const squares = (seed = 1) => sample(24, -2, 2, seed).map((v) => v * v);
 const close = (got: ArrayLike<number>, want: ArrayLike<number>) => got.length === want.length && Array.from(got).every((v, i) => Math.abs(v - want[i]!) < 1e-3);
 const held = () => [tf.memory().numTensors, tf.engine().backend.numDataIds()];
-const squares = (seed = 1) => sample(24, -2, 2, seed).map((v) => v * v);
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** What goes to the session's thread while f runs. */
+async function asked(f: () => Promise<unknown>): Promise<Request[]> {
+  const seen: Request[] = [];
+  const { ask, askSync, tell } = runtime;
+  runtime.ask = (r) => {
+    seen.push(r);
+    return ask.call(runtime, r);
+  };
+  runtime.askSync = (r, ms) => {
+    seen.push(r);
+    return askSync.call(runtime, r, ms);
+  };
+  runtime.tell = (r) => {
+    seen.push(r);
+    tell.call(runtime, r);
+  };
+  try {
+    await f();
+  } finally {
+    Object.assign(runtime, { ask, askSync, tell });
+  }
+  return seen;
+}
+
+const jobs = (requests: Request[]) => requests.flatMap((r) => (r.kind === 'run' || r.kind === 'prepare' ? [r.job] : []));
+const written = (requests: Request[]) => requests.flatMap((r) => (r.kind === 'share' ? r.writes.map((w) => w.tensor) : []));
+const freed = (requests: Request[]) => requests.flatMap((r) => (r.kind === 'free' ? r.tensors : []));
+
+const ways: Record<string, () => Promise<ArrayLike<number>>> = {
+  dispose: () => {
+    const x = given();
+    const y = x.square();
+    const p = y.data();
+    tf.dispose([x, y]);
+    return p;
+  },
+  'data in tidy': () => {
+    let p: Promise<ArrayLike<number>> | undefined;
+    tf.tidy(() => {
+      p = given().square().data();
+    });
+    return p!;
+  },
+  'array in tidy': async () => {
+    let p: Promise<number[][]> | undefined;
+    tf.tidy(() => {
+      p = given().square().array() as Promise<number[][]>;
+    });
+    return (await p!).flat();
+  },
+  'bytes in tidy': async () => {
+    let p: Promise<Uint8Array> | undefined;
+    tf.tidy(() => {
+      p = given().square().bytes() as Promise<Uint8Array>;
+    });
+    const b = await p!;
+    return new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4);
+  },
+  scope: async () => {
+    tf.engine().startScope();
+    try {
+      return given().square().data();
+    } finally {
+      tf.engine().endScope();
+    }
+  },
+  'scope that waits': async () => {
+    tf.engine().startScope();
+    try {
+      return await given().square().data();
+    } finally {
+      tf.engine().endScope();
+    }
+  },
+};
 
 test.serial('a tensor may be disposed of while it is read, in every way', async (t) => {
   const before = held();
-  const ways: Record<string, () => Promise<ArrayLike<number>>> = {
-    dispose: () => {
-      const x = given();
-      const y = x.square();
-      const p = y.data();
-      tf.dispose([x, y]);
-      return p;
-    },
-    tidy: () => {
-      let p: Promise<ArrayLike<number>> | undefined;
-      tf.tidy(() => {
-        p = given().square().data();
-      });
-      return p!;
-    },
-    array: () => {
-      let p: Promise<number[][]> | undefined;
-      tf.tidy(() => {
-        p = given().square().array();
-      });
-      return p!.then((rows) => rows.flat());
-    },
-    bytes: () => {
-      let p: Promise<Uint8Array> | undefined;
-      tf.tidy(() => {
-        p = given().square().bytes() as Promise<Uint8Array>;
-      });
-      return p!.then((b) => new Float32Array(b.buffer, b.byteOffset, b.byteLength / 4));
-    },
-    scope: async () => {
-      tf.engine().startScope();
-      try {
-        return given().square().data();
-      } finally {
-        tf.engine().endScope();
-      }
-    },
-    'held scope': async () => {
-      tf.engine().startScope();
-      try {
-        return await given().square().data();
-      } finally {
-        tf.engine().endScope();
-      }
-    },
-  };
   for (const [name, way] of Object.entries(ways)) t.true(close(await way(), squares()), name);
   const all = await Promise.all(Object.values(ways).map((way) => way()));
   t.true(
@@ -63,4 +97,230 @@ test.serial('a tensor may be disposed of while it is read, in every way', async 
     'queued behind one another',
   );
   t.deepEqual(held(), before);
+});
+
+test.serial('what a read needs may go at any time while it is under way, and its shares go after it', async (t) => {
+  for (let ms = 0; ms < 12; ms++) {
+    const [x, y] = [given(ms + 1), given(ms + 2)];
+    const z = tf.tidy(() => x.mul(y).add(x));
+    await share(z);
+    let p: Promise<Float32Array> | undefined;
+    const requests = await asked(async () => {
+      p = z.data() as Promise<Float32Array>;
+      await pause(ms);
+      tf.dispose([x, y, z]);
+      await p;
+      await pause(0);
+    });
+    const [a, b] = [sample(24, -2, 2, ms + 1), sample(24, -2, 2, ms + 2)];
+    t.true(
+      close(
+        await p!,
+        a.map((v, i) => v * b[i]! + v),
+      ),
+      `after ${ms} ms`,
+    );
+    const slots = jobs(requests)[0]!.slots.map((s) => ('tensor' in s ? s.tensor : 0));
+    t.deepEqual(freed(requests).sort(), slots.sort(), 'and nothing stays at the nodes');
+  }
+});
+
+test.serial('a read that its tensor does not outlive is the same program', async (t) => {
+  const model = () => {
+    const x = given();
+    return tf.softmax(
+      x
+        .matMul(x, false, true)
+        .mul(0.3)
+        .add(tf.tensor1d([0.1, 0.2, 0.3, 0.4])),
+    );
+  };
+  const kept = await asked(() => tf.tidy(model).data());
+  const gone = await asked(() => {
+    const y = tf.tidy(model);
+    const p = y.data();
+    y.dispose();
+    return p;
+  });
+  const inside = await asked(() => {
+    let p: Promise<unknown> | undefined;
+    tf.tidy(() => {
+      p = model().data();
+    });
+    return p!;
+  });
+  const [want, ...others] = [kept, gone, inside].map((r) => JSON.stringify(jobs(r)[0]!.graph));
+  t.deepEqual(others, [want, want]);
+  t.is(jobs(inside)[0]!.kept.length, 0);
+});
+
+test.serial('reads of one tensor at the same time are one run', async (t) => {
+  const y = given().square();
+  const requests = await asked(async () => {
+    const [a, b] = await Promise.all([y.data(), y.array(), y.data()]);
+    t.true(close(a as Float32Array, (b as number[][]).flat()));
+  });
+  t.is(jobs(requests).length, 1);
+});
+
+test.serial('share, prepare, data and dataSync at once are one sharing', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const [x, w] = [given(round + 1), given(round + 9)];
+    const y = x.mul(w);
+    const want = sample(24, -2, 2, round + 1).map((v, i) => v * sample(24, -2, 2, round + 9)[i]!);
+    const requests = await asked(async () => {
+      const [, , prepared, data] = await Promise.all([share(y), share(y), prepare(y), y.data()]);
+      t.true(close(data as Float32Array, want));
+      t.true(close((await prepared.run()).values, want));
+    });
+    t.is(written(requests).length, 2, 'each of the two tensors once');
+  }
+});
+
+test.serial('dataSync beside reads that are under way', async (t) => {
+  t.timeout(60_000);
+  for (let round = 0; round < 10; round++) {
+    const want = squares(round + 1);
+    const plus = (n: number) => want.map((v) => v + n);
+    const square = () => tf.tidy(() => given(round + 1).square());
+    const [y, z] = [square(), tf.tidy(() => square().add(1))];
+    const requests = await asked(async () => {
+      const all = Promise.all([y.data(), share(z), z.data()]);
+      await pause(round % 5);
+      const [same, other] = [y.dataSync(), tf.tidy(() => square().sub(1).dataSync())];
+      t.true(close(same, want) && close(other, plus(-1)), `round ${round}`);
+      const [data, , more] = await all;
+      t.deepEqual(data, same, 'one tensor has one value');
+      t.true(close(more, plus(1)));
+      t.deepEqual(await y.data(), same);
+      tf.dispose([y, z]);
+    });
+    for (const tensor of written(requests)) {
+      const last = (kind: string, has: (r: Request) => boolean) => requests.findLastIndex((r) => r.kind === kind && has(r));
+      const shared = last('share', (r) => written([r]).includes(tensor));
+      t.true(last('free', (r) => freed([r]).includes(tensor)) > shared, 'what was shared is freed after that');
+    }
+  }
+});
+
+test.serial('a read that fails lets everything go, and others go on', async (t) => {
+  const before = held();
+  const requests = await asked(async () => {
+    const [bad, good] = [
+      tf.tidy(() =>
+        given()
+          .square()
+          .add(tf.fill([4, 6], 1e6).add(tf.tensor1d([1e6]))),
+      ),
+      tf.tidy(() => given().square()),
+    ];
+    const all = [bad.data(), good.data(), bad.array(), share(bad), prepare(bad)];
+    tf.dispose([bad, good]);
+    const settled = await Promise.allSettled(all);
+    t.deepEqual(
+      settled.map((s) => s.status),
+      ['rejected', 'fulfilled', 'rejected', 'rejected', 'rejected'],
+    );
+    for (const s of settled) if (s.status === 'rejected') t.is(s.reason.code, 'VALUE_OUT_OF_RANGE');
+    t.true(close((settled[1] as PromiseFulfilledResult<Float32Array>).value, squares()));
+    await pause(0);
+  });
+  t.deepEqual(held(), before);
+  for (const tensor of written(requests)) t.true(freed(requests).includes(tensor), 'what was shared is freed');
+});
+
+test.serial('a prepared read keeps what it needs until it has run', async (t) => {
+  const x = given(5);
+  const y = tf.tidy(() => x.square());
+  const p = prepare(y);
+  tf.dispose([x, y]);
+  const prepared = await p;
+  const requests = await asked(async () => {
+    t.true(close((await prepared.run()).values, squares(5)));
+    await t.throwsAsync(() => prepared.run(), { code: 'INPUT_REFUSED' });
+  });
+  t.is(freed(requests).length, 1);
+  t.truthy(lastRun());
+});
+
+test.serial('a prepared read that is dropped lets go of what it needs', async (t) => {
+  const { setFlagsFromString } = await import('node:v8');
+  setFlagsFromString('--expose-gc');
+  const { runInNewContext } = await import('node:vm');
+  const collect = runInNewContext('gc') as () => void;
+  const requests = await asked(async () => {
+    await (async () => {
+      const x = given(6);
+      const y = tf.tidy(() => x.square());
+      await prepare(y);
+      tf.dispose([x, y]);
+    })();
+    for (let i = 0; i < 50; i++) {
+      await pause(10);
+      collect();
+    }
+  });
+  t.deepEqual(freed(requests), written(requests));
+});
+
+/** Graphs as the converter writes them, with rank-0 constants. */
+type Def = { name: string; op: string; input?: string[]; attr?: Record<string, unknown> };
+const float = { T: { type: 'DT_FLOAT' } };
+const number = (name: string, v: number, dtype: 'float32' | 'int32' = 'float32'): Def & { value: number; dtype: string } => ({
+  name,
+  op: 'Const',
+  attr: { dtype: { type: dtype === 'int32' ? 'DT_INT32' : 'DT_FLOAT' } },
+  value: v,
+  dtype,
+});
+const sum = (of: string, axis: string): Def => ({ name: 'sum', op: 'Sum', input: [of, axis], attr: { ...float, keep_dims: { b: false } } });
+const placeholder: Def = { name: 'x', op: 'Placeholder', attr: { dtype: { type: 'DT_FLOAT' }, shape: { shape: { dim: [{ size: '3' }] } } } };
+
+async function execute(nodes: Def[], output: string, x: number[], functions: { name: string; nodes: Def[]; ret: string }[] = []): Promise<Float32Array> {
+  const clean = (defs: Def[]) => defs.map(({ name, op, input = [], attr = {} }) => ({ name, op, input, attr }));
+  const constants = [...nodes, ...functions.flatMap((f) => f.nodes)].flatMap((n) => ('value' in n ? [n as ReturnType<typeof number>] : []));
+  const words = new DataView(new ArrayBuffer(4 * constants.length));
+  constants.forEach(({ value, dtype }, i) => {
+    if (dtype === 'int32') words.setInt32(4 * i, value, true);
+    else words.setFloat32(4 * i, value, true);
+  });
+  const arg = (name: string) => [{ name, type: 'DT_FLOAT' }];
+  const library = { function: functions.map((f) => ({ signature: { name: f.name, inputArg: arg('x'), outputArg: arg('out') }, nodeDef: clean(f.nodes), ret: { out: f.ret } })) };
+  const model = await tf.loadGraphModel(
+    tf.io.fromMemory({
+      modelTopology: { node: clean(nodes), versions: { producer: 1 }, ...(functions.length > 0 && { library }) },
+      weightSpecs: constants.map(({ name, dtype }) => ({ name, shape: [], dtype: dtype as 'float32' })),
+      weightData: words.buffer,
+      format: 'graph-model',
+    }),
+  );
+  return (await ((await model.executeAsync({ x: tf.tensor1d(x) }, output)) as tf.Tensor).data()) as Float32Array;
+}
+
+test.serial('a graph model whose condition is secret reads it, and takes the branch', async (t) => {
+  const nodes: Def[] = [
+    placeholder,
+    number('zero', 0),
+    number('two', 2),
+    number('axis', 0, 'int32'),
+    sum('x', 'axis'),
+    { name: 'positive', op: 'Greater', input: ['sum', 'zero'], attr: float },
+    { name: 'switch', op: 'Switch', input: ['x', 'positive'], attr: float },
+    { name: 'no', op: 'Sub', input: ['switch', 'two'], attr: float },
+    { name: 'yes', op: 'Mul', input: ['switch:1', 'two'], attr: float },
+    { name: 'merge', op: 'Merge', input: ['no', 'yes'], attr: { ...float, N: { i: '2' } } },
+  ];
+  t.true(close(await execute(nodes, 'merge', [1, 2, 3]), [2, 4, 6]));
+  t.true(close(await execute(nodes, 'merge', [1, -2, -3]), [-1, -4, -5]));
+});
+
+test.serial('a While of a graph model runs as often as its secret condition says', async (t) => {
+  const names = { cond: { func: { name: 'less_than_100' } }, body: { func: { name: 'squared' } }, T: { list: { type: ['DT_FLOAT'] } } };
+  const nodes: Def[] = [placeholder, { name: 'while', op: 'While', input: ['x'], attr: names }];
+  const less: Def = { name: 'less', op: 'Less', input: ['sum:output:0', 'hundred:output:0'], attr: float };
+  const functions = [
+    { name: 'less_than_100', nodes: [number('hundred', 100), number('axis', 0, 'int32'), sum('x', 'axis:output:0'), less], ret: 'less:z:0' },
+    { name: 'squared', nodes: [{ name: 'mul', op: 'Mul', input: ['x', 'x'], attr: float }], ret: 'mul:z:0' },
+  ];
+  t.true(close(await execute(nodes, 'while', [1, 2, 3], functions), [1, 256, 6561]));
 });
