@@ -24,7 +24,7 @@ interface Given {
 }
 
 /** A model as a folder on disk, without a `file://` handler. */
-async function load(folder: string): Promise<{ inputs: { name: string; shape: number[]; dtype: string }[]; predict(x: NamedTensorMap): Promise<NamedTensorMap> }> {
+export async function load(folder: string): Promise<{ inputs: { name: string; shape: number[]; dtype: string }[]; predict(x: NamedTensorMap): Promise<NamedTensorMap> }> {
   const file = join(folder, 'model.json');
   if (!existsSync(file)) throw new UsageError(`${folder}: there is no model.json in it`);
   const json = JSON.parse(readFileSync(file, 'utf8')) as {

@@ -16,7 +16,7 @@ export const extrema: Program[] = programs('extrema', {
   'maxPool with explicit padding': () => tf.maxPool(computed(image([1, 6, 6, 8], 255, 4)), 3, 2, 1, 'floor'),
   'maxPool with dilation': () => tf.pool(computed(image([1, 8, 8, 4], 255, 4)), [2, 2], 'max', 'same', [2, 2]),
   'maxPool3d same': repeated(2, () => tf.maxPool3d(computed(tf.randomUniform([1, 5, 7, 7, 8], 0, 255, 'float32', 2)) as Tensor5D, 3, 2, 'same')),
-  maxPoolWithArgmax: () => {
+  'maxPoolWithArgmax of own values': () => {
     const { result, indexes } = tf.maxPoolWithArgmax(image([1, 5, 5, 2], 255, 6), 2, 2, 'valid', true);
     return [result, indexes];
   },

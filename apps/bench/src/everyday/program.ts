@@ -16,6 +16,8 @@ export interface Program {
   refusal?: string;
   /** largest error, absolute or of values above 1 relative; 1e-3 unless a domain says otherwise */
   tolerance?: number;
+  /** what it needs and does not own, such as a model that others ask too */
+  prepare?(): Promise<void>;
   /** how often a default run repeats it: what goes wrong now and then */
   times?: number;
 }

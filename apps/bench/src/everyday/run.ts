@@ -60,7 +60,8 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
 }
 
 /** The program on the backend that is active; what it leaves behind is disposed. */
-export async function runProgram({ run }: Program): Promise<Outcome> {
+export async function runProgram({ prepare, run }: Program): Promise<Outcome> {
+  await prepare?.();
   tf.engine().startScope();
   try {
     return { kind: 'values', values: await inTime((async () => read(await run()))()) };
