@@ -24,7 +24,9 @@ export function modelPrograms(folder: string): Program[] {
   return names.flatMap((name) => {
     const ask = async (publicMask: boolean): Promise<Tensor[]> => {
       const model = await load(join(folder, name));
-      const inputs = inputsOf(join(folder, name));
+      const given = inputsOf(join(folder, name));
+      // A layers model that is loaded again has names with a number
+      const inputs = Object.fromEntries(model.inputs.map((i) => [i.name, (given[i.name] ?? given[i.name.replace(/:\d+$|_\d+$/, '')])!]));
       for (const [input, t] of Object.entries(inputs)) if (publicMask && /mask/.test(input)) declaredPublic(t);
       return Object.values(await model.predict(inputs));
     };
