@@ -1,4 +1,5 @@
 /** What needs Node: the embedded trio, WebSockets of `ws`, nodes as processes. */
+export { certificatesIn } from './node/certificates.js';
 export { main as partyNode } from './node/cli.js';
 export { type LocalNodes, startLocalNodes } from './node/local-nodes.js';
 export { type ServeOptions, serve } from './node/serve.js';

@@ -102,7 +102,7 @@ test('a node that is told something wrong does not start: one line that says wha
     [['dealer', ...listen, '--client-token-file', client], /--party0-token-file/],
     [[...party0, '--dealer', 'ws://127.0.0.1:1', '--dealer-token-file', node], /--peer-token-file/],
     [['dealer', ...listen, '--node-token-file', '/no/such', '--client-token-file', client], /cannot read the token file \/no\/such/],
-    [['dealer', ...listen, '--node-token-file', client, '--client-token-file', client], /hold the same token/],
+    [['dealer', ...listen, '--node-token-file', client, '--client-token-file', client], /hold the same token.*party-node token FILE/],
     [['dealer', ...listen, '--party0-token-file', node, '--party1-token-file', node, '--client-token-file', client], /hold the same token/],
     [['dealer', ...listen, '--node-token-file', file('short', 'sixteen letters.'), '--client-token-file', client], /32 random bytes/],
     [['dealer', ...listen, '--node-token-file', file('open', fresh(), 0o644), '--client-token-file', client], /chmod 600/],

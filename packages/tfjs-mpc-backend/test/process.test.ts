@@ -88,7 +88,7 @@ server.close();`;
   t.regex(script(t, text).stdout, /UNREACHABLE not trusted/);
   t.regex(script(t, text, { SECFORMER_CA: file('cert') }).stdout, /UNREACHABLE trusted/);
   t.regex(script(t, text, { SECFORMER_CA: file('nowhere') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: cannot read the file .*nowhere/);
-  t.regex(script(t, text, { SECFORMER_CA: file('text') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text is no PEM file/);
+  t.regex(script(t, text, { SECFORMER_CA: file('text') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text holds no certificate/);
 });
 
 test('in a browser dataSync is refused, with what to use instead', (t) => {

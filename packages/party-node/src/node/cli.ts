@@ -3,6 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { limits } from '../limits.js';
 import type { NodeRole } from './run.js';
 import { type ServeOptions, serve } from './serve.js';
+import { writeToken } from './token-files.js';
 
 function address(text: string): { host: string; port: number } {
   const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
@@ -39,6 +40,7 @@ interface Flags {
   memory?: number;
   tlsCert?: string;
   tlsKey?: string;
+  tlsPassphraseFile?: string;
   tlsCa?: string;
 }
 
@@ -55,7 +57,8 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
   const run = async (role: 'party0' | 'party1' | 'dealer', f: Flags) => {
     const dials = { ...(f.dealer && { dealer: f.dealer }), ...(role === 'party1' && f.peer && { party0: f.peer }) };
     const { host, port } = f.listen;
-    const tls = { ...(f.tlsCert && { tlsCert: f.tlsCert }), ...(f.tlsKey && { tlsKey: f.tlsKey }), ...(f.tlsCa && { tlsCa: f.tlsCa }) };
+    // What was given empty, such as by a variable that is not set, is refused as a file and not passed over
+    const tls = Object.fromEntries((['tlsCert', 'tlsKey', 'tlsPassphraseFile', 'tlsCa'] as const).flatMap((k) => (f[k] === undefined ? [] : [[k, f[k]]])));
     const node = await serve({
       role,
       host,
@@ -86,7 +89,8 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
       .option('--threads <n>', 'threads of a large kernel, such as a matrix product; as many as the machine has if not given', threads)
       .option('--tls-cert <file>', 'certificate (PEM); without it the node listens on loopback only')
       .option('--tls-key <file>', 'its private key (PEM)')
-      .option('--tls-ca <file>', 'certificate authority (PEM) to trust when this node dials')
+      .option('--tls-passphrase-file <file>', 'passphrase of an encrypted --tls-key')
+      .option('--tls-ca <file>', "certificate authority (PEM) to trust when this node dials, besides the system's")
       .exitOverride();
   common(program.command('party').description('one of the two computing parties'))
     .addOption(new Option('--index <index>', 'which party').choices(['0', '1']).makeOptionMandatory())
@@ -102,6 +106,12 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
     .option('--party0-token-file <file>', 'secret that the dealer and party 0 alone have')
     .option('--party1-token-file <file>', 'secret that the dealer and party 1 alone have')
     .action((f: Flags) => run('dealer', f));
+  program
+    .command('token')
+    .description('writes a fresh token into a new file that nobody else can read')
+    .argument('<file>')
+    .exitOverride()
+    .action((file: string) => writeToken(file));
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {

@@ -74,7 +74,7 @@ export class Door {
   async open(): Promise<number> {
     const { host, port, log } = this.#o;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause) => reject(new NodeError('client', 'BAD_CONFIGURATION', `cannot listen on ${host}:${port} (${cause.message})`, { cause })));
+      this.#server.once('error', (cause) => reject(cannotListen(host, port, cause)));
       this.#server.listen(port, host.replace(/^\[|\]$/g, ''), resolve);
     });
     this.#server.on('error', (error) => log('listener', { why: error.message }));
@@ -143,6 +143,19 @@ export class Door {
   #look(): void {
     for (const stranger of this.#strangers.values()) if (stranger.over.bytesRead > limits.unprovenBytes) this.#turnAway(stranger, 'sent too much before it proved who it is');
   }
+}
+
+/** What to do about an address that the system does not give. */
+const REMEDIES: Record<string, string> = {
+  EADDRINUSE: 'another process listens there; stop it, or take another port',
+  EADDRNOTAVAIL: 'this machine does not have that address',
+  EACCES: 'ports below 1024 need privileges; take another',
+  ENOTFOUND: 'there is no host of that name',
+};
+
+function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): NodeError {
+  const remedy = REMEDIES[cause.code ?? ''];
+  return new NodeError('client', 'BAD_CONFIGURATION', `cannot listen on ${host}:${port} (${cause.message})${remedy ? `; ${remedy}` : ''}`, { cause });
 }
 
 function nameOf({ remoteAddress, remotePort }: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {

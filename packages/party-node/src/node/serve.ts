@@ -6,6 +6,7 @@ import { nodeName, type Proven } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import { defaultMemory } from './budget.js';
+import { type IdentityFiles, readAuthority, readIdentity } from './certificates.js';
 import { Door } from './door.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
 import { giveUpMemory } from './garbage.js';
@@ -14,9 +15,9 @@ import { type Log, quiet } from './log.js';
 import type { NodeRole } from './run.js';
 import { checkUrl, dialSocket, isLoopback } from './sockets.js';
 import { threadsAlone } from './threads.js';
-import { readSecret, readText, readTokens, type TokenFiles } from './token-files.js';
+import { readTokens, type TokenFiles } from './token-files.js';
 
-export interface ServeOptions extends TokenFiles {
+export interface ServeOptions extends TokenFiles, IdentityFiles {
   role: NodeRole;
   host: string;
   port: number;
@@ -27,8 +28,7 @@ export interface ServeOptions extends TokenFiles {
   threads?: number;
   /** bytes that tensors and runs of all clients may take together; a part of what the machine has if absent */
   memory?: number;
-  tlsCert?: string;
-  tlsKey?: string;
+  /** authority to trust besides those that Node trusts, when this node dials */
   tlsCa?: string;
   log: Log;
   /** what stands between this node and whoever connects to it, such as an emulated network */
@@ -53,11 +53,6 @@ export function bridge(a: Link, b: Link, closed: (why: string) => void = () => {
   one(b, a);
 }
 
-function tlsOf({ tlsCert, tlsKey }: ServeOptions): { cert: string; key: string } | undefined {
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw new NodeError('client', 'BAD_CONFIGURATION', '--tls-cert and --tls-key belong together; one of them is missing');
-  return tlsCert === undefined ? undefined : { cert: readText(tlsCert, 'certificate'), key: readSecret(tlsKey!, 'key') };
-}
-
 /**
  * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings and strangers are answered while the engine's
  * thread computes.
@@ -65,7 +60,7 @@ function tlsOf({ tlsCert, tlsKey }: ServeOptions): { cert: string; key: string }
  * @throws NodeError BAD_CONFIGURATION
  */
 export async function serve(o: ServeOptions): Promise<{ host: string; port: number; stop(): Promise<void> }> {
-  const tls = tlsOf(o);
+  const tls = readIdentity(o);
   if (!tls && !isLoopback(o.host)) {
     throw new NodeError(
       'client',
@@ -73,7 +68,7 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
       `without --tls-cert and --tls-key a node listens on loopback only, not on ${o.host}: the dealer's masks and the parties' openings together are the plaintext`,
     );
   }
-  const ca = o.tlsCa === undefined ? undefined : readText(o.tlsCa, 'CA');
+  const ca = o.tlsCa === undefined ? undefined : readAuthority(o.tlsCa);
   const urls = Object.entries(o.dials).map(([role, url]) => checkUrl(url, nodeName[role as NodeRole]));
   const local = isLoopback(o.host) && urls.every(({ hostname }) => isLoopback(hostname));
   const tokens = readTokens(o.role, o, local);

@@ -4,6 +4,8 @@ import { limits } from '../limits.js';
 import type { Link } from '../wire/link.js';
 import { SocketLink, type Socket as SocketType } from '../wire/socket-link.js';
 import { checkUrl } from '../wire/url.js';
+import { trusting } from './authorities.js';
+import { type Failure, reasonOf } from './unreachable.js';
 
 export { checkUrl, isLoopback } from '../wire/url.js';
 
@@ -27,9 +29,14 @@ export function keepAlive(socket: WebSocket, pongMs: number = limits.pongMs): vo
   socket.on('close', () => clearInterval(timer));
 }
 
-/** Opens a WebSocket in Node. @param ca certificate authority (PEM) to trust in the place of those that Node comes with */
+/**
+ * Opens a WebSocket in Node.
+ * @param ca certificate authority (PEM) to trust besides those that Node trusts
+ * @throws NodeError BAD_CONFIGURATION, UNREACHABLE with what is wrong and what to do
+ */
 export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Link> {
-  checkUrl(url, node);
+  const tls = checkUrl(url, node).protocol === 'wss:';
+  const trust = tls && ca !== undefined ? { secureContext: trusting(ca) } : {};
   return new Promise((resolve, reject) => {
     const socket = new WebSocket(url, {
       perMessageDeflate: false,
@@ -37,21 +44,16 @@ export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Li
       handshakeTimeout: limits.connectMs,
       // Masking keeps scripts in browsers from writing what a proxy takes for HTTP; these frames go through TLS or stay on this machine, and a zero key saves two passes over each
       generateMask: (mask) => void mask.fill(0),
-      ...(ca && { ca }),
+      ...trust,
     });
     socket.on('open', () => {
       keepAlive(socket);
       resolve(new SocketLink(socket as unknown as SocketType));
     });
-    socket.on('error', (cause: Error & { code?: string }) => {
+    socket.on('error', (cause: Failure) => {
       // It was there and ended the connection: who has to make room before a WebSocket is open cannot be told so
       const after = cause.code === 'ECONNRESET' ? { retryAfterMs: limits.retryMs } : {};
-      reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause)})`, { cause, ...after }));
+      reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause, tls)})`, { cause, ...after }));
     });
   });
-}
-
-/** What to make of a connection that failed. */
-function reasonOf(cause: Error & { code?: string }): string {
-  return cause.code === 'ECONNREFUSED' ? `${cause.message}; is it running?` : cause.message || (cause.code ?? 'it failed');
 }

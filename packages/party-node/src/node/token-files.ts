@@ -1,4 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import type { Secret } from '@secformer/ring';
 import { NodeError } from '../errors.js';
 import { NODES, type NodeRole, type Tokens, tokenFrom, tokensFromOne } from '../wire/tokens.js';
@@ -35,11 +36,20 @@ export function readSecret(file: string, what: string): string {
   return text;
 }
 
+/** Writes a fresh token into a file that is not there yet. @throws NodeError BAD_CONFIGURATION */
+export function writeToken(file: string): void {
+  try {
+    writeFileSync(file, `${randomBytes(TOKEN_BYTES).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
+  } catch (cause) {
+    const there = (cause as NodeJS.ErrnoException).code === 'EEXIST';
+    throw bad(there ? `${file} is there already, and a token may be in use; give another name or remove it` : `cannot write ${file} (${(cause as Error).message})`, cause);
+  }
+}
+
 function readToken(file: string): { secret: Secret; text: string } {
   const text = readSecret(file, 'token').trim();
   const bytes = /^([0-9a-f]{2})+$/i.test(text) ? text.length / 2 : /^[\w+/-]+=*$/.test(text) ? Math.floor((text.replace(/=+$/, '').length * 3) / 4) : 0;
-  if (bytes < TOKEN_BYTES)
-    throw bad(`the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; make one with: head -c ${TOKEN_BYTES} /dev/urandom | base64 > ${file}`);
+  if (bytes < TOKEN_BYTES) throw bad(`the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; make another with: party-node token FILE`);
   return { secret: tokenFrom(text), text };
 }
 
@@ -53,8 +63,7 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
   const fresh = (file: string): Secret => {
     const { secret, text } = readToken(file);
     const other = seen.get(text);
-    if (other !== undefined)
-      throw bad(`${file} and ${other} hold the same token: whoever has one of them could pose as a node; make another with: head -c ${TOKEN_BYTES} /dev/urandom | base64`);
+    if (other !== undefined) throw bad(`${file} and ${other} hold the same token: whoever has one of them could pose as a node; make another with: party-node token FILE`);
     seen.set(text, file);
     return secret;
   };

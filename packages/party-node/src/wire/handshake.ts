@@ -168,7 +168,7 @@ class Handshake {
       this.#proved = true;
       if (side === 'accept') this.#transcript = transcriptOf(this.#other, this.#hello);
       if (!equalBytes(hexToBytes(m.mac), this.#proof(side === 'accept' ? 'a' : 'b'))) {
-        throw this.#refusal(side === 'accept' ? 'does not know the token' : 'does not know the token that this side was given');
+        throw this.#refusal(side === 'accept' ? this.#unknown() : 'does not know the token that this side was given');
       }
       if (side === 'dial') return this.#finish();
       await this.#o.admit?.(this.#other.role, this.#other.process);
@@ -180,6 +180,12 @@ class Handshake {
     } else {
       throw this.#refusal(`sent '${m.t}' in the middle of the handshake`);
     }
+  }
+
+  /** What is said against somebody with another token, and read by who has to mend it. */
+  #unknown(): string {
+    const where = this.#other!.role === 'client' ? "clients give what is in the nodes' --client-token-file" : 'the two nodes need the same token file for each other';
+    return `does not know the token; ${where}`;
   }
 
   #meet(h: MessageOf<'hello'>): void {

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
 import { tokenFrom } from '@secformer/party-node';
-import { dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
+import { certificatesIn, dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
@@ -33,7 +33,7 @@ function readAuthority(file: string | undefined): string | undefined {
   } catch (cause) {
     throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: cannot read the file ${file} (${(cause as Error).message})`, { cause });
   }
-  if (!text.includes('-----BEGIN ')) throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: ${file} is no PEM file; expected a line '-----BEGIN CERTIFICATE-----'`);
+  certificatesIn(text, `SECFORMER_CA: the file ${file}`);
   return text;
 }
 
