@@ -2,7 +2,7 @@
 export class ModelFileError extends Error {
   readonly code = 'BAD_MODEL_FILE';
   readonly file: string;
-  constructor(file: string, what: string, options?: ErrorOptions) {
+  constructor(file: string, what: string, options?: { cause?: unknown }) {
     super(`${file}: ${what}`, options);
     this.name = 'ModelFileError';
     this.file = file;

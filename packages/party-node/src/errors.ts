@@ -30,7 +30,7 @@ export class NodeError extends SecformerError {
   declare readonly code: NodeErrorCode;
   /** of BUSY and TOO_MANY_CONNECTIONS: milliseconds after which trying again is worth while */
   readonly retryAfterMs: number | undefined;
-  constructor(node: NodeName, code: NodeErrorCode, message: string, options?: ErrorOptions & { retryAfterMs?: number }) {
+  constructor(node: NodeName, code: NodeErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
     super(code, `${node}: ${message}`, options);
     this.name = 'NodeError';
     this.node = node;

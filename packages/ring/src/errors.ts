@@ -1,7 +1,7 @@
 /** The base of every error this project throws on purpose: a stable `code`, and a message that says what came, what was expected and what to do. */
 export class SecformerError extends Error {
   readonly code: string;
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.name = 'SecformerError';
     this.code = code;
