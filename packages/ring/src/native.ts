@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
+// Not by name: bundles for Node often declare createRequire in their first line
+import modules from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { NativeModule } from './native-kernels.js';
 
@@ -8,9 +9,10 @@ let opened: NativeModule | undefined | null = null;
 /** The compiled kernels: those packed for this platform, or what the installation made. */
 export function openNative(): NativeModule | undefined {
   if (opened !== null) return opened;
-  const file = fileURLToPath(new URL(`../../prebuilds/${process.platform}-${process.arch}/kernels.node`, import.meta.url));
   try {
-    opened = existsSync(file) ? (createRequire(import.meta.url)(file) as NativeModule) : undefined;
+    // In a bundle there is no such file, and perhaps no import.meta.url
+    const file = fileURLToPath(new URL(`../../prebuilds/${process.platform}-${process.arch}/kernels.node`, import.meta.url));
+    opened = existsSync(file) ? (modules.createRequire(import.meta.url)(file) as NativeModule) : undefined;
   } catch {
     // Compiled for another machine: WebAssembly does the same
     opened = undefined;

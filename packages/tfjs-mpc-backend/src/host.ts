@@ -1,4 +1,5 @@
-import '@tensorflow/tfjs-backend-cpu';
+// By a name of it: a bundler leaves it out where nothing of it is used, though importing it registers 'cpu'
+import { version_cpu } from '@tensorflow/tfjs-backend-cpu';
 import { type BackendValues, type DataType, findBackend, getKernel, type KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
 
 /** Values of a tensor that is not secret. */
@@ -19,7 +20,7 @@ function host(): { name: string; backend: Host } {
     const backend = findBackend(name) as Host | null;
     if (backend) return { name, backend };
   }
-  throw new Error("neither the 'tensorflow' nor the 'cpu' backend is registered, and 'secformer' computes what is not secret on one of them");
+  throw new Error(`neither the 'tensorflow' nor the 'cpu' backend (${version_cpu}) is registered, and 'secformer' computes what is not secret on one of them`);
 }
 
 export function hasHostKernel(kernel: string): boolean {

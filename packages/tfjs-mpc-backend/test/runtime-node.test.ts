@@ -68,15 +68,3 @@ test('after a thread has failed the next request starts another', async (t) => {
   t.true('error' in (await runtime.ask(request(1))));
   t.is((await runtime.ask(request(4))).session, 7);
 });
-
-test('where a bundler left no file for the thread, that is said', async (t) => {
-  const scripts = {
-    moved: () => new URL('./nowhere.js', import.meta.url),
-    cjs: () => new URL('./session-worker.js', undefined as unknown as string),
-  };
-  for (const [name, script] of Object.entries(scripts)) {
-    const runtime = new Runtime(script);
-    t.throws(() => runtime.askSync(request(1), LONG_MS), { code: 'BAD_CONFIGURATION', message: /a bundle for Node has to leave the package out/ }, name);
-    await t.throwsAsync(runtime.ask(request(2)), { code: 'BAD_CONFIGURATION' }, name);
-  }
-});

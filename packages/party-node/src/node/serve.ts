@@ -8,6 +8,7 @@ import { PortLink } from '../wire/port-link.js';
 import { defaultMemory } from './budget.js';
 import { type IdentityFiles, readAuthority, readIdentity } from './certificates.js';
 import { Door } from './door.js';
+import { engineFile } from './engine-file.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
 import { giveUpMemory } from './garbage.js';
 import { Gate } from './gate.js';
@@ -74,7 +75,7 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   const tokens = readTokens(o.role, o, local);
   const log = quiet(o.log);
   const data: EngineWorkerData = { role: o.role, threads: o.threads ?? threadsAlone(), memory: o.memory ?? defaultMemory(o.role) };
-  const worker = new Worker(new URL('./engine-worker.js', import.meta.url), { workerData: data, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
+  const worker = new Worker(engineFile(), { workerData: data, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
   const welcome = ({ role, seed, link }: Proven, left: (why: string) => void) => {
     const { port1, port2 } = new MessageChannel();
     // A socket still reads a frame when its `send` has resolved

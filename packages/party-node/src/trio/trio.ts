@@ -3,6 +3,7 @@ import { randomBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
 import type { Dial } from '../client/session.js';
 import { defaultMemory } from '../node/budget.js';
+import { engineFile } from '../node/engine-file.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
 import { threadsBeside } from '../node/threads.js';
 import { PortLink } from '../wire/port-link.js';
@@ -17,7 +18,11 @@ export interface Trio {
 
 const DIALS: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
 
-/** Starts the embedded trio. @param onFailure called if one of the threads dies */
+/**
+ * Starts the embedded trio.
+ * @param onFailure called if one of the threads dies
+ * @throws NodeError BAD_CONFIGURATION in a bundle that has no file for them
+ */
 export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
   const token = new Secret(randomBytes(32));
   const workers = new Map<NodeRole, Worker>();
@@ -34,10 +39,11 @@ export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
     ['party0 party1', randomBytes(32)],
   ]);
   const pairsOf = (role: NodeRole) => Object.fromEntries(NODES.filter((r) => r !== role).map((r) => [r, pairs.get([role, r].sort().join(' '))!]));
+  const file = engineFile();
   for (const role of ['dealer', 'party0', 'party1'] as const) {
     const gate = { nodes: pairsOf(role), client: token.bytes, dials: DIALS[role] };
     const workerData: EngineWorkerData = { role, gate, threads: threadsBeside(role), memory: defaultMemory(role) };
-    const worker = new Worker(new URL('../node/engine-worker.js', import.meta.url), { workerData, execArgv: [] });
+    const worker = new Worker(file, { workerData, execArgv: [] });
     workers.set(role, worker);
     worker.on('message', (m: FromEngine) => {
       if (!('dial' in m)) return;

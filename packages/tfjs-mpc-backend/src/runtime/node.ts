@@ -1,6 +1,5 @@
-import { existsSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import { threadFile } from '@secformer/party-node/thread-file';
 import { SecformerError } from '@secformer/ring';
 import type { Reply, Request } from './messages.js';
 import { Pulse } from './pulse.js';
@@ -41,7 +40,7 @@ export class Runtime {
     const pulse = new Pulse();
     const workerData: SessionWorkerData = { port: port2, pulse: pulse.words };
     // Not this process's own options: --input-type and --eval are refused for a file
-    const worker = new Worker(fileOf(this.#script), { workerData, transferList: [port2], execArgv: [] });
+    const worker = new Worker(this.#script(), { workerData, transferList: [port2], execArgv: [] });
     const thread: Thread = { port: port1, pulse };
     this.#thread = thread;
     port1.on('message', (message: FromSession) => this.#hear(thread, message));
@@ -145,20 +144,6 @@ export class Runtime {
   }
 }
 
-/** @throws SecformerError where this file was moved into another one, away from the thread's */
-function fileOf(script: () => URL): URL {
-  let url: URL | undefined;
-  try {
-    url = script();
-  } catch {
-    // a bundler has left no import.meta.url
-  }
-  if (url && (url.protocol !== 'file:' || existsSync(fileURLToPath(url)))) return url;
-  throw new SecformerError(
-    'BAD_CONFIGURATION',
-    `the session's thread has no file to run${url ? ` (${fileURLToPath(url)} is not there)` : ''}; a bundle for Node has to leave the package out, such as by ` +
-      'esbuild --external:@secformer/tfjs-mpc-backend',
-  );
-}
+const file = () => threadFile(() => new URL('./session-worker.js', import.meta.url), '@secformer/tfjs-mpc-backend', 'dist/src/runtime/session-worker.js');
 
-export const runtime = new Runtime(() => new URL('./session-worker.js', import.meta.url));
+export const runtime = new Runtime(file);
