@@ -1,15 +1,12 @@
-import { checkUrl, NodeError, SocketLink, tokenFrom } from '@secformer/party-node';
+import { checkUrl, tokenFrom } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
+import { dialInBrowser } from './browser-dial.js';
 import { type Reach, SessionHolder } from './holder.js';
 import type { Reply, Request } from './messages.js';
 
 const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
 const NODES = ['party0', 'party1', 'dealer'] as const;
-
-/** Browsers keep the reason from scripts. */
-const REASONS =
-  "a browser does not say why, its console may: the node may be down, its certificate not trusted by this browser, or the page's Content-Security-Policy (connect-src) in the way";
 
 function reach(c: Resolved): Reach {
   if (!c.parties)
@@ -17,20 +14,7 @@ function reach(c: Resolved): Reach {
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
   // All of them before the first is dialled
   for (const node of NODES) checkUrl(urls[node], names[node]);
-  const dial: Reach['dial'] = (node) =>
-    new Promise((resolve, reject) => {
-      const failed = (why: string, cause?: unknown) => reject(new NodeError(names[node], 'UNREACHABLE', `no connection to ${urls[node]} (${why})`, { cause }));
-      let socket: WebSocket;
-      try {
-        socket = new WebSocket(urls[node]);
-      } catch (cause) {
-        failed((cause as Error).message, cause);
-        return;
-      }
-      socket.addEventListener('open', () => resolve(new SocketLink(socket as never)));
-      socket.addEventListener('error', () => failed(REASONS));
-    });
-  return { dial, token: tokenFrom(c.token!) };
+  return { dial: (node) => dialInBrowser(urls[node], names[node]), token: tokenFrom(c.token!) };
 }
 
 const holder = new SessionHolder(reach);
