@@ -2,7 +2,8 @@
 // stay WebAssembly. With --install, as an installed package runs it, what was packed is kept if it loads here. Never fails itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 
@@ -10,6 +11,7 @@ const native = join(import.meta.dirname, 'native');
 const out = join(import.meta.dirname, `prebuilds/${process.platform}-${process.arch}`);
 const objects = join(out, 'objects');
 const made = join(out, 'kernels.node');
+const sum = join(out, 'kernels.sha256');
 const wide = process.arch === 'x64';
 const sources = [
   ['binding', []],
@@ -54,6 +56,13 @@ function build(compiler) {
   const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread', '-static-libgcc', '-static-libstdc++'];
   run([...link, ...sources.map(([name]) => join(objects, `${name}.o`)), '-o', `${made}.new`]);
   if (!loads(`${made}.new`)) throw new Error('the compiled kernels do not load');
+  // Read before it is opened: a file that was cut off ends the process that opens it
+  writeFileSync(
+    sum,
+    `${createHash('sha256')
+      .update(readFileSync(`${made}.new`))
+      .digest('hex')}\n`,
+  );
   renameSync(`${made}.new`, made);
 }
 

@@ -2,11 +2,11 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { Secret } from '@secformer/ring';
 import test from 'ava';
-import { NodeError, PortLink, tokenFrom } from '../src/index.js';
+import { NodeError, PortLink, reportOf, tokenFrom } from '../src/index.js';
 import { limits, WIRE_VERSION } from '../src/limits.js';
 import { MessageLink } from '../src/wire/framing.js';
 import { CROWDED, type HandshakeOptions, handshake } from '../src/wire/handshake.js';
-import type { Message } from '../src/wire/messages.js';
+import { jsonBytes, type Message, message } from '../src/wire/messages.js';
 import { NODES, type NodeRole, type Tokens, tokensFromOne, type WireRole } from '../src/wire/tokens.js';
 
 const client = tokenFrom('the token of the clients');
@@ -157,6 +157,24 @@ test('what the accepting side says against somebody who has proved who it is arr
     }),
   ).both;
   t.true(refused.status === 'rejected' && refused.reason.code === 'TOO_MANY_CONNECTIONS' && refused.reason.retryAfterMs === 123);
+});
+
+test('a text of any length, of any characters, arrives as an error and not as the loss of a connection', async (t) => {
+  for (const text of ['x'.repeat(100_000), '€'.repeat(5_000), '😀'.repeat(2_500)]) {
+    const admit = () => {
+      throw new NodeError('dealer', 'BUSY', text);
+    };
+    const [mine] = await meet(side('client', { client }, { expect: 'dealer' }), side('dealer', tokensOf('dealer'), { admit })).both;
+    t.true(mine.status === 'rejected' && mine.reason.code === 'BUSY', String(mine.status === 'rejected' && mine.reason));
+    const error = reportOf(new Error(text), 'party 0');
+    for (const m of [
+      { t: 'failed', re: 1, error },
+      { t: 'abort', ticket: '00'.repeat(16), error },
+    ]) {
+      t.true(message.safeParse(m).success);
+      t.true(jsonBytes(m).length < limits.headerBytes);
+    }
+  }
 });
 
 test('a connection that had to make room knows that it did', async (t) => {
