@@ -68,7 +68,7 @@ test('“Three real nodes”, step by step', async (t) => {
   const folder = folderOf(t);
   const ports = await freePorts(3);
   // As printed, but for the ports, which somebody may be using
-  const local = (text: string) => ['7000', '7001', '7002'].reduce((s, p, i) => s.replaceAll(`127.0.0.1:${p}`, `127.0.0.1:${ports[i]}`), text);
+  const local = (text: string) => ['24700', '24701', '24702'].reduce((s, p, i) => s.replaceAll(`127.0.0.1:${p}`, `127.0.0.1:${ports[i]}`), text);
   const lines = local(blocks('Three real nodes', 'sh')[0]!)
     .split('\n')
     .filter((l) => l.trim());
@@ -78,11 +78,12 @@ test('“Three real nodes”, step by step', async (t) => {
   });
   const bin = join(root, 'node_modules/.bin/party-node');
   for (const line of lines) {
-    if (!line.startsWith('npx party-node')) {
-      execFileSync('bash', ['-c', line], { cwd: folder });
+    const args = line.split(/\s+/).slice(2);
+    if (args[0] === 'token') {
+      execFileSync(bin, args, { cwd: folder });
       continue;
     }
-    const node = spawn(bin, line.split(/\s+/).slice(2), { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
+    const node = spawn(bin, args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] });
     nodes.push(node);
     await new Promise<void>((resolve, reject) => {
       node.stderr!.on('data', (d) => String(d).includes('listening') && resolve());
@@ -90,6 +91,7 @@ test('“Three real nodes”, step by step', async (t) => {
     });
   }
   t.is(nodes.length, 3);
+  t.is(lines.length, 5);
   const [line] = blocks('The one line', 'js') as [string];
   const configured = local(blocks('Three real nodes', 'js')[0]!).replace("'client.token'", JSON.stringify(join(folder, 'client.token')));
   const text = line.replace("await tf.setBackend('secformer');", `${configured.replace(/^import .*$/gm, (i) => i)}\nawait tf.setBackend('secformer');`);

@@ -57,7 +57,7 @@ function checkBoolean(value: unknown, name: string): void {
 }
 
 function checkUrlText(value: unknown, name: string): void {
-  if (typeof value !== 'string' || value.trim() === '') throw bad(`${name}: expected a URL, such as wss://host:7000, got ${value === '' ? 'an empty string' : kindOf(value)}`);
+  if (typeof value !== 'string' || value.trim() === '') throw bad(`${name}: expected a URL, such as wss://host:24700, got ${value === '' ? 'an empty string' : kindOf(value)}`);
 }
 
 /**

@@ -30,11 +30,11 @@ test.beforeEach(() => {
 });
 
 test.serial('ws:// to another machine is refused before any socket is made, whichever node it is', async (t) => {
-  const [safe, lan] = ['wss://node.test:7000', 'ws://lan.test:7000'];
-  t.regex(await ask([lan, safe], safe), /^BAD_CONFIGURATION party 0: 'ws:\/\/lan\.test:7000' would carry shares unencrypted/);
+  const [safe, lan] = ['wss://node.test:24700', 'ws://lan.test:24700'];
+  t.regex(await ask([lan, safe], safe), /^BAD_CONFIGURATION party 0: 'ws:\/\/lan\.test:24700' would carry shares unencrypted/);
   t.regex(await ask([safe, lan], safe), /^BAD_CONFIGURATION party 1: /);
   t.regex(await ask([safe, safe], lan), /^BAD_CONFIGURATION dealer: /);
-  t.regex(await ask([safe, safe], 'http://127.0.0.1:7000'), /^BAD_CONFIGURATION dealer: .*begins with http:, .*expected wss:\/\/HOST:PORT, or ws:\/\/127\.0\.0\.1:PORT/);
+  t.regex(await ask([safe, safe], 'http://127.0.0.1:24700'), /^BAD_CONFIGURATION dealer: .*begins with http:, .*expected wss:\/\/HOST:PORT, or ws:\/\/127\.0\.0\.1:PORT/);
   t.regex(await ask(['nonsense', safe], safe), /^BAD_CONFIGURATION party 0: 'nonsense' is not a URL/);
   t.deepEqual(dialled, []);
 });
