@@ -54,6 +54,18 @@ export function bridge(a: Link, b: Link, closed: (why: string) => void = () => {
   one(b, a);
 }
 
+/** Writes where a node listens. @throws NodeError BAD_CONFIGURATION */
+function writeAddress(folder: string, address: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // Renamed into place, so that whoever waits for it reads all of it
+    writeFileSync(join(folder, 'address.new'), `${address}\n`);
+    renameSync(join(folder, 'address.new'), join(folder, 'address'));
+  } catch (cause) {
+    throw new NodeError('client', 'BAD_CONFIGURATION', `cannot write into the folder ${folder} of --data-dir (${(cause as Error).message})`, { cause });
+  }
+}
+
 /**
  * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings and strangers are answered while the engine's
  * thread computes.
@@ -90,8 +102,10 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   let port: number;
   try {
     port = await door.open();
+    if (o.dataDir !== undefined) writeAddress(o.dataDir, `${host}:${port}`);
   } catch (error) {
     await worker.terminate();
+    await door.close();
     throw error;
   }
   worker.on('message', (m: FromEngine) => {
@@ -104,12 +118,6 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
     process.exit(1);
   };
   worker.on('error', failed);
-  if (o.dataDir !== undefined) {
-    mkdirSync(o.dataDir, { recursive: true, mode: 0o700 });
-    // Renamed into place, so that whoever waits for it reads all of it
-    writeFileSync(join(o.dataDir, 'address.new'), `${host}:${port}\n`);
-    renameSync(join(o.dataDir, 'address.new'), join(o.dataDir, 'address'));
-  }
   log('listening', { address: `${tls ? 'wss' : 'ws'}://${host}:${port}`, memory: data.memory });
   gate.start();
   return {
