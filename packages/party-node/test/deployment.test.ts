@@ -14,6 +14,7 @@ import { limits } from '../src/limits.js';
 import { trusting } from '../src/node/authorities.js';
 import { certificatesIn, readIdentity } from '../src/node/certificates.js';
 import { Door } from '../src/node/door.js';
+import { Gate } from '../src/node/gate.js';
 import { writeToken } from '../src/node/token-files.js';
 import { reasonOf } from '../src/node/unreachable.js';
 import { dialSocket } from '../src/node.js';
@@ -99,7 +100,7 @@ withOpenssl('what is wrong with a certificate or a key is said, with the file', 
     [{ tlsCert: files.nothing, tlsKey: key }, /nothing\.txt holds no certificate/],
     [{ tlsCert: files.cut, tlsKey: key }, /cut\.pem is damaged: of 1 certificates that begin in it, 0 have an end/],
     [{ tlsCert: files.torn, tlsKey: key }, /torn\.pem is damaged: its certificate 1 of 1 cannot be read/],
-    [{ tlsCert: files.changed, tlsKey: path('alone.key') }, /changed\.pem is damaged: certificate 1 of 1 has another signature/],
+    [{ tlsCert: files.changed, tlsKey: path('alone.key') }, /changed\.pem is damaged: its certificate 1 of 1 has another signature/],
     [{ tlsCert: files.reversed, tlsKey: key }, /reversed\.pem has the certificate of .* in place 2; it has to be the first/],
     [{ tlsCert: leaf, tlsKey: files.damagedKey }, /damaged\.key is damaged, or not a private key/],
     [{ tlsCert: leaf, tlsKey: path('locked.key') }, /locked\.key is encrypted; .*--tls-passphrase-file/],
@@ -229,6 +230,24 @@ test('a plain request is answered 426 at once, whatever it goes on to send', asy
   socket.on('error', () => {}).write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\nbegun');
   await once(socket, 'close');
   t.true(performance.now() - start < limits.handshakeMs - 500);
+});
+
+test('a node that cannot be reached is tried less and less often, and said once for each reason', async (t) => {
+  let tries = 0;
+  const lines: unknown[] = [];
+  const dealer = async () => {
+    throw new NodeError('dealer', 'UNREACHABLE', ++tries < 2 ? 'not running' : 'another certificate');
+  };
+  const gate = new Gate({ role: 'party0', tokens: {}, dial: { dealer }, welcome: () => {}, log: (event, fields) => lines.push([event, fields?.why]) });
+  gate.start();
+  await new Promise((resolve) => setTimeout(resolve, 3_000));
+  gate.stop();
+  // Seven where the pause stays the first one
+  t.true(tries >= 2 && tries <= 5, `${tries} tries`);
+  t.deepEqual(lines, [
+    ['unreachable', 'dealer: not running'],
+    ['unreachable', 'dealer: another certificate'],
+  ]);
 });
 
 const bin = fileURLToPath(new URL('../../bin.js', import.meta.url));

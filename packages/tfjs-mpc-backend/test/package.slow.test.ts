@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,8 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
   // No script has run, so what multiplies natively there has come in the package
   const kernels = spawnSync(process.execPath, ['-e', "import('@secformer/ring').then((ring) => console.log(ring.availableKernels().join()))"], { cwd: folder, encoding: 'utf8' });
   t.is(kernels.stdout.trim(), availableKernels().join(), kernels.stderr);
+  const prebuilt = join(folder, 'node_modules/@secformer/ring/prebuilds', `${process.platform}-${process.arch}`);
+  t.is(existsSync(join(prebuilt, 'kernels.sha256')), existsSync(join(prebuilt, 'kernels.node')), 'with what tells a damaged one');
 
   const esm = snippet('## The one line');
   writeFileSync(join(folder, 'esm.mjs'), esm);

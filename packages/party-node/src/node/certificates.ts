@@ -26,7 +26,7 @@ const reason = (cause: unknown) => (cause as Error).message;
 /**
  * The certificates in a PEM text, in their order.
  * @param name of the text, as its owner knows it, such as 'the CA file ca.pem'
- * @throws NodeError BAD_CONFIGURATION where there are none, or one of them cannot be read or has another signature than its issuer's
+ * @throws NodeError BAD_CONFIGURATION where there are none, or one of them cannot be read
  */
 export function certificatesIn(text: string, name: string): X509Certificate[] {
   const begun = text.match(BEGINS)?.length ?? 0;
@@ -34,18 +34,13 @@ export function certificatesIn(text: string, name: string): X509Certificate[] {
   if (begun === 0 && KEY.test(text)) throw bad(`${name} holds a private key, where a certificate is expected`);
   if (begun === 0) throw bad(`${name} holds no certificate; expected PEM text with a line '-----BEGIN CERTIFICATE-----'`);
   if (blocks.length < begun) throw bad(`${name} is damaged: of ${begun} certificates that begin in it, ${blocks.length} have an end; copy it again`);
-  const all = blocks.map((block, i) => {
+  return blocks.map((block, i) => {
     try {
       return new X509Certificate(block);
     } catch (cause) {
       throw bad(`${name} is damaged: its certificate ${i + 1} of ${begun} cannot be read; copy it again`, cause);
     }
   });
-  for (const [i, one] of all.entries()) {
-    const issuer = all.find((other) => one.checkIssued(other));
-    if (issuer && !signed(one, issuer)) throw bad(`${name} is damaged: certificate ${i + 1} of ${begun} has another signature than its issuer's; copy it again`);
-  }
-  return all;
 }
 
 /** The text of a file of authorities. @throws NodeError BAD_CONFIGURATION, with the file and what is wrong with it */
@@ -76,6 +71,10 @@ export function readIdentity({ tlsCert, tlsKey, tlsPassphraseFile }: IdentityFil
   }
   const cert = readText(tlsCert, 'certificate');
   const all = certificatesIn(cert, `the certificate file ${tlsCert}`);
+  for (const [i, one] of all.entries()) {
+    const issuer = all.find((other) => one.checkIssued(other));
+    if (issuer && !signed(one, issuer)) throw bad(`the certificate file ${tlsCert} is damaged: its certificate ${i + 1} of ${all.length} has another signature than its issuer's`);
+  }
   const key = readKey(tlsKey, tlsPassphraseFile);
   const whose = all.findIndex((one) => one.checkPrivateKey(key));
   if (whose === -1) throw bad(`the key file ${tlsKey} is not the key of the certificate in ${tlsCert}; give the two that were made together`);
