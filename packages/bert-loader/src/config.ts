@@ -1,67 +1,126 @@
-import { isObject } from './describe.js';
+import type { Activation } from './blocks.js';
+import { ConfigReader } from './config-reader.js';
 import { ModelFileError } from './errors.js';
+import { families } from './families/index.js';
 
 /** What a config.json says, in the words of this loader. */
 export interface BertConfig {
-  family: 'bert' | 'distilbert';
+  /** its model_type */
+  family: string;
   vocabSize: number;
   hidden: number;
+  /** width of the word embeddings: `hidden`, but where a family projects them */
+  embedding: number;
   layers: number;
   heads: number;
   intermediate: number;
+  /** rows of the position table */
   positions: number;
+  /** the most tokens that the model takes: fewer than `positions` where these are counted from a padding's id */
+  longest: number;
+  /** the padding's id that positions are counted from; undefined: positions are counted from 0 */
+  countedFrom: number | undefined;
   /** 0: the model has no token types */
   types: number;
   epsilon: number;
-  activation: 'gelu' | 'gelu_tanh' | 'relu';
+  activation: Activation;
   softmax: 'softmax' | '2quad';
   quadConstant: number;
+  /** names of a classifier's classes, in order; LABEL_0 and so on where the checkpoint names none */
   labels: string[];
   padToken: number;
 }
 
-const ACTIVATIONS: Record<string, BertConfig['activation']> = { gelu: 'gelu', gelu_new: 'gelu_tanh', gelu_pytorch_tanh: 'gelu_tanh', gelu_fast: 'gelu_tanh', relu: 'relu' };
+const ACTIVATIONS: Record<string, Activation> = {
+  gelu: 'gelu',
+  gelu_python: 'gelu',
+  gelu_new: 'gelu_tanh',
+  gelu_pytorch_tanh: 'gelu_tanh',
+  gelu_fast: 'gelu_tanh',
+  relu: 'relu',
+};
+
+/**
+ * Keys that change what a model computes, what they have to say here, and what that is in words. A key that is absent
+ * says the same.
+ */
+const FIXED: [key: string, allowed: (value: unknown) => boolean, expected: string][] = [
+  ['position_embedding_type', (v) => v === 'absolute', "'absolute' is"],
+  ['is_decoder', (v) => v === false, 'false is: encoders are'],
+  ['add_cross_attention', (v) => v === false, 'false is: encoders are'],
+  ['is_encoder_decoder', (v) => v === false, 'false is: encoders are'],
+  ['pruned_heads', (v) => Object.keys(v as object).length === 0, 'models with all of their heads are'],
+  ['quantization_config', () => false, 'weights in F32, F16 or BF16 are'],
+  ['auto_map', (v) => !Object.keys(v as object).some((k) => k.startsWith('AutoModel')), 'models without code of their own are'],
+];
+
+function refuseWhatChangesTheModel(json: ConfigReader): void {
+  for (const [key, allowed, expected] of FIXED) {
+    const value = json.raw(key);
+    if (value === undefined || value === null || allowed(value)) continue;
+    throw new ModelFileError(json.file, `${key} ${short(value)} is not understood; ${expected}`);
+  }
+}
+
+function short(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : JSON.stringify(value).slice(0, 60);
+}
+
+/** What id2label names, in order; empty where it is absent. */
+function labelsOf(json: ConfigReader): string[] {
+  const named = json.raw('id2label') ?? {};
+  const entries = Object.entries(named as Record<string, unknown>).sort(([a], [b]) => Number(a) - Number(b));
+  if (typeof named !== 'object' || entries.some(([key, label], i) => Number(key) !== i || typeof label !== 'string'))
+    throw new ModelFileError(json.file, 'id2label does not name the classes 0, 1 and so on, each by a string');
+  return entries.map(([, label]) => label as string);
+}
 
 /** Reads a config.json. @throws ModelFileError naming the field */
 export function parseConfig(file: string, text: string): BertConfig {
-  let c: Record<string, unknown>;
-  try {
-    c = JSON.parse(text);
-  } catch (cause) {
-    throw new ModelFileError(file, 'is not JSON', { cause });
+  return configOf(ConfigReader.parse(file, text));
+}
+
+/** What a config.json says. @throws ModelFileError naming the field */
+export function configOf(json: ConfigReader): BertConfig {
+  const { file } = json;
+  const type = json.raw('model_type');
+  const family = families.find((f) => Object.hasOwn(f.classes, String(type)));
+  if (!family || typeof type !== 'string') {
+    const known = families.flatMap((f) => Object.keys(f.classes)).join(', ');
+    throw new ModelFileError(file, `model_type is '${type}'; ${known} are understood`);
   }
-  if (!isObject(c)) throw new ModelFileError(file, 'is no JSON object');
-  const type = c.model_type;
-  if (type !== 'bert' && type !== 'distilbert') throw new ModelFileError(file, `model_type is '${type}'; 'bert' and 'distilbert' are understood`);
-  const whole = (...names: string[]): number => {
-    for (const name of names) if (Number.isInteger(c[name]) && (c[name] as number) >= 0) return c[name] as number;
-    throw new ModelFileError(file, `has no whole number '${names[0]}'`);
-  };
-  const act = String(c.hidden_act ?? c.activation ?? 'gelu');
-  const activation = ACTIVATIONS[act];
-  if (!activation) throw new ModelFileError(file, `hidden_act '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
-  const softmax = c.softmax ?? 'softmax';
+  refuseWhatChangesTheModel(json);
+  const s = family.settings;
+  const act = String(json.raw(s.activation.key) ?? s.activation.default);
+  const activation = Object.hasOwn(ACTIVATIONS, act) ? ACTIVATIONS[act] : undefined;
+  if (!activation) throw new ModelFileError(file, `${s.activation.key} '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
+  const softmax = json.raw('softmax') ?? 'softmax';
   if (softmax !== 'softmax' && softmax !== '2quad') throw new ModelFileError(file, `softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
-  if (c.position_embedding_type !== undefined && c.position_embedding_type !== 'absolute')
-    throw new ModelFileError(file, `position_embedding_type '${c.position_embedding_type}' is not understood; 'absolute' is`);
-  const labels = Object.entries((c.id2label as Record<string, string>) ?? {}).sort(([a], [b]) => Number(a) - Number(b));
-  const distil = type === 'distilbert';
+  const [names, hidden] = [s.names, json.whole([s.names.hidden, 'hidden_size'])];
+  const padToken = json.whole(['pad_token_id'], s.padToken);
+  const countedFrom = s.positionsFrom === 'padding' ? padToken : s.positionsFrom;
+  const positions = json.whole(['max_position_embeddings']);
   const config: BertConfig = {
     family: type,
-    vocabSize: whole('vocab_size'),
-    hidden: whole('hidden_size', 'dim'),
-    layers: whole('num_hidden_layers', 'n_layers'),
-    heads: whole('num_attention_heads', 'n_heads'),
-    intermediate: whole('intermediate_size', 'hidden_dim'),
-    positions: whole('max_position_embeddings'),
-    types: distil ? 0 : whole('type_vocab_size'),
-    epsilon: typeof c.layer_norm_eps === 'number' ? c.layer_norm_eps : 1e-12,
+    vocabSize: json.whole(['vocab_size']),
+    hidden,
+    embedding: s.embeddingSize === undefined ? hidden : json.whole(['embedding_size'], s.embeddingSize),
+    layers: json.whole([names.layers, 'num_hidden_layers']),
+    heads: json.whole([names.heads, 'num_attention_heads']),
+    intermediate: json.whole([names.intermediate, 'intermediate_size']),
+    positions,
+    longest: countedFrom === undefined ? positions : positions - countedFrom - 1,
+    countedFrom,
+    types: s.tokenTypes ? json.whole(['type_vocab_size']) : 0,
+    epsilon: s.epsilon ?? json.number('layer_norm_eps', 1e-12),
     activation,
     softmax,
-    quadConstant: typeof c.softmax_constant === 'number' ? c.softmax_constant : 5,
-    labels: labels.map(([, label]) => label),
-    padToken: Number.isInteger(c.pad_token_id) ? (c.pad_token_id as number) : 0,
+    quadConstant: json.number('softmax_constant', 5),
+    labels: labelsOf(json),
+    padToken,
   };
-  if (config.hidden % config.heads !== 0) throw new ModelFileError(file, `hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
+  if (config.heads === 0 || config.hidden % config.heads !== 0)
+    throw new ModelFileError(file, `hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
+  if (config.longest < 2) throw new ModelFileError(file, `max_position_embeddings ${positions} leaves room for no text`);
   return config;
 }

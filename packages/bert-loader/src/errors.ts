@@ -8,3 +8,12 @@ export class ModelFileError extends Error {
     this.file = file;
   }
 }
+
+/** A question to a model whose checkpoint has nothing to answer it. */
+export class NoHeadError extends Error {
+  readonly code = 'NO_SUCH_HEAD';
+  constructor(what: string) {
+    super(what);
+    this.name = 'NoHeadError';
+  }
+}

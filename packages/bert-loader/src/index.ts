@@ -1,6 +1,10 @@
 export type { BertConfig } from './config.js';
-export { ModelFileError } from './errors.js';
-export { bertFromFiles, loadBert, type ReadFile } from './load.js';
-export { type BertInputs, BertModel, type Tokenized } from './model.js';
+export type { BertInputs } from './encoder.js';
+export { ModelFileError, NoHeadError } from './errors.js';
+export type { ReadFile } from './files.js';
+export type { HeadKind } from './heads.js';
+export { bertFromFiles, type LoadOptions, loadBert } from './load.js';
+export { BertModel, type Tokenized } from './model.js';
+export type { Pooling } from './pooling.js';
 export { randomBert } from './random.js';
 export { BertTokenizer, type Encoded } from './tokenizer.js';

@@ -1,52 +1,108 @@
-import { parseConfig } from './config.js';
+import { readFolder } from '#files';
+import { chooseHead } from './architectures.js';
+import { Checkpoint, shardsOf } from './checkpoint.js';
+import { configOf } from './config.js';
+import { ConfigReader } from './config-reader.js';
 import { isObject } from './describe.js';
 import { ModelFileError } from './errors.js';
+import { familyOf } from './families/index.js';
+import { ModelFiles, type ReadFile } from './files.js';
+import { type HeadKind, hasHead, readHead, readPooler } from './heads.js';
 import { BertModel } from './model.js';
 import { Safetensors } from './safetensors.js';
+import { modulesOf, readSentence, type Sentence } from './sentence.js';
 import { BertTokenizer } from './tokenizer.js';
-import { readWeights } from './weights.js';
+import { WeightReader } from './weights.js';
 
-/** Reads a file of a model folder; undefined if there is none. */
-export type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
-
-/** Builds a model from its files, wherever they are. @param where name of the folder, for messages */
-export async function bertFromFiles(read: ReadFile, where: string): Promise<BertModel> {
-  const path = (name: string) => `${where}/${name}`;
-  const must = async (name: string): Promise<Uint8Array> => {
-    const bytes = await read(name);
-    if (!bytes) throw new ModelFileError(path(name), 'is not there; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt');
-    return bytes;
-  };
-  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
-  const json = (name: string, bytes: Uint8Array): unknown => {
-    try {
-      return JSON.parse(text(bytes));
-    } catch (cause) {
-      throw new ModelFileError(path(name), 'is not JSON', { cause });
-    }
-  };
-  const config = parseConfig(path('config.json'), text(await must('config.json')));
-  const tokenizerConfig = await read('tokenizer_config.json');
-  const settings = (tokenizerConfig ? json('tokenizer_config.json', tokenizerConfig) : {}) as { do_lower_case?: boolean };
-  if (!isObject(settings)) throw new ModelFileError(path('tokenizer_config.json'), 'is no JSON object');
-  const tokenizerJson = await read('tokenizer.json');
-  const tokenizer = tokenizerJson
-    ? new BertTokenizer(path('tokenizer.json'), json('tokenizer.json', tokenizerJson), settings)
-    : BertTokenizer.fromVocabulary(path('vocab.txt'), text(await must('vocab.txt')), settings.do_lower_case ?? true);
-  const weights = readWeights(new Safetensors(path('model.safetensors'), await must('model.safetensors')), config);
-  return new BertModel(config, tokenizer, weights);
+export interface LoadOptions {
+  /** the head to read in place of the one that `architectures` in config.json names; 'none': the encoder alone */
+  head?: HeadKind;
 }
 
-/** Loads a checkpoint folder from disk (Node). */
-export async function loadBert(folder: string): Promise<BertModel> {
-  const { readFile } = await import('node:fs/promises');
-  const { join } = await import('node:path');
-  return bertFromFiles(async (name) => {
-    try {
-      return await readFile(join(folder, name));
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-      throw new ModelFileError(join(folder, name), `cannot be read (${(error as Error).message})`, { cause: error });
-    }
-  }, folder);
+const KINDS: readonly HeadKind[] = ['none', 'sequence-classification', 'token-classification', 'question-answering', 'masked-lm'];
+
+function checkOptions({ head }: LoadOptions): void {
+  if (head !== undefined && !KINDS.includes(head)) throw new RangeError(`head is '${head}'; ${KINDS.join(', ')} are known`);
+}
+
+/** Where encoders' tensors are that a family has; not read, one of them would be missing from the mathematics. */
+const ENCODER = /^(embeddings|encoder|transformer)\./;
+/** Numbers from 0, and zeros, which older versions of the reference saved. */
+const BUFFERS = /^embeddings\.(position_ids|token_type_ids)$/;
+
+const SINGLE = 'model.safetensors';
+const INDEX = 'model.safetensors.index.json';
+
+async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
+  const single = await files.bytes(SINGLE);
+  if (single) return new Checkpoint(files.path(SINGLE), [new Safetensors(files.path(SINGLE), single)]);
+  const index = await files.json(INDEX);
+  // Says that it is not there
+  if (index === undefined) return new Checkpoint(SINGLE, [new Safetensors(files.path(SINGLE), await files.need(SINGLE))]);
+  const parts: Safetensors[] = [];
+  for (const [shard, names] of shardsOf(files.path(INDEX), index)) {
+    const part = new Safetensors(files.path(shard), await files.need(shard));
+    const missing = names.find((name) => !part.has(name));
+    if (missing !== undefined) throw new ModelFileError(files.path(shard), `has no tensor '${missing}', which ${INDEX} says it holds`);
+    parts.push(part);
+  }
+  return new Checkpoint(files.path(INDEX), parts);
+}
+
+async function readTokenizer(files: ModelFiles): Promise<BertTokenizer> {
+  const given = await files.json('tokenizer_config.json');
+  const settings = (given === undefined ? {} : given) as { do_lower_case?: boolean };
+  if (!isObject(settings)) throw new ModelFileError(files.path('tokenizer_config.json'), 'is no JSON object');
+  const json = await files.json('tokenizer.json');
+  if (json !== undefined) return new BertTokenizer(files.path('tokenizer.json'), json, settings);
+  return BertTokenizer.fromVocabulary(files.path('vocab.txt'), await files.needText('vocab.txt'), settings.do_lower_case ?? true);
+}
+
+/**
+ * Builds a model from its files, wherever they are.
+ * @param where name of the folder, for messages
+ * @throws ModelFileError naming the file, and the key or tensor in it, where it cannot be used as it was meant;
+ * RangeError where an option is none
+ */
+export async function bertFromFiles(read: ReadFile, where: string, options: LoadOptions = {}): Promise<BertModel> {
+  checkOptions(options);
+  const folder = new ModelFiles(read, where);
+  const modules = await modulesOf(folder);
+  const files = modules ? folder.under(modules[0]!.path) : folder;
+  const json = ConfigReader.parse(files.path('config.json'), await files.needText('config.json'));
+  const config = configOf(json);
+  const family = familyOf(config.family);
+  const names = family.heads(config, json);
+  const tokenizer = await readTokenizer(files);
+  const checkpoint = await readCheckpoint(files);
+  const prefix = checkpoint.has(`${family.prefix}embeddings.word_embeddings.weight`) ? family.prefix : '';
+  const root = new WeightReader(checkpoint);
+  const r = new WeightReader(checkpoint, prefix, root.all);
+  try {
+    const kind = chooseHead(json, config.family, {
+      asked: options.head,
+      sentence: modules !== undefined,
+      pretraining: names.pretraining ?? false,
+      has: (kind) => hasHead(kind, r, root, names),
+    });
+    const encoder = family.read(r, config, json);
+    const pooler = readPooler(r, names, config, kind === 'sequence-classification' && names.sequence.of === 'pooled');
+    const isEncoders = (name: string) => name.startsWith(prefix) && ENCODER.test(name.slice(prefix.length)) && !BUFFERS.test(name.slice(prefix.length));
+    const [unread] = checkpoint.unread(isEncoders);
+    if (unread !== undefined) checkpoint.refuse(`has a tensor '${unread}' that a model of config.json's kind does not have; what it does would be missing`);
+    const labels = json.raw('num_labels') === undefined ? undefined : json.whole(['num_labels']);
+    const tied = json.flag('tie_word_embeddings', true);
+    const head = readHead(kind, { root, names, pooler, words: encoder.embeddings.words, config, labels, tied });
+    if (head?.classes !== undefined && config.labels.length === 0) config.labels = Array.from({ length: head.classes }, (_, i) => `LABEL_${i}`);
+    const sentence: Sentence | undefined = modules && (await readSentence(folder, modules, config.hidden, root.all));
+    return new BertModel(config, tokenizer, { encoder, pooler, head, sentence, all: root.all });
+  } catch (error) {
+    for (const t of root.all) t.dispose();
+    throw error;
+  }
+}
+
+/** Loads a checkpoint folder: from disk in Node, and from a URL in a browser. @throws as `bertFromFiles` does */
+export async function loadBert(folder: string, options?: LoadOptions): Promise<BertModel> {
+  return bertFromFiles(readFolder(folder), folder, options);
 }

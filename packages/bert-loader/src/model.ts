@@ -1,15 +1,13 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { BertConfig } from './config.js';
 import { kindOf } from './describe.js';
+import { type BertInputs, type Encoder, encode } from './encoder.js';
+import { NoHeadError } from './errors.js';
+import { familyOf } from './families/index.js';
+import type { Head, HeadKind, Pooler } from './heads.js';
+import { checkPooling, type Pooling, pool } from './pooling.js';
+import type { Sentence } from './sentence.js';
 import { type BertTokenizer, checkLength, checkText } from './tokenizer.js';
-import type { Dense, Layer, Norm, Weights } from './weights.js';
-
-/** Token ids of a batch, all of one length; int32, so that on a private backend they stay with whoever made them. */
-export interface BertInputs {
-  inputIds: tf.Tensor2D;
-  attentionMask: tf.Tensor2D;
-  tokenTypeIds: tf.Tensor2D;
-}
 
 /** What `tokenize` makes of texts: a model's inputs, and which of the texts did not fit. */
 export interface Tokenized extends BertInputs {
@@ -17,8 +15,16 @@ export interface Tokenized extends BertInputs {
   truncated: boolean[];
 }
 
-/** What is added to the scores of padding. */
-const MASKED = -10000;
+/** What a model is made of, on the active backend. */
+export interface ModelParts {
+  encoder: Encoder;
+  pooler: Pooler;
+  head: Head | undefined;
+  /** what its folder says becomes of hidden states; undefined: nothing */
+  sentence: Sentence | undefined;
+  /** the tensors of all of these */
+  all: tf.Tensor[];
+}
 
 /**
  * A BERT-family encoder in plain tf operations: the same object runs on every backend. Methods return tensors that the caller disposes.
@@ -26,17 +32,22 @@ const MASKED = -10000;
 export class BertModel {
   readonly config: BertConfig;
   readonly tokenizer: BertTokenizer;
-  readonly #w: Weights;
+  readonly #parts: ModelParts;
 
-  constructor(config: BertConfig, tokenizer: BertTokenizer, weights: Weights) {
+  constructor(config: BertConfig, tokenizer: BertTokenizer, parts: ModelParts) {
     this.config = config;
     this.tokenizer = tokenizer;
-    this.#w = weights;
+    this.#parts = parts;
   }
 
-  /** Has the checkpoint a classification head? */
+  /** What stands on the encoder. */
+  get head(): HeadKind {
+    return this.#parts.head?.kind ?? 'none';
+  }
+
+  /** Has the checkpoint a head that classifies sequences? */
   get classifies(): boolean {
-    return this.#w.classifier !== undefined;
+    return this.head === 'sequence-classification';
   }
 
   /**
@@ -51,7 +62,7 @@ export class BertModel {
     const list = Array.isArray(texts) ? texts : [texts];
     // Not forEach, which would skip the holes of a sparse array
     for (let i = 0; i < list.length; i++) checkText(list[i], `texts[${i}]`);
-    const most = this.config.positions;
+    const most = this.config.longest;
     if (length !== undefined) checkLength(length, most);
     const encoded = list.map((t) => this.tokenizer.encode(t, length ?? most));
     const width = length ?? Math.max(...encoded.map((e) => e.ids.length));
@@ -69,99 +80,75 @@ export class BertModel {
     };
   }
 
-  /** Last hidden states, [batch, tokens, hidden]. */
-  hiddenStates({ inputIds, attentionMask, tokenTypeIds }: BertInputs): tf.Tensor3D {
+  /**
+   * Last hidden states, [batch, tokens, hidden].
+   * @throws RangeError where there are more tokens than the model takes
+   */
+  hiddenStates(inputs: BertInputs): tf.Tensor3D {
+    const [, length] = inputs.inputIds.shape;
+    const most = this.config.longest;
+    if (length > most) throw new RangeError(`inputs are of ${length} tokens; the model takes ${most} at most`);
+    return tf.tidy(() => encode(this.#parts.encoder, inputs, this.config));
+  }
+
+  /**
+   * A sentence's embedding, [batch, features]. Without `pooling` it is what the folder says (its modules.json: poolings,
+   * dense layers, unit length), and the mean where it says nothing; with it, that pooling of the hidden states alone.
+   * @throws TypeError or RangeError where `pooling` is none
+   */
+  embed(inputs: BertInputs, pooling?: Pooling): tf.Tensor2D {
+    if (pooling !== undefined) checkPooling(pooling);
+    const { poolings, steps } = (pooling === undefined && this.#parts.sentence) || { poolings: [pooling ?? 'mean'], steps: [] };
     return tf.tidy(() => {
-      const w = this.#w;
-      const [batch, length] = inputIds.shape;
-      let x: tf.Tensor = tf.add(tf.gather(w.words, inputIds), tf.slice(w.positions, [0, 0], [length, -1]));
-      if (w.types) x = tf.add(x, tf.gather(w.types, tokenTypeIds));
-      x = this.#norm(x, w.norm);
-      const mask = tf.reshape(tf.cast(attentionMask, 'float32'), [batch, 1, 1, length]);
-      for (const layer of w.layers) x = this.#layer(x, layer, mask);
-      return x as tf.Tensor3D;
+      const hidden = this.hiddenStates(inputs);
+      const pooled = poolings.map((p) => this.pool(hidden, inputs.attentionMask, p));
+      const together = pooled.length === 1 ? pooled[0]! : (tf.concat(pooled, 1) as tf.Tensor2D);
+      return steps.reduce((x, step) => step(x), together);
     });
   }
 
-  /** A sentence's embedding, [batch, hidden]: the mean over its tokens without padding, or the first token's state. */
-  embed(inputs: BertInputs, pooling: 'mean' | 'cls' = 'mean'): tf.Tensor2D {
-    return tf.tidy(() => this.pool(this.hiddenStates(inputs), inputs.attentionMask, pooling));
+  /** Pools hidden states. @throws TypeError or RangeError where `pooling` is none */
+  pool(hidden: tf.Tensor3D, attentionMask: tf.Tensor2D, pooling: Pooling): tf.Tensor2D {
+    return pool(hidden, attentionMask, pooling);
   }
 
-  /** Pools hidden states. */
-  pool(hidden: tf.Tensor3D, attentionMask: tf.Tensor2D, pooling: 'mean' | 'cls'): tf.Tensor2D {
-    return tf.tidy(() => {
-      if (pooling === 'cls') return this.#first(hidden);
-      const mask = tf.cast(attentionMask, 'float32');
-      const weights = tf.div(mask, tf.sum(mask, 1, true));
-      return tf.squeeze(tf.matMul(tf.expandDims(weights, 1), hidden), [1]);
-    });
+  /**
+   * The pooled output, [batch, hidden]: what the checkpoint's pooler makes of the first token's state.
+   * @throws NoHeadError where it has none
+   */
+  pooled(inputs: BertInputs): tf.Tensor2D {
+    const { pooler } = this.#parts;
+    if (!pooler) {
+      const none = familyOf(this.config.family).classes[this.config.family];
+      throw new NoHeadError(`this checkpoint has no pooler (a ${none}Model may have none); embed(inputs, 'cls') is the first token's state`);
+    }
+    return tf.tidy(() => pooler(this.hiddenStates(inputs)));
   }
 
-  /** Scores of the labels, [batch, labels]. */
-  logits(inputs: BertInputs): tf.Tensor2D {
-    const { pooler, classifier } = this.#w;
-    if (!classifier) throw new Error('this checkpoint has no classification head; use embed() or hiddenStates()');
+  /**
+   * The head's scores: of a sequence's labels, [batch, labels]; of each token's, [batch, tokens, labels]; of an answer's
+   * start and end, [batch, tokens, 2]; of each token in the vocabulary, [batch, tokens, vocabulary].
+   * @throws NoHeadError where the checkpoint has no head
+   */
+  logits(inputs: BertInputs): tf.Tensor {
+    const { head } = this.#parts;
+    if (!head) throw new NoHeadError('this checkpoint has no head; use embed(), pooled() or hiddenStates()');
+    return tf.tidy(() => head.scores(this.hiddenStates(inputs)));
+  }
+
+  /**
+   * Scores of where the answer to a question starts and ends, [batch, tokens] each.
+   * @throws NoHeadError where the checkpoint answers no questions
+   */
+  answers(inputs: BertInputs): { start: tf.Tensor2D; end: tf.Tensor2D } {
+    if (this.head !== 'question-answering') throw new NoHeadError(`this checkpoint's head is '${this.head}'; answers are a 'question-answering' head's`);
     return tf.tidy(() => {
-      let x: tf.Tensor = this.#first(this.hiddenStates(inputs));
-      if (pooler) {
-        x = this.#dense(x, pooler);
-        x = this.config.family === 'distilbert' ? tf.relu(x) : tf.tanh(x);
-      }
-      return this.#dense(x, classifier) as tf.Tensor2D;
+      const [start, end] = tf.unstack(this.logits(inputs), 2) as [tf.Tensor2D, tf.Tensor2D];
+      return { start, end };
     });
   }
 
   dispose(): void {
-    for (const t of this.#w.all) t.dispose();
-  }
-
-  #first(hidden: tf.Tensor3D): tf.Tensor2D {
-    return tf.squeeze(tf.slice(hidden, [0, 0, 0], [-1, 1, -1]), [1]);
-  }
-
-  #dense(x: tf.Tensor, { weight, bias }: Dense): tf.Tensor {
-    const [from, to] = weight.shape as [number, number];
-    const y = tf.add(tf.matMul(tf.reshape(x, [-1, from]) as tf.Tensor2D, weight as tf.Tensor2D), bias);
-    return tf.reshape(y, [...x.shape.slice(0, -1), to]);
-  }
-
-  #norm(x: tf.Tensor, { gain, bias }: Norm): tf.Tensor {
-    const mean = tf.mean(x, -1, true);
-    const centered = tf.sub(x, mean);
-    const variance = tf.mean(tf.square(centered), -1, true);
-    const normal = tf.mul(centered, tf.rsqrt(tf.add(variance, tf.scalar(this.config.epsilon))));
-    return tf.add(tf.mul(normal, gain), bias);
-  }
-
-  #layer(x: tf.Tensor, l: Layer, mask: tf.Tensor): tf.Tensor {
-    const { heads, hidden } = this.config;
-    const [batch, length] = x.shape as [number, number];
-    const split = (t: tf.Tensor) => tf.transpose(tf.reshape(t, [batch, length, heads, hidden / heads]), [0, 2, 1, 3]);
-    const q = split(this.#dense(x, l.query));
-    const k = split(this.#dense(x, l.key));
-    const v = split(this.#dense(x, l.value));
-    const scores = tf.mul(tf.matMul(q, k, false, true), tf.scalar(Math.sqrt(heads / hidden)));
-    const context = tf.matMul(this.#attention(scores, mask), v);
-    const merged = tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [batch, length, hidden]);
-    const a = this.#norm(tf.add(this.#dense(merged, l.output), x), l.norm1);
-    const up = this.#activation(this.#dense(a, l.up));
-    return this.#norm(tf.add(this.#dense(up, l.down), a), l.norm2);
-  }
-
-  #attention(scores: tf.Tensor, mask: tf.Tensor): tf.Tensor {
-    if (this.config.softmax === '2quad') {
-      const squares = tf.mul(tf.square(tf.add(scores, tf.scalar(this.config.quadConstant))), mask);
-      return tf.div(squares, tf.sum(squares, -1, true));
-    }
-    return tf.softmax(tf.add(scores, tf.mul(tf.sub(tf.scalar(1), mask), tf.scalar(MASKED))));
-  }
-
-  #activation(x: tf.Tensor): tf.Tensor {
-    if (this.config.activation === 'relu') return tf.relu(x);
-    const half = tf.mul(x, tf.scalar(0.5));
-    if (this.config.activation === 'gelu') return tf.mul(half, tf.add(tf.erf(tf.mul(x, tf.scalar(Math.SQRT1_2))), tf.scalar(1)));
-    const inner = tf.mul(tf.add(x, tf.mul(tf.mul(tf.square(x), x), tf.scalar(0.044715))), tf.scalar(Math.sqrt(2 / Math.PI)));
-    return tf.mul(half, tf.add(tf.tanh(inner), tf.scalar(1)));
+    for (const t of this.#parts.all) t.dispose();
   }
 }

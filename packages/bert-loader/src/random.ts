@@ -1,8 +1,9 @@
 import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import type { Dense, Norm } from './blocks.js';
 import type { BertConfig } from './config.js';
+import { type Layer, plainLayer } from './encoder.js';
 import { BertModel } from './model.js';
 import { BertTokenizer } from './tokenizer.js';
-import type { Dense, Layer, Norm } from './weights.js';
 
 /** Gaussian numbers from a seed (mulberry32 and Box–Muller), so that a random model is the same everywhere. */
 function gaussians(seed: number): () => number {
@@ -18,7 +19,20 @@ function gaussians(seed: number): () => number {
 
 /** A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests and measurements. */
 export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>, seed = 1): BertModel {
-  const config: BertConfig = { ...shape, family: 'bert', types: 2, epsilon: 1e-12, activation: 'gelu', softmax: 'softmax', quadConstant: 5, labels: [], padToken: 0 };
+  const config: BertConfig = {
+    ...shape,
+    family: 'bert',
+    embedding: shape.hidden,
+    longest: shape.positions,
+    countedFrom: undefined,
+    types: 2,
+    epsilon: 1e-12,
+    activation: 'gelu',
+    softmax: 'softmax',
+    quadConstant: 5,
+    labels: [],
+    padToken: 0,
+  };
   const next = gaussians(seed);
   const all: Tensor[] = [];
   const make = (dims: number[], std: number, mean = 0): Tensor => {
@@ -33,21 +47,28 @@ export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'lay
   };
   const { hidden, intermediate, vocabSize } = config;
   const dense = (out: number, from: number): Dense => ({ weight: make([from, out], 1 / Math.sqrt(from)), bias: make([out], 0.02) });
-  const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05) });
+  const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05), epsilon: config.epsilon });
   const layers = Array.from({ length: config.layers }, (): Layer => {
     const square = () => dense(hidden, hidden);
-    return { query: square(), key: square(), value: square(), output: square(), norm1: norm(), up: dense(intermediate, hidden), down: dense(hidden, intermediate), norm2: norm() };
+    const w = {
+      query: square(),
+      key: square(),
+      value: square(),
+      output: square(),
+      norm1: norm(),
+      up: dense(intermediate, hidden),
+      down: dense(hidden, intermediate),
+      norm2: norm(),
+    };
+    return plainLayer(w, config);
   });
-  const weights = {
+  const embeddings = {
     words: make([vocabSize, hidden], 0.5),
     positions: make([config.positions, hidden], 0.2),
     types: make([2, hidden], 0.2),
     norm: norm(),
-    layers,
-    pooler: undefined,
-    classifier: undefined,
-    all,
   };
+  const parts = { encoder: { embeddings, layers }, pooler: undefined, head: undefined, sentence: undefined, all };
   const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...Array.from({ length: vocabSize - 5 }, (_, i) => `w${i}`)].join('\n');
-  return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), weights);
+  return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), parts);
 }

@@ -46,6 +46,11 @@ export class Safetensors {
     return this.#entries.has(name);
   }
 
+  /** A tensor's shape as the header has it, unchecked; undefined where there is no such tensor. */
+  shape(name: string): number[] | undefined {
+    return this.#entries.get(name)?.shape;
+  }
+
   /**
    * A tensor, checked.
    * @throws ModelFileError naming the tensor, if it is missing, of another shape or type, reaches past the end, or

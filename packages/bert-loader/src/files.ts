@@ -1,0 +1,73 @@
+import { ModelFileError } from './errors.js';
+
+/** Reads a file of a model folder; undefined if there is none. A file of a folder in it is named with '/'. */
+export type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
+
+const POINTER = new TextEncoder().encode('version https://git-lfs.github.com/spec/');
+
+function isPointer(bytes: Uint8Array): boolean {
+  return bytes.length < 1024 && POINTER.every((b, i) => bytes[i] === b);
+}
+
+/** A model folder's files, wherever they are; errors name the file. */
+export class ModelFiles {
+  readonly #read: ReadFile;
+  readonly #where: string;
+  /** '' or a path that ends in '/' */
+  readonly #below: string;
+
+  /** @param where name of the folder, for messages */
+  constructor(read: ReadFile, where: string, below = '') {
+    this.#read = read;
+    this.#where = where;
+    this.#below = below;
+  }
+
+  /** The files of a folder in this one; '' is this one. */
+  under(folder: string): ModelFiles {
+    return folder === '' ? this : new ModelFiles(this.#read, this.#where, `${this.#below}${folder.replace(/\/*$/, '/')}`);
+  }
+
+  path(name: string): string {
+    return `${this.#where}/${this.#below}${name}`;
+  }
+
+  /** @throws ModelFileError where the file is a Git LFS pointer */
+  async bytes(name: string): Promise<Uint8Array | undefined> {
+    const bytes = await this.#read(this.#below + name);
+    if (bytes && isPointer(bytes)) throw new ModelFileError(this.path(name), "is a Git LFS pointer, not the file that it stands for; fetch that with 'git lfs pull' in the folder");
+    return bytes;
+  }
+
+  async need(name: string): Promise<Uint8Array> {
+    const bytes = await this.bytes(name);
+    if (!bytes) throw new ModelFileError(this.path(name), 'is not there; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt');
+    return bytes;
+  }
+
+  async text(name: string): Promise<string | undefined> {
+    const bytes = await this.bytes(name);
+    return bytes && new TextDecoder().decode(bytes);
+  }
+
+  async needText(name: string): Promise<string> {
+    return new TextDecoder().decode(await this.need(name));
+  }
+
+  #parse(name: string, text: string): unknown {
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      throw new ModelFileError(this.path(name), 'is not JSON', { cause });
+    }
+  }
+
+  async json(name: string): Promise<unknown> {
+    const text = await this.text(name);
+    return text === undefined ? undefined : this.#parse(name, text);
+  }
+
+  async needJson(name: string): Promise<unknown> {
+    return this.#parse(name, await this.needText(name));
+  }
+}

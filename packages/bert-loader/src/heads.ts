@@ -1,0 +1,131 @@
+/** What stands on an encoder: reading its tensors, and what they make of hidden states. */
+import * as tf from '@tensorflow/tfjs-core';
+import { type Activation, activate, type Dense, dense, firstToken, normalize } from './blocks.js';
+import type { BertConfig } from './config.js';
+import type { WeightReader } from './weights.js';
+
+export type HeadKind = 'none' | 'sequence-classification' | 'token-classification' | 'question-answering' | 'masked-lm';
+
+/** Where a family keeps its heads; names under the encoder's prefix for the pooler, and outside it for the rest. */
+export interface HeadNames {
+  /** what makes a sentence's pooled state of the first token's: tanh of a dense layer, nothing, or there is none */
+  pooler: { dense: string } | 'first token' | 'none';
+  /** what classifies a sequence: one dense layer on the pooled state, or two on the first token's */
+  sequence: { of: 'pooled'; out: string } | { of: 'first token'; dense: string; activation: Activation; out: string };
+  masked: {
+    dense: string;
+    norm: string;
+    activation: 'as configured' | Activation;
+    decoder: string;
+    bias: string;
+    /** decodes what the states are wider than the embeddings: MobileBERT */
+    wider?: string;
+  };
+  /** is the first head of its ForPreTraining that of its ForMaskedLM? */
+  pretraining?: true;
+}
+
+export interface Head {
+  kind: HeadKind;
+  /** classes that it tells apart, of a classifier */
+  classes: number | undefined;
+  /** its scores of hidden states [batch, tokens, hidden] */
+  scores: (hidden: tf.Tensor) => tf.Tensor;
+}
+
+/** From hidden states to pooled ones, [batch, hidden]; undefined where the checkpoint has no pooler. */
+export type Pooler = ((hidden: tf.Tensor) => tf.Tensor2D) | undefined;
+
+const TOKENS = 'classifier';
+const ANSWERS = 'qa_outputs';
+
+/**
+ * @param r reads under the encoder's prefix
+ * @param needed whether the pooler has to be there
+ */
+export function readPooler(r: WeightReader, names: HeadNames, c: BertConfig, needed: boolean): Pooler {
+  const { pooler } = names;
+  if (pooler === 'none') return undefined;
+  if (pooler === 'first token') return firstToken;
+  if (!needed && !r.has(`${pooler.dense}.weight`)) return undefined;
+  const w = r.dense(pooler.dense, c.hidden, c.hidden);
+  return (hidden) => tf.tanh(dense(firstToken(hidden), w)) as tf.Tensor2D;
+}
+
+/** Has the checkpoint the tensors of a head? Tells heads apart where `architectures` does not. */
+export function hasHead(kind: HeadKind, encoder: WeightReader, root: WeightReader, { pooler, sequence, masked }: HeadNames): boolean {
+  const has = (name: string) => root.has(`${name}.weight`);
+  if (kind === 'masked-lm') return has(masked.dense);
+  if (kind === 'question-answering') return has(ANSWERS);
+  if (kind === 'none') return true;
+  if (sequence.of === 'first token') return kind === 'sequence-classification' ? has(sequence.dense) : has(TOKENS);
+  const pooled = typeof pooler !== 'object' || encoder.has(`${pooler.dense}.weight`);
+  return has(sequence.out) && pooled === (kind === 'sequence-classification');
+}
+
+/** How many classes a classifier tells apart, by its own shape; checked against what config.json says. */
+function classesOf(root: WeightReader, out: string, c: BertConfig, named: number | undefined): number {
+  const rows = root.shape(`${out}.weight`)?.[0];
+  const said = c.labels.length > 0 ? c.labels.length : named;
+  // A tensor that is missing is named when it is read
+  if (rows === undefined || said === undefined || rows === said) return rows ?? said ?? 0;
+  const key = c.labels.length > 0 ? 'id2label' : 'num_labels';
+  return root.checkpoint.refuse(`tensor '${out}.weight' is of ${rows} classes, but ${key} in config.json of ${said}`);
+}
+
+function readMasked(root: WeightReader, names: HeadNames['masked'], words: tf.Tensor, c: BertConfig, tied: boolean): Head {
+  const size = names.wider ? c.hidden : c.embedding;
+  const transform = root.dense(names.dense, size, c.hidden);
+  const norm = root.norm(names.norm, size, c.epsilon);
+  const decoder = tied ? words : root.tensor(`${names.decoder}.weight`, [c.vocabSize, c.embedding]);
+  const wider = names.wider && root.tensor(`${names.wider}.weight`, [c.hidden - c.embedding, c.vocabSize]);
+  // One and the same tensor for the reference, which keeps either name
+  const bias = root.tensor(root.has(names.bias) ? names.bias : `${names.decoder}.bias`, [c.vocabSize]);
+  const activation = names.activation === 'as configured' ? c.activation : names.activation;
+  const scores = (hidden: tf.Tensor): tf.Tensor => {
+    const [batch, length] = hidden.shape as [number, number];
+    const x = tf.reshape(normalize(activate(dense(hidden, transform), activation), norm), [batch * length, size]);
+    const narrow = wider ? tf.slice(x, [0, 0], [-1, c.embedding]) : x;
+    let y: tf.Tensor = tf.matMul(narrow, decoder, false, true);
+    if (wider) y = tf.add(y, tf.matMul(tf.slice(x, [0, c.embedding], [-1, -1]), wider));
+    return tf.reshape(tf.add(y, bias), [batch, length, c.vocabSize]);
+  };
+  return { kind: 'masked-lm', classes: undefined, scores };
+}
+
+/** What a head is read from. */
+export interface HeadSource {
+  root: WeightReader;
+  names: HeadNames;
+  pooler: Pooler;
+  words: tf.Tensor;
+  config: BertConfig;
+  /** num_labels of config.json */
+  labels: number | undefined;
+  /** is the decoder of a masked language model the table of word embeddings? */
+  tied: boolean;
+}
+
+/** Reads a head. @throws ModelFileError naming what is missing */
+export function readHead(kind: HeadKind, { root, names, pooler, words, config: c, labels, tied }: HeadSource): Head | undefined {
+  if (kind === 'none') return undefined;
+  if (kind === 'masked-lm') return readMasked(root, names.masked, words, c, tied);
+  if (kind === 'question-answering') {
+    const out = root.dense(ANSWERS, 2, c.hidden);
+    return { kind, classes: undefined, scores: (hidden) => dense(hidden, out) };
+  }
+  if (kind === 'token-classification') {
+    const classes = classesOf(root, TOKENS, c, labels);
+    const out = root.dense(TOKENS, classes, c.hidden);
+    return { kind, classes, scores: (hidden) => dense(hidden, out) };
+  }
+  const { sequence } = names;
+  const classes = classesOf(root, sequence.out, c, labels);
+  let inner: (hidden: tf.Tensor) => tf.Tensor = pooler!;
+  if (sequence.of === 'first token') {
+    const w: Dense = root.dense(sequence.dense, c.hidden, c.hidden);
+    inner = (hidden) => activate(dense(firstToken(hidden), w), sequence.activation);
+  }
+  const out = root.dense(sequence.out, classes, c.hidden);
+  return { kind, classes, scores: (hidden) => dense(inner(hidden), out) };
+}
