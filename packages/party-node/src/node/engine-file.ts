@@ -2,5 +2,5 @@ import { threadFile } from './thread-file.js';
 
 /** What the thread of a node's engine runs. @throws NodeError BAD_CONFIGURATION in a bundle that has no such file */
 export function engineFile(): URL {
-  return threadFile(() => new URL('./engine-worker.js', import.meta.url), '@secformer/party-node', 'dist/src/node/engine-worker.js');
+  return threadFile(import.meta.url, '@secformer/party-node', 'dist/src/node/engine-worker.js');
 }

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 // Not by name: bundles for Node often declare createRequire in their first line
 import modules from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { NodeError } from '../errors.js';
 
@@ -10,13 +10,14 @@ export const RELEASE = '0.1.0';
 
 /**
  * The file that a thread runs: beside the file that starts it or, where a bundler has moved that one into another, in the package where it is installed.
- * @param beside the file as the source knows it, such as () => new URL('./worker.js', import.meta.url)
+ * @param base import.meta.url of the file that starts it; bundles in other formats leave nothing of it
  * @param name of the package, such as '@secformer/party-node'
- * @param path of the file in the package
+ * @param path of the thread's file in the package
  * @throws NodeError BAD_CONFIGURATION where there is none, or the package is of another release
  */
-export function threadFile(beside: () => URL, name: string, path: string): URL {
-  const own = urlOf(beside);
+export function threadFile(base: string | undefined, name: string, path: string): URL {
+  // Of variables: bundlers take new URL('a text', import.meta.url) for a file to be copied, alone
+  const own = base === undefined ? undefined : new URL(basename(path), base);
   if (own && (own.protocol !== 'file:' || existsSync(fileURLToPath(own)))) return own;
   const manifest = manifestOf(name, own);
   const outside = `leave the package out of the bundle, such as by esbuild --external:${name}, and install it beside`;
@@ -28,15 +29,6 @@ export function threadFile(beside: () => URL, name: string, path: string): URL {
 }
 
 const bad = (what: string) => new NodeError('client', 'BAD_CONFIGURATION', what);
-
-function urlOf(beside: () => URL): URL | undefined {
-  try {
-    return beside();
-  } catch {
-    // a bundler has left no import.meta.url
-    return undefined;
-  }
-}
 
 /** A package as the bundle would find it; one in another format does not know its own place, but that of the script. */
 function manifestOf(name: string, own: URL | undefined): string | undefined {

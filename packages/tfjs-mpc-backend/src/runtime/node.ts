@@ -144,6 +144,6 @@ export class Runtime {
   }
 }
 
-const file = () => threadFile(() => new URL('./session-worker.js', import.meta.url), '@secformer/tfjs-mpc-backend', 'dist/src/runtime/session-worker.js');
+const file = () => threadFile(import.meta.url, '@secformer/tfjs-mpc-backend', 'dist/src/runtime/session-worker.js');
 
 export const runtime = new Runtime(file);
