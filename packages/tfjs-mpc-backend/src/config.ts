@@ -13,7 +13,7 @@ export interface Configuration {
   suite?: string;
   /** ranges that `calibrate` found for a model */
   calibration?: Calibration;
-  /** certificate authority to trust for wss:// in Node, besides those that it trusts by itself: PEM text, or its bytes */
+  /** certificate authority to trust for wss:// in Node, besides Node's own: PEM text, or its bytes */
   ca?: string | Uint8Array;
   /** whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next read then waits for what is left only, and memory is held for it */
   prepareAhead?: boolean;

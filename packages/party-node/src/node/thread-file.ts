@@ -9,7 +9,8 @@ import { NodeError } from '../errors.js';
 export const RELEASE = '0.1.0';
 
 /**
- * The file that a thread runs: beside the file that starts it or, where a bundler has moved that one into another, in the package where it is installed.
+ * The file that a thread runs: beside the file that starts it or, where a bundler has moved that one into another, in
+ * the package where it is installed.
  * @param base import.meta.url of the file that starts it; bundles in other formats leave nothing of it
  * @param name of the package, such as '@secformer/party-node'
  * @param path of the thread's file in the package

@@ -20,8 +20,8 @@ interface Violation {
 }
 
 /**
- * Opens a WebSocket in a browser. Why one fails a browser keeps from scripts, but for a Content-Security-Policy, which has an event of its own, and what can be seen from the
- * page itself.
+ * Opens a WebSocket in a browser. Why one fails a browser keeps from scripts, but for a Content-Security-Policy,
+ * which has an event of its own, and what can be seen from the page itself.
  * @throws NodeError UNREACHABLE with what is known, and else what to look at
  */
 export function dialInBrowser(url: string, node: NodeName): Promise<SocketLink> {
