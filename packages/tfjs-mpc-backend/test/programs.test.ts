@@ -406,7 +406,8 @@ test.serial('every kernel that takes secrets has a case, which is of that kernel
 for (const suite of Object.keys(suites)) {
   test.serial(`what the nodes see does not depend on values, suite ${suite}`, (t) => {
     t.timeout(240_000);
-    for (const fold of [false, true]) {
+    // What is folded is so before any suite is asked; 2Quad masks otherwise
+    for (const fold of suite === 'exact' || suite === 'fast' ? [false, true] : [false]) {
       configure({ suite, fold });
       for (const [name, f] of Object.entries({ ...cases, ...patterns })) check(t, `${name}${fold ? ', folded' : ''}`, f);
     }

@@ -155,8 +155,16 @@ export class Emitter {
   }
 
   concat(values: number[], axis: number): number {
-    const top = Math.max(...values.map((v) => this.share(v).fracBits));
-    const moved = values.map((v) => this.axisFirst(this.atScale(v, top), axis));
+    const finest = (parts: number[]) => Math.max(...parts.map((v) => this.share(v).fracBits));
+    const fit = (parts: number[]) => {
+      const types = parts.map((v) => this.share(v));
+      const bits = Math.min(...types.map((t) => Math.min(64, t.bits + finest(parts) - t.fracBits)));
+      return Math.max(...types.map((t) => t.magnitude)) + finest(parts) < bits;
+    };
+    // A product whose scale the parts beside it do not fit is truncated first
+    const parts = fit(values) ? values : values.map((v) => this.truncated(v));
+    const top = finest(parts);
+    const moved = parts.map((v) => this.axisFirst(this.atScale(v, top), axis));
     const joined = moved.reduce((out, v) => this.reach.follow(out, v), this.emit('concat', moved));
     const rank = this.type(joined).shape.length;
     const back = Array.from({ length: rank }, (_, i) => (i === axis ? 0 : i < axis ? i + 1 : i));
