@@ -48,7 +48,7 @@ export async function share(sources: Sources, c: Resolved, missing?: number[]): 
   return mine;
 }
 
-/** The same while this thread waits. What another call has under way is sent again, and the session knows that it is the same. */
+/** The same while this thread waits. What another call has under way is sent again; the session knows that it has it. */
 export function shareSync(sources: Sources, c: Resolved, missing?: number[]): number {
   let ms = 0;
   for (const writes of writesOf(sources, missing)) ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);

@@ -6,12 +6,12 @@ import { NodeError } from '../errors.js';
  * @throws NodeError LIMIT_EXCEEDED, with what to do instead
  */
 export function checkSize({ instructions, inputs, outputs, keeps }: Program): void {
-  const counts = { instructions: instructions.length, inputs: inputs.length, outputs: outputs.length, keeps: keeps.length };
-  for (const [what, count] of Object.entries(counts)) {
-    const most = programLimits[what as keyof typeof counts];
+  const lists = { instructions, inputs, outputs, keeps };
+  for (const [what, { length: count }] of Object.entries(lists)) {
+    const most = programLimits[what as keyof typeof lists];
     if (count <= most) continue;
     const why = `the read is a program of ${count} ${what}, and nodes take ${most} at most`;
-    const remedy = 'read tensors on the way to it first, such as the state after a part of the steps: the next read starts from what has been read';
+    const remedy = 'read tensors on the way to it first, such as the state after a part of the steps: the next read starts there';
     throw new NodeError('client', 'LIMIT_EXCEEDED', `${why}; ${remedy}`);
   }
 }
