@@ -1,6 +1,19 @@
 import { decodeFixed, encodeFixed, type Words } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, evaluateGraph, type Graph, type GraphNode, type NodeRanges, onesOf, plan, runTogether, type ShareType, suiteOf, writtenTensor } from '../src/index.js';
+import {
+  checkProgram,
+  evaluateGraph,
+  type Graph,
+  type GraphNode,
+  type NodeRanges,
+  onesOf,
+  plan,
+  programLimits,
+  runTogether,
+  type ShareType,
+  suiteOf,
+  writtenTensor,
+} from '../src/index.js';
 import { kernels, uniform } from './harness.js';
 
 /** Runs a graph on shares and in floating point; the largest difference. */
@@ -331,4 +344,16 @@ test('an opening of a tensor that is kept is not made again', (t) => {
   const second = plan(graph, suiteOf('exact'), [{ ...writtenTensor, stored: [48] }], [0]);
   t.deepEqual(second.keeps, []);
   t.is(checkProgram(second.program).cost.rounds, 0);
+});
+
+test('more parts than one instruction takes are joined in stretches', async (t) => {
+  const n = programLimits.operands + 50;
+  const parts = Array.from({ length: n }, (_, i): GraphNode => ({ op: 'slice', begin: [0, n - 1 - i], in: [0], shape: [1, 1] }));
+  const graph: Graph = {
+    nodes: nodes({ op: 'input', slot: 0, in: [], shape: [1, n] }, ...parts, { op: 'concat', axis: 1, in: parts.map((_, i) => i + 1), shape: [1, n] }),
+    outputs: [n + 1],
+  };
+  t.true((await difference(graph, [uniform(n, -5, 5, 1)])) < 1e-4);
+  const { instructions } = plan(graph, suiteOf('exact'), [writtenTensor], [0]).program;
+  t.true(instructions.every((i) => i.in.length <= programLimits.operands));
 });

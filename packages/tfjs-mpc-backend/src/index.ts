@@ -27,24 +27,38 @@ function active(): SecformerBackend {
   return b;
 }
 
+/** @throws SecformerError TENSOR_DISPOSED where the tensor is not there any more */
+function present<T extends Tensor>(t: T): T {
+  if (!t.isDisposed) return t;
+  throw new SecformerError('TENSOR_DISPOSED', `a tensor of shape [${t.shape}] was disposed of; keep it, by tf.keep or outside tf.tidy`);
+}
+
 /**
  * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see. Cheaper than a secret where there is
  * nothing to hide, such as an attention mask whose length may be known.
  * @returns the same tensor
  */
 export function asPublic<T extends Tensor>(t: T): T {
-  active().makePublic(t);
+  active().makePublic(present(t));
   return t;
 }
 
-/** Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. */
+/**
+ * Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. What it needs is kept
+ * until then, whatever is disposed of.
+ * @throws SecformerError TENSOR_DISPOSED, and what a read throws
+ */
 export async function prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
-  return prepareRead(active().node(t));
+  return prepareRead(active().node(present(t)));
 }
 
-/** Shares what reading `t` will need, such as a model's weights. @returns milliseconds */
+/**
+ * Shares what reading `t` will need, such as a model's weights.
+ * @returns milliseconds
+ * @throws SecformerError TENSOR_DISPOSED; EncodingError where a value is out of range
+ */
 export async function share(t: Tensor): Promise<number> {
-  return shareFor(active().node(t));
+  return shareFor(active().node(present(t)));
 }
 
 /**

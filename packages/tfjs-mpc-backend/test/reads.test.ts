@@ -1,7 +1,7 @@
 /** Reads own what they need from the moment they are called, and what is asked for at once is shared once. */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { lastRun, prepare, share } from '../src/index.js';
+import { asPublic, lastRun, prepare, share } from '../src/index.js';
 import type { Request } from '../src/runtime/messages.js';
 import { runtime } from '../src/runtime/node.js';
 import { sample } from './harness.js';
@@ -292,4 +292,11 @@ test.serial('a prepared read that is dropped lets go of what it needs', async (t
   });
   // Those of the tests before go too
   t.true(freed(requests).includes(written(requests)[0]!));
+});
+
+test.serial('what is disposed of is refused by name', async (t) => {
+  const y = given().square();
+  y.dispose();
+  for (const f of [share, prepare]) await t.throwsAsync(f(y), { code: 'TENSOR_DISPOSED', message: /shape \[4,6\]/ });
+  t.throws(() => asPublic(y), { code: 'TENSOR_DISPOSED' });
 });

@@ -1,4 +1,5 @@
 import { encodeConstant, stridesOf } from '@secformer/ring';
+import { programLimits } from '../limits.js';
 import type { ProgramBuilder } from '../program/builder.js';
 import { check, describe, type OpenedType, type Shape, type ShareType, sizeOf, type ValueType } from '../program/types.js';
 import { Reach } from './reach.js';
@@ -154,18 +155,31 @@ export class Emitter {
     return this.transpose(v, [axis, ...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis)]);
   }
 
-  concat(values: number[], axis: number): number {
+  /** Parts at the finest scale of them; a product whose scale the parts beside it do not fit is truncated first. */
+  #atOneScale(values: number[]): number[] {
     const finest = (parts: number[]) => Math.max(...parts.map((v) => this.share(v).fracBits));
     const fit = (parts: number[]) => {
       const types = parts.map((v) => this.share(v));
       const bits = Math.min(...types.map((t) => Math.min(64, t.bits + finest(parts) - t.fracBits)));
       return Math.max(...types.map((t) => t.magnitude)) + finest(parts) < bits;
     };
-    // A product whose scale the parts beside it do not fit is truncated first
     const parts = fit(values) ? values : values.map((v) => this.truncated(v));
     const top = finest(parts);
-    const moved = parts.map((v) => this.axisFirst(this.atScale(v, top), axis));
-    const joined = moved.reduce((out, v) => this.reach.follow(out, v), this.emit('concat', moved));
+    return parts.map((v) => this.atScale(v, top));
+  }
+
+  concat(values: number[], axis: number): number {
+    const moved = this.#atOneScale(values).map((v) => this.axisFirst(v, axis));
+    const most = programLimits.operands;
+    let parts = moved;
+    // What one instruction does not take is joined in stretches first
+    while (parts.length > most) {
+      const of = parts;
+      parts = Array.from({ length: Math.ceil(of.length / most) }, (_, i) =>
+        this.emit('concat', of.slice(i * most, (i + 1) * most)),
+      );
+    }
+    const joined = moved.reduce((out, v) => this.reach.follow(out, v), this.emit('concat', parts));
     const rank = this.type(joined).shape.length;
     const back = Array.from({ length: rank }, (_, i) => (i === axis ? 0 : i < axis ? i + 1 : i));
     return this.transpose(joined, back);
