@@ -22,8 +22,11 @@ import { withoutUnused } from './unused.js';
 /** Fractional bits that a written tensor is shared with. */
 const FRAC_BITS = 16;
 
-/** Nodes that are emitted within one another: each takes some calls, of which a stack holds about ten thousand. */
-const DEPTH = 100;
+/**
+ * Nodes that are emitted within one another: each takes some calls, of which a stack holds about ten thousand.
+ * BERT-large is about 200 deep, and so emitted in one go.
+ */
+const DEPTH = 500;
 
 /** A node that is emitted before what needs it: see `Compiler.whole`. */
 class TooDeep extends Error {

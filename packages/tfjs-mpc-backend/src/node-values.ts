@@ -69,7 +69,7 @@ let nextId = 1;
  */
 export class SecretNode {
   readonly id = nextId++;
-  /** handles (data ids) and unexecuted nodes that refer to this one */
+  /** handles (data ids), unexecuted nodes and reads that refer to this one */
   users = 0;
   /** id at the nodes, once the share is there */
   tensor: number | undefined;
