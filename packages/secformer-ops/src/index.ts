@@ -5,6 +5,7 @@ export * from './compose/fits.js';
 export * from './compose/layer-norm.js';
 export { divide, log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.js';
 export * from './compose/piecewise.js';
+export * from './compose/small.js';
 export * from './compose/softmax.js';
 export * from './compose/top-k.js';
 export * from './compose/windowed.js';

@@ -1,4 +1,4 @@
-import { below, intervals } from './bits.js';
+import { below, intervals, plane } from './bits.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 
 /** Series of period 4 on [1, 2]: Σ c_k cos(kπv/2) + s_k sin(kπv/2), exact to 1.2e-7 (1/v), 3e-8 (v^−½, ln v) and 9e-9 (√v). */
@@ -27,6 +27,16 @@ const SERIES_BITS = 30;
 const RESULT_BITS = { reciprocal: 24, rsqrt: 24, sqrt: 22, log: 24 } as const;
 const CONSTANT_BITS = 30;
 
+/** What a wider range of answers needs: bits of the series' result and of the constants, and an answer of its own for values below a least one. */
+export interface Wide {
+  resultBits: number;
+  constantBits: number;
+  /** log2 of the largest answer */
+  magnitude: number;
+  /** the first threshold, and the answer below it */
+  least?: { from: bigint; answer: number };
+}
+
 /**
  * 1/v, 1/√v, √v or ln v of an opened integer V = v·2^f in [2^lo, 2^hi), without an iteration:
  *
@@ -36,29 +46,42 @@ const CONSTANT_BITS = 30;
  *   4. truncate to 24 bits (√v: 22), times Σ o_j·c_j; ln v plus Σ o_j·(j − f)·ln 2               1 round, local
  *
  * c_j = 2^(hi−1−j) for 1/v (result at 24 + hi − 1 − f bits), factor·2^((f−j)/2) or 2^((j−f)/2) at 30 bits for the roots (54 and 52 bits).
+ * With a least V, that is the first threshold: below it v_n = 1, and the answer given is the constant of that interval.
+ *
  * Domain V in [2^lo, 2^hi); below 2^lo the result is that of 2^lo's octave, wrong; √v with lo = 0 gives 0 at 0, exactly. Relative error 7e-7, to the
  * encoded V; of ln v 3e-7 absolute.
  * Cost   (width bits of the opening apart) about 7 bits a threshold and 4 chunks, 3 + 3.5 bytes each way an element; 5 to 6 rounds.
  * View   openings under masks of their own. Source protocols section 8.
  */
-export function octave(e: Emitter, opened: number, lo: number, hi: number, kind: keyof typeof SERIES, factor = 1): number {
+export function octave(e: Emitter, opened: number, lo: number, hi: number, kind: keyof typeof SERIES, factor = 1, wide?: Wide): number {
   const { fracBits: f, width } = e.opened(opened);
+  const least = wide?.least;
   // √0 is 0: the interval below the first threshold is left out
-  const skip = kind === 'sqrt' && lo === 0 ? 1 : 0;
+  const skip = least || (kind === 'sqrt' && lo === 0) ? 1 : 0;
   const thresholds = Array.from({ length: hi - lo - 1 + skip }, (_, i) => 1n << BigInt(lo + 1 - skip + i));
+  if (least) thresholds[0] = least.from;
   const octaves = hi - lo;
-  const hot = intervals(e, opened, 0, width, thresholds, skip, octaves);
-  const weigh = (values: number, weight: (j: number) => number, bits: number, fracBits: number, magnitude: number) => {
+  const all = intervals(e, opened, 0, width, thresholds, least ? 0 : skip, octaves + (least ? 1 : 0));
+  const hot = least ? e.emit('planes', [all], { from: 1, count: octaves }) : all;
+  const weigh = (values: number, weight: (j: number) => number, bits: number, fracBits: number, magnitude: number, below: number[] = []) => {
     const t = e.share(values);
-    const weights = Array.from({ length: octaves }, (_, i) => weight(lo + i));
-    const shape = [octaves, ...t.shape.slice(1).map(() => 1)];
+    const weights = [...below, ...Array.from({ length: octaves }, (_, i) => weight(lo + i))];
+    const shape = [weights.length, ...t.shape.slice(1).map(() => 1)];
     const product = e.emit('mulPublic', [values], { constant: e.builder.constant(weights, bits), shape, constantBits: bits, magnitude: 63 - t.fracBits - bits });
     const total = e.sum(product, [0]);
     return e.reinterpret(e.reshape(total, t.shape.slice(1)), fracBits, magnitude);
   };
-  const normal = weigh(e.emit('bitMultiply', [hot, opened]), (j) => 2 ** (hi - j), 0, hi, 1);
+  let normal = weigh(e.emit('bitMultiply', [hot, opened]), (j) => 2 ** (hi - j), 0, hi, 1);
+  if (least) normal = e.emit('add', [normal, e.atScale(e.emit('bitValue', [plane(e, all, 0)], { bits: 64 }), hi)], { magnitude: 1 });
   const cut = hi > MANTISSA ? normal : e.atScale(normal, MANTISSA);
-  const mantissa = e.emit('open', [cut], { shift: Math.max(0, hi - MANTISSA), width: MANTISSA + 2, offsetLog: -1, share: 'modular', bits: MANTISSA + 2, within: [1 - skip, 2] });
+  const mantissa = e.emit('open', [cut], {
+    shift: Math.max(0, hi - MANTISSA),
+    width: MANTISSA + 2,
+    offsetLog: -1,
+    share: 'modular',
+    bits: MANTISSA + 2,
+    within: [least ? 1 : 1 - skip, 2],
+  });
   const { cosines, sines } = SERIES[kind];
   const series = e.emit('trig', [mantissa], {
     period: MANTISSA + 2,
@@ -68,15 +91,20 @@ export function octave(e: Emitter, opened: number, lo: number, hi: number, kind:
     bits: 64,
     magnitude: 1,
   });
-  const kept = RESULT_BITS[kind];
+  const kept = wide?.resultBits ?? RESULT_BITS[kind];
+  const answer = least ? [least.answer] : [];
   // ln 1 may come out a little below 0
   const slack = kind === 'log' ? { offsetLog: kept - 1, within: [-0.5, 1] } : { offsetLog: -1 };
   const result = e.emit('open', [series], { shift: 2 * SERIES_BITS - kept, width: kept + 4, share: 'lift', bits: 64, ...slack });
   if (kind === 'log') {
-    const powers = weigh(e.emit('bitValue', [hot], { bits: 64 }), (j) => (j - f) * Math.LN2, kept, kept, 6);
+    const powers = weigh(e.emit('bitValue', [all], { bits: 64 }), (j) => (j - f) * Math.LN2 + Math.log(factor), kept, kept, 6, answer);
     return e.add(e.emit('unwrap', [result]), powers);
   }
-  const selected = e.emit('bitMultiply', [hot, result]);
+  const selected = e.emit('bitMultiply', [all, result]);
+  if (wide) {
+    const power = { reciprocal: -1, rsqrt: -0.5, sqrt: 0.5 }[kind];
+    return weigh(selected, (j) => factor * 2 ** ((j - f) * power), wide.constantBits, kept + wide.constantBits, wide.magnitude, answer);
+  }
   if (kind === 'reciprocal') {
     return weigh(selected, (j) => 2 ** (hi - 1 - j), 0, kept + hi - 1 - f, f - lo);
   }

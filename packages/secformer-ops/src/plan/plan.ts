@@ -2,6 +2,7 @@ import { maxWithIndex } from '../compose/arg-max.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
 import { divide, reciprocal } from '../compose/octave.js';
 import { prelu } from '../compose/piecewise.js';
+import { ofSmall, timesInverse } from '../compose/small.js';
 import { attend, logSoftmax, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
 import { topK } from '../compose/top-k.js';
 import type { ElementwiseOp } from '../graph/functions.js';
@@ -15,6 +16,7 @@ import type { Suite } from '../suites/suite.js';
 import { type IndexBinding, inBuckets } from './lookup.js';
 import { checkDomains, claimedMagnitude, type NodeRanges, scoresOf } from './ranges.js';
 import { notNegative } from './sign.js';
+import { smallOperand } from './small.js';
 
 /** Operations whose results claim the range that calibration has seen: the others know theirs. */
 const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum', 'cumSum', 'prelu']);
@@ -103,6 +105,8 @@ class Lowering {
   readonly #nodes: Lowered[] = [];
   /** of one-hot rows that are looked up in buckets: the matrix of hits, by the node; its value is that of places */
   readonly #hits = new Map<number, number>();
+  /** nodes that are inverses by `ofSmall` */
+  readonly #inverses = new Set<number>();
   readonly #graph: Graph;
   readonly #suite: Suite;
   readonly #salt: number;
@@ -211,9 +215,19 @@ class Lowering {
       case 'div':
         return { value: this.#arithmetic(node) };
       case 'square':
-        return { value: e.square(x()) };
-      case 'reciprocal':
-        return { value: reciprocal(e, x(), notNegative(this.#graph, node.in[0]!)) };
+        return { value: e.square(this.share(this.#squared(node.in[0]!))) };
+      case 'rsqrt':
+      case 'sqrt':
+      case 'log': {
+        const small = this.#ofSmall(node.op, node.in[0]!);
+        if (small !== undefined && node.op === 'rsqrt') this.#inverses.add(this.#nodes.length);
+        return { value: small ?? this.#suite.elementwise[node.op].emit(e, x(), {}) };
+      }
+      case 'reciprocal': {
+        const small = this.#ofSmall(node.op, node.in[0]!);
+        if (small !== undefined) this.#inverses.add(this.#nodes.length);
+        return { value: small ?? reciprocal(e, x(), notNegative(this.#graph, node.in[0]!)) };
+      }
       case 'prelu':
         return { value: e.reach.over(x(), (v) => prelu(e, v, y())) };
       case 'gelu':
@@ -327,8 +341,38 @@ class Lowering {
       if (nb!.op === 'neg') return this.#difference(a, nb!.in[0]!);
       return na!.op === 'neg' ? this.#difference(b, na!.in[0]!) : e.add(this.share(a), this.share(b));
     }
-    if (node.op === 'mul') return a === b ? e.square(this.share(a)) : e.mul(this.share(a), this.share(b));
+    if (node.op === 'mul') {
+      if (a === b) return e.square(this.share(a));
+      if (this.#isInverse(b)) return timesInverse(e, this.share(a), this.share(b));
+      return this.#isInverse(a) ? timesInverse(e, this.share(b), this.share(a)) : e.mul(this.share(a), this.share(b));
+    }
+    const inverse = this.#ofSmall('reciprocal', b);
+    if (inverse !== undefined) return timesInverse(e, this.share(a), inverse);
     return divide(e, this.share(a), this.share(b), notNegative(this.#graph, b));
+  }
+
+  /** An inverse that has more than 16 fractional bits, which a product is to keep, through views. */
+  #isInverse(i: number): boolean {
+    const n = this.#graph.nodes[i]!;
+    return this.#inverses.has(i) || ((n.op === 'reshape' || n.op === 'broadcast') && this.#isInverse(n.in[0]!));
+  }
+
+  /** A square does not need the sign of its operand. */
+  #squared(i: number): number {
+    const n = this.#graph.nodes[i]!;
+    return n.op === 'abs' || n.op === 'neg' ? n.in[0]! : i;
+  }
+
+  /** A function of a positive value that may be smaller than 16 fractional bits can tell; none where it cannot. */
+  #ofSmall(op: 'rsqrt' | 'sqrt' | 'log' | 'reciprocal', at: number): number | undefined {
+    const e = this.emitter;
+    const found = smallOperand(this.#graph, op, at);
+    if (!found) return undefined;
+    const { core, views, ...operand } = found.offset;
+    return views.reduce(
+      (x, n) => (n.op === 'transpose' ? e.transpose(x, n.perm) : n.op === 'reshape' ? e.reshape(x, n.shape) : e.broadcast(x, n.shape)),
+      ofSmall(e, found.kind, { v: this.share(core), ...operand }),
+    );
   }
 
   #difference(a: number, b: number): number {

@@ -2,6 +2,7 @@ import { elementwiseOf } from '../compose/elementwise.js';
 import type { Graph, GraphNode } from '../graph/graph.js';
 import { ProgramError } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
+import { smallOperand } from './small.js';
 
 /** Least and largest value of every node of a graph over some samples, null where none is known. */
 export type NodeRanges = readonly (readonly [number, number] | null)[];
@@ -70,6 +71,9 @@ export function checkDomains({ nodes }: Graph, suite: Suite, ranges: NodeRanges)
     };
     const own = ranges[i];
     if (own && !own.every(Number.isFinite)) refuse('the result', own, 'finite numbers');
+    const divides = node.op === 'div' || node.op === 'reciprocal';
+    // Small values have a protocol of their own
+    if (smallOperand({ nodes, outputs: [] }, divides ? 'reciprocal' : node.op, node.in.at(-1) ?? 0)) return;
     const domain = domainOf(node.op, suite);
     const seen = domain && (node.op === 'quad' ? scoresOf(node, ranges) : ranges[node.in[domain.operand]!]);
     if (domain && seen && !(seen[0] >= domain.low && seen[1] <= domain.high)) refuse('its input', seen, `${domain.low} to ${domain.high}`);
