@@ -10,17 +10,6 @@ export const fixtures = fileURLToPath(new URL('../../test/fixtures/models', impo
 
 export const fixtureNames = readdirSync(fixtures).filter((name) => existsSync(join(fixtures, name, 'expected.json')));
 
-/** A tokenizer for whatever the fixtures' words are: they come as ids. */
-const TOKENIZER = JSON.stringify({
-  version: '1.0',
-  added_tokens: [],
-  normalizer: null,
-  pre_tokenizer: { type: 'Whitespace' },
-  post_processor: null,
-  decoder: null,
-  model: { type: 'WordPiece', unk_token: 'a', continuing_subword_prefix: '##', max_input_chars_per_word: 9, vocab: { a: 0 } },
-});
-
 export const encodeText = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** Reads a fixture's folder. @param change files to read in place of the folder's; undefined: it is not there */
@@ -31,7 +20,6 @@ export function reader(name: string, change: Record<string, Uint8Array | string 
       const given = change[file];
       return typeof given === 'string' ? encodeText(given) : given;
     }
-    if (file === 'tokenizer.json') return encodeText(TOKENIZER);
     return existsSync(join(folder, file)) ? new Uint8Array(readFileSync(join(folder, file))) : undefined;
   };
 }

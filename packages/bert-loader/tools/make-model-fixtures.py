@@ -97,6 +97,40 @@ def given(family, inputs):
     return {k: v for k, v in inputs.items() if k != "token_type_ids" or family not in NO_TYPES}
 
 
+def write_tokenizer(folder, padding):
+    """Words w0, w1, ...: a folder without a tokenizer is none that can be loaded."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(VOCABULARY - 5)]
+    words[0], words[padding] = words[padding], words[0]
+    vocabulary = {word: i for i, word in enumerate(words)}
+    flags = dict(single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    special = lambda word, kind: {"SpecialToken": {"id": word, "type_id": kind}}
+    text = lambda name, kind: {"Sequence": {"id": name, "type_id": kind}}
+    single = [special("[CLS]", 0), text("A", 0), special("[SEP]", 0)]
+    tokenizer = dict(
+        version="1.0",
+        truncation=None,
+        padding=None,
+        added_tokens=[dict(id=vocabulary[w], content=w, **flags) for w in sorted(words[:5], key=vocabulary.get)],
+        normalizer=None,
+        pre_tokenizer={"type": "BertPreTokenizer"},
+        post_processor=dict(
+            type="TemplateProcessing",
+            single=single,
+            pair=single + [text("B", 1), special("[SEP]", 1)],
+            special_tokens={w: dict(id=w, ids=[vocabulary[w]], tokens=[w]) for w in ("[CLS]", "[SEP]")},
+        ),
+        decoder={"type": "WordPiece", "prefix": "##", "cleanup": True},
+        model=dict(
+            type="WordPiece",
+            unk_token="[UNK]",
+            continuing_subword_prefix="##",
+            max_input_chars_per_word=100,
+            vocab=vocabulary,
+        ),
+    )
+    (folder / "tokenizer.json").write_text(json.dumps(tokenizer, separators=(",", ":")) + "\n")
+
+
 def tensor(x):
     return dict(shape=list(x.shape), data=[float(f"{v:.6g}") for v in x.detach().flatten().tolist()])
 
@@ -140,6 +174,7 @@ def case(name, family, suffix, seed, change=None, **how):
     config = getattr(t, prefix + "Config")(**dict(settings, **(change or {})))
     model = draw(getattr(t, prefix + suffix)(config), seed)
     folder = save(model, name, **how)
+    write_tokenizer(folder, padding)
     inputs = inputs_for(family, padding)
     write_expected(folder, inputs, outputs_of(model, family, inputs))
     return folder, model, inputs
@@ -155,11 +190,9 @@ def buckets():
 
 
 def sentence(name, pooling, later, seed):
-    """A folder of sentence-transformers; its tokenizer is not what is tested, so that it is left out."""
+    """A folder of sentence-transformers."""
     encoder_folder, _, inputs = case(name + "-encoder", "bert", "Model", seed)
-    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + [f"w{i}" for i in range(VOCABULARY - 5)]
-    (encoder_folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
-    t.BertTokenizerFast(str(encoder_folder / "vocab.txt")).save_pretrained(encoder_folder)
+    t.PreTrainedTokenizerFast(tokenizer_file=str(encoder_folder / "tokenizer.json"), pad_token="[PAD]").save_pretrained(encoder_folder)
     generator = torch.Generator().manual_seed(seed)
     modules = [models.Transformer(str(encoder_folder)), models.Pooling(16, **pooling)]
     width = modules[1].get_sentence_embedding_dimension()
@@ -174,8 +207,10 @@ def sentence(name, pooling, later, seed):
     folder = OUT / name
     model.save(str(folder), create_model_card=False)
     shutil.rmtree(encoder_folder)
-    for extra in list(folder.rglob("*token*")) + [folder / "vocab.txt", folder / "README.md"]:
-        extra.unlink(missing_ok=True)
+    # Indented as it was saved, it is several times as long
+    for extra in list(folder.glob("*token*")):
+        extra.unlink()
+    write_tokenizer(folder, 0)
     for at in [folder, *folder.glob("*_*/")]:
         to_half(at)
     with torch.no_grad():
