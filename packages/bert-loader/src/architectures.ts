@@ -1,6 +1,5 @@
 /** Which head a checkpoint has: what `architectures` in its config.json says. */
 import type { ConfigReader } from './config-reader.js';
-import { ModelFileError } from './errors.js';
 import { familyOf } from './families/index.js';
 import type { HeadKind } from './heads.js';
 
@@ -13,21 +12,26 @@ const HEADS: Readonly<Record<string, HeadKind>> = {
   ForMaskedLM: 'masked-lm',
 };
 
+/** What a class's name says of its head. */
+interface Named {
+  head: HeadKind | 'unknown';
+  name: string;
+}
+
 /**
  * The head that `architectures` names; undefined where the key is absent, 'unknown' where its head is one that is not
  * understood.
  * @throws ModelFileError where the class is not of the model's family
  */
-function headNamed(json: ConfigReader, type: string, pretraining: boolean): { head: HeadKind | 'unknown'; name: string } | undefined {
+function headNamed(json: ConfigReader, type: string, pretraining: boolean): Named | undefined {
   const classes = json.raw('architectures');
-  if (classes === undefined || classes === null) return undefined;
-  if (!Array.isArray(classes) || classes.length !== 1 || typeof classes[0] !== 'string')
-    throw new ModelFileError(json.file, `architectures is ${JSON.stringify(classes)}; expected an array of one name`);
+  if (classes === undefined || classes === null || (Array.isArray(classes) && classes.length === 0)) return undefined;
+  if (!Array.isArray(classes) || classes.length !== 1 || typeof classes[0] !== 'string') json.refuse(`architectures is ${JSON.stringify(classes)}; expected an array of one name`);
   const [name] = classes as [string];
   const start = familyOf(type).classes[type]!;
   const rest = name.slice(start.length);
   if (!name.startsWith(start) || !/^(Model$|For[A-Z])/.test(rest))
-    throw new ModelFileError(json.file, `architectures is ['${name}'], which is no class of model_type '${type}'; ${start}Model and the like are`);
+    json.refuse(`architectures is ['${name}'], which is no class of model_type '${type}'; ${start}Model and the like are`);
   if (rest === 'ForPreTraining' && pretraining) return { head: 'masked-lm', name };
   return { head: Object.hasOwn(HEADS, rest) ? HEADS[rest]! : 'unknown', name };
 }
@@ -58,5 +62,5 @@ export function chooseHead(json: ConfigReader, type: string, { asked, sentence, 
   if (head !== 'unknown') return head;
   const start = familyOf(type).classes[type]!;
   const known = Object.keys(HEADS).map((suffix) => start + suffix);
-  throw new ModelFileError(json.file, `architectures is ['${name}'], whose head is not understood; ${known.join(', ')} are. { head: 'none' } loads the encoder alone`);
+  json.refuse(`architectures is ['${name}'], whose head is not understood; ${known.join(', ')} are. { head: 'none' } loads the encoder alone`);
 }

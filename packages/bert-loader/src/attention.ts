@@ -11,6 +11,13 @@ export interface AttentionWeights {
   value: Dense;
 }
 
+/** What query, key and value are projected from, [batch, tokens, in]. */
+export interface Attended {
+  query: tf.Tensor;
+  key: tf.Tensor;
+  value: tf.Tensor;
+}
+
 /** What the scores of every layer meet. */
 export interface Scores {
   /** [batch, 1, 1, tokens], floats: 1, and 0 for padding */
@@ -30,10 +37,9 @@ function weights(scores: tf.Tensor, mask: tf.Tensor, c: BertConfig): tf.Tensor {
 
 /**
  * Self-attention of several heads (Vaswani et al. 2017, section 3.2.2), before its output projection.
- * @param from what query, key and value are projected from, [batch, tokens, in]
  * @returns [batch, tokens, width], `width` being what they are projected to
  */
-export function attend(from: { query: tf.Tensor; key: tf.Tensor; value: tf.Tensor }, w: AttentionWeights, c: BertConfig, { mask, bias }: Scores): tf.Tensor {
+export function attend(from: Attended, w: AttentionWeights, c: BertConfig, { mask, bias }: Scores): tf.Tensor {
   const { heads } = c;
   const [batch, length] = from.query.shape as [number, number];
   const width = w.query.weight.shape[1]!;

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 
 export interface Dense {
-  /** [in, out]: checkpoints have it the other way round, and TensorFlow.js's backends multiply faster by what is not transposed */
+  /** [in, out]; checkpoints have it the other way round, but backends multiply faster by what is not transposed */
   weight: tf.Tensor;
   bias: tf.Tensor | undefined;
 }

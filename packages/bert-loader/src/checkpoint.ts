@@ -2,7 +2,7 @@ import { isObject } from './describe.js';
 import { ModelFileError } from './errors.js';
 import type { Safetensors } from './safetensors.js';
 
-/** What training and serving tools put before a tensor's name: torch.compile, DataParallel, Lightning, sentence-transformers. */
+/** What torch.compile, DataParallel, Lightning and sentence-transformers put before a tensor's name. */
 const WRAPPERS = /^(_orig_mod\.|module\.|model\.|0\.auto_model\.)+/;
 
 /** A tensor's name without the wrappers that the model was in when it was saved. */
@@ -17,7 +17,8 @@ export function shardsOf(file: string, index: unknown): Map<string, string[]> {
   const shards = new Map<string, string[]>();
   for (const [name, shard] of Object.entries(map)) {
     // Beside the index and nowhere else
-    if (typeof shard !== 'string' || shard === '' || /[/\\]/.test(shard)) throw new ModelFileError(file, `tensor '${name}' is not said to be in a file of this folder`);
+    const isHere = typeof shard === 'string' && shard !== '' && !/[/\\]/.test(shard);
+    if (!isHere) throw new ModelFileError(file, `tensor '${name}' is not said to be in a file of this folder`);
     const list = shards.get(shard);
     if (list) list.push(name);
     else shards.set(shard, [name]);
@@ -31,14 +32,17 @@ export class Checkpoint {
   readonly #tensors = new Map<string, { in: Safetensors; as: string }>();
   readonly #read = new Set<string>();
 
-  /** @param file the file, or the index of the files, for messages. @throws ModelFileError where two are called the same */
+  /**
+   * @param file the file, or the index of the files, for messages
+   * @throws ModelFileError where two tensors are called the same
+   */
   constructor(file: string, parts: readonly Safetensors[]) {
     this.#file = file;
     for (const part of parts) {
       for (const as of part.names) {
         const name = bareName(as);
         const other = this.#tensors.get(name);
-        if (other) throw new ModelFileError(file, `tensors '${other.as}' and '${as}' are both '${name}'; which of them is the model's cannot be told`);
+        if (other) this.refuse(`tensors '${other.as}' and '${as}' are both '${name}'; which is the model's cannot be told`);
         this.#tensors.set(name, { in: part, as });
       }
     }
@@ -68,11 +72,6 @@ export class Checkpoint {
     }
     this.#read.add(name);
     return t.in.read(t.as, shape);
-  }
-
-  /** Takes a tensor for read that the model holds and does not use. */
-  skip(name: string): void {
-    this.#read.add(name);
   }
 
   /** @throws ModelFileError, about the whole */

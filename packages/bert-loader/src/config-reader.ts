@@ -23,6 +23,11 @@ export class ConfigReader {
     return new ConfigReader(file, json);
   }
 
+  /** @throws ModelFileError about this file */
+  refuse(what: string): never {
+    throw new ModelFileError(this.file, what);
+  }
+
   get keys(): string[] {
     return Object.keys(this.#json);
   }
@@ -37,24 +42,24 @@ export class ConfigReader {
     const values = keys.map((key) => this.raw(key)).filter((value) => value !== undefined && value !== null);
     for (const value of values) if (Number.isInteger(value) && (value as number) >= 0) return value as number;
     if (values.length === 0 && otherwise !== undefined) return otherwise;
-    throw new ModelFileError(this.file, `has no whole number '${keys[0]}'`);
+    return this.refuse(`has no whole number '${keys[0]}'`);
   }
 
   number(key: string, otherwise: number): number {
     const value = this.raw(key) ?? otherwise;
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw new ModelFileError(this.file, `'${key}' is no number`);
+    if (typeof value !== 'number' || !Number.isFinite(value)) return this.refuse(`'${key}' is no number`);
     return value;
   }
 
   flag(key: string, otherwise: boolean): boolean {
     const value = this.raw(key) ?? otherwise;
-    if (typeof value !== 'boolean') throw new ModelFileError(this.file, `'${key}' is neither true nor false`);
+    if (typeof value !== 'boolean') return this.refuse(`'${key}' is neither true nor false`);
     return value;
   }
 
   text(key: string): string {
     const value = this.raw(key);
-    if (typeof value !== 'string') throw new ModelFileError(this.file, `'${key}' is no text`);
+    if (typeof value !== 'string') return this.refuse(`'${key}' is no text`);
     return value;
   }
 }

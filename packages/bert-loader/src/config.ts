@@ -1,6 +1,5 @@
 import type { Activation } from './blocks.js';
 import { ConfigReader } from './config-reader.js';
-import { ModelFileError } from './errors.js';
 import { families } from './families/index.js';
 
 /** What a config.json says, in the words of this loader. */
@@ -58,7 +57,7 @@ function refuseWhatChangesTheModel(json: ConfigReader): void {
   for (const [key, allowed, expected] of FIXED) {
     const value = json.raw(key);
     if (value === undefined || value === null || allowed(value)) continue;
-    throw new ModelFileError(json.file, `${key} ${short(value)} is not understood; ${expected}`);
+    json.refuse(`${key} ${short(value)} is not understood; ${expected}`);
   }
 }
 
@@ -71,7 +70,7 @@ function labelsOf(json: ConfigReader): string[] {
   const named = json.raw('id2label') ?? {};
   const entries = Object.entries(named as Record<string, unknown>).sort(([a], [b]) => Number(a) - Number(b));
   if (typeof named !== 'object' || entries.some(([key, label], i) => Number(key) !== i || typeof label !== 'string'))
-    throw new ModelFileError(json.file, 'id2label does not name the classes 0, 1 and so on, each by a string');
+    json.refuse('id2label does not name the classes 0, 1 and so on, each by a string');
   return entries.map(([, label]) => label as string);
 }
 
@@ -82,20 +81,19 @@ export function parseConfig(file: string, text: string): BertConfig {
 
 /** What a config.json says. @throws ModelFileError naming the field */
 export function configOf(json: ConfigReader): BertConfig {
-  const { file } = json;
   const type = json.raw('model_type');
   const family = families.find((f) => Object.hasOwn(f.classes, String(type)));
   if (!family || typeof type !== 'string') {
     const known = families.flatMap((f) => Object.keys(f.classes)).join(', ');
-    throw new ModelFileError(file, `model_type is '${type}'; ${known} are understood`);
+    json.refuse(`model_type is '${type}'; ${known} are understood`);
   }
   refuseWhatChangesTheModel(json);
   const s = family.settings;
   const act = String(json.raw(s.activation.key) ?? s.activation.default);
   const activation = Object.hasOwn(ACTIVATIONS, act) ? ACTIVATIONS[act] : undefined;
-  if (!activation) throw new ModelFileError(file, `${s.activation.key} '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
+  if (!activation) json.refuse(`${s.activation.key} '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
   const softmax = json.raw('softmax') ?? 'softmax';
-  if (softmax !== 'softmax' && softmax !== '2quad') throw new ModelFileError(file, `softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
+  if (softmax !== 'softmax' && softmax !== '2quad') json.refuse(`softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
   const [names, hidden] = [s.names, json.whole([s.names.hidden, 'hidden_size'])];
   const padToken = json.whole(['pad_token_id'], s.padToken);
   const countedFrom = s.positionsFrom === 'padding' ? padToken : s.positionsFrom;
@@ -119,8 +117,7 @@ export function configOf(json: ConfigReader): BertConfig {
     labels: labelsOf(json),
     padToken,
   };
-  if (config.heads === 0 || config.hidden % config.heads !== 0)
-    throw new ModelFileError(file, `hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
-  if (config.longest < 2) throw new ModelFileError(file, `max_position_embeddings ${positions} leaves room for no text`);
+  if (config.heads === 0 || config.hidden % config.heads !== 0) json.refuse(`hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
+  if (config.longest < 2) json.refuse(`max_position_embeddings ${positions} leaves room for no text`);
   return config;
 }

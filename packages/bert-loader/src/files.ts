@@ -3,6 +3,7 @@ import { ModelFileError } from './errors.js';
 /** Reads a file of a model folder; undefined if there is none. A file of a folder in it is named with '/'. */
 export type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
 
+const EXPECTED = 'a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt';
 const POINTER = new TextEncoder().encode('version https://git-lfs.github.com/spec/');
 
 function isPointer(bytes: Uint8Array): boolean {
@@ -32,17 +33,21 @@ export class ModelFiles {
     return `${this.#where}/${this.#below}${name}`;
   }
 
+  /** @throws ModelFileError about a file of this folder */
+  refuse(name: string, what: string, options?: { cause?: unknown }): never {
+    throw new ModelFileError(this.path(name), what, options);
+  }
+
   /** @throws ModelFileError where the file is a Git LFS pointer */
   async bytes(name: string): Promise<Uint8Array | undefined> {
     const bytes = await this.#read(this.#below + name);
-    if (bytes && isPointer(bytes)) throw new ModelFileError(this.path(name), "is a Git LFS pointer, not the file that it stands for; fetch that with 'git lfs pull' in the folder");
+    if (bytes && isPointer(bytes)) this.refuse(name, "is a Git LFS pointer, not the file it stands for; 'git lfs pull' fetches that");
     return bytes;
   }
 
   async need(name: string): Promise<Uint8Array> {
     const bytes = await this.bytes(name);
-    if (!bytes) throw new ModelFileError(this.path(name), 'is not there; a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt');
-    return bytes;
+    return bytes ?? this.refuse(name, `is not there; ${EXPECTED}`);
   }
 
   async text(name: string): Promise<string | undefined> {
@@ -54,20 +59,13 @@ export class ModelFiles {
     return new TextDecoder().decode(await this.need(name));
   }
 
-  #parse(name: string, text: string): unknown {
+  async json(name: string): Promise<unknown> {
+    const text = await this.text(name);
+    if (text === undefined) return undefined;
     try {
       return JSON.parse(text);
     } catch (cause) {
-      throw new ModelFileError(this.path(name), 'is not JSON', { cause });
+      return this.refuse(name, 'is not JSON', { cause });
     }
-  }
-
-  async json(name: string): Promise<unknown> {
-    const text = await this.text(name);
-    return text === undefined ? undefined : this.#parse(name, text);
-  }
-
-  async needJson(name: string): Promise<unknown> {
-    return this.#parse(name, await this.needText(name));
   }
 }

@@ -4,7 +4,9 @@ import { type Activation, activate, type Dense, dense, firstToken, normalize } f
 import type { BertConfig } from './config.js';
 import type { WeightReader } from './weights.js';
 
-export type HeadKind = 'none' | 'sequence-classification' | 'token-classification' | 'question-answering' | 'masked-lm';
+export const HEAD_KINDS = ['none', 'sequence-classification', 'token-classification', 'question-answering', 'masked-lm'] as const;
+
+export type HeadKind = (typeof HEAD_KINDS)[number];
 
 /** Where a family keeps its heads; names under the encoder's prefix for the pooler, and outside it for the rest. */
 export interface HeadNames {
@@ -53,7 +55,8 @@ export function readPooler(r: WeightReader, names: HeadNames, c: BertConfig, nee
 }
 
 /** Has the checkpoint the tensors of a head? Tells heads apart where `architectures` does not. */
-export function hasHead(kind: HeadKind, encoder: WeightReader, root: WeightReader, { pooler, sequence, masked }: HeadNames): boolean {
+export function hasHead(kind: HeadKind, encoder: WeightReader, root: WeightReader, names: HeadNames): boolean {
+  const { pooler, sequence, masked } = names;
   const has = (name: string) => root.has(`${name}.weight`);
   if (kind === 'masked-lm') return has(masked.dense);
   if (kind === 'question-answering') return has(ANSWERS);
@@ -73,7 +76,20 @@ function classesOf(root: WeightReader, out: string, c: BertConfig, named: number
   return root.checkpoint.refuse(`tensor '${out}.weight' is of ${rows} classes, but ${key} in config.json of ${said}`);
 }
 
-function readMasked(root: WeightReader, names: HeadNames['masked'], words: tf.Tensor, c: BertConfig, tied: boolean): Head {
+/** What a head is read from. */
+export interface HeadSource {
+  root: WeightReader;
+  names: HeadNames;
+  pooler: Pooler;
+  words: tf.Tensor;
+  config: BertConfig;
+  /** num_labels of config.json */
+  labels: number | undefined;
+  /** is the decoder of a masked language model the table of word embeddings? */
+  tied: boolean;
+}
+
+function readMasked({ root, names: { masked: names }, words, config: c, tied }: HeadSource): Head {
   const size = names.wider ? c.hidden : c.embedding;
   const transform = root.dense(names.dense, size, c.hidden);
   const norm = root.norm(names.norm, size, c.epsilon);
@@ -93,23 +109,11 @@ function readMasked(root: WeightReader, names: HeadNames['masked'], words: tf.Te
   return { kind: 'masked-lm', classes: undefined, scores };
 }
 
-/** What a head is read from. */
-export interface HeadSource {
-  root: WeightReader;
-  names: HeadNames;
-  pooler: Pooler;
-  words: tf.Tensor;
-  config: BertConfig;
-  /** num_labels of config.json */
-  labels: number | undefined;
-  /** is the decoder of a masked language model the table of word embeddings? */
-  tied: boolean;
-}
-
 /** Reads a head. @throws ModelFileError naming what is missing */
-export function readHead(kind: HeadKind, { root, names, pooler, words, config: c, labels, tied }: HeadSource): Head | undefined {
+export function readHead(kind: HeadKind, source: HeadSource): Head | undefined {
+  const { root, names, pooler, config: c, labels } = source;
   if (kind === 'none') return undefined;
-  if (kind === 'masked-lm') return readMasked(root, names.masked, words, c, tied);
+  if (kind === 'masked-lm') return readMasked(source);
   if (kind === 'question-answering') {
     const out = root.dense(ANSWERS, 2, c.hidden);
     return { kind, classes: undefined, scores: (hidden) => dense(hidden, out) };

@@ -7,7 +7,7 @@ import { isObject } from './describe.js';
 import { ModelFileError } from './errors.js';
 import { familyOf } from './families/index.js';
 import { ModelFiles, type ReadFile } from './files.js';
-import { type HeadKind, hasHead, readHead, readPooler } from './heads.js';
+import { HEAD_KINDS, type HeadKind, hasHead, readHead, readPooler } from './heads.js';
 import { BertModel } from './model.js';
 import { Safetensors } from './safetensors.js';
 import { modulesOf, readSentence, type Sentence } from './sentence.js';
@@ -19,10 +19,8 @@ export interface LoadOptions {
   head?: HeadKind;
 }
 
-const KINDS: readonly HeadKind[] = ['none', 'sequence-classification', 'token-classification', 'question-answering', 'masked-lm'];
-
 function checkOptions({ head }: LoadOptions): void {
-  if (head !== undefined && !KINDS.includes(head)) throw new RangeError(`head is '${head}'; ${KINDS.join(', ')} are known`);
+  if (head !== undefined && !HEAD_KINDS.includes(head)) throw new RangeError(`head is '${head}'; ${HEAD_KINDS.join(', ')} are known`);
 }
 
 /** Where encoders' tensors are that a family has; not read, one of them would be missing from the mathematics. */
@@ -37,13 +35,12 @@ async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
   const single = await files.bytes(SINGLE);
   if (single) return new Checkpoint(files.path(SINGLE), [new Safetensors(files.path(SINGLE), single)]);
   const index = await files.json(INDEX);
-  // Says that it is not there
-  if (index === undefined) return new Checkpoint(SINGLE, [new Safetensors(files.path(SINGLE), await files.need(SINGLE))]);
+  if (index === undefined) files.refuse(SINGLE, `is not there, nor is ${INDEX}; weights in other formats are not read`);
   const parts: Safetensors[] = [];
   for (const [shard, names] of shardsOf(files.path(INDEX), index)) {
     const part = new Safetensors(files.path(shard), await files.need(shard));
     const missing = names.find((name) => !part.has(name));
-    if (missing !== undefined) throw new ModelFileError(files.path(shard), `has no tensor '${missing}', which ${INDEX} says it holds`);
+    if (missing !== undefined) files.refuse(shard, `has no tensor '${missing}', which ${INDEX} says it holds`);
     parts.push(part);
   }
   return new Checkpoint(files.path(INDEX), parts);
@@ -87,13 +84,11 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
     });
     const encoder = family.read(r, config, json);
     const pooler = readPooler(r, names, config, kind === 'sequence-classification' && names.sequence.of === 'pooled');
-    const isEncoders = (name: string) => name.startsWith(prefix) && ENCODER.test(name.slice(prefix.length)) && !BUFFERS.test(name.slice(prefix.length));
-    const [unread] = checkpoint.unread(isEncoders);
-    if (unread !== undefined) checkpoint.refuse(`has a tensor '${unread}' that a model of config.json's kind does not have; what it does would be missing`);
+    r.checkAllRead(ENCODER, BUFFERS);
     const labels = json.raw('num_labels') === undefined ? undefined : json.whole(['num_labels']);
     const tied = json.flag('tie_word_embeddings', true);
     const head = readHead(kind, { root, names, pooler, words: encoder.embeddings.words, config, labels, tied });
-    if (head?.classes !== undefined && config.labels.length === 0) config.labels = Array.from({ length: head.classes }, (_, i) => `LABEL_${i}`);
+    if (config.labels.length === 0) config.labels = Array.from({ length: head?.classes ?? 0 }, (_, i) => `LABEL_${i}`);
     const sentence: Sentence | undefined = modules && (await readSentence(folder, modules, config.hidden, root.all));
     return new BertModel(config, tokenizer, { encoder, pooler, head, sentence, all: root.all });
   } catch (error) {

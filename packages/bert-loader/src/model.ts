@@ -27,7 +27,8 @@ export interface ModelParts {
 }
 
 /**
- * A BERT-family encoder in plain tf operations: the same object runs on every backend. Methods return tensors that the caller disposes.
+ * An encoder and what stands on it, in plain tf operations: the same object runs on every backend. Methods return
+ * tensors that the caller disposes.
  */
 export class BertModel {
   readonly config: BertConfig;
@@ -92,13 +93,15 @@ export class BertModel {
   }
 
   /**
-   * A sentence's embedding, [batch, features]. Without `pooling` it is what the folder says (its modules.json: poolings,
-   * dense layers, unit length), and the mean where it says nothing; with it, that pooling of the hidden states alone.
+   * A sentence's embedding, [batch, features]. Without `pooling` it is what the folder says (in its modules.json:
+   * poolings, dense layers, unit length), and the mean where it says nothing; with it, that pooling of the hidden
+   * states alone.
    * @throws TypeError or RangeError where `pooling` is none
    */
   embed(inputs: BertInputs, pooling?: Pooling): tf.Tensor2D {
     if (pooling !== undefined) checkPooling(pooling);
-    const { poolings, steps } = (pooling === undefined && this.#parts.sentence) || { poolings: [pooling ?? 'mean'], steps: [] };
+    const alone = { poolings: [pooling ?? 'mean'], steps: [] };
+    const { poolings, steps } = pooling === undefined ? (this.#parts.sentence ?? alone) : alone;
     return tf.tidy(() => {
       const hidden = this.hiddenStates(inputs);
       const pooled = poolings.map((p) => this.pool(hidden, inputs.attentionMask, p));
@@ -120,14 +123,14 @@ export class BertModel {
     const { pooler } = this.#parts;
     if (!pooler) {
       const none = familyOf(this.config.family).classes[this.config.family];
-      throw new NoHeadError(`this checkpoint has no pooler (a ${none}Model may have none); embed(inputs, 'cls') is the first token's state`);
+      throw new NoHeadError(`this ${none}Model has no pooler; embed(inputs, 'cls') is the first token's state`);
     }
     return tf.tidy(() => pooler(this.hiddenStates(inputs)));
   }
 
   /**
-   * The head's scores: of a sequence's labels, [batch, labels]; of each token's, [batch, tokens, labels]; of an answer's
-   * start and end, [batch, tokens, 2]; of each token in the vocabulary, [batch, tokens, vocabulary].
+   * The head's scores: of a sequence's labels, [batch, labels]; of each token's, [batch, tokens, labels]; of an
+   * answer's start and end, [batch, tokens, 2]; of each token in the vocabulary, [batch, tokens, vocabulary].
    * @throws NoHeadError where the checkpoint has no head
    */
   logits(inputs: BertInputs): tf.Tensor {
@@ -141,7 +144,8 @@ export class BertModel {
    * @throws NoHeadError where the checkpoint answers no questions
    */
   answers(inputs: BertInputs): { start: tf.Tensor2D; end: tf.Tensor2D } {
-    if (this.head !== 'question-answering') throw new NoHeadError(`this checkpoint's head is '${this.head}'; answers are a 'question-answering' head's`);
+    const { head } = this;
+    if (head !== 'question-answering') throw new NoHeadError(`this checkpoint's head is '${head}', not 'question-answering'`);
     return tf.tidy(() => {
       const [start, end] = tf.unstack(this.logits(inputs), 2) as [tf.Tensor2D, tf.Tensor2D];
       return { start, end };

@@ -7,7 +7,7 @@ import { kindOf } from './describe.js';
 /** In the order in which several are put side by side. */
 export const POOLINGS = ['cls', 'max', 'mean', 'mean_sqrt_len'] as const;
 
-/** The first token's state; the greatest, the mean, and the sum over the root of how many there are, without padding. */
+/** The first token's state; without padding, the greatest, the mean, or the sum over the root of how many there are. */
 export type Pooling = (typeof POOLINGS)[number];
 
 /** @throws TypeError, for what is no text; RangeError, for one that is no pooling */

@@ -4,7 +4,6 @@ import { type Activation, activate, dense, normalize } from './blocks.js';
 import { Checkpoint } from './checkpoint.js';
 import { ConfigReader } from './config-reader.js';
 import { isObject } from './describe.js';
-import { ModelFileError } from './errors.js';
 import type { ModelFiles } from './files.js';
 import { POOLINGS, type Pooling } from './pooling.js';
 import { Safetensors } from './safetensors.js';
@@ -32,19 +31,19 @@ export interface Module {
 export async function modulesOf(files: ModelFiles): Promise<Module[] | undefined> {
   const list = await files.json('modules.json');
   if (list === undefined) return undefined;
-  const file = files.path('modules.json');
-  if (!Array.isArray(list) || !list.every(isObject)) throw new ModelFileError(file, 'is no array of modules');
+  const refuse = (what: string) => files.refuse('modules.json', what);
+  if (!Array.isArray(list) || !list.every(isObject)) return refuse('is no array of modules');
   const modules = list.map((entry): Module => {
     const { type, path } = entry as { type?: unknown; path?: unknown };
-    if (typeof type !== 'string' || typeof path !== 'string') throw new ModelFileError(file, "has a module without 'type' and 'path'");
-    if (!type.startsWith('sentence_transformers.')) throw new ModelFileError(file, `module '${type}' is code of the folder's own; those of sentence_transformers are understood`);
+    if (typeof type !== 'string' || typeof path !== 'string') return refuse("has a module without 'type' and 'path'");
+    if (!type.startsWith('sentence_transformers.')) refuse(`module '${type}' is code of the folder's own; those of sentence_transformers are understood`);
     // Below this folder and nowhere else
-    if (path.split(/[/\\]/).includes('..') || /^[/\\]|:/.test(path)) throw new ModelFileError(file, `path '${path}' leaves the folder`);
+    if (path.split(/[/\\]/).includes('..') || /^[/\\]|:/.test(path)) refuse(`path '${path}' leaves the folder`);
     return { type: type.slice(type.lastIndexOf('.') + 1), path };
   });
   const [first, second] = modules;
   if (first?.type !== 'Transformer' || second?.type !== 'Pooling')
-    throw new ModelFileError(file, `lists ${modules.map((m) => m.type).join(', ') || 'nothing'}; a Transformer and then a Pooling are expected first`);
+    refuse(`lists ${modules.map((m) => m.type).join(', ') || 'nothing'}; a Transformer and then a Pooling are expected`);
   return modules;
 }
 
@@ -62,20 +61,20 @@ function namedModes(json: ConfigReader): Pooling[] | undefined {
   if (mode === undefined) return undefined;
   const names = Array.isArray(mode) ? mode : String(mode).split('+');
   const unknown = names.find((name) => !POOLINGS.includes(name));
-  if (unknown !== undefined) throw new ModelFileError(json.file, `pooling_mode '${unknown}' is not understood; ${POOLINGS.join(', ')} are`);
+  if (unknown !== undefined) json.refuse(`pooling_mode '${unknown}' is not understood; ${POOLINGS.join(', ')} are`);
   return POOLINGS.filter((p) => names.includes(p));
 }
 
 /** The poolings of a 1_Pooling/config.json. @throws ModelFileError naming one that is not understood */
 export function poolingsOf(json: ConfigReader, hidden: number): Pooling[] {
   const size = json.whole(['word_embedding_dimension', 'embedding_dimension'], hidden);
-  if (size !== hidden) throw new ModelFileError(json.file, `word_embedding_dimension is ${size}, but the encoder's states have ${hidden}`);
+  if (size !== hidden) json.refuse(`word_embedding_dimension is ${size}, but the encoder's states have ${hidden}`);
   const named = namedModes(json);
   if (named && named.length > 0) return named;
   const other = json.keys.find((key) => key.startsWith('pooling_mode_') && !Object.hasOwn(MODES, key) && json.flag(key, false));
-  if (other) throw new ModelFileError(json.file, `${other} is not understood; ${Object.keys(MODES).join(', ')} are`);
+  if (other) json.refuse(`${other} is not understood; ${Object.keys(MODES).join(', ')} are`);
   const poolings = Object.keys(MODES).filter((key) => json.flag(key, false));
-  if (poolings.length === 0) throw new ModelFileError(json.file, `has none of ${Object.keys(MODES).join(', ')}`);
+  if (poolings.length === 0) json.refuse(`has none of ${Object.keys(MODES).join(', ')}`);
   return poolings.map((key) => MODES[key]!);
 }
 
@@ -94,28 +93,30 @@ function unit(x: tf.Tensor2D): tf.Tensor2D {
   return tf.mul(x, tf.rsqrt(tf.add(squares, tf.scalar(1e-12))));
 }
 
-/** What the folder does after its encoder, whose states have `hidden` features. @param all the tensors made, added to */
-export async function readSentence(files: ModelFiles, modules: readonly Module[], hidden: number, all: tf.Tensor[]): Promise<Sentence> {
+type Modules = readonly Module[];
+
+/** What the folder does after its encoder, whose states have `hidden` features. @param all where tensors are added */
+export async function readSentence(files: ModelFiles, modules: Modules, hidden: number, all: tf.Tensor[]): Promise<Sentence> {
   const [, pooling, ...others] = modules as [Module, Module, ...Module[]];
-  const configOf = async (folder: ModelFiles) => new ConfigReader(folder.path('config.json'), await folder.needJson('config.json'));
+  const configOf = async (folder: ModelFiles) => ConfigReader.parse(folder.path('config.json'), await folder.needText('config.json'));
   const poolings = poolingsOf(await configOf(files.under(pooling.path)), hidden);
   let size = hidden * poolings.length;
   const steps: Step[] = [];
   for (const { type, path } of others) {
     const folder = files.under(path);
     const weights = async () => {
-      const file = 'model.safetensors';
-      return new WeightReader(new Checkpoint(folder.path(file), [new Safetensors(folder.path(file), await folder.need(file))]), '', all);
+      const file = folder.path('model.safetensors');
+      const tensors = new Safetensors(file, await folder.need('model.safetensors'));
+      return new WeightReader(new Checkpoint(file, [tensors]), '', all);
     };
     if (type === 'Normalize') steps.push(unit);
     else if (type === 'Dense') {
       const json = await configOf(folder);
       const name = json.text('activation_function');
       const activation = ACTIVATIONS[name.slice(name.lastIndexOf('.') + 1)];
-      if (!name.startsWith('torch.nn.') || !activation)
-        throw new ModelFileError(json.file, `activation_function '${name}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} of torch.nn are`);
+      if (!name.startsWith('torch.nn.') || !activation) json.refuse(`activation_function '${name}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} of torch.nn are`);
       const [from, to] = [json.whole(['in_features']), json.whole(['out_features'])];
-      if (from !== size) throw new ModelFileError(json.file, `in_features is ${from}, but what comes before has ${size} features`);
+      if (from !== size) json.refuse(`in_features is ${from}, but what comes before has ${size} features`);
       const w = (await weights()).dense('linear', to, from, json.flag('bias', true));
       steps.push((x) => activate(dense(x, w), activation) as tf.Tensor2D);
       size = to;
@@ -124,7 +125,7 @@ export async function readSentence(files: ModelFiles, modules: readonly Module[]
       const w = (await weights()).norm('norm', size, 1e-5);
       steps.push((x) => normalize(x, w) as tf.Tensor2D);
     } else if (type !== 'Dropout') {
-      throw new ModelFileError(files.path('modules.json'), `module '${type}' is not understood; Pooling, Dense, LayerNorm, Normalize and Dropout are`);
+      files.refuse('modules.json', `module '${type}' is not understood; Dense, LayerNorm, Normalize and Dropout are`);
     }
   }
   return { poolings, steps };

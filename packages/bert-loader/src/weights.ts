@@ -35,10 +35,6 @@ export class WeightReader {
     return this.checkpoint.shape(this.prefix + name);
   }
 
-  skip(name: string): void {
-    this.checkpoint.skip(this.prefix + name);
-  }
-
   /** Values that become no tensor as they are. */
   values(name: string, shape: number[]): Float32Array {
     return this.checkpoint.read(this.prefix + name, shape);
@@ -74,9 +70,25 @@ export class WeightReader {
   checkCount(stem: string, expected: number, key: string): void {
     const start = this.prefix + stem;
     const found = new Set<number>();
-    for (const name of this.checkpoint.names) if (name.startsWith(start)) found.add(Number.parseInt(name.slice(start.length), 10));
+    for (const name of this.checkpoint.names) {
+      if (name.startsWith(start)) found.add(Number.parseInt(name.slice(start.length), 10));
+    }
     if (found.size === expected) return;
-    const held = found.size === 0 ? `none ('${start}0')` : `${found.size} ('${start}0' to '${start}${Math.max(...found)}')`;
-    this.checkpoint.refuse(`${key} is ${expected} in config.json, but the checkpoint holds ${held}`);
+    const which = found.size === 0 ? `'${start}0'` : `'${start}0' to '${start}${Math.max(...found)}'`;
+    this.checkpoint.refuse(`${key} is ${expected} in config.json, but the checkpoint holds ${found.size} (${which})`);
+  }
+
+  /**
+   * Has everything below the prefix been read that matches `ours`, but not `beside`? What has not would be missing from
+   * the mathematics.
+   * @throws ModelFileError naming one that has not
+   */
+  checkAllRead(ours: RegExp, beside: RegExp): void {
+    const [unread] = this.checkpoint.unread((name) => {
+      const own = name.slice(this.prefix.length);
+      return name.startsWith(this.prefix) && ours.test(own) && !beside.test(own);
+    });
+    if (unread === undefined) return;
+    this.checkpoint.refuse(`has a tensor '${unread}' that no model as config.json describes it has; it would be left out`);
   }
 }

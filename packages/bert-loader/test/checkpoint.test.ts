@@ -1,5 +1,5 @@
 /** Weights as tools leave them, and those that are not what config.json says. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
@@ -49,19 +49,9 @@ test('LayerNorm.gamma and beta are gain and bias', async (t) => {
 });
 
 test('older checkpoints hold the numbers of positions besides', async (t) => {
-  const name = 'bert-sequence';
-  const source = new Uint8Array(readFileSync(join(fixtures, name, WEIGHTS)));
-  const start = 8 + Number(new DataView(source.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(source.subarray(8, start))) as Record<string, unknown>;
-  const old = renamed(name, (tensor) => tensor);
-  t.is(old.length - 8 - JSON.stringify(header).length, source.length - start);
-  header['bert.embeddings.position_ids'] = { dtype: 'I64', shape: [1, 0], data_offsets: [0, 0] };
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const bytes = new Uint8Array(8 + json.length + source.length - start);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(json.length), true);
-  bytes.set(json, 8);
-  bytes.set(source.subarray(start), 8 + json.length);
-  t.true((await difference(name, { [WEIGHTS]: bytes })) < 1e-4);
+  const buffer = { dtype: 'I64', shape: [1, 0], data_offsets: [0, 0] };
+  const old = renamed('bert-sequence', (name) => name, { 'bert.embeddings.position_ids': buffer });
+  t.true((await difference('bert-sequence', { [WEIGHTS]: old })) < 1e-4);
 });
 
 test.serial('what is not the model of config.json is refused by numbers or by name', async (t) => {
@@ -87,7 +77,7 @@ test.serial('what is not the model of config.json is refused by numbers or by na
   await refused(
     bert,
     { [WEIGHTS]: renamed(bert, (name) => name.replace('classifier.bias', 'bert.encoder.layer.0.adapter.bias')) },
-    /has a tensor 'bert\.encoder\.layer\.0\.adapter\.bias' that a model of config\.json's kind does not have/,
+    /has a tensor 'bert\.encoder\.layer\.0\.adapter\.bias' that no model as config\.json describes it has/,
   );
   await refused(
     bert,

@@ -117,7 +117,7 @@ test('modules and poolings that are not understood are refused by name', async (
     [NAME, pooling({ pooling_mode: 'lasttoken' }), /pooling_mode 'lasttoken' is not understood; cls, max/],
     [NAME, pooling({ pooling_mode_mean_tokens: 'yes' }), /'pooling_mode_mean_tokens' is neither true nor false/],
     [NAME, pooling({ word_embedding_dimension: 384 }), /word_embedding_dimension is 384, but the encoder's states have 16/],
-    [NAME, { 'modules.json': modules('sentence_transformers.models.CNN') }, /modules\.json: module 'CNN' is not understood; Pooling, Dense/],
+    [NAME, { 'modules.json': modules('sentence_transformers.models.CNN') }, /modules\.json: module 'CNN' is not understood; Dense, LayerNorm/],
     [NAME, { 'modules.json': modules('custom_st.Transformer') }, /module 'custom_st\.Transformer' is code of the folder's own/],
     [NAME, { 'modules.json': '{}' }, /is no array of modules/],
     [NAME, { 'modules.json': '[]' }, /lists nothing; a Transformer and then a Pooling/],

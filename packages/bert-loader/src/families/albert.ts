@@ -1,5 +1,4 @@
 import { type Layer, plainLayer } from '../encoder.js';
-import { ModelFileError } from '../errors.js';
 import { bertSettings, type Family } from './family.js';
 import { type LayerNames, readEmbeddings, readLayer } from './transformer.js';
 
@@ -22,7 +21,7 @@ export const albert: Family = {
   read(r, c, json) {
     const groups = json.whole(['num_hidden_groups'], 1);
     const inner = json.whole(['inner_group_num'], 1);
-    if (groups < 1 || groups > c.layers) throw new ModelFileError(json.file, `num_hidden_groups is ${groups} for ${c.layers} layers`);
+    if (groups < 1 || groups > c.layers) json.refuse(`num_hidden_groups is ${groups} for ${c.layers} layers`);
     const embeddings = readEmbeddings(r, c);
     const project = r.dense('encoder.embedding_hidden_mapping_in', c.hidden, c.embedding);
     const stem = 'encoder.albert_layer_groups.';

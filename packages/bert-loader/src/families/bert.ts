@@ -28,5 +28,10 @@ export const bert: Family = {
   prefix: 'bert.',
   settings: bertSettings,
   read: (r, c) => readTransformer(r, c, 'encoder.layer.', bertLayer),
-  heads: () => ({ pooler: { dense: 'pooler.dense' }, sequence: { of: 'pooled', out: 'classifier' }, masked: bertMasked, pretraining: true }),
+  heads: () => ({
+    pooler: { dense: 'pooler.dense' },
+    sequence: { of: 'pooled', out: 'classifier' },
+    masked: bertMasked,
+    pretraining: true,
+  }),
 };

@@ -21,7 +21,7 @@ export interface Settings {
   epsilon?: number;
 }
 
-/** A family of checkpoints: what it calls things and what it does otherwise than BERT. One file each, listed in index.ts. */
+/** A family of checkpoints: what it calls things, and what it does otherwise than BERT; index.ts lists them. */
 export interface Family {
   /** its model_type, and what its classes in `architectures` begin with: 'Bert' of BertForMaskedLM */
   classes: Readonly<Record<string, string>>;

@@ -4,7 +4,6 @@ import { activate, type Dense, dense, type Norm, normalize } from '../blocks.js'
 import type { BertConfig } from '../config.js';
 import type { ConfigReader } from '../config-reader.js';
 import type { Layer } from '../encoder.js';
-import { ModelFileError } from '../errors.js';
 import type { WeightReader } from '../weights.js';
 import { bertMasked } from './bert.js';
 import { bertSettings, type Family } from './family.js';
@@ -31,28 +30,29 @@ interface Shape {
   /** are values, too, projected from the bottleneck? */
   narrowValues: boolean;
   feedForwards: number;
-  epsilon: number | undefined;
 }
+
+/** NoNorm is the only one that is understood. */
+const NO_EPSILON = undefined;
 
 function shapeOf(c: BertConfig, json: ConfigReader): Shape {
   const bottleneck = json.flag('use_bottleneck', true);
   const narrowValues = json.flag('use_bottleneck_attention', false);
   // The reference itself cannot run it otherwise
-  if (bottleneck && !narrowValues && !json.flag('key_query_shared_bottleneck', true))
-    throw new ModelFileError(json.file, 'key_query_shared_bottleneck false is not understood; true is');
+  if (bottleneck && !narrowValues && !json.flag('key_query_shared_bottleneck', true)) json.refuse('key_query_shared_bottleneck false is not understood; true is');
   const norm = json.raw('normalization_type') ?? 'no_norm';
-  if (norm !== 'no_norm') throw new ModelFileError(json.file, `normalization_type '${norm}' is not understood; 'no_norm' is`);
+  if (norm !== 'no_norm') json.refuse(`normalization_type '${norm}' is not understood; 'no_norm' is`);
   const feedForwards = json.whole(['num_feedforward_networks'], 4);
-  if (feedForwards < 1) throw new ModelFileError(json.file, 'num_feedforward_networks is 0; there has to be one');
+  if (feedForwards < 1) json.refuse('num_feedforward_networks is 0; there has to be one');
   const width = bottleneck ? json.whole(['intra_bottleneck_size'], 128) : c.hidden;
-  if (width % c.heads !== 0) throw new ModelFileError(json.file, `intra_bottleneck_size ${width} is not a multiple of num_attention_heads ${c.heads}`);
-  return { width, bottleneck, narrowValues, feedForwards, epsilon: undefined };
+  if (width % c.heads !== 0) json.refuse(`intra_bottleneck_size ${width} is not a multiple of num_attention_heads ${c.heads}`);
+  return { width, bottleneck, narrowValues, feedForwards };
 }
 
 function readLayer(r: WeightReader, c: BertConfig, s: Shape, json: ConfigReader): MobileLayer {
   const block = (name: string, out: number, from: number): Block => ({
     dense: r.dense(`${name}.dense`, out, from),
-    norm: r.norm(`${name}.LayerNorm`, out, s.epsilon),
+    norm: r.norm(`${name}.LayerNorm`, out, NO_EPSILON),
   });
   const { width } = s;
   const valuesFrom = s.bottleneck && !s.narrowValues ? c.hidden : width;
@@ -99,7 +99,10 @@ function mobileLayer(w: MobileLayer, c: BertConfig, s: Shape): Layer {
 /** Each token's embedding between that of the next and that of the one before, [batch, tokens, 3·embedding]. */
 function trigrams(words: tf.Tensor): tf.Tensor {
   const [batch, length, size] = words.shape as [number, number, number];
-  const shifted = (from: number, padding: [number, number]) => tf.pad(tf.slice(words, [0, from, 0], [batch, length - 1, size]), [[0, 0], padding, [0, 0]]);
+  const shifted = (from: number, padding: [number, number]) => {
+    const kept = tf.slice(words, [0, from, 0], [batch, length - 1, size]);
+    return tf.pad(kept, [[0, 0], padding, [0, 0]]);
+  };
   return tf.concat([shifted(1, [0, 1]), words, shifted(0, [1, 0])], 2);
 }
 
@@ -118,7 +121,7 @@ export const mobilebert: Family = {
       words: table('word', c.vocabSize, c.embedding),
       positions: table('position', c.positions, c.hidden),
       types: table('token_type', c.types, c.hidden),
-      norm: e.norm('LayerNorm', c.hidden, s.epsilon),
+      norm: e.norm('LayerNorm', c.hidden, NO_EPSILON),
       transform(words: tf.Tensor) {
         if (isTrigram) return dense(trigrams(words), widen);
         return c.embedding === c.hidden ? words : dense(words, widen);

@@ -1,6 +1,5 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { BertConfig } from '../config.js';
-import { ModelFileError } from '../errors.js';
 import type { WeightReader } from '../weights.js';
 import { bertSettings, type Family } from './family.js';
 import { robertaMasked } from './roberta.js';
@@ -52,7 +51,7 @@ function readBias(r: WeightReader, c: BertConfig): (length: number) => tf.Tensor
   }
   const byDistance = r.keep(values, [heads, 2 * most]);
   return (length) => {
-    // Rows of 2·length distances, 1 − length first, read as rows of one less: each is one to the right of the one above
+    // Rows of 2·length distances, 1 − length first, read as rows of one less: each begins one later than the one above
     const row = tf.slice(byDistance, [0, most - length], [heads, 2 * length]);
     const flat = tf.slice(tf.tile(row, [1, length]), [0, 0], [heads, length * (2 * length - 1)]);
     const skewed = tf.reshape(flat, [1, heads, length, 2 * length - 1]);
@@ -67,7 +66,7 @@ export const mpnet: Family = {
   settings: { ...bertSettings, tokenTypes: false, padToken: 1, positionsFrom: 1 },
   read(r, c, json) {
     const buckets = json.whole(['relative_attention_num_buckets'], BUCKETS);
-    if (buckets !== BUCKETS) throw new ModelFileError(json.file, `relative_attention_num_buckets ${buckets} is not understood; ${BUCKETS} is`);
+    if (buckets !== BUCKETS) json.refuse(`relative_attention_num_buckets ${buckets} is not understood; ${BUCKETS} is`);
     return { ...readTransformer(r, c, 'encoder.layer.', layer), bias: readBias(r, c) };
   },
   heads: () => ({

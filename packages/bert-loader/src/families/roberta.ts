@@ -12,7 +12,7 @@ export const robertaMasked: HeadNames['masked'] = {
   bias: 'lm_head.bias',
 };
 
-/** Liu et al. 2019, and XLM-R of many languages, Conneau et al. 2020: BERT with positions counted from the padding's id. */
+/** Liu et al. 2019, and XLM-R, Conneau et al. 2020: BERT with positions counted from the padding's id. */
 export const roberta: Family = {
   classes: { roberta: 'Roberta', 'xlm-roberta': 'XLMRoberta' },
   prefix: 'roberta.',
