@@ -30,7 +30,7 @@ function headNamed(json: ConfigReader, type: string, pretraining: boolean): Name
   const [name] = classes as [string];
   const start = familyOf(type).classes[type]!;
   const rest = name.slice(start.length);
-  if (!name.startsWith(start) || !/^(Model$|For[A-Z])/.test(rest))
+  if (!name.startsWith(start) || !/^(Model$|LMHeadModel$|For[A-Z])/.test(rest))
     json.refuse(`architectures is ['${name}'], which is no class of model_type '${type}'; ${start}Model and the like are`);
   if (rest === 'ForPreTraining' && pretraining) return { head: 'masked-lm', name };
   return { head: Object.hasOwn(HEADS, rest) ? HEADS[rest]! : 'unknown', name };

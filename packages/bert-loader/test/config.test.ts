@@ -61,22 +61,24 @@ test('keys that change the mathematics are refused by name where they are not un
 });
 
 test('an architecture whose head is not understood is refused by name', async (t) => {
-  const cases: [name: string, architecture: string][] = [
-    ['bert-model', 'BertForMultipleChoice'],
-    ['bert-model', 'BertForNextSentencePrediction'],
-    ['bert-model', 'BertLMHeadModel'],
-    ['roberta-model', 'RobertaForMultipleChoice'],
-    ['roberta-model', 'RobertaForCausalLM'],
-    ['electra-model', 'ElectraForPreTraining'],
-    ['distilbert-model', 'DistilBertForPreTraining'],
-    ['bert-model', 'JinaBertModel'],
-    ['bert-model', 'RobertaForSequenceClassification'],
-    ['bert-model', 'BertFortoString'],
+  const [head, family] = ['whose head is not understood; .*ForMaskedLM are', "which is no class of model_type 'bert'; BertModel"];
+  const cases: [name: string, architecture: string, what: string][] = [
+    ['bert-model', 'BertForMultipleChoice', head],
+    ['bert-model', 'BertForNextSentencePrediction', head],
+    ['bert-model', 'BertLMHeadModel', head],
+    ['roberta-model', 'RobertaForMultipleChoice', head],
+    ['roberta-model', 'RobertaForCausalLM', head],
+    ['electra-model', 'ElectraForPreTraining', head],
+    ['distilbert-model', 'DistilBertForPreTraining', head],
+    ['bert-model', 'JinaBertModel', family],
+    ['bert-model', 'RobertaForSequenceClassification', family],
+    ['bert-model', 'BertFortoString', family],
   ];
-  for (const [name, architecture] of cases) {
-    const error = await t.throwsAsync(load(name, { architectures: [architecture] }), { instanceOf: ModelFileError }, architecture);
-    t.regex(error!.message, new RegExp(`config\\.json: architectures is \\['${architecture}'\\]`));
-  }
+  for (const [name, architecture, what] of cases)
+    await t.throwsAsync(load(name, { architectures: [architecture] }), {
+      instanceOf: ModelFileError,
+      message: new RegExp(`config\\.json: architectures is \\['${architecture}'\\], ${what}`),
+    });
   await t.throwsAsync(load('bert-model', { architectures: 'BertModel' }), { message: /architectures is "BertModel"; expected an array/ });
   await t.throwsAsync(load('bert-model', { architectures: ['BertForMultipleChoice'] }), { message: /BertForMaskedLM.* are\. \{ head: 'none' \}/ });
   const model = await load('bert-model', { architectures: ['BertForMultipleChoice'] }, { head: 'none' });
