@@ -10,6 +10,7 @@ import {
   functionOf,
   logSoftmax,
   maxWithIndex,
+  oneHotOf,
   ProgramBuilder,
   primitives,
   probabilities,
@@ -63,6 +64,12 @@ function suiteTable(emit, shapes) {
   );
 }
 
+/** Rows of a table of 100, which is opened here as for the first time. */
+function rowsOf(e, indices, bounds) {
+  const table = e.emit('open', [e.constantShare(new Array(6400).fill(0), [100, 64], 16)], { shift: 0, width: 48, offsetLog: -1, share: 'modular', bits: 48 });
+  return e.product(e.operand(oneHotOf(e, suites.exact, indices, 100, bounds), 32), table);
+}
+
 function otherTable() {
   const of = {
     'product of two tensors, truncated': costOf([ELEMENTS], (e, a, b) => e.truncated(e.mul(a, b)), 2),
@@ -74,6 +81,8 @@ function otherTable() {
     'maximum of rows of 8': costOf([512, 8], (e, x) => maxWithIndex(e, x, false).max),
     'argMax of rows of 8': costOf([512, 8], (e, x) => maxWithIndex(e, x, true).index),
     'five largest of rows of 32': costOf([128, 32], (e, x) => topK(e, x, 5).values),
+    'rows of a table [100, 64] by 64 secret indices, its opening included': costOf([ELEMENTS / 64], (e, x) => rowsOf(e, x, [0, 99])),
+    'the same by indices that may be outside': costOf([ELEMENTS / 64], (e, x) => rowsOf(e, x)),
     'log-softmax of rows of 128': costOf([32, 128], (e, x) => logSoftmax(e, x)),
   };
   return table(
@@ -111,6 +120,7 @@ const INSTRUCTIONS = [
     [{ ...modular(32, [1000, 6]), fracBits: 0, magnitude: 1 }, modular(48, [1000, 8])],
     { buckets: 512, salt: 0, magnitude: 14 },
   ],
+  ['rotate', 'rows of 100 modulo 2^32', [{ ...modular(7), fracBits: 0, magnitude: 7 }], { depth: 100, bits: 32 }],
   ['mul', 'of two lifts', [opened(32), opened(32)], { magnitude: 14 }],
   ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],
   ['square', 'of a lift', [opened(32)], { magnitude: 28 }],

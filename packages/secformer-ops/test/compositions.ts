@@ -1,4 +1,4 @@
-import { type Emitter, elementwise, functionOf, logSoftmax, maxWithIndex, prelu, probabilities, reciprocal, suites, topK } from '../src/index.js';
+import { type Emitter, elementwise, functionOf, logSoftmax, maxWithIndex, oneHotOf, prelu, probabilities, reciprocal, suites, topK } from '../src/index.js';
 
 /** Everything that is composed of instructions. */
 export const compositions: Record<string, (e: Emitter, x: number) => number> = {
@@ -27,4 +27,6 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   argMax: (e, x) => maxWithIndex(e, x, true).index!,
   'topK values': (e, x) => topK(e, x, 3).values,
   'topK indices': (e, x) => topK(e, x, 1).indices,
+  'one-hot rows of the largest': (e, x) => oneHotOf(e, suites.exact!, maxWithIndex(e, x, true).index!, 13, [0, 12]),
+  'one-hot rows of any whole number': (e, x) => oneHotOf(e, suites.exact!, elementwise.round.emit(e, x, {}), 5, undefined),
 };

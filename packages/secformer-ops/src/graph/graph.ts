@@ -8,6 +8,7 @@ import { type ElementwiseOp, functionOf, type Parameters } from './functions.js'
 export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'input'; slot: number /** encoded with so many fractional bits; 16 if absent */; fracBits?: number }
   | { op: 'oneHot'; slot: number; depth: number }
+  | { op: 'oneHotOf' /** a secret whole number: a row of zeros where it is none of 0 to depth − 1 */; depth: number }
   | { op: 'constant'; values: number[] }
   | ({ op: ElementwiseOp } & { [parameter: string]: unknown })
   | { op: 'add' | 'sub' | 'mul' | 'div' | 'prelu' | 'square' | 'reshape' | 'softmax' | 'logSoftmax' }

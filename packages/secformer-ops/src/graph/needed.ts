@@ -125,6 +125,10 @@ function needOf(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean[]):
     case 'max':
     case 'argMax':
       return { made: part, read: [withLast(part, x)] };
+    case 'oneHotOf': {
+      const rows = withLast(part, node.shape);
+      return { made: rows, read: [rows.slice(0, -1)] };
+    }
     case 'topK':
       return { made: withLast(part, node.shape), read: [withLast(part, x)] };
     case 'matMul':

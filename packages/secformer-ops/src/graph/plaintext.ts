@@ -56,6 +56,13 @@ export function evaluateNode(node: GraphNode, ins: Float64Array[], shapes: Shape
       });
       return out;
     }
+    case 'oneHotOf': {
+      const out = new Float64Array(sizeOf(node.shape));
+      x.forEach((index, i) => {
+        if (index >= 0 && index < node.depth) out[i * node.depth + index] = 1;
+      });
+      return out;
+    }
     case 'constant':
       return Float64Array.from(node.values);
     case 'reshape':

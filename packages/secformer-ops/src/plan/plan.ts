@@ -1,10 +1,12 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
 import { divide, reciprocal } from '../compose/octave.js';
+import { oneHotOf } from '../compose/one-hot.js';
 import { prelu } from '../compose/piecewise.js';
 import { ofSmall, timesInverse } from '../compose/small.js';
 import { attend, logSoftmax, normalise, quadSoftmax, type Unnormalised } from '../compose/softmax.js';
 import { topK } from '../compose/top-k.js';
+import { type Bounds, boundsOf } from '../graph/bounds.js';
 import type { ElementwiseOp } from '../graph/functions.js';
 import { checkGraph, type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 import { needed } from '../graph/needed.js';
@@ -111,12 +113,15 @@ class Lowering {
   readonly #suite: Suite;
   readonly #salt: number;
   readonly #ranges: NodeRanges | undefined;
+  /** of every node, where secret indices are used */
+  readonly #bounds: readonly (Bounds | undefined)[];
 
   constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined, salt: number) {
     this.#graph = graph;
     this.#suite = suite;
     this.#salt = salt;
     this.#ranges = ranges;
+    this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
     const buckets = inBuckets(graph);
     const wide = widerLookups(graph, ranges);
     for (const i of wide) buckets.delete(i);
@@ -269,6 +274,8 @@ class Lowering {
         if (node.op === 'max') return { value: e.reach.over(x(), (v) => maxWithIndex(e, v, false, positive).max) };
         return { value: e.reach.over(x(), (v) => maxWithIndex(e, v, true, positive).index!) };
       }
+      case 'oneHotOf':
+        return { value: oneHotOf(e, this.#suite, x(), node.depth, this.#bounds[node.in[0]!]) };
       case 'topK': {
         const { values, indices } = topK(e, x(), node.k);
         return { value: node.index ? indices : values };
@@ -416,11 +423,26 @@ class Lowering {
     return e.product(places, rows);
   }
 
+  #isOneHot(i: number): boolean {
+    const node = this.#graph.nodes[i]!;
+    return node.op === 'oneHotOf' || (node.op === 'reshape' && this.#isOneHot(node.in[0]!));
+  }
+
+  /** Rows of a table where one-hot rows say: no larger than what is in it, so that a modulus with room for that does. */
+  #rowsOf(a: number, b: number): number {
+    const e = this.emitter;
+    const table = e.operand(this.share(b));
+    const { fracBits, magnitude, width } = e.opened(table);
+    const bits = Math.min(width, Math.max(LOOKUP_BITS, fracBits + magnitude + 1));
+    return e.product(e.operand(this.share(a), bits), table, false, false, magnitude);
+  }
+
   #matMul(node: GraphNode & { op: 'matMul' }): number {
     const e = this.emitter;
     const [a, b] = node.in as [number, number];
     const hits = this.#hits.get(a);
     if (hits !== undefined) return this.#lookup(hits, a, b);
+    if (this.#isOneHot(a) && !node.transposeA && !node.transposeB) return this.#rowsOf(a, b);
     const left = this.#nodes[a]!;
     if ('soft' in left && left.value === undefined && !node.transposeA) return attend(e, left.soft, this.share(b), node.transposeB);
     // A result beyond the default range needs wider operands

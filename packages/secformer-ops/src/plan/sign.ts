@@ -1,6 +1,24 @@
 import type { Graph } from '../graph/graph.js';
 
-const ALWAYS = new Set(['exp', 'sigmoid', 'softplus', 'relu', 'relu6', 'abs', 'sqrt', 'rsqrt', 'square', 'softmax', 'quad', 'oneHot', 'less', 'atMost', 'equal', 'argMax']);
+const ALWAYS = new Set([
+  'exp',
+  'sigmoid',
+  'softplus',
+  'relu',
+  'relu6',
+  'abs',
+  'sqrt',
+  'rsqrt',
+  'square',
+  'softmax',
+  'quad',
+  'oneHot',
+  'oneHotOf',
+  'less',
+  'atMost',
+  'equal',
+  'argMax',
+]);
 /** Not negative if none of the operands is. */
 const INHERITED = new Set([
   'add',

@@ -244,6 +244,19 @@ export const footprints: Readonly<Record<string, Footprint>> = {
     },
     memory: bilinear,
   },
+  rotate: {
+    memory: {
+      finish(c: Context) {
+        readsWhole(c, 0);
+        return { share: c.make(lengthOf(c.out)) };
+      },
+      deal(c: Context) {
+        readsWhole(c, 0);
+        c.takes(lengthOf(c.types[0]!) * 2 ** openedType(c, 0).width);
+        return {};
+      },
+    },
+  },
   bucketSums: { work: (ins: ValueType[]) => CHOICES * lengthOf(ins[1]!), memory: bilinear },
   mul: {
     memory: {

@@ -8,6 +8,7 @@ import { matMul } from './mat-mul.js';
 import { extend, open } from './open.js';
 import { mul, square } from './product.js';
 import { quotient } from './quotient.js';
+import { rotate } from './rotate.js';
 import { expNegative, trig, trigReal } from './series.js';
 
 /** Every instruction that a Program may hold. */
@@ -30,6 +31,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     extend,
     matMul,
     bucketSums,
+    rotate,
     mul,
     square,
     compare,
