@@ -28,6 +28,7 @@ export type RecordedOp =
   | 'cumSum'
   | 'gather'
   | 'oneHot'
+  | 'oneHotOf'
   | 'max'
   | 'min'
   | 'argMax'

@@ -80,6 +80,9 @@ class Own {
   }
 }
 
+/** Places that are a result themselves. */
+const best = (own: Own): tf.Tensor1D => tf.argMax(tf.matMul(own.x<tf.Tensor2D>([3, 4]), own.floats<tf.Tensor2D>([4, 5])), 1);
+
 type Case = (own: Own) => tf.Tensor | tf.Tensor[];
 
 const kernel = (name: string, inputs: Record<string, tf.Tensor>, attrs: Record<string, unknown> = {}) => tf.engine().runKernel(name, inputs as never, attrs as never) as tf.Tensor;
@@ -178,12 +181,15 @@ const cases: Record<string, Case> = {
     tf.gatherND(own.floats([4, 5]), own.ints<tf.Tensor>([2, 2, 1], 4)),
     tf.gatherND(own.floats([4, 5]), own.ints<tf.Tensor>([2], 4)),
     tf.gatherND(own.floats([900, 2]), own.ints<tf.Tensor>([60, 1], 900)),
+    tf.gatherND(own.floats([4, 5]), tf.stack([own.ints([3], 4), best(own)], 1)),
   ],
   GatherV2: (own) => [
     tf.gather(own.floats([7, 3]), own.ints([4], 7)),
     tf.gather(own.x([3, 7]), own.ints([4], 7), 1),
     tf.gather(own.floats([900, 2]), own.ints<tf.Tensor>([6, 10], 900)),
     tf.gather(own.x([2, 5, 3]), own.ints<tf.Tensor>([2, 2], 5), 1, 1),
+    tf.gather(own.x([5, 2]), best(own)),
+    tf.gather(own.mask([3, 5]), best(own).expandDims(1).toInt(), 1, 1),
   ],
   Greater: comparison(tf.greater),
   GreaterEqual: comparison(tf.greaterEqual),
@@ -223,6 +229,7 @@ const cases: Record<string, Case> = {
   Multiply: (own) => [...(binary(tf.mul)(own) as tf.Tensor[]), tf.mul(own.x([2, 3]), tf.sum(own.mask([4])))],
   Neg: unary(tf.neg),
   NotEqual: comparison(tf.notEqual),
+  OneHot: (own) => [tf.oneHot(best(own), 5), tf.oneHot(tf.cast(own.x<tf.Tensor1D>([3]), 'int32'), 4, 0.9, 0.1, 'float32')],
   OnesLike: unary(tf.onesLike),
   Pack: (own) => tf.stack([own.x([2, 3]), own.mask([2, 3])], 1),
   PadV2: (own) =>

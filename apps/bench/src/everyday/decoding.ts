@@ -11,6 +11,7 @@ export const decoding: Program[] = programs('decoding', {
   'embedding of the best, a scalar index': () => tf.gather(table(), tf.argMax(logits().slice([0, 0], [1, 7]).reshape([7]))),
   'oneHot of the best': () => tf.oneHot(tf.argMax(logits(), -1) as never, 7),
   'oneHot of the best, on and off': () => tf.oneHot(tf.argMax(logits(), -1) as never, 7, 0.9, 0.1),
+  'oneHot of the best, on and off, as floats': () => tf.oneHot(tf.argMax(logits(), -1) as never, 7, 0.9, 0.1, 'float32'),
   'oneHot of the best times a table': () =>
     tf
       .oneHot(tf.argMax(logits(), -1) as never, 7)

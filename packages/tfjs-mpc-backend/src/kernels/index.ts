@@ -25,6 +25,7 @@ import { AvgPool, Dilation2D, FusedBatchNorm, LRN, MaxPool } from './pooling.js'
 import { BatchMatMul, FusedMatMul, filled } from './products.js';
 import { Cumsum, extreme, LogSoftmax, Softmax, TopK, total, whichExtreme } from './reductions.js';
 import { Bincount, DenseBincount, ScatterNd, SparseToDense, sparseSegment, TensorScatterUpdate, UnsortedSegmentSum } from './scatter.js';
+import { OneHot } from './secret-indices.js';
 import { Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
 
 /** Kernels that work on secret tensors, by their TF.js names. */
@@ -122,6 +123,7 @@ export const secretKernels: Record<string, SecretKernel> = {
   Multiply: binary('mul'),
   Neg: unary('neg'),
   NotEqual: equality(true),
+  OneHot,
   OnesLike: filled(1),
   Pack,
   PadV2,

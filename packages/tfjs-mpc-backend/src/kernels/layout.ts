@@ -1,8 +1,10 @@
 import { sizeOf, stridesOf } from '@secformer/ring';
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
+import type { PlainTensor } from '../host.js';
 import { SecretNode } from '../node-values.js';
-import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
+import type { SecretKernel } from './kernel.js';
 import { lookedUp, padded, reshaped, transposed, view } from './nodes.js';
+import { taken } from './secret-indices.js';
 
 export const Identity: SecretKernel = ({ inputs, backend }) => backend.alias(inputs.x as TensorInfo, (inputs.x as TensorInfo).shape);
 
@@ -169,30 +171,27 @@ export const PadV2: SecretKernel = ({ inputs, attrs, backend }) => {
   return backend.secret(padded(backend.node(x), paddings, constantValue), x.dtype);
 };
 
-/** Rows of a secret table by local indices: a private lookup, the indices never leave this process in the clear. */
+/**
+ * Rows of a secret table: by local indices a private lookup, the indices never leave this process in the clear; by
+ * indices that are secret themselves a product with one-hot rows that the nodes make.
+ */
 export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
   const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
-  if (backend.privacy(indices) === 'secret')
-    throw new UnsupportedKernelError('GatherV2', 'needs indices that are not secret shares; int32 tensors stay local and are looked up privately');
   const at = util.parseAxisParam(axis, x.shape)[0]!;
   const batches = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, at, batchDims ?? 0).batchSize;
   const outer = (batchDims ?? 0) + (batchDims < 0 ? indices.shape.length : 0);
-  const ids = Int32Array.from(backend.ownPlain(indices).values as ArrayLike<number>);
   const depth = x.shape[at]!;
-  ids.forEach((index) => {
-    if (!(index >= 0 && index < depth)) throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
-  });
   // Batches and the axis to the front: one table of batches·depth rows
   const between = x.shape.map((_, i) => i).filter((i) => i >= outer && i !== at);
   const batch = x.shape.slice(0, outer);
   const table = transposed(backend.node(x), [...batch.map((_, i) => i), at, ...between]);
   const inner = between.map((i) => x.shape[i]!);
-  const perBatch = ids.length / Math.max(1, batches);
-  const rows = lookedUp(
-    reshaped(table, [batches * depth, ...inner]),
-    ids.map((id, i) => Math.floor(i / perBatch) * depth + id),
-  );
+  const perBatch = sizeOf(indices.shape) / Math.max(1, batches);
+  const rows =
+    backend.privacy(indices) === 'secret'
+      ? rowsBySecret(table, backend.node(indices), [batches, perBatch, depth, sizeOf(inner)])
+      : rowsByOwn(reshaped(table, [batches * depth, ...inner]), backend.ownPlain(indices), depth, perBatch);
   const own = indices.shape.slice(outer);
   const spread = reshaped(rows, [...batch, ...own, ...inner]);
   // The axes that stood before the gathered one go back before it
@@ -206,3 +205,20 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   ];
   return backend.secret(transposed(spread, perm), x.dtype);
 };
+
+function rowsBySecret(table: SecretNode, index: SecretNode, [batches, perBatch, depth, width]: [number, number, number, number]): SecretNode {
+  if (batches === 1) return taken(reshaped(table, [depth, width]), reshaped(index, [perBatch]));
+  return taken(reshaped(table, [batches, depth, width]), reshaped(index, [batches, perBatch]));
+}
+
+/** @throws Error, as on 'cpu', where an index is outside */
+function rowsByOwn(table: SecretNode, { values }: PlainTensor, depth: number, perBatch: number): SecretNode {
+  const ids = Int32Array.from(values as ArrayLike<number>);
+  ids.forEach((index) => {
+    if (!(index >= 0 && index < depth)) throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
+  });
+  return lookedUp(
+    table,
+    ids.map((id, i) => Math.floor(i / perBatch) * depth + id),
+  );
+}

@@ -5,6 +5,7 @@ import { SecretNode } from '../node-values.js';
 import { flatRows, integersOf } from './indices.js';
 import type { SecretKernel } from './kernel.js';
 import { combined, constants, lookedUp, padded, picked, reshaped, reversed, transposed } from './nodes.js';
+import { takenByCoordinates } from './secret-indices.js';
 
 export const Reverse: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
@@ -129,19 +130,23 @@ export const ResizeBilinear: SecretKernel = ({ inputs, attrs, backend }) => {
   return backend.secret(corners.reduce((s, t) => combined('add', s, t)));
 };
 
-/** Rows by N-dimensional indices: of the caller's own ones a private lookup in the table of all rows that there are. */
+/** Rows by N-dimensional indices: of the caller's own ones a private lookup in the table of all rows that there are, of secret ones a product an axis. */
 export const GatherNd: SecretKernel = (call) => {
   const { params, indices } = call.inputs as { params: TensorInfo; indices: TensorInfo };
   util.assert(indices.shape.length > 0, () => 'gatherND: indices must be of rank 1 or more');
   const depth = indices.shape.at(-1)!;
   const count = sizeOf(indices.shape.slice(0, -1));
-  const { values, hidden } = integersOf(call, indices, 'GatherNd');
-  const rows = flatRows(values, count, depth, params.shape, 'GatherNd');
   const inner = params.shape.slice(depth);
   const width = sizeOf(inner);
   const shape = [...indices.shape.slice(0, -1), ...inner];
   if (count * width === 0) return call.backend.unshared({ values: new Float32Array(0), shape, dtype: params.dtype }, 'public');
   const table = call.backend.node(params);
+  if (call.backend.privacy(indices) === 'secret') {
+    const coordinates = reshaped(call.backend.node(indices), [count, depth]);
+    return call.backend.secret(reshaped(takenByCoordinates(table, coordinates), shape), params.dtype);
+  }
+  const { values, hidden } = integersOf(call, indices, 'GatherNd');
+  const rows = flatRows(values, count, depth, params.shape, 'GatherNd');
   const made = hidden ? lookedUp(reshaped(table, [sizeOf(params.shape.slice(0, depth)), width]), rows) : picked(table, [count, width], ([r, i]) => rows[r!]! * width + i!);
   return call.backend.secret(reshaped(made, shape), params.dtype);
 };
