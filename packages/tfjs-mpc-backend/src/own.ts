@@ -13,20 +13,11 @@ import { belowFloor, biasOnly, floorRows, notMasked, openRows } from './rewrites
  */
 export function plaintextOf(n: SecretNode): Float64Array {
   const done = new Map<SecretNode, Float64Array>();
-  const left = [n];
-  for (let next = left.at(-1); next; next = left.at(-1)) {
-    const missing = done.has(next) ? [] : written(next) ? [] : next.inputs.filter((i) => !done.has(i));
-    if (missing.length > 0) {
-      left.push(...missing);
-      continue;
-    }
-    left.pop();
-    if (!done.has(next))
-      done.set(
-        next,
-        made(next, (i) => done.get(i)!),
-      );
-  }
+  for (const next of inOrder(n))
+    done.set(
+      next,
+      made(next, (i) => done.get(i)!),
+    );
   return done.get(n)!;
 }
 
@@ -91,9 +82,32 @@ function ones(indices: Int32Array, depth: number): Float64Array {
  * by their values, all else by the tensor.
  */
 export function identityOf(n: SecretNode): string {
-  if (n.op === 'constant' && sizeOf(n.shape) <= NAMED_BY_VALUES) return `[${n.shape}]${n.attr<number[]>('values')}`;
-  if (written(n) || n.ownIndices) return `#${n.id}`;
-  return `${n.op}${attributesOf(n.attrs)}[${n.shape}](${n.inputs.map(identityOf)})`;
+  const names = new Map<SecretNode, string>();
+  for (const next of inOrder(n)) {
+    names.set(next, written(next) || next.ownIndices ? nameOf(next) : `${next.op}${attributesOf(next.attrs)}[${next.shape}](${next.inputs.map((i) => names.get(i))})`);
+  }
+  return names.get(n)!;
+}
+
+function nameOf(n: SecretNode): string {
+  const byValues = n.op === 'constant' && !n.values && sizeOf(n.shape) <= NAMED_BY_VALUES;
+  return byValues ? `[${n.shape}]${n.attr<number[]>('values')}` : `#${n.id}`;
+}
+
+/** What a value is made of, and the value: operands before what is made of them. */
+function inOrder(n: SecretNode): SecretNode[] {
+  const done = new Set<SecretNode>();
+  const left = [n];
+  for (let next = left.at(-1); next; next = left.at(-1)) {
+    const missing = done.has(next) || written(next) ? [] : next.inputs.filter((i) => !done.has(i));
+    if (missing.length > 0) {
+      left.push(...missing);
+      continue;
+    }
+    left.pop();
+    done.add(next);
+  }
+  return [...done];
 }
 
 /** Public tensors of so many elements are told apart by their values. */
@@ -122,14 +136,12 @@ export function youngestOf(n: SecretNode): SecretNode | undefined {
 /** An expression of what the caller knows that outlives the recorded nodes that it was made of. */
 export function copyOf(n: SecretNode): SecretNode {
   const copies = new Map<SecretNode, SecretNode>();
-  const copy = (of: SecretNode): SecretNode => {
-    const before = copies.get(of);
-    if (before) return before;
-    const made = passing(of.op, of.values ? [] : of.inputs.map(copy), of.shape, of.attrs);
-    made.values = of.values;
-    made.ownIndices = of.ownIndices;
-    copies.set(of, made);
-    return made;
-  };
-  return copy(n);
+  for (const of of inOrder(n)) {
+    const inputs = written(of) ? [] : of.inputs.map((i) => copies.get(i)!);
+    const copy = passing(of.op, inputs, of.shape, of.attrs);
+    copy.values = of.values;
+    copy.ownIndices = of.ownIndices;
+    copies.set(of, copy);
+  }
+  return copies.get(n)!;
 }

@@ -11,6 +11,8 @@ export interface Traits {
   far: boolean;
   /** the same for every index of the last axis but one: a mask of keys, which leaves all rows what it leaves one */
   alike: boolean;
+  /** of public numbers alone */
+  public: boolean;
 }
 
 /** Public numbers of this size are not meant as values. */
@@ -22,43 +24,52 @@ const LOOKED_AT = 2 ** 22;
 export function traitsOfPublic(values: ArrayLike<number>, shape: Shape): Traits {
   let far = false;
   for (let i = 0; i < values.length && !far; i++) far = !(Math.abs(values[i]!) < FAR_FROM);
-  return { far, alike: rows(shape) <= 1 || (values.length <= LOOKED_AT && equalRows(values, shape)) };
+  return { far, alike: rows(shape) <= 1 || (values.length <= LOOKED_AT && equalRows(values, shape)), public: true };
 }
 
 /** Traits of values of which nothing is public but the shape. */
 export function traitsOfWritten(shape: Shape): Traits {
-  return { far: false, alike: rows(shape) <= 1 };
+  return { far: false, alike: rows(shape) <= 1, public: false };
 }
 
 /** Traits of what a kernel makes of some operands. */
 export function traitsOfResult(kernel: string, operands: readonly (Traits & { shape: Shape })[], shape: Shape): Traits {
   const elementwise = ELEMENTWISE.has(kernel) && operands.every((o) => o.alike);
-  return { far: operands.some((o) => o.far), alike: rows(shape) <= 1 || elementwise };
+  return { far: operands.some((o) => o.far), alike: rows(shape) <= 1 || elementwise, public: false };
 }
 
 /** Traits under another shape of the same elements. */
-export function reshapedTraits({ far, alike }: Traits, from: Shape, to: Shape): Traits {
-  return { far, alike: rows(to) <= 1 || (alike && from.slice(-2).join() === to.slice(-2).join()) };
+export function reshapedTraits({ alike, ...rest }: Traits, from: Shape, to: Shape): Traits {
+  return { ...rest, alike: rows(to) <= 1 || (alike && from.slice(-2).join() === to.slice(-2).join()) };
 }
 
+/** Traits of a node of the recorded graph, which may be deep. */
 export function traitsOf(n: SecretNode): Traits {
-  if (n.traits) return n.traits;
-  n.traits = made(n);
-  return n.traits;
+  const left = [n];
+  for (let next = left.at(-1); next; next = left.at(-1)) {
+    const missing = next.traits || next.values ? [] : next.inputs.filter((i) => !i.traits);
+    if (missing.length > 0) {
+      left.push(...missing);
+      continue;
+    }
+    left.pop();
+    next.traits ??= made(next);
+  }
+  return n.traits!;
 }
 
 function made(n: SecretNode): Traits {
   if (n.op === 'constant') return traitsOfPublic(n.attr<number[]>('values'), n.shape);
   if (n.values || n.ownIndices || n.inputs.length === 0) return traitsOfWritten(n.shape);
-  const ins = n.inputs.map((i) => ({ ...traitsOf(i), shape: i.shape }));
+  const ins = n.inputs.map((i) => ({ ...i.traits!, shape: i.shape }));
   const [x] = ins as [Traits & { shape: Shape }];
-  const alone = { far: ins.some((i) => i.far), alike: rows(n.shape) <= 1 };
+  const alone = { far: ins.some((i) => i.far), alike: rows(n.shape) <= 1, public: ins.every((i) => i.public) };
   switch (n.op) {
     case 'reshape':
       return reshapedTraits(x, x.shape, n.shape);
     case 'slice':
     case 'broadcast':
-      return { far: x.far, alike: x.alike || alone.alike };
+      return { ...alone, alike: x.alike || alone.alike };
     case 'transpose':
     case 'view':
     case 'pick':
@@ -69,7 +80,7 @@ function made(n: SecretNode): Traits {
     case 'mean':
       return alone;
     default:
-      return { far: alone.far, alike: alone.alike || ins.every((i) => i.alike) };
+      return { ...alone, alike: alone.alike || ins.every((i) => i.alike) };
   }
 }
 

@@ -3,8 +3,6 @@ import test from 'ava';
 import { asPublic, configure, lastRun, prepare, SecformerError, share, UnsupportedKernelError } from '../src/index.js';
 import { difference, protocols, sample as values } from './harness.js';
 
-test.serial.before(() => protocols());
-
 const x = () => tf.tensor2d(values(24, -3, 3), [4, 6]);
 const w = () => tf.tensor2d(values(30, -2, 2, 7), [6, 5]);
 const positive = () => tf.tensor2d(values(12, 0.2, 9, 3), [3, 4]);

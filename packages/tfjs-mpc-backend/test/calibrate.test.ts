@@ -4,8 +4,6 @@ import { type Calibration, calibrate, configure, lastRun } from '../src/index.js
 import { shadowRevealingEverything } from '../src/insecure.js';
 import { protocols, sample } from './harness.js';
 
-test.serial.before(() => protocols());
-
 const w1 = () => tf.tensor2d(sample(6 * 12, -1, 1, 7), [6, 12]);
 const w2 = () => tf.tensor2d(sample(12 * 3, -1, 1, 9), [12, 3]);
 

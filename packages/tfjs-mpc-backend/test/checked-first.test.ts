@@ -2,8 +2,8 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { startLocalNodes } from '@secformer/party-node/node';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { configure, EncodingError, prepare, share } from '../src/index.js';
-import { sample } from './harness.js';
+import { EncodingError, prepare, share } from '../src/index.js';
+import { protocols, sample } from './harness.js';
 
 /** A port that passes everything on to another and counts what the client sends. */
 async function recorded(url: string): Promise<{ url: string; sent(): number; close(): void }> {
@@ -34,12 +34,12 @@ test('a value out of range is refused before anything of its read is sent, later
   const nodes = await startLocalNodes();
   const links = await Promise.all([nodes.urls.party0, nodes.urls.party1, nodes.urls.dealer].map(recorded));
   t.teardown(() => {
-    configure({});
+    protocols();
     for (const l of links) l.close();
     nodes.stop();
   });
   const [party0, party1, dealer] = links.map((l) => l.url) as [string, string, string];
-  configure({ parties: [party0, party1], dealer, token: nodes.token });
+  protocols({ parties: [party0, party1], dealer, token: nodes.token });
   const sent = () => links.map((l) => l.sent());
 
   // More than one batch, of which the last holds the culprit

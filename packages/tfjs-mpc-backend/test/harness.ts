@@ -2,15 +2,16 @@ import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { type Configuration, configure } from '../src/index.js';
 
-test.before(async (t) => {
-  t.timeout(60_000);
-  t.true(await tf.setBackend('secformer'));
-});
-
 /** Every operation at the nodes, those on the caller's own values too: what a test of a protocol wants. */
 export function protocols(configuration: Configuration = {}): void {
   configure({ fold: false, ...configuration });
 }
+
+test.before(async (t) => {
+  t.timeout(60_000);
+  protocols();
+  t.true(await tf.setBackend('secformer'));
+});
 
 /** Numbers that are the same in every run. */
 export function sample(n: number, low: number, high: number, seed = 1): Float32Array {

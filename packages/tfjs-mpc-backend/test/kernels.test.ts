@@ -1,9 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { UnsupportedKernelError } from '../src/index.js';
-import { difference, protocols, sample } from './harness.js';
-
-test.serial.before(() => protocols());
+import { difference, sample } from './harness.js';
 
 const x = () => tf.tensor2d(sample(24, -3, 3), [4, 6]);
 const y = () => tf.tensor2d(sample(24, -3, 3, 5), [4, 6]);

@@ -7,8 +7,6 @@ import test from 'ava';
 import { asPublic, calibrate, UnsupportedKernelError } from '../src/index.js';
 import { difference, protocols, sample } from './harness.js';
 
-test.serial.before(() => protocols());
-
 let open = false;
 
 /** Integers of the kind that is tested. */

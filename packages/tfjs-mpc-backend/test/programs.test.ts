@@ -11,8 +11,6 @@ import { asPublic, configure } from '../src/index.js';
 import { secretKernels } from '../src/kernels/index.js';
 import { protocols, sample } from './harness.js';
 
-test.serial.before(() => protocols());
-
 test.serial.afterEach.always(() => protocols());
 
 /** What the client alone knows: one filling of it for each variant of a case. */

@@ -114,11 +114,7 @@ function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number): Su
 
 /** Is it public, and at each place as far below everything? */
 function isFar(n: SecretNode, far: number): boolean {
-  return onlyPublic(n) && plaintextOf(n).every((v) => v <= far);
-}
-
-function onlyPublic(n: SecretNode): boolean {
-  return n.op === 'constant' || (n.own && !n.values && !n.ownIndices && n.inputs.length > 0 && n.inputs.every(onlyPublic));
+  return n.own && traitsOf(n).public && plaintextOf(n).every((v) => v <= far);
 }
 
 /** Parts side by side; where one has no scores, or nothing is added, it has zeros. */
