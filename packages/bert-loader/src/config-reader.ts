@@ -56,10 +56,4 @@ export class ConfigReader {
     if (typeof value !== 'boolean') return this.refuse(`'${key}' is neither true nor false`);
     return value;
   }
-
-  text(key: string): string {
-    const value = this.raw(key);
-    if (typeof value !== 'string') return this.refuse(`'${key}' is no text`);
-    return value;
-  }
 }

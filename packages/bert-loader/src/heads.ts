@@ -38,6 +38,7 @@ export interface Head {
 /** From hidden states to pooled ones, [batch, hidden]; undefined where the checkpoint has no pooler. */
 export type Pooler = ((hidden: tf.Tensor) => tf.Tensor2D) | undefined;
 
+const WORDS = 'embeddings.word_embeddings.weight';
 const TOKENS = 'classifier';
 const ANSWERS = 'qa_outputs';
 
@@ -78,6 +79,9 @@ function classesOf(root: WeightReader, out: string, c: BertConfig, named: number
 
 /** What a head is read from. */
 export interface HeadSource {
+  /** reads under the encoder's prefix */
+  encoder: WeightReader;
+  /** reads outside it */
   root: WeightReader;
   names: HeadNames;
   pooler: Pooler;
@@ -89,14 +93,30 @@ export interface HeadSource {
   tied: boolean;
 }
 
-function readMasked({ root, names: { masked: names }, words, config: c, tied }: HeadSource): Head {
+/** Versions of the reference disagree about a decoder that is said to be tied and is another tensor. */
+function checkTied({ root, encoder, config: c }: HeadSource, decoder: string): void {
+  const name = `${decoder}.weight`;
+  if (!root.has(name)) return;
+  const shape = [c.vocabSize, c.embedding];
+  const [own, words] = [root.values(name, shape), encoder.values(WORDS, shape)];
+  let at = 0;
+  while (at < own.length && own[at] === words[at]) at++;
+  if (at === own.length) return;
+  root.checkpoint.refuse(`'${name}' is not '${encoder.prefix}${WORDS}', as tie_word_embeddings in config.json says; false reads it`);
+}
+
+function readMasked(source: HeadSource): Head {
+  const { root, words, config: c, tied } = source;
+  const names = source.names.masked;
   const size = names.wider ? c.hidden : c.embedding;
   const transform = root.dense(names.dense, size, c.hidden);
   const norm = root.norm(names.norm, size, c.epsilon);
   const decoder = tied ? words : root.tensor(`${names.decoder}.weight`, [c.vocabSize, c.embedding]);
+  if (tied) checkTied(source, names.decoder);
   const wider = names.wider && root.tensor(`${names.wider}.weight`, [c.hidden - c.embedding, c.vocabSize]);
-  // One and the same tensor for the reference, which keeps either name
-  const bias = root.tensor(root.has(names.bias) ? names.bias : `${names.decoder}.bias`, [c.vocabSize]);
+  // Mostly one tensor of two names, either of which is kept; what is computed with is the decoder's
+  const own = `${names.decoder}.bias`;
+  const bias = root.tensor(root.has(own) ? own : names.bias, [c.vocabSize]);
   const activation = names.activation === 'as configured' ? c.activation : names.activation;
   const scores = (hidden: tf.Tensor): tf.Tensor => {
     const [batch, length] = hidden.shape as [number, number];

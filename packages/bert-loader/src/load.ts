@@ -87,7 +87,8 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
     r.checkAllRead(ENCODER, BUFFERS);
     const labels = json.raw('num_labels') === undefined ? undefined : json.whole(['num_labels']);
     const tied = json.flag('tie_word_embeddings', true);
-    const head = readHead(kind, { root, names, pooler, words: encoder.embeddings.words, config, labels, tied });
+    const { words } = encoder.embeddings;
+    const head = readHead(kind, { encoder: r, root, names, pooler, words, config, labels, tied });
     if (config.labels.length === 0) config.labels = Array.from({ length: head?.classes ?? 0 }, (_, i) => `LABEL_${i}`);
     const sentence: Sentence | undefined = modules && (await readSentence(folder, modules, config.hidden, root.all));
     return new BertModel(config, tokenizer, { encoder, pooler, head, sentence, all: root.all });

@@ -5,7 +5,7 @@ import { Checkpoint } from './checkpoint.js';
 import { ConfigReader } from './config-reader.js';
 import { isObject } from './describe.js';
 import type { ModelFiles } from './files.js';
-import { POOLINGS, type Pooling } from './pooling.js';
+import type { Pooling } from './pooling.js';
 import { Safetensors } from './safetensors.js';
 import { WeightReader } from './weights.js';
 
@@ -47,35 +47,66 @@ export async function modulesOf(files: ModelFiles): Promise<Module[] | undefined
   return modules;
 }
 
-/** Keys of 1_Pooling/config.json, in the order in which the reference concatenates. */
-const MODES: Readonly<Record<string, Pooling>> = {
+/** What 1_Pooling/config.json calls the poolings, in newer folders and in older ones. */
+const NAMES: Readonly<Record<string, Pooling>> = { cls: 'cls', max: 'max', mean: 'mean', mean_sqrt_len_tokens: 'mean_sqrt_len' };
+const KEYS: Readonly<Record<string, Pooling>> = {
   pooling_mode_cls_token: 'cls',
   pooling_mode_max_tokens: 'max',
   pooling_mode_mean_tokens: 'mean',
   pooling_mode_mean_sqrt_len_tokens: 'mean_sqrt_len',
 };
 
-/** What newer folders say instead: one name, or several. */
-function namedModes(json: ConfigReader): Pooling[] | undefined {
-  const mode = json.raw('pooling_mode');
-  if (mode === undefined) return undefined;
-  const names = Array.isArray(mode) ? mode : String(mode).split('+');
-  const unknown = names.find((name) => !POOLINGS.includes(name));
-  if (unknown !== undefined) json.refuse(`pooling_mode '${unknown}' is not understood; ${POOLINGS.join(', ')} are`);
-  return POOLINGS.filter((p) => names.includes(p));
+/** Newer folders: a name, or an array of names in the order in which they stand side by side. */
+function named(json: ConfigReader, mode: unknown): Pooling[] {
+  return [mode].flat().map((name) => {
+    if (typeof name === 'string' && Object.hasOwn(NAMES, name)) return NAMES[name]!;
+    return json.refuse(`pooling_mode '${name}' is not understood; ${Object.keys(NAMES).join(', ')} are`);
+  });
 }
 
 /** The poolings of a 1_Pooling/config.json. @throws ModelFileError naming one that is not understood */
 export function poolingsOf(json: ConfigReader, hidden: number): Pooling[] {
   const size = json.whole(['word_embedding_dimension', 'embedding_dimension'], hidden);
   if (size !== hidden) json.refuse(`word_embedding_dimension is ${size}, but the encoder's states have ${hidden}`);
-  const named = namedModes(json);
-  if (named && named.length > 0) return named;
-  const other = json.keys.find((key) => key.startsWith('pooling_mode_') && !Object.hasOwn(MODES, key) && json.flag(key, false));
-  if (other) json.refuse(`${other} is not understood; ${Object.keys(MODES).join(', ')} are`);
-  const poolings = Object.keys(MODES).filter((key) => json.flag(key, false));
-  if (poolings.length === 0) json.refuse(`has none of ${Object.keys(MODES).join(', ')}`);
-  return poolings.map((key) => MODES[key]!);
+  const mode = json.raw('pooling_mode');
+  const keys = json.keys.filter((key) => key.startsWith('pooling_mode_'));
+  if (mode !== undefined) {
+    const poolings = named(json, mode);
+    return poolings.length > 0 ? poolings : json.refuse('pooling_mode names none');
+  }
+  // The reference's own default
+  if (keys.length === 0) return ['mean'];
+  const other = keys.find((key) => !Object.hasOwn(KEYS, key) && json.flag(key, false));
+  if (other) json.refuse(`${other} is not understood; ${Object.keys(KEYS).join(', ')} are`);
+  // In the order of KEYS, whatever the file's is
+  const asked = Object.keys(KEYS).filter((key) => json.flag(key, false));
+  if (asked.length === 0) json.refuse(`has none of ${Object.keys(KEYS).join(', ')}`);
+  return asked.map((key) => KEYS[key]!);
+}
+
+/** What modules may be told to read and write instead of what they do here. */
+const PLACES: Readonly<Record<string, unknown>> = {
+  module_input_name: 'sentence_embedding',
+  module_output_name: 'sentence_embedding',
+  use_residual: false,
+};
+
+/** What the encoder's own module may be told to give instead of the last hidden states. */
+function checkEncoder(json: ConfigReader): void {
+  const text = (json.raw('modality_config') as { text?: { method_output_name?: unknown } } | undefined)?.text;
+  const given = text?.method_output_name ?? 'last_hidden_state';
+  if (given !== 'last_hidden_state') json.refuse(`method_output_name '${given}' is not understood; 'last_hidden_state' is`);
+  const name = json.raw('module_output_name') ?? 'token_embeddings';
+  if (name !== 'token_embeddings') json.refuse(`module_output_name '${name}' is not understood; 'token_embeddings' is`);
+  const task = json.raw('transformer_task') ?? 'feature-extraction';
+  if (task !== 'feature-extraction') json.refuse(`transformer_task '${task}' is not understood; 'feature-extraction' is`);
+}
+
+function checkPlaces(json: ConfigReader): void {
+  for (const [key, only] of Object.entries(PLACES)) {
+    const value = json.raw(key) ?? only;
+    if (value !== only) json.refuse(`${key} ${JSON.stringify(value)} is not understood; ${JSON.stringify(only)} is`);
+  }
 }
 
 /** Activations of a Dense module, by the last part of their classes' names. */
@@ -87,6 +118,9 @@ const ACTIVATIONS: Readonly<Record<string, Activation>> = {
   Identity: 'identity',
 };
 
+/** What a Dense module has that names none. */
+const TANH = 'torch.nn.modules.activation.Tanh';
+
 /** A vector over its length (1e-12 added to the square, so that there is an answer for zeros). */
 function unit(x: tf.Tensor2D): tf.Tensor2D {
   const squares = tf.sum(tf.square(x), -1, true);
@@ -97,13 +131,19 @@ type Modules = readonly Module[];
 
 /** What the folder does after its encoder, whose states have `hidden` features. @param all where tensors are added */
 export async function readSentence(files: ModelFiles, modules: Modules, hidden: number, all: tf.Tensor[]): Promise<Sentence> {
-  const [, pooling, ...others] = modules as [Module, Module, ...Module[]];
-  const configOf = async (folder: ModelFiles) => ConfigReader.parse(folder.path('config.json'), await folder.needText('config.json'));
-  const poolings = poolingsOf(await configOf(files.under(pooling.path)), hidden);
+  const [encoder, pooling, ...others] = modules as [Module, Module, ...Module[]];
+  const configOf = async (folder: ModelFiles) => ConfigReader.parse(folder.path('config.json'), (await folder.text('config.json')) ?? '{}');
+  const settings = 'sentence_bert_config.json';
+  const ours = files.under(encoder.path);
+  checkEncoder(ConfigReader.parse(ours.path(settings), (await ours.text(settings)) ?? '{}'));
+  const pooler = files.under(pooling.path);
+  const poolings = poolingsOf(ConfigReader.parse(pooler.path('config.json'), await pooler.needText('config.json')), hidden);
   let size = hidden * poolings.length;
   const steps: Step[] = [];
   for (const { type, path } of others) {
     const folder = files.under(path);
+    const json = await configOf(folder);
+    checkPlaces(json);
     const weights = async () => {
       const file = folder.path('model.safetensors');
       const tensors = new Safetensors(file, await folder.need('model.safetensors'));
@@ -111,8 +151,7 @@ export async function readSentence(files: ModelFiles, modules: Modules, hidden: 
     };
     if (type === 'Normalize') steps.push(unit);
     else if (type === 'Dense') {
-      const json = await configOf(folder);
-      const name = json.text('activation_function');
+      const name = String(json.raw('activation_function') ?? TANH);
       const activation = ACTIVATIONS[name.slice(name.lastIndexOf('.') + 1)];
       if (!name.startsWith('torch.nn.') || !activation) json.refuse(`activation_function '${name}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} of torch.nn are`);
       const [from, to] = [json.whole(['in_features']), json.whole(['out_features'])];

@@ -50,8 +50,21 @@ test('LayerNorm.gamma and beta are gain and bias', async (t) => {
 
 test('older checkpoints hold the numbers of positions besides', async (t) => {
   const buffer = { dtype: 'I64', shape: [1, 0], data_offsets: [0, 0] };
-  const old = renamed('bert-sequence', (name) => name, { 'bert.embeddings.position_ids': buffer });
+  const old = renamed(
+    'bert-sequence',
+    (name) => name,
+    () => ({ 'bert.embeddings.position_ids': buffer }),
+  );
   t.true((await difference('bert-sequence', { [WEIGHTS]: old })) < 1e-4);
+});
+
+test('a tied decoder may be in the file besides', async (t) => {
+  const both = renamed(
+    'bert-masked',
+    (name) => name,
+    (header) => ({ 'cls.predictions.decoder.weight': header['bert.embeddings.word_embeddings.weight'] }),
+  );
+  t.true((await difference('bert-masked', { [WEIGHTS]: both })) < 1e-4);
 });
 
 test.serial('what is not the model of config.json is refused by numbers or by name', async (t) => {

@@ -29,13 +29,16 @@ export function changed(name: string, change: Record<string, unknown>, file = 'c
   return JSON.stringify({ ...JSON.parse(readFileSync(join(fixtures, name, file), 'utf8')), ...change });
 }
 
-/** A fixture's weights with other names, without those that `rename` gives undefined for, and with more in its header. */
-export function renamed(name: string, rename: (tensor: string) => string | undefined, more: Record<string, unknown> = {}): Uint8Array {
+/**
+ * A fixture's weights with other names, and without those that `rename` gives undefined for.
+ * @param more what is added to the header, made of what is there
+ */
+export function renamed(name: string, rename: (tensor: string) => string | undefined, more: (header: Record<string, unknown>) => Record<string, unknown> = () => ({})): Uint8Array {
   const bytes = new Uint8Array(readFileSync(join(fixtures, name, 'model.safetensors')));
   const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
   const entries = Object.entries(JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) as Record<string, unknown>);
   const named = entries.map(([tensor, entry]) => [tensor === '__metadata__' ? tensor : rename(tensor), entry]);
-  const header = encodeText(JSON.stringify({ ...Object.fromEntries(named.filter(([tensor]) => tensor !== undefined)), ...more }));
+  const header = encodeText(JSON.stringify({ ...Object.fromEntries(named.filter(([tensor]) => tensor !== undefined)), ...more(Object.fromEntries(entries)) }));
   const out = new Uint8Array(8 + header.length + bytes.length - start);
   new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
   out.set(header, 8);

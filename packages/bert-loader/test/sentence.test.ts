@@ -49,8 +49,10 @@ test('several poolings stand side by side, in the reference’s order', async (t
     [{ pooling_mode_mean_tokens: true, pooling_mode_cls_token: true }, ['cls', 'mean']],
     [Object.fromEntries(MODES.reverse().map((mode) => [mode, true])), ['cls', 'max', 'mean', 'mean_sqrt_len']],
     [{ pooling_mode: 'max' }, ['max']],
-    [{ pooling_mode: 'mean+cls' }, ['cls', 'mean']],
-    [{ pooling_mode: ['mean_sqrt_len', 'mean'] }, ['mean', 'mean_sqrt_len']],
+    [{ pooling_mode_weightedmean_tokens: undefined, pooling_mode_lasttoken: undefined }, ['mean']],
+    // Newer folders, whose order counts
+    [{ pooling_mode: ['mean_sqrt_len_tokens', 'mean', 'cls'] }, ['mean_sqrt_len', 'mean', 'cls']],
+    [{ word_embedding_dimension: undefined, embedding_dimension: 16, pooling_mode: ['max'] }, ['max']],
   ];
   for (const [config, poolings] of cases) {
     const model = await pooledBy(config);
@@ -115,6 +117,14 @@ test('modules and poolings that are not understood are refused by name', async (
     [NAME, pooling({ pooling_mode_weightedmean_tokens: true }), /pooling_mode_weightedmean_tokens is not understood/],
     [NAME, pooling({ pooling_mode_mean_tokens: false }), /has none of pooling_mode_cls_token/],
     [NAME, pooling({ pooling_mode: 'lasttoken' }), /pooling_mode 'lasttoken' is not understood; cls, max/],
+    [NAME, pooling({ pooling_mode: [] }), /pooling_mode names none/],
+    [NAME, pooling({ pooling_mode: ['mean', 'weightedmean'] }), /pooling_mode 'weightedmean' is not understood/],
+    [NAME, { '2_Normalize/config.json': '{"module_input_name":"token_embeddings"}' }, /2_Normalize\/config\.json: module_input_name "token_embeddings" is not/],
+    ['sentence-root-dense', dense({ use_residual: true }), /use_residual true is not understood; false is/],
+    ['sentence-root-dense', dense({ module_output_name: 'other' }), /module_output_name "other" is not understood/],
+    [NAME, { 'sentence_bert_config.json': '{"module_output_name":"sentence_embedding"}' }, /sentence_bert_config\.json: module_output_name/],
+    [NAME, { 'sentence_bert_config.json': '{"transformer_task":"fill-mask"}' }, /transformer_task 'fill-mask' is not understood/],
+    [NAME, { 'sentence_bert_config.json': '{"modality_config":{"text":{"method_output_name":"pooler_output"}}}' }, /method_output_name 'pooler_output'/],
     [NAME, pooling({ pooling_mode_mean_tokens: 'yes' }), /'pooling_mode_mean_tokens' is neither true nor false/],
     [NAME, pooling({ word_embedding_dimension: 384 }), /word_embedding_dimension is 384, but the encoder's states have 16/],
     [NAME, { 'modules.json': modules('sentence_transformers.models.CNN') }, /modules\.json: module 'CNN' is not understood; Dense, LayerNorm/],

@@ -7,7 +7,8 @@ Weights are random, drawn from a seed and rounded to fp16 as they are stored; ou
     venv/bin/pip install torch 'numpy<2' transformers==4.46.3 sentence-transformers==3.0.1
     venv/bin/python packages/bert-loader/tools/make-model-fixtures.py
 
-The files in the repository were written with torch 1.13.1. Another version may differ in the last digits.
+The files in the repository were written with torch 1.13.1. Another version may differ in the last digits; what torch
+2.15.0, transformers 5.24.0 and sentence-transformers 6.2.0 write is read as well.
 """
 
 import json
