@@ -3,6 +3,7 @@
  * Domain the range of the operand. Cost an opening of the operand (4 bytes in the default range, kept by all that use it), 14 bits of tables' entries and 5 more a
  * threshold, one bit an interval; 4 rounds. View: openings under masks of their own. Source protocols section 5.
  */
+import { check } from '../program/types.js';
 import { below, exactIntervals, plane } from './bits.js';
 import type { Emitter } from './emitter.js';
 
@@ -27,14 +28,26 @@ export function prelu(e: Emitter, x: number, alpha: number): number {
   return e.add(e.sub(e.emit('unwrap', [opened]), negative), e.mul(negative, alpha));
 }
 
-/** min(max(x, low), high). */
+/** min(max(x, low), high); a bound beyond every value of the operand, such as Infinity, is none. */
 export function clip(e: Emitter, x: number, low: number, high: number): number {
   const opened = e.factor(x);
-  const bits = exactIntervals(e, opened, [low, high]);
-  let out = times(e, plane(e, bits, 1), opened);
-  if (low !== 0) out = e.add(out, e.scale(value(e, plane(e, bits, 0)), low));
-  if (high !== 0) out = e.add(out, e.scale(value(e, plane(e, bits, 2)), high));
-  return out;
+  const top = 2 ** e.opened(opened).magnitude;
+  const bounds = [low, high].filter((v) => Math.abs(v) < top);
+  if (bounds.length === 2) {
+    const bits = exactIntervals(e, opened, [low, high]);
+    let out = times(e, plane(e, bits, 1), opened);
+    if (low !== 0) out = e.add(out, e.scale(value(e, plane(e, bits, 0)), low));
+    if (high !== 0) out = e.add(out, e.scale(value(e, plane(e, bits, 2)), high));
+    return out;
+  }
+  const beyond = low >= top ? low : high <= -top ? high : undefined;
+  check(beyond === undefined, () => `clip to ${low} to ${high}, which no value below 2^${e.opened(opened).magnitude} reaches`);
+  const [bound] = bounds;
+  const whole = e.emit('unwrap', [opened]);
+  if (bound === undefined) return whole;
+  const bits = exactIntervals(e, opened, [bound]);
+  const out = times(e, plane(e, bits, bound === low ? 1 : 0), opened);
+  return bound === 0 ? out : e.add(out, e.scale(value(e, plane(e, bits, bound === low ? 0 : 1)), bound));
 }
 
 /** The spacing of a value's grid: x ≤ τ is x < τ + unit. */

@@ -15,6 +15,7 @@ import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
 import { check, type Shape, sizeOf } from '../program/types.js';
 import type { Suite } from '../suites/suite.js';
+import { checkConstants } from './constants.js';
 import { type IndexBinding, inBuckets } from './lookup.js';
 import { checkDomains, claimedMagnitude, type NodeRanges, scoresOf } from './ranges.js';
 import { notNegative } from './sign.js';
@@ -61,6 +62,7 @@ export interface Plan {
  */
 export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = [], ranges?: NodeRanges, salt = 0): Plan {
   checkGraph(graph);
+  checkConstants(graph, ranges !== undefined);
   check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
   if (ranges) checkDomains(graph, suite, ranges);
   const less = needed(graph);

@@ -45,12 +45,21 @@ export const Pow: SecretKernel = ({ inputs, backend }) => {
   return backend.secret(exponent > 0 ? whole : new SecretNode('reciprocal', [whole], x.shape));
 };
 
+/** Beyond every value that shares can hold: as a bound it is none. */
+const UNBOUNDED = 2 ** 46;
+
 /** max(x, c) = relu(x − c) + c, min by signs. */
 export function extremum(op: 'Maximum' | 'Minimum'): SecretKernel {
   return ({ inputs, backend }: KernelCall) => {
     const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
     const [x, y] = op === 'Maximum' ? [backend.node(a), backend.node(b)] : [backend.node(b), backend.node(a)];
     const shape = broadcastShapes(x.shape, y.shape);
+    // x itself where y is −Infinity, or another number that is no bound
+    const below = op === 'Maximum' ? -1 : 1;
+    for (const [of, by] of [[x, y] as const, [y, x] as const]) {
+      const c = scalarOf(by);
+      if (c !== undefined && c * below >= UNBOUNDED && of.shape.join() === shape.join()) return backend.secret(of, upcastType(a.dtype, b.dtype));
+    }
     // max(x, y) = relu(x − y) + y; min(x, y) = x − relu(x − y)
     const gap = new SecretNode('relu', [new SecretNode('sub', op === 'Maximum' ? [x, y] : [y, x], shape)], shape);
     return backend.secret(op === 'Maximum' ? new SecretNode('add', [gap, y], shape) : new SecretNode('sub', [y, gap], shape));
