@@ -25,6 +25,7 @@ const cases: Record<string, () => tf.Tensor> = {
   'dilation2d, same': () => tf.dilation2d(image([2, 19, 18, 2], 11, -15000).mul(0.9) as tf.Tensor4D, filter(), 2, 'same'),
   'dilation2d, same, dilated': () => tf.dilation2d(image([1, 11, 12, 2], 12).mul(0.9) as tf.Tensor4D, filter(), 1, 'same', [2, 3]),
   'dilation2d of an image smaller than a step': () => tf.dilation2d(image([1, 2, 1, 2], 13).mul(0.9) as tf.Tensor4D, filter(), 1, 'same', 2),
+  'avgPool3d, windows of padding alone': () => tf.avgPool3d(image([1, 2, 2, 2, 1], 15).mul(0.01) as never as tf.Tensor5D, 2, 1, 2),
   'avgPool, padding given': () => tf.avgPool(image([1, 6, 5, 2], 14).mul(0.01) as tf.Tensor4D, 3, 2, 1),
 };
 

@@ -68,7 +68,7 @@ function filtersAlong(filter: SecretNode, a: Axis, axis: number): SecretNode {
   return new SecretNode('concat', repeated, sized(a.out), { axis });
 }
 
-/** Mean of what lies inside the image of every window; of padding alone 0/0, which is refused as −Infinity is. */
+/** Mean of what lies inside the image of every window; of padding alone 0/0, which is refused as −Infinity is, and 0 in three dimensions, as elsewhere. */
 export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const axes = axesOf(x, attrs);
@@ -81,7 +81,7 @@ export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
   const weights = counts.every((c) => c === counts[0])
     ? undefined
     : constants(
-        counts.map((c) => 1 / c),
+        counts.map((c) => 1 / (n === 3 ? Math.max(1, c) : c)),
         [1, ...axes.map((a) => a.out), 1],
       );
   return backend.secret(weights ? combined('mul', total, weights) : times(total, 1 / counts[0]!));
