@@ -27,6 +27,7 @@ const cases: Record<string, () => tf.Tensor> = {
     const x = tf.concat([rows(1e-3), rows(0.1), rows(30), rows(900)]);
     return x.div(tf.norm(x, 2, 1, true));
   },
+  'one over a norm, and over a sum and ε': () => tf.add(tf.div(1, tf.norm(rows(0.02), 2, 1)), tf.div(3, tf.sum(tf.abs(rows(0.02)), 1).add(1e-4))),
   'x over its norm and ε': () => {
     const x = rows(0.01);
     return x.div(tf.norm(x, 2, 1, true).add(1e-7));

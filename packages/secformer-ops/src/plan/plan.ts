@@ -406,7 +406,10 @@ class Lowering {
         ),
       );
     }
-    if (node.op === 'div' && reversed) return this.#withConstant({ ...node, op: 'mul' } as GraphNode, reciprocal(e, x, notNegative(this.#graph, node.in[1]!)), c, shape, false);
+    if (node.op === 'div' && reversed) {
+      const inverse = this.#ofSmall('reciprocal', node.in[1]!) ?? reciprocal(e, x, notNegative(this.#graph, node.in[1]!));
+      return this.#withConstant({ ...node, op: 'mul' } as GraphNode, inverse, c, shape, false);
+    }
     const factors = node.op === 'div' ? c.map((v) => 1 / v) : c;
     check(factors.every(Number.isFinite), () => `${node.op} by a constant that is zero or not finite`);
     return single !== undefined ? broadcast(e.scale(x, factors[0]!)) : e.mulConstant(x, factors, shape);
