@@ -1,4 +1,18 @@
-import { type Emitter, elementwise, functionOf, logSoftmax, maxWithIndex, oneHotOf, prelu, probabilities, reciprocal, suites, topK } from '../src/index.js';
+import {
+  type Emitter,
+  elementwise,
+  functionOf,
+  logSoftmax,
+  maxWithIndex,
+  ofSmall,
+  oneHotOf,
+  prelu,
+  probabilities,
+  reciprocal,
+  suites,
+  timesInverse,
+  topK,
+} from '../src/index.js';
 
 /** Everything that is composed of instructions. */
 export const compositions: Record<string, (e: Emitter, x: number) => number> = {
@@ -20,6 +34,9 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'elementwise product': (e, x) => e.truncated(e.mul(x, e.addConstant(x, 1))),
   square: (e, x) => e.truncated(e.square(x)),
   'reciprocal of either sign': (e, x) => reciprocal(e, x, false),
+  'root of small squares': (e, x) => ofSmall(e, 'rsqrt', { v: e.square(x), factor: 1, plus: 1e-5, least: 0 }),
+  'logarithm with an ε': (e, x) => ofSmall(e, 'log', { v: x, factor: 1, plus: 1e-7, least: 0 }),
+  'quotient by a small value': (e, x) => timesInverse(e, x, ofSmall(e, 'reciprocal', { v: x, factor: 1, plus: 0, least: 1e-12 })),
   prelu: (e, x) => prelu(e, x, x),
   cumSum: (e, x) => e.cumSum(x, true, true),
   logSoftmax,

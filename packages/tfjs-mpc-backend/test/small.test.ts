@@ -41,7 +41,7 @@ const cases: Record<string, () => tf.Tensor> = {
     return x.mul(tf.rsqrt(tf.maximum(tf.sum(tf.square(x), 1, true), 1e-12)));
   },
   norm: () => tf.norm(tf.concat([rows(2e-3), rows(0.1), rows(50)]), 2, 1).mul(20),
-  'variance and 1e-12': () => tf.rsqrt(tf.moments(tf.fill([8], 0.3)).variance.add(1e-12)),
+  'variance and 1e-12': () => tf.rsqrt(tf.moments(tf.tensor1d(Array(8).fill(0.25))).variance.add(1e-12)),
   'variance and 1e-5': () => tf.rsqrt(tf.moments(rows(0.01), 1).variance.add(1e-5)),
   'a norm over other axes': () => {
     const x = tf.reshape(rows(0.1, 5), [2, 4, 3]);
