@@ -357,3 +357,21 @@ test('more parts than one instruction takes are joined in stretches', async (t) 
   const { instructions } = plan(graph, suiteOf('exact'), [writtenTensor], [0]).program;
   t.true(instructions.every((i) => i.in.length <= programLimits.operands));
 });
+
+test('what is known to be zero can be compared, multiplied and looked up like anything', async (t) => {
+  const graph: Graph = {
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [3, 3] },
+      { op: 'constant', values: [0], in: [], shape: [] },
+      { op: 'mul', in: [0, 1], shape: [3, 3] },
+      { op: 'less', than: 3, in: [2], shape: [3, 3] },
+      { op: 'relu', in: [2], shape: [3, 3] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [2, 0], shape: [3, 3] },
+      { op: 'mul', in: [2, 0], shape: [3, 3] },
+      { op: 'sigmoid', in: [2], shape: [3, 3] },
+      { op: 'argMax', in: [2], shape: [3, 1] },
+    ),
+    outputs: [3, 4, 5, 6, 7, 8],
+  };
+  t.true((await difference(graph, [uniform(9, -5, 5, 1)])) < 1e-4);
+});

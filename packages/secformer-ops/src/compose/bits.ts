@@ -34,7 +34,7 @@ export function coarseIntervals(e: Emitter, opened: number, thresholds: number[]
 /** Thresholds on the grid of an opened value, so that [x < τ] is exact; beyond its range the answer is known and any threshold there will do. */
 export function onGrid(e: Emitter, opened: number, thresholds: number[]): number[] {
   const { fracBits, magnitude } = e.opened(opened);
-  const top = 2 ** (fracBits + magnitude);
+  const top = Math.max(1, 2 ** (fracBits + magnitude));
   return thresholds.map((t) => Math.max(-top, Math.min(top, Math.ceil(t * 2 ** fracBits))));
 }
 

@@ -20,6 +20,9 @@ export const PRODUCT_BITS = 48;
 const SIGNIFICANT_BITS = 20;
 const LEAST_SIGNIFICANT_BITS = 14;
 
+/** Bits of an opening at least, such as of what is known to be zero. */
+const LEAST_WIDTH = 2;
+
 /** The view that a layout instruction takes of its operand. */
 interface View {
   source: number;
@@ -357,7 +360,7 @@ export class Emitter {
     // Values known to be below 1 keep as many significant bits
     const f = Math.min(fracBits + Math.max(0, -t.magnitude), t.fracBits);
     const shift = t.fracBits - f;
-    const width = Math.min(t.magnitude + f + 2, t.bits - shift, 63);
+    const width = Math.min(Math.max(LEAST_WIDTH, t.magnitude + f + 2), t.bits - shift, 63);
     const magnitude = width - 2 - f;
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
     const share = shift === 0 && t.bits === 64 ? 'source' : 'lift';
@@ -411,7 +414,7 @@ export class Emitter {
     const t = this.share(v);
     const shift = Math.max(0, t.fracBits - FRAC_BITS);
     if (t.bits - shift >= width) return this.emit('open', [v], { shift, width, offsetLog: -1, share: 'modular', bits: width });
-    const k = Math.min(t.magnitude + t.fracBits - shift + 2, t.bits - shift);
+    const k = Math.min(Math.max(LEAST_WIDTH, t.magnitude + t.fracBits - shift + 2), t.bits - shift);
     const magnitude = k - 2 - (t.fracBits - shift);
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
     const lifted = this.emit('open', [v], { shift, width: k, offsetLog: k - 2, share: 'lift', bits: width, ...claimed });
