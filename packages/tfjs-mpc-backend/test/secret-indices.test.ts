@@ -62,6 +62,17 @@ const cases: Record<string, () => tf.Tensor> = {
   'oneHot: of what nothing bounds': () => tf.oneHot(made([40]).toInt(), 4),
   'a table behind one-hot rows': () => tf.matMul(tf.oneHot(best([4, 5]), 5).toFloat(), floats<tf.Tensor2D>([5, 3], 4)),
   'a table before one-hot rows': () => tf.matMul(floats<tf.Tensor2D>([3, 5], 4), tf.oneHot(best([4, 5]), 5).toFloat(), false, true),
+  'unsortedSegmentSum: ids outside are dropped': () => tf.unsortedSegmentSum(made([6, 2], 4), best([6, 5]).sub(tf.scalar(1, 'int32')) as tf.Tensor1D, 3),
+  'unsortedSegmentSum: of a vector': () => tf.unsortedSegmentSum(floats([6], 4), best([6, 5]), 5),
+  'scatterND: rows, duplicates add up': () => tf.scatterND(best<tf.Tensor2D>([6, 1, 5]), floats([6, 2], 4), [5, 2]),
+  'scatterND: elements of two coordinates': () => tf.scatterND(tf.stack([tf.range(0, 3, 1, 'int32'), best([3, 5])], 1), made([3], 4), [3, 5]),
+  'bincount of results, with weights and without': () => tf.concat([tf.bincount(best([9, 5]), floats([9], 4), 5), tf.bincount(best([9, 5]), tf.tensor1d([]), 4)]),
+  'denseBincount of results: weights, counts and whether': () =>
+    tf.concat([
+      tf.denseBincount(best<tf.Tensor2D>([2, 4, 5]), floats([2, 4], 4), 5),
+      tf.denseBincount(best<tf.Tensor2D>([2, 4, 5]), tf.tensor2d([], [0, 0]), 5),
+      tf.denseBincount(best<tf.Tensor2D>([2, 4, 5]), tf.tensor2d([], [0, 0]), 5, true),
+    ]),
   'a confusion matrix': () => tf.math.confusionMatrix(tf.tensor1d([0, 4, 2], 'int32'), best([3, 5]), 5),
 };
 
@@ -98,5 +109,6 @@ test.serial('what would have a shape by secret values is refused by name', (t) =
   const refused = { instanceOf: UnsupportedKernelError, code: 'UNSUPPORTED_KERNEL' };
   t.throws(() => tf.unique(best([4, 5])), { ...refused, message: /'Unique'/ });
   t.throws(() => tf.image.nonMaxSuppression(made<tf.Tensor2D>([3, 4]), made<tf.Tensor1D>([3]), 2), { ...refused, message: /'NonMaxSuppressionV3'/ });
-  t.throws(() => tf.scatterND(best([4, 1, 5]), floats([4]), [5]), { ...refused, message: /'ScatterNd' needs indices that are not secret/ });
+  // Of several rows for one place the last would have to be found
+  t.throws(() => tf.tensorScatterUpdate(floats([5]), best([4, 1, 5]), floats([4])), { ...refused, message: /'TensorScatterUpdate' needs indices that are not secret/ });
 });

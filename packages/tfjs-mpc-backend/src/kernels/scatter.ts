@@ -10,7 +10,8 @@ import { SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
 import { flatRows, integersOf } from './indices.js';
 import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
-import { combined, constant, constants, gathered, lookedUp, oneHot, reshaped, summed } from './nodes.js';
+import { applied, combined, constant, constants, gathered, lookedUp, oneHot, reshaped, summed } from './nodes.js';
+import { addedAt, hotAt, oneHotOf } from './secret-indices.js';
 
 /** Where each row goes, `rows` for those that go nowhere, in `batch` independent series of as many each. */
 interface Targets {
@@ -81,12 +82,20 @@ export const ScatterNd: SecretKernel = (call) => {
   const depth = indices.shape.length < 2 ? 1 : indices.shape.at(-1)!;
   const width = sizeOf(shape.slice(depth));
   const rows = sizeOf(shape.slice(0, depth));
+  if (call.backend.privacy(indices) === 'secret') return scatteredBySecret(call, indices, updates, [...shape], depth);
   const { values, hidden } = integersOf(call, indices, 'ScatterNd');
   const to = flatRows(values, values.length / depth, depth, shape, 'ScatterNd');
   if (to.length * rows * width === 0) return zeros(call, [...shape], updates.dtype);
   const made = added(reshaped(call.backend.node(updates), [1, to.length, width]), { to, batch: 1, rows, hidden });
   return call.backend.secret(reshaped(made, shape), updates.dtype);
 };
+
+function scatteredBySecret({ backend }: KernelCall, indices: TensorInfo, updates: TensorInfo, shape: number[], depth: number): TensorInfo {
+  const n = sizeOf(indices.shape) / depth;
+  const hot = hotAt(reshaped(backend.node(indices), [n, depth]), shape.slice(0, depth));
+  const rows = reshaped(backend.node(updates), [1, n, sizeOf(shape.slice(depth))]);
+  return backend.secret(reshaped(addedAt(rows, reshaped(hot, [1, n, hot.shape[1]!])), shape), updates.dtype);
+}
 
 export const TensorScatterUpdate: SecretKernel = (call) => {
   const { tensor, indices, updates } = call.inputs as { tensor: TensorInfo; indices: TensorInfo; updates: TensorInfo };
@@ -139,10 +148,15 @@ const inRange = (ids: Int32Array, rows: number) => ids.map((id) => (id >= 0 && i
 export const UnsortedSegmentSum: SecretKernel = (call) => {
   const { x, segmentIds } = call.inputs as { x: TensorInfo; segmentIds: TensorInfo };
   const { numSegments: rows } = call.attrs as unknown as { numSegments: number };
-  const { values, hidden } = integersOf(call, segmentIds, 'UnsortedSegmentSum');
   const inner = x.shape.slice(segmentIds.shape.length);
   const width = sizeOf(inner);
   const shape = [rows, ...inner];
+  if (call.backend.privacy(segmentIds) === 'secret') {
+    const n = sizeOf(segmentIds.shape);
+    const hot = oneHotOf(reshaped(call.backend.node(segmentIds), [1, n]), rows);
+    return call.backend.secret(reshaped(addedAt(reshaped(call.backend.node(x), [1, n, width]), hot), shape), x.dtype);
+  }
+  const { values, hidden } = integersOf(call, segmentIds, 'UnsortedSegmentSum');
   if (values.length * rows * width === 0) return zeros(call, shape, x.dtype);
   const made = added(reshaped(call.backend.node(x), [1, values.length, width]), { to: inRange(values, rows), batch: 1, rows, hidden });
   return call.backend.secret(reshaped(made, shape), x.dtype);
@@ -217,6 +231,10 @@ function countable(call: KernelCall, x: TensorInfo, size: number): { to: Int32Ar
 
 /** How often each number is there, or whether: no weight goes into it, so it is no more secret than the numbers are. */
 function counted(call: KernelCall, x: TensorInfo, [rows, n]: [number, number], size: number, shape: number[], once: boolean): TensorInfo {
+  if (call.backend.privacy(x) === 'secret') {
+    const counts = reshaped(summed(oneHotOf(reshaped(call.backend.node(x), [rows, n]), size), [1]), shape);
+    return call.backend.secret(once ? combined('sub', constant(1), applied('equal', counts, { to: 0 })) : counts);
+  }
   const { to, hidden } = countable(call, x, size);
   const values = new Float32Array(rows * size);
   to.forEach((id, i) => {
@@ -228,6 +246,10 @@ function counted(call: KernelCall, x: TensorInfo, [rows, n]: [number, number], s
 }
 
 function binned(call: KernelCall, x: TensorInfo, weights: TensorInfo, [batch, n]: [number, number], size: number, shape: number[]): TensorInfo {
+  if (call.backend.privacy(x) === 'secret') {
+    const hot = oneHotOf(reshaped(call.backend.node(x), [batch, n]), size);
+    return call.backend.secret(reshaped(addedAt(reshaped(call.backend.node(weights), [batch, n, 1]), hot), shape));
+  }
   const targets = { ...countable(call, x, size), batch, rows: size };
   if (batch * size === 0) return zeros(call, shape, 'float32');
   return call.backend.secret(reshaped(added(reshaped(call.backend.node(weights), [batch, n, 1]), targets), shape));

@@ -1,12 +1,13 @@
 /**
- * Rows by indices that are results themselves, such as the place of a maximum: nobody knows them, and a table costs a
- * product with rows of zeros and a one that the nodes make of each index. An index outside gives zeros, as on a GPU.
+ * Rows by indices that are results themselves, such as the place of a maximum: nobody knows them, and taking rows, or
+ * adding them up by place, costs a product with rows of zeros and a one that the nodes make of each index. An index
+ * outside takes zeros, as on a GPU, and comes to no place.
  */
 import { sizeOf } from '@secformer/ring';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import type { SecretKernel } from './kernel.js';
-import { plus, reshaped, times } from './nodes.js';
+import { combined, plus, reshaped, times } from './nodes.js';
 
 /** Zeros, and a one in each row where a secret whole number says. */
 export function oneHotOf(index: SecretNode, depth: number): SecretNode {
@@ -32,6 +33,27 @@ export function takenByCoordinates(x: SecretNode, coordinates: SecretNode): Secr
   let rows = taken(reshaped(x, [x.shape[0]!, rest(0)]), reshaped(along(0), [count]));
   for (let axis = 1; axis < depth; axis++) rows = taken(reshaped(rows, [count, x.shape[axis]!, rest(axis)]), along(axis));
   return reshaped(rows, [count, rest(depth - 1)]);
+}
+
+/**
+ * One-hot rows [count, places] of secret coordinates [count, depth] in a shape, of the product of its sizes; zeros
+ * where one of them is outside.
+ */
+export function hotAt(coordinates: SecretNode, shape: readonly number[]): SecretNode {
+  const [count, depth] = coordinates.shape as [number, number];
+  const along = (axis: number) => reshaped(new SecretNode('slice', [coordinates], [count, 1], { begin: [0, axis] }), [count]);
+  let hot = oneHotOf(along(0), shape[0]!);
+  for (let axis = 1; axis < depth; axis++) {
+    const [places, size] = [hot.shape[1]!, shape[axis]!];
+    const outer = combined('mul', reshaped(hot, [count, places, 1]), reshaped(oneHotOf(along(axis), size), [count, 1, size]));
+    hot = reshaped(outer, [count, places * size]);
+  }
+  return hot;
+}
+
+/** Sums of the rows of x [batch, n, width] that come to each place, by their one-hot rows [batch, n, places]. */
+export function addedAt(x: SecretNode, hot: SecretNode): SecretNode {
+  return new SecretNode('matMul', [hot, x], [x.shape[0]!, hot.shape[2]!, x.shape[2]!], { transposeA: true, transposeB: false });
 }
 
 export const OneHot: SecretKernel = ({ inputs, attrs, backend }) => {
