@@ -1,6 +1,8 @@
 /** Indices that are results themselves: greedy decoding, the best of k, routing. */
+import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../quiet-tfjs.js';
 import { computed, normal, type Program, programs, refused } from './program.js';
+import { seeded } from './seeded.js';
 
 const logits = () => computed(normal([3, 7], 4));
 const table = () => normal([7, 4], 5);
@@ -60,6 +62,25 @@ export const decoding: Program[] = programs('decoding', {
       .sub(x.matMul(book as never, false, true).mul(2))
       .add(book.square().sum(1));
     return tf.gather(book, tf.argMin(distances, 1));
+  },
+  'an embedding layer on the best': () =>
+    seeded(tf.sequential({ layers: [tf.layers.embedding({ inputDim: 7, outputDim: 3, inputLength: 3 })] })).predict(tf.argMax(logits(), -1).expandDims(0)) as Tensor,
+  'how often each label is the best': () => tf.bincount(tf.argMax(logits(), -1) as never, [] as never, 7),
+  'sums of what each label is the best of': () => tf.unsortedSegmentSum(logits(), tf.argMax(logits(), -1) as never, 7),
+  'scores back at their places': () => tf.scatterND(tf.argMax(logits(), -1).expandDims(1), logits().max(-1), [7]),
+  'the best two kept, the others masked': () => {
+    const { values } = tf.topk(logits(), 2);
+    return tf.softmax(tf.where(logits().less(values.slice([0, 1], [3, 1])), tf.fill([3, 7], -1e9), logits()));
+  },
+  'beams: the best two of a batch, their states': () => {
+    const states = computed(normal([3, 4], 2));
+    const { indices } = tf.topk(logits().max(-1), 2);
+    return tf.gather(states, indices);
+  },
+  'temperature, then the best': () => tf.argMax(logits().div(0.7), -1),
+  'the second best, the best taken out': () => {
+    const best = tf.oneHot(tf.argMax(logits(), -1) as never, 7).toFloat();
+    return tf.argMax(logits().sub(best.mul(1e9)), -1);
   },
   'confusion matrix of predictions': () => tf.math.confusionMatrix(tf.tensor1d([0, 3, 6], 'int32'), tf.argMax(logits(), -1) as never, 7),
   'rows where a secret is true': refused('UNSUPPORTED_KERNEL', async () => tf.whereAsync(logits().greater(0))),

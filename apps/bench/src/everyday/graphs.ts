@@ -145,6 +145,34 @@ async function whileLoop(limit: number, x: Tensor): Promise<Tensor> {
   return (await model.executeAsync({ x }, 'while')) as Tensor;
 }
 
+/** A counter and a state, as a converted tf.while_loop has them: both are switched by one condition. */
+async function counted(limit: number, x: Tensor): Promise<Tensor> {
+  const start = { name: 'start', op: 'Mul', inputs: ['x', 'zero'] };
+  const entered = ['start', 'x'].map((name) => ({ name: `${name}In`, op: 'Enter', inputs: [name], attr: frame(false) }));
+  const held = ['limit', 'one', 'two'].map((name) => ({ name: `${name}In`, op: 'Enter', inputs: [name], attr: frame(true) }));
+  const model = await graph(
+    { x: { shape: [] } },
+    { limit: { shape: [], values: [limit] }, one: { shape: [], values: [1] }, two: { shape: [], values: [2] }, zero: { shape: [], values: [0] } },
+    [
+      start,
+      ...entered,
+      ...held,
+      { name: 'merge', op: 'Merge', inputs: ['startIn', 'next'] },
+      { name: 'mergeState', op: 'Merge', inputs: ['xIn', 'nextState'] },
+      { name: 'less', op: 'Less', inputs: ['merge', 'limitIn'] },
+      { name: 'cond', op: 'LoopCond', inputs: ['less'] },
+      { name: 'switch', op: 'Switch', inputs: ['merge', 'cond'] },
+      { name: 'switchState', op: 'Switch', inputs: ['mergeState', 'cond'] },
+      { name: 'add', op: 'AddV2', inputs: ['switch:1', 'oneIn'] },
+      { name: 'mul', op: 'Mul', inputs: ['switchState:1', 'twoIn'] },
+      { name: 'next', op: 'NextIteration', inputs: ['add'] },
+      { name: 'nextState', op: 'NextIteration', inputs: ['mul'] },
+      { name: 'exit', op: 'Exit', inputs: ['switchState'] },
+    ],
+  );
+  return (await model.executeAsync({ x }, 'exit')) as Tensor;
+}
+
 /** A choice by the old control flow, and by functions. */
 async function choice(op: 'Switch' | 'StatelessIf', x: Tensor): Promise<Tensor> {
   const given = { zero: { shape: [], values: [0] }, two: { shape: [], values: [2] } };
@@ -231,5 +259,7 @@ export const graphs: Program[] = programs('graph', {
   'a while as long as a secret says': refused('UNSUPPORTED_KERNEL', () => whileLoop(20, secret())),
   'a branch by a secret, Switch and Merge': refused('UNSUPPORTED_KERNEL', () => choice('Switch', secret())),
   'a branch by a secret, StatelessIf': refused('UNSUPPORTED_KERNEL', () => choice('StatelessIf', secret())),
+  'a counter and a state, a number': () => counted(3, tf.scalar(1.5)),
+  'a counter and a state, a secret': refused('UNSUPPORTED_KERNEL', () => counted(3, secret())),
   'a branch by a number': () => choice('Switch', tf.scalar(-3)),
 });

@@ -156,6 +156,57 @@ export const reads: Program[] = programs('reads', {
     const p = tf.tidy(() => ({ values: (model.predict(x()) as Tensor).data() }) as never) as { values: Promise<ArrayLike<number>> };
     return p.values;
   },
+  'a model disposed while its prediction is read': async () => {
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones' })] });
+    const p = (model.predict(x()) as Tensor).data();
+    model.dispose();
+    return p;
+  },
+  'all variables disposed while one is read': async () => {
+    const p = tf
+      .variable(normal([2, 2], 3))
+      .matMul(x() as never)
+      .data();
+    tf.disposeVariables();
+    return p;
+  },
+  'a read that nobody awaits, then another': async () => {
+    const y = product();
+    void y.square().data();
+    y.dispose();
+    return product();
+  },
+  'read in tidy by a callback': async () => {
+    const p = tf.tidy(() => {
+      const y = product();
+      return [y.array(), y.max().data()] as never;
+    }) as [Promise<number[][]>, Promise<ArrayLike<number>>];
+    return [(await p[0]).flat(), await p[1]];
+  },
+  'dataSync of many in turn': () => [0, 1, 2, 3].map((i) => product().add(i).dataSync()),
+  'pixels of an image': async () => tf.browser.toPixels(tf.sigmoid(product().reshape([2, 3, 1])) as never) as unknown as ArrayLike<number>,
+  'batches of a dataset': async () => {
+    const w = normal([2, 3], 1);
+    const batches = tf.data
+      .array([
+        [1, 2],
+        [3, 4],
+        [5, 6],
+      ])
+      .batch(2);
+    const rows: number[] = [];
+    await batches.forEachAsync((batch) => void rows.push(...tf.tidy(() => Array.from(tf.matMul(batch as never, w as never).dataSync()))));
+    return rows;
+  },
+  'a callback after each batch': async () => {
+    const rows: number[] = [];
+    for (const from of [0, 1]) {
+      const part = tf.tidy(() => product().slice([from, 0], [1, 3]));
+      rows.push(...(await part.data()));
+      part.dispose();
+    }
+    return rows;
+  },
   'tf.time beside a read': async () => {
     const y = product();
     await tf.time(() => y.square());

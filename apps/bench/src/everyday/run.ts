@@ -59,12 +59,19 @@ async function inTime<T>(work: Promise<T>): Promise<T> {
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }
 
+/** Of promises that a program does not await. */
+const unhandled: unknown[] = [];
+process.on('unhandledRejection', (error) => unhandled.push(error));
+
 /** The program on the backend that is active; what it leaves behind is disposed. */
 export async function runProgram({ prepare, run }: Program): Promise<Outcome> {
   await prepare?.();
+  unhandled.length = 0;
   tf.engine().startScope();
   try {
-    return { kind: 'values', values: await inTime((async () => read(await run()))()) };
+    const values = await inTime((async () => read(await run()))());
+    if (unhandled.length > 0) throw unhandled[0];
+    return { kind: 'values', values };
   } catch (error) {
     const { code, message, name } = error as { code?: unknown; message?: string; name?: string };
     return { kind: 'error', code: typeof code === 'string' ? code : 'NO_CODE', message: message ? `${message}` : `${name ?? error}` };
