@@ -1,4 +1,5 @@
 export * from './compose/arg-max.js';
+export { Watch } from './compose/domain.js';
 export * from './compose/elementwise.js';
 export * from './compose/emitter.js';
 export * from './compose/fits.js';
@@ -19,6 +20,7 @@ export * from './limits.js';
 export * from './plan/lookup.js';
 export * from './plan/plan.js';
 export * from './plan/ranges.js';
+export type { Watched } from './plan/watched.js';
 export * from './program/blocks.js';
 export * from './program/buckets.js';
 export * from './program/builder.js';

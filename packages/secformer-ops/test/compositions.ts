@@ -1,17 +1,24 @@
 import {
+  divide,
   type Emitter,
   elementwise,
+  exactSoftmax,
   functionOf,
+  gelu,
+  layerNorm,
   logSoftmax,
   maxWithIndex,
+  normalise,
   ofSmall,
   oneHotOf,
   prelu,
   probabilities,
+  quadSoftmax,
   reciprocal,
   suites,
   timesInverse,
   topK,
+  Watch,
 } from '../src/index.js';
 
 /** Everything that is composed of instructions. */
@@ -47,3 +54,26 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'one-hot rows of the largest': (e, x) => oneHotOf(e, suites.exact!, maxWithIndex(e, x, true).index!, 13, [0, 12]),
   'one-hot rows of any whole number': (e, x) => oneHotOf(e, suites.exact!, elementwise.round.emit(e, x, {}), 5, undefined),
 };
+
+/** An operation with the digest of where it leaves its domain. */
+const watched =
+  (compose: (e: Emitter, x: number) => number) =>
+  (e: Emitter, x: number): number[] => {
+    e.watch = new Watch();
+    const out = compose(e, x);
+    return [out, ...e.watch.operations.map(([, bits]) => e.emit('digest', bits))];
+  };
+
+/** The same of what is watched: every way in which it is. */
+export const watchedCompositions: Record<string, (e: Emitter, x: number) => number[]> = Object.fromEntries(
+  Object.entries({
+    softmax: (e: Emitter, x: number) => normalise(e, exactSoftmax(e, x)),
+    quad: (e: Emitter, x: number) => normalise(e, quadSoftmax(e, x, 5)),
+    gelu: (e: Emitter, x: number) => gelu(e, x),
+    layerNorm: (e: Emitter, x: number) => layerNorm(e, x, 1e-5),
+    exp: compositions.exp!,
+    log: compositions.log!,
+    division: (e: Emitter, x: number) => divide(e, x, x, false),
+    product: (e: Emitter, x: number) => e.truncated(e.matMul(e.truncated(e.mul(x, x)), x, false, true)),
+  }).map(([name, compose]) => [`${name}, watched`, watched(compose)]),
+);

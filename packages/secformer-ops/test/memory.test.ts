@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import { type CheckedProgram, checkProgram, Emitter, type Graph, onesOf, ProgramBuilder, plan, primitives, type Suite, suites, writtenTensor } from '../src/index.js';
 import { footprints } from '../src/protocols/footprints.js';
 import { bertGraph } from './bert-graph.js';
-import { compositions } from './compositions.js';
+import { compositions, watchedCompositions } from './compositions.js';
 import { kernels, uniform } from './harness.js';
 import { Roles } from './roles.js';
 
@@ -31,12 +31,12 @@ function holds(t: ExecutionContext, what: string, declared: number, seen: number
   t.true(declared <= 1.5 * seen + SMALL, `${what}: ${declared} bytes are declared and only ${seen} were in use`);
 }
 
-for (const [name, compose] of Object.entries(compositions)) {
+for (const [name, compose] of Object.entries({ ...compositions, ...watchedCompositions })) {
   test(`declared memory is what is used: ${name}`, async (t) => {
     const shape = [64, 128];
     const builder = new ProgramBuilder();
     const x = builder.input({ kind: 'share', shape, fracBits: 16, bits: 64, magnitude: 14 });
-    const checked = checkProgram(builder.build([compose(new Emitter(builder), x)]));
+    const checked = checkProgram(builder.build([compose(new Emitter(builder), x)].flat()));
     const seen = await measured(checked, [encodeFixed(kernels, uniform(sizeOf(shape), 0.5, 6, 1), 16, 14)]);
     holds(t, 'party', checked.cost.peak, seen.party);
     holds(t, 'dealer', checked.cost.dealerPeak, seen.dealer);

@@ -18,6 +18,7 @@ import {
   topK,
 } from '../src/index.js';
 import { primitives } from '../src/protocols/index.js';
+import { watchedCompositions } from './compositions.js';
 import { evaluate, uniform } from './harness.js';
 
 const kernels = await loadKernels();
@@ -61,6 +62,7 @@ const others: Outputs = (e, [x]) => [
   topK(e, e.slice(x!, [0, 0], [64, 8]), 2).indices,
   oneHotOf(e, suiteOf('exact'), elementwise.round.emit(e, x!, {}), 200, undefined),
 ];
+const watched: Outputs = (e, [x]) => Object.values(watchedCompositions).flatMap((compose) => compose(e, x!));
 const extremes = [
   { shape: [64, 64], values: new Float32Array(4096) },
   { shape: [64, 64], values: uniform(4096, -100, 100, 3) },
@@ -73,7 +75,7 @@ async function views(program: Outputs): Promise<Record<'p0' | 'p1' | 'material',
   return out;
 }
 
-for (const [name, program] of Object.entries({ layers, others }))
+for (const [name, program] of Object.entries({ layers, others, watched }))
   test(`what each party receives is uniform, and the same for a constant input and a wild one: ${name}`, async (t) => {
     const [a, b] = (await views(program)) as [Awaited<ReturnType<typeof views>>[0], Awaited<ReturnType<typeof views>>[0]];
     for (const who of ['p0', 'p1', 'material'] as const) {

@@ -22,7 +22,8 @@ export const COARSE_MAGNITUDE = 11;
 
 /** The coarse window of an opened value: as many bits from bit 12 up as its claimed range needs. */
 export function coarseWindow(e: Emitter, opened: number): number {
-  return Math.min(COARSE.window, e.opened(opened).width - COARSE.position);
+  // A bit more costs no round and no byte between the parties
+  return Math.min(COARSE.window + (e.watch ? 1 : 0), e.opened(opened).width - COARSE.position);
 }
 
 /** As `intervals` at a resolution of 2^−4, which must not matter: both branches agree there. Thresholds in units of the value. */

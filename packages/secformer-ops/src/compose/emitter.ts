@@ -2,6 +2,7 @@ import { encodeConstant, stridesOf } from '@secformer/ring';
 import { programLimits } from '../limits.js';
 import type { ProgramBuilder } from '../program/builder.js';
 import { check, describe, type OpenedType, type Shape, type ShareType, sizeOf, type ValueType } from '../program/types.js';
+import { type Watch, watchLift } from './domain.js';
 import { Reach } from './reach.js';
 
 /** Fractional bits of an encoded tensor. */
@@ -48,6 +49,9 @@ export class Emitter {
   /** openings of input tensors made by this program, to be kept: share number → width → value */
   readonly fresh = new Map<number, Map<number, number>>();
 
+  /** what is told of values that leave their protocol's domain; nothing if absent */
+  watch: Watch | undefined;
+
   /** log2 of the range that sums and products claim where nothing narrower follows from their operands */
   limit = MAGNITUDE;
 
@@ -90,6 +94,17 @@ export class Emitter {
       return body();
     } finally {
       this.builder.guarded = before;
+    }
+  }
+
+  /** Emits values of which nothing is told. */
+  unwatched<T>(body: () => T): T {
+    const before = this.watch;
+    this.watch = undefined;
+    try {
+      return body();
+    } finally {
+      this.watch = before;
     }
   }
 
@@ -364,7 +379,7 @@ export class Emitter {
     const magnitude = width - 2 - f;
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
     const share = shift === 0 && t.bits === 64 ? 'source' : 'lift';
-    return this.emit('open', [v], { shift, width, offsetLog: width - 2, share, bits: 64, ...claimed });
+    return watchLift(this, this.emit('open', [v], { shift, width, offsetLog: width - 2, share, bits: 64, ...claimed }), v);
   }
 
   /**
@@ -418,7 +433,7 @@ export class Emitter {
     const magnitude = k - 2 - (t.fracBits - shift);
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
     const lifted = this.emit('open', [v], { shift, width: k, offsetLog: k - 2, share: 'lift', bits: width, ...claimed });
-    return this.emit('extend', [lifted], { width });
+    return this.emit('extend', [watchLift(this, lifted, v)], { width });
   }
 
   matMul(a: number, b: number, transposeA = false, transposeB = false): number {

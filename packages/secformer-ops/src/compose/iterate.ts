@@ -1,6 +1,6 @@
 /**
  * Fixed-point iterations as the published systems have them: every product is truncated to a number of fractional bits, whose opening is the operand of
- * the next one. Cost one opening of magnitude + fracBits + 2 bits each way for every product, a round for each.
+ * the next one. They know their ranges, and are not watched. Cost one opening of magnitude + fracBits + 2 bits each way for every product, a round for each.
  */
 import { encodeConstant } from '@secformer/ring';
 import { type Emitter, FRAC_BITS } from './emitter.js';
@@ -11,12 +11,12 @@ export const ITERATION_BITS = 24;
 /** x·y at `fracBits`, broadcast. */
 export function product(e: Emitter, x: number, y: number, magnitude: number, fracBits = ITERATION_BITS): number {
   if (x === y) return squared(e, x, magnitude, fracBits);
-  return e.truncated(e.times(e.factor(x, fracBits), e.factor(y, fracBits), magnitude), fracBits);
+  return e.unwatched(() => e.truncated(e.times(e.factor(x, fracBits), e.factor(y, fracBits), magnitude), fracBits));
 }
 
 /** x² at `fracBits`. */
 export function squared(e: Emitter, x: number, magnitude: number, fracBits = ITERATION_BITS): number {
-  return e.truncated(e.emit('square', [e.factor(x, fracBits)], { magnitude }), fracBits);
+  return e.unwatched(() => e.truncated(e.emit('square', [e.factor(x, fracBits)], { magnitude }), fracBits));
 }
 
 /** c − x. */
@@ -34,7 +34,7 @@ export function polynomial(
   halvings = 0,
 ): number {
   const whole = terms.map(({ by, of }) => {
-    const factors = of.map((v) => e.factor(v, fracBits));
+    const factors = e.unwatched(() => of.map((v) => e.factor(v, fracBits)));
     const [x, y] = factors as [number, number?];
     const share = y === undefined ? e.emit('unwrap', [x]) : x === y ? e.emit('square', [x], { magnitude }) : e.times(x, y, magnitude);
     return { by, share };
@@ -45,7 +45,7 @@ export function polynomial(
     return e.emit('affine', [share], { scale: String(BigInt(by) * up), offset: '0', fracBits: scale, bits: 64, magnitude: Math.min(63 - scale, magnitude + 4) });
   });
   const total = parts.reduce((x, y) => e.emit('add', [x, y], { magnitude: Math.min(63 - scale, magnitude + 4) }));
-  return e.truncated(e.reinterpret(total, scale + halvings, magnitude - halvings), fracBits);
+  return e.unwatched(() => e.truncated(e.reinterpret(total, scale + halvings, magnitude - halvings), fracBits));
 }
 
 /** x·(c − y)/2^halvings, c whole. */
@@ -62,7 +62,7 @@ export const timesRest = (e: Emitter, x: number, c: number, y: number, magnitude
   );
 
 /** x·c at `fracBits` for a public real. */
-export const scaled = (e: Emitter, x: number, c: number, fracBits = ITERATION_BITS): number => e.truncated(e.scale(x, c), fracBits);
+export const scaled = (e: Emitter, x: number, c: number, fracBits = ITERATION_BITS): number => e.unwatched(() => e.truncated(e.scale(x, c), fracBits));
 
 /** Σ c_i·x_i + constant for public reals at `constantBits`, not truncated; all x_i are brought to the finest scale among them. */
 export function combination(e: Emitter, terms: readonly (readonly [number, number])[], constant: number, constantBits: number, magnitude: number): number {

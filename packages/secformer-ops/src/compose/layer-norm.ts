@@ -1,4 +1,6 @@
 import { check } from '../program/types.js';
+import { lessThan } from './bits.js';
+import { watchPlane } from './domain.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 import { octave } from './octave.js';
 
@@ -7,6 +9,34 @@ const VARIANCE_BITS = 24;
 const LOWEST = 7;
 /** Bits of 1/(H·σ), as an operand. */
 const SCALE_BITS = 26;
+
+/** Bits of Σ(x − mean)² that its range is told from, of 64. */
+const SQUARES_BITS = 24;
+
+/**
+ * Reports a row whose H²·var has left its 64 bits: with a mean rounded to 16 fractional bits, Σx² − 2·mean·S + H·mean² is
+ * Σ(x − mean)², which is H times smaller and has not. Told to 24 bits: all from 2^31/H² on to 2^32/H, none below 0.99 of
+ * that. Cost 7 bytes a row, 2 bits a threshold and chunk of them; no round of LayerNorm's more.
+ */
+function watchVariance(e: Emitter, total: number, sums: number, squares: number, h: number): void {
+  if (!e.watch) return;
+  const room = 63 - 2 * FRAC_BITS;
+  const wide = e.guarded(() => {
+    const mean = e.factor(e.scale(total, 1 / h));
+    const cross = e.times64(e.times(mean, sums, room), -2);
+    const own = e.times64(e.emit('square', [mean], { magnitude: room }), h);
+    const sum = (a: number, b: number) => e.emit('add', [a, b], { magnitude: room });
+    return sum(squares, sum(cross, own));
+  });
+  const shift = 64 - SQUARES_BITS;
+  const how = { shift, width: SQUARES_BITS, offsetLog: -1, share: 'modular', bits: SQUARES_BITS };
+  const opened = e.guarded(() => e.emit('open', [wide], how));
+  // 2^63/H in units of 2^shift; what it is rounded and truncated by is less than two of them
+  const most = Math.floor(2 ** (63 - shift) / h) - 2;
+  const hot = e.emit('oneHot', [lessThan(e, opened, 0, SQUARES_BITS, [0, most])]);
+  watchPlane(e, hot, 0);
+  watchPlane(e, hot, 2);
+}
 
 /**
  * (x − mean)/√(var + ε) over the last axis, without gain and bias. No mean is formed:
@@ -18,6 +48,7 @@ const SCALE_BITS = 26;
  *
  * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits: what a large mean adds cancels modulo 2^64. Error 3e-6 for σ from 0.3 to 60 and
  * means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the variance: 1e-12 vanishes.
+ * Watched, a variance beyond that is reported, and one below unless it is less than 10^-7: then the answer is 0.
  * Cost   4.1 bytes each way an element and 9 rounds. View: openings under masks of their own. Source protocols section 10, an opening as its own operand section 4.
  */
 export function layerNorm(e: Emitter, x: number, epsilon: number): number {
@@ -32,9 +63,10 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const sums = e.emit('open', [total], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   // The two squares may pass 2^64 where their difference does not
   const room = 63 - 2 * FRAC_BITS;
+  const squares = e.guarded(() => e.sum(e.emit('square', [opened], { magnitude: room }), [last]));
+  watchVariance(e, total, sums, squares, h);
   const spread = e.guarded(() => {
-    const squares = e.times64(e.sum(e.emit('square', [opened], { magnitude: room }), [last]), h);
-    return e.emit('sub', [squares, e.emit('square', [sums], { magnitude: room })], { magnitude: room });
+    return e.emit('sub', [e.times64(squares, h), e.emit('square', [sums], { magnitude: room })], { magnitude: room });
   });
   const shift = 2 * FRAC_BITS + q - VARIANCE_BITS;
   const width = 64 - shift;
@@ -44,7 +76,9 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const { fracBits, magnitude: top } = e.share(scaled);
   const safe = e.emit('affine', [scaled], { scale: '1', offset: String(BigInt(floor) << BigInt(shift)), fracBits, bits: 64, magnitude: top });
   const variance = e.emit('open', [safe], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
-  const inverse = octave(e, variance, LOWEST, width - 1, 'rsqrt', 2 ** (p - q / 2));
+  // A row that is constant but for its last bits has no spread to be wrong about
+  const least = floor + 2 < 2 ** LOWEST ? [BigInt(floor) + 2n, 1n << BigInt(LOWEST)] : [];
+  const inverse = octave(e, variance, LOWEST, width - 1, 'rsqrt', 2 ** (p - q / 2), least);
   const cut = e.share(inverse).fracBits - SCALE_BITS;
   const scale = e.emit('open', [inverse], { shift: cut, width: 64 - cut, offsetLog: -1, share: 'lift', bits: 64 });
   // |x̂| ≤ √H, and 2^p more before it is read as x̂
@@ -53,5 +87,7 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
     const each = e.times64(e.times(opened, scale, 63 - FRAC_BITS - SCALE_BITS), h);
     return e.emit('sub', [each, e.times(sums, scale, 63 - FRAC_BITS - SCALE_BITS)], { magnitude: magnitude + p });
   });
-  return e.reinterpret(normal, e.share(normal).fracBits + p, magnitude);
+  const out = e.reinterpret(normal, e.share(normal).fracBits + p, magnitude);
+  e.watch?.safe(out);
+  return out;
 }

@@ -1,4 +1,5 @@
-import { below, intervals, plane } from './bits.js';
+import { below, intervals, lessThan, plane } from './bits.js';
+import { watchPlane } from './domain.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 
 /** Series of period 4 on [1, 2]: Σ c_k cos(kπv/2) + s_k sin(kπv/2), exact to 1.2e-7 (1/v), 3e-8 (v^−½, ln v) and 9e-9 (√v). */
@@ -47,22 +48,36 @@ export interface Wide {
  *
  * c_j = 2^(hi−1−j) for 1/v (result at 24 + hi − 1 − f bits), factor·2^((f−j)/2) or 2^((j−f)/2) at 30 bits for the roots (54 and 52 bits).
  * With a least V, that is the first threshold: below it v_n = 1, and the answer given is the constant of that interval.
+ * Watched, V below the last of `reported`, and not below the one before it if there is one, is reported, and V from
+ * 2^(width−1) on as what is negative; its result is 0.
  *
  * Domain V in [2^lo, 2^hi); below 2^lo the result is that of 2^lo's octave, wrong; √v with lo = 0 gives 0 at 0, exactly. Relative error 7e-7, to the
  * encoded V; of ln v 3e-7 absolute.
  * Cost   (width bits of the opening apart) about 7 bits a threshold and 4 chunks, 3 + 3.5 bytes each way an element; 5 to 6 rounds.
  * View   openings under masks of their own. Source protocols section 8.
  */
-export function octave(e: Emitter, opened: number, lo: number, hi: number, kind: keyof typeof SERIES, factor = 1, wide?: Wide): number {
+export function octave(
+  e: Emitter,
+  opened: number,
+  lo: number,
+  hi: number,
+  kind: keyof typeof SERIES,
+  factor = 1,
+  reported: readonly bigint[] = [],
+  wide?: Wide,
+): number {
   const { fracBits: f, width } = e.opened(opened);
   const least = wide?.least;
+  const guards = e.watch && !least ? reported : [];
   // √0 is 0: the interval below the first threshold is left out
   const skip = least || (kind === 'sqrt' && lo === 0) ? 1 : 0;
-  const thresholds = Array.from({ length: hi - lo - 1 + skip }, (_, i) => 1n << BigInt(lo + 1 - skip + i));
-  if (least) thresholds[0] = least.from;
+  const powers = Array.from({ length: hi - lo - 1 + skip }, (_, i) => 1n << BigInt(lo + 1 - skip + i));
+  if (least) powers[0] = least.from;
+  const thresholds = [...guards, ...powers];
   const octaves = hi - lo;
-  const all = intervals(e, opened, 0, width, thresholds, least ? 0 : skip, octaves + (least ? 1 : 0));
+  const all = intervals(e, opened, 0, width, thresholds, guards.length + (least ? 0 : skip), octaves + (least ? 1 : 0));
   const hot = least ? e.emit('planes', [all], { from: 1, count: octaves }) : all;
+  if (guards.length > 0) watchPlane(e, e.emit('oneHot', [lessThan(e, opened, 0, width, thresholds)]), guards.length - 1);
   const weigh = (values: number, weight: (j: number) => number, bits: number, fracBits: number, magnitude: number, below: number[] = []) => {
     const t = e.share(values);
     const weights = [...below, ...Array.from({ length: octaves }, (_, i) => weight(lo + i))];
@@ -80,7 +95,7 @@ export function octave(e: Emitter, opened: number, lo: number, hi: number, kind:
     offsetLog: -1,
     share: 'modular',
     bits: MANTISSA + 2,
-    within: [least ? 1 : 1 - skip, 2],
+    within: [least ? 1 : guards.length > 0 ? 0 : 1 - skip, 2],
   });
   const { cosines, sines } = SERIES[kind];
   const series = e.emit('trig', [mantissa], {
@@ -117,6 +132,12 @@ export function octave(e: Emitter, opened: number, lo: number, hi: number, kind:
 /** Range of the general functions of positive values: [2^−12, 2^20), and from 2^−16 where nothing is divided. */
 export const POSITIVE_RANGE = { low: 2 ** -12, high: 2 ** 20, lo: 4, hi: 36 } as const;
 
+/**
+ * The least argument that is right, in units of 2^−16, for `octave` to report what is less. A square root is told from
+ * that of a negative number only where rounding before it cannot have made it one: below −2^−10.
+ */
+const LEAST = { reciprocal: [1n << BigInt(POSITIVE_RANGE.lo)], log: [1n], sqrt: [-64n] } as const;
+
 /** Opens a positive value of 16 fractional bits for `octave`. */
 function openPositive(e: Emitter, x: number): number {
   const v = e.wide(x);
@@ -131,11 +152,11 @@ function openPositive(e: Emitter, x: number): number {
  */
 export function reciprocal(e: Emitter, x: number, positive = true): number {
   const { lo, hi } = POSITIVE_RANGE;
-  if (positive) return octave(e, openPositive(e, x), lo, hi, 'reciprocal');
+  if (positive) return octave(e, openPositive(e, x), lo, hi, 'reciprocal', 1, LEAST.reciprocal);
   const opened = e.factor(x);
   const negative = below(e, opened, 0);
   const size = e.sub(e.emit('unwrap', [opened]), e.scale(e.emit('bitMultiply', [negative, opened]), 2));
-  const inverse = octave(e, openPositive(e, size), lo, hi, 'reciprocal');
+  const inverse = octave(e, openPositive(e, size), lo, hi, 'reciprocal', 1, LEAST.reciprocal);
   const operand = e.emit('open', [inverse], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   const flip = e.emit('bitMultiply', [negative, operand]);
   return e.sub(inverse, e.scale(flip, 2));
@@ -160,15 +181,15 @@ export function divide(e: Emitter, x: number, y: number, positive = true): numbe
 
 /** 1/√x for x in [2^−12, 2^20). Relative error 7e-7, to the encoded input. Cost 6 rounds. */
 export function rsqrt(e: Emitter, x: number): number {
-  return octave(e, openPositive(e, x), POSITIVE_RANGE.lo, POSITIVE_RANGE.hi, 'rsqrt');
+  return octave(e, openPositive(e, x), POSITIVE_RANGE.lo, POSITIVE_RANGE.hi, 'rsqrt', 1, LEAST.reciprocal);
 }
 
 /** √x for x in [0, 2^20). Relative error 7e-7, to the encoded input; 0 at 0. Cost 6 rounds. */
 export function sqrt(e: Emitter, x: number): number {
-  return octave(e, openPositive(e, x), 0, POSITIVE_RANGE.hi, 'sqrt');
+  return octave(e, openPositive(e, x), 0, POSITIVE_RANGE.hi, 'sqrt', 1, LEAST.sqrt);
 }
 
 /** ln x for x in [2^−16, 2^20). Error 3e-7, to the encoded input. Cost 6 rounds. */
 export function log(e: Emitter, x: number): number {
-  return octave(e, openPositive(e, x), 0, POSITIVE_RANGE.hi, 'log');
+  return octave(e, openPositive(e, x), 0, POSITIVE_RANGE.hi, 'log', 1, LEAST.log);
 }

@@ -79,7 +79,9 @@ export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number
   const top = Math.min(most, Math.max(...ends, constant > 0 ? answer : 0));
   const bits = precision(kind, kind === 'log' ? 6 : Math.ceil(Math.log2(top)) + 1);
   const from = first > 1n << BigInt(lo) ? first : 1n << BigInt(lo);
-  return octave(e, opened, lo, hi, kind, factor ** POWER[kind], { ...bits, ...(constant > 0 && { least: { from, answer } }) });
+  // With nothing that keeps it finite, what is 0, or has an answer that is too large, has left the domain
+  const reported = constant > 0 || kind === 'sqrt' ? [] : [from];
+  return octave(e, opened, lo, hi, kind, factor ** POWER[kind], reported, { ...bits, ...(constant > 0 && { least: { from, answer } }) });
 }
 
 /** Opens v·2^f + plus, v not negative and below 2^high. */

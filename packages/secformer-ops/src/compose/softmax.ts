@@ -1,5 +1,6 @@
 import { check, type ShareType } from '../program/types.js';
 import { COARSE, lessThan } from './bits.js';
+import { bounded, watchInterval, watchLift } from './domain.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 import { octave } from './octave.js';
 
@@ -11,6 +12,10 @@ const SCORE_MAGNITUDE = 10;
 const EXP_BITS = 20;
 /** The tournament's maximum is right to within ½: with this slack u is never negative. */
 const SLACK = 0.75;
+
+/** Bits of u = max + ¾ − s: modulo 4096, and modulo 2^14 where the spread of a row is watched. */
+const DISTANCE_WIDTH = 28;
+const WATCHED_WIDTH = 30;
 
 /** A softmax whose division is still to come: divided after the product with V, it costs n·d elements instead of h·n². */
 export interface Unnormalised {
@@ -65,11 +70,14 @@ export function coarseMax(e: Emitter, scores: number): number {
   return e.reshape(e.emit('unwrap', [open]), [...shape.slice(0, -1), 1]);
 }
 
+const distanceWidth = (e: Emitter) => (e.watch ? WATCHED_WIDTH : DISTANCE_WIDTH);
+
 /** A share of scores that the tournament and the exponential can drop bits from: 46 bits at 32 fractional ones, or 64. */
 function workable(e: Emitter, x: number): number {
   const t = e.share(x);
   const shift = t.fracBits - SCORE_BITS;
-  return shift >= 0 && shift + SCORE_WIDTH <= t.bits && t.fracBits >= FRAC_BITS && t.bits - (t.fracBits - FRAC_BITS) >= 28 ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
+  const whole = shift + SCORE_WIDTH <= t.bits && t.bits - (t.fracBits - FRAC_BITS) >= distanceWidth(e);
+  return shift >= 0 && whole && t.fracBits >= FRAC_BITS ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
 }
 
 /** u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row sums. */
@@ -89,8 +97,13 @@ function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance:
   const cut = t.fracBits === FRAC_BITS ? scores : e.emit('drop', [scores], { shift: t.fracBits - FRAC_BITS });
   const u = e.emit('sub', [top, cut], { magnitude: SCORE_MAGNITUDE + 1 });
   const kept = keepDistance ? { share: 'lift', bits: 64 } : { share: 'none', bits: 0 };
-  const distance = e.emit('open', [u], { shift: 0, width: 28, offsetLog: -1, ...kept, within: [0, 2048] });
-  const near = e.emit('openBits', [lessThan(e, distance, COARSE.position, COARSE.window, [16 * COARSE.perUnit])]);
+  const width = distanceWidth(e);
+  // The comparison with 16 moves up with them, and holds as much as they tell
+  const more = width - DISTANCE_WIDTH;
+  const distance = e.emit('open', [u], { shift: 0, width, offsetLog: -1, ...kept, within: [0, 2048] });
+  watchSpread(e, distance);
+  const limit = (16 * COARSE.perUnit) / 2 ** more;
+  const near = e.emit('openBits', [lessThan(e, distance, COARSE.position + more, COARSE.window, [limit])]);
   const power = e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
   const numerator = e.emit('open', [power], { shift: e.share(power).fracBits - EXP_BITS, width: EXP_BITS + 2, offsetLog: -1, share: 'lift', bits: 64 });
   const total = e.sum(e.emit('unwrap', [numerator]), [t.shape.length - 1]);
@@ -101,13 +114,25 @@ function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance:
 }
 
 /**
+ * Reports u beyond [0, 2048): all from 2560 to 15,360, by units of 1024 modulo 2^14 and of 512 modulo 2^12 together, and
+ * none within; what is in between is right, for the comparison holds ±8192. Where scores are further apart than that, the
+ * tournament's maximum may not be one: u is below −8192 then, and above 2560 modulo 2^14 as long as the spread is below
+ * 13,824.
+ */
+function watchSpread(e: Emitter, distance: number): void {
+  watchInterval(e, distance, 10 + FRAC_BITS, 4, 0, 2);
+  watchInterval(e, distance, 9 + FRAC_BITS, 3, 0, 4);
+}
+
+/**
  * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
  *
  *   1. coarse maximum                                                     3 rounds a level
  *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
  *   3. 1/Σ by octave and series                                            7 rounds
  *
- * Domain |s| ≤ 1023, rows of 1 to 4096; of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
+ * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for sure, as
+ * long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
  * Source protocols sections 7 to 9.
  */
 export function exactSoftmax(e: Emitter, x: number): Unnormalised {
@@ -148,7 +173,7 @@ const QUAD_INVERSE_BITS = 34;
  * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
 export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
-  const shifted = e.factor(e.claim(e.addConstant(x, c), QUAD_MAGNITUDE));
+  const shifted = bounded(e, QUAD_MAGNITUDE, (most) => e.factor(e.claim(e.addConstant(x, c), most)));
   const square = e.emit('square', [shifted], { magnitude: 2 * QUAD_MAGNITUDE });
   const shift = e.share(square).fracBits - QUAD_BITS;
   let numerator = e.emit('open', [square], { shift, width: 40, offsetLog: -1, share: 'lift', bits: 64 });
@@ -161,7 +186,7 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const total = e.sum(e.emit('unwrap', [numerator]), [shape.length - 1]);
   const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
   const row = e.emit('open', [total], { shift: 0, width: high + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, QUAD_SUM.high] });
-  const inverse = octave(e, row, low, high, 'reciprocal');
+  const inverse = octave(e, row, low, high, 'reciprocal', 1, [1n << BigInt(low)]);
   const drop = e.share(inverse).fracBits - QUAD_INVERSE_BITS;
   const operand = e.emit('open', [inverse], { shift: drop, width: 44, offsetLog: -1, share: 'lift', bits: 64, within: [0, 256] });
   return { numerator, operandWidth: QUAD_PRODUCT, productShift: QUAD_SHIFT, productWidth: QUAD_PRODUCT - QUAD_SHIFT, inverse: operand };
@@ -183,6 +208,7 @@ export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boole
   );
   const product = e.product(left, right, false, transposeB, room);
   const context = e.emit('open', [product], { shift: p.productShift, width: p.productWidth, offsetLog: p.productWidth - 2, share: 'lift', bits: 64 });
+  watchLift(e, context, product);
   const bound = 63 - e.opened(context).fracBits - e.opened(p.inverse).fracBits;
   return e.times(context, p.inverse, Math.min(t.magnitude, bound));
 }

@@ -1,4 +1,5 @@
 import { COARSE_MAGNITUDE, coarseIntervals, plane } from './bits.js';
+import { bounded } from './domain.js';
 import { type Emitter, FRAC_BITS } from './emitter.js';
 import { type Fit, fits } from './fits.js';
 
@@ -10,13 +11,13 @@ import { type Fit, fits } from './fits.js';
  *   3. open mid = [−t ≤ x < t] and hi = [x ≥ t]                                          round 3
  *   4. low + mid·C + hi·(x or the constant − low)                                        local
  *
- * Domain |x| < 2048 − t. Error: the fit's, and 2^−seriesBits for each table (outside the interval C is garbage times an exact 0).
+ * Domain |x| < 2048 − t; watched, 4096 − t, and from 2048 on it may be reported. Error: the fit's, and 2^−seriesBits for each table (outside the interval C is garbage times an exact 0).
  * Cost   7.9 bytes each way an element, 3 rounds. View: each opening under a mask of its own.
  * Source SecFormer section 3.2; protocols section 6.
  */
 export function windowed(e: Emitter, x: number, fit: Fit): number {
   // The comparisons hold no more than ±2^11 anyway
-  const opened = e.variable(x, fit.threshold, COARSE_MAGNITUDE);
+  const opened = bounded(e, COARSE_MAGNITUDE, (most) => e.variable(x, fit.threshold, most));
   const series = e.emit('trig', [opened], {
     period: fit.period,
     seriesBits: fit.seriesBits,
@@ -34,9 +35,10 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
   const bits = coarseIntervals(e, opened, [-fit.threshold, fit.threshold], 1, 2);
   const inside = e.emit('bitMultiply', [plane(e, bits, 0), middle]);
   const above = plane(e, bits, 1);
-  if (fit.high === 'x') return e.add(inside, e.emit('bitMultiply', [above, opened]));
-  const end = e.scale(e.emit('bitValue', [above], { bits: 64 }), fit.high - fit.low);
-  return e.addConstant(e.add(inside, end), fit.low);
+  const end = fit.high === 'x' ? e.emit('bitMultiply', [above, opened]) : e.scale(e.emit('bitValue', [above], { bits: 64 }), fit.high - fit.low);
+  const out = e.addConstant(e.add(inside, end), fit.low);
+  e.watch?.safe(out);
+  return out;
 }
 
 /** The series plus x/2, at the series' scale. */

@@ -1,4 +1,5 @@
 import { maxWithIndex } from '../compose/arg-max.js';
+import { Watch } from '../compose/domain.js';
 import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
 import { divide, reciprocal } from '../compose/octave.js';
 import { oneHotOf } from '../compose/one-hot.js';
@@ -20,6 +21,7 @@ import { type IndexBinding, inBuckets } from './lookup.js';
 import { checkDomains, claimedMagnitude, type NodeRanges, scoresOf } from './ranges.js';
 import { notNegative } from './sign.js';
 import { smallOperand } from './small.js';
+import { digests, type Watched } from './watched.js';
 
 /** Operations whose results claim the range that calibration has seen: the others know theirs. */
 const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum', 'cumSum', 'prelu']);
@@ -51,6 +53,11 @@ export interface Plan {
   bindings: Binding[];
   /** Program keeps, in order: a graph output that stays as a tensor, or a new opening of an input */
   keeps: ({ kind: 'output'; output: number } | { kind: 'opened'; slot: number; width: number })[];
+  /**
+   * of what is behind the revealed values in the Program's outputs: digests that are not all zero where an operation's
+   * values have left the domain of its protocol
+   */
+  checks: Watched[];
 }
 
 /**
@@ -59,14 +66,24 @@ export interface Plan {
  * @param kept indices into graph.outputs that stay at the nodes
  * @param ranges what calibration has seen of every node; without it values are taken to stay below 2^14
  * @param salt of lookups in buckets: drawn at random before any index is known, where others choose what is looked up
+ * @param watched whether operations tell where their values leave the domain of their protocol
  */
-export function plan(graph: Graph, suite: Suite, states: readonly InputState[], revealed: readonly number[], kept: readonly number[] = [], ranges?: NodeRanges, salt = 0): Plan {
+export function plan(
+  graph: Graph,
+  suite: Suite,
+  states: readonly InputState[],
+  revealed: readonly number[],
+  kept: readonly number[] = [],
+  ranges?: NodeRanges,
+  salt = 0,
+  watched = false,
+): Plan {
   checkGraph(graph);
   checkConstants(graph, ranges !== undefined);
   check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
   if (ranges) checkDomains(graph, suite, ranges);
   const less = needed(graph);
-  const lowering = new Lowering(less.graph, suite, states, ranges && less.origin.map((i) => ranges[i]!), salt);
+  const lowering = new Lowering(less.graph, suite, states, ranges && less.origin.map((i) => ranges[i]!), salt, watched);
   const outputs = less.graph.outputs.map((o) => lowering.share(o));
   const { builder, emitter, bindings, slots } = lowering;
   const keeps: Plan['keeps'] = kept.map((output) => ({ kind: 'output', output }));
@@ -77,13 +94,12 @@ export function plan(graph: Graph, suite: Suite, states: readonly InputState[], 
       keptValues.push(opened);
     }
   }
+  const watching = digests(emitter, less.graph, less.origin);
   return {
-    program: builder.build(
-      revealed.map((i) => outputs[i]!),
-      keptValues,
-    ),
+    program: builder.build([...revealed.map((i) => outputs[i]!), ...watching.map((d) => d.value)], keptValues),
     bindings,
     keeps,
+    checks: watching.map((d) => d.check),
   };
 }
 
@@ -118,12 +134,14 @@ class Lowering {
   /** of every node, where secret indices are used */
   readonly #bounds: readonly (Bounds | undefined)[];
 
-  constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined, salt: number) {
+  constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined, salt: number, watched: boolean) {
     this.#graph = graph;
     this.#suite = suite;
     this.#salt = salt;
     this.#ranges = ranges;
     this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
+    const watch = watched ? new Watch() : undefined;
+    this.emitter.watch = watch;
     const buckets = inBuckets(graph);
     const wide = widerLookups(graph, ranges);
     for (const i of wide) buckets.delete(i);
@@ -137,6 +155,7 @@ class Lowering {
         return;
       }
       this.builder.tag = node.op;
+      if (watch) watch.node = i;
       const seen = ranges?.[i];
       const lowered = this.#claimed(node, seen ? claimedMagnitude(seen) : undefined);
       this.#nodes.push(lowered);

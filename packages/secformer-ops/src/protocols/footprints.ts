@@ -7,8 +7,10 @@ import { planeWords } from '@secformer/ring';
 import { CHOICES } from '../program/buckets.js';
 import type { Cell, Cells, Memory, MemoryContext, Primitive } from '../program/primitive.js';
 import { type BitsType, type ChunksType, type OpenedType, type Shape, sizeOf, type ValueType } from '../program/types.js';
+import { DIGEST_BITS } from './digest.js';
 import { isWhole } from './linear.js';
 import { matMulShape } from './mat-mul.js';
+import { lowerRows } from './outside.js';
 
 /** Of attributes that do not matter. */
 type Context = MemoryContext<unknown>;
@@ -335,6 +337,35 @@ export const footprints: Readonly<Record<string, Footprint>> = {
       deal(c: Context) {
         readsWhole(c, 0);
         c.takes(3 * lengthOf(c.out) + planeWords(lengthOf(c.out)));
+        return {};
+      },
+    },
+  },
+  outside: {
+    memory: {
+      finish(c: Context) {
+        const words = planeWords(lengthOf(c.out));
+        readsWhole(c, 0);
+        c.takes(words + c.material.bytes / 8);
+        return { planes: c.make(words) };
+      },
+      deal(c: MemoryContext<{ bits: number }>) {
+        const lower = lowerRows(lengthOf(c.out), c.a.bits);
+        readsWhole(c, 0);
+        c.takes((lower < lengthOf(c.out) ? 2 : 1) * Math.ceil(lower / 4));
+        return {};
+      },
+    },
+  },
+  digest: {
+    memory: {
+      finish(c: Context) {
+        const planes = c.types.reduce((sum, t) => sum + planesOf(t) * planeWords(lengthOf(t)), 0);
+        c.takes(planes + DIGEST_BITS / 2);
+        return { share: c.make(DIGEST_BITS) };
+      },
+      deal(c: Context) {
+        c.takes(c.material.bytes / 8);
         return {};
       },
     },

@@ -1,11 +1,13 @@
 import type { Primitive } from '../program/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
+import { digest } from './digest.js';
 import { footprints } from './footprints.js';
 import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, pick, rowSum, sub, subOpened, unwrap } from './linear.js';
 import { bucketSums } from './lookup.js';
 import { matMul } from './mat-mul.js';
 import { extend, open } from './open.js';
+import { outside } from './outside.js';
 import { mul, square } from './product.js';
 import { quotient } from './quotient.js';
 import { rotate } from './rotate.js';
@@ -37,6 +39,8 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     compare,
     combine,
     quotient,
+    outside,
+    digest,
     oneHot,
     planes,
     openBits,
