@@ -27,7 +27,7 @@ export interface Visible {
  */
 export function whatNodesSee(t: Tensor): Visible {
   const { job, sources } = compiledFor((backend() as SecformerBackend).node(t));
-  const { graph, slots, revealed, kept, ranges, suite } = job;
+  const { graph, slots, revealed, kept, ranges, suite, watched } = job;
   const writes = new Map([...sources].map(([tensor, source]) => [tensor, source()]));
   const states = slots.map((slot) => {
     if ('indices' in slot) return writtenTensor;
@@ -36,7 +36,7 @@ export function whatNodesSee(t: Tensor): Visible {
     return { ...writtenTensor, fracBits: write.fracBits };
   });
   const outputs = kept.map((k) => k.output);
-  const { program } = plan(graph, suiteOf(suite), states, revealed, outputs, ranges);
+  const { program } = plan(graph, suiteOf(suite), states, revealed, outputs, ranges, 0, watched);
   const hash = Array.from(checkProgram(program).hash, (byte) => byte.toString(16).padStart(2, '0')).join('');
   return { graph, program, hash, writes: [...writes.values()].map(({ shape, fracBits }) => ({ shape, fracBits })) };
 }

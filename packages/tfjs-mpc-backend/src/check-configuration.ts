@@ -47,6 +47,11 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
   },
   prepareAhead: checkBoolean,
   fold: checkBoolean,
+  onRange: (value, name) => {
+    if (value !== 'throw' && value !== 'warn' && value !== 'ignore') {
+      throw bad(`${name}: expected 'throw', 'warn' or 'ignore', got ${typeof value === 'string' ? `'${value}'` : kindOf(value)}`);
+    }
+  },
   syncTimeoutMs: (value, name) => {
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) throw bad(`${name}: expected a number of milliseconds above 0, got ${kindOf(value)}`);
   },

@@ -1,6 +1,8 @@
 import type { Calibration } from './calibration.js';
 import { checkNames, checkSettings, textOf } from './check-configuration.js';
 
+export type OnRange = 'throw' | 'warn' | 'ignore';
+
 /** Where the nodes are and which protocols to use. Without `parties` the embedded trio runs on this machine. */
 export interface Configuration {
   /** ws:// or wss:// URLs of party 0 and party 1 */
@@ -23,6 +25,11 @@ export interface Configuration {
    * false brings every operation to the nodes, to study their protocols
    */
   fold?: boolean;
+  /**
+   * what a read does where values have left the range that a protocol holds: rejects with RANGE_LEFT ('throw', the
+   * default), warns on the console, or never hears of it ('ignore': a percent or two fewer bytes)
+   */
+  onRange?: OnRange;
   /** longest wait of dataSync, in milliseconds */
   syncTimeoutMs?: number;
 }

@@ -75,6 +75,6 @@ export function calibrate<S>(model: (sample: S) => Tensor | Tensor[], samples: I
 export { NodeError } from '@secformer/party-node';
 export { EncodingError, SecformerError } from '@secformer/ring';
 export type { Calibration } from './calibration.js';
-export { type Configuration, configure } from './config.js';
+export { type Configuration, configure, type OnRange } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';
 export { type LastRun, lastRun, type PreparedRead } from './reads.js';

@@ -8,6 +8,7 @@ import { type Compiled, compile } from './compile.js';
 import { configuration, type Resolved } from './config.js';
 import { executed, hold } from './lifetime.js';
 import type { SecretNode } from './node-values.js';
+import { rangeLeft } from './range-left.js';
 import type { Answer, Reply } from './runtime/messages.js';
 import { free, had, meet, raised, requestOf, share, shareSync } from './sharing.js';
 
@@ -37,8 +38,10 @@ export function lastRun(): LastRun | undefined {
 }
 
 /** A read of a node as it is configured now. */
-export function compiledFor(node: SecretNode, { suite, calibration, fold } = configuration()): Compiled {
-  return compile(node, suite, calibration, fold);
+export function compiledFor(node: SecretNode, { suite, calibration, fold, onRange } = configuration()): Compiled {
+  const compiled = compile(node, suite, calibration, fold);
+  if (onRange !== 'ignore') compiled.job.watched = true;
+  return compiled;
 }
 
 /** Values of a node. Reads of the same node that are under way at the same time are one. */
@@ -66,7 +69,7 @@ async function readNow(node: SecretNode, c: Resolved): Promise<Float32Array> {
   const compiled = compiledFor(node, c);
   const release = hold(compiled.needs);
   try {
-    finish(node, compiled, await perform(compiled, c, 'run'));
+    finish(node, compiled, await perform(compiled, c, 'run'), c);
     return node.values!;
   } finally {
     release();
@@ -86,7 +89,7 @@ export function readSync(node: SecretNode): Float32Array {
   let answer = attempt();
   if (Array.isArray(answer)) answer = attempt(answer);
   if (Array.isArray(answer)) throw lost(answer);
-  finish(node, compiled, answer);
+  finish(node, compiled, answer, c);
   return node.values!;
 }
 
@@ -101,7 +104,7 @@ export async function prepare(node: SecretNode): Promise<PreparedRead & { record
       try {
         const result = settled(await runtime.ask({ id: requestOf(c).id, kind: 'start', prepared, trace }), compiled);
         if (Array.isArray(result)) throw lost(result);
-        finish(undefined, compiled, result);
+        finish(undefined, compiled, result, c);
         return { values: valuesOf(result, compiled), record: last! };
       } finally {
         release();
@@ -165,10 +168,17 @@ function valuesOf({ outputs }: Answer, { finish }: Compiled): Float32Array {
   return finish ? finish(outputs[0]!) : outputs[0]!;
 }
 
-function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answer): void {
+/** @throws SecformerError RANGE_LEFT where values have left the range that a protocol holds, and nobody chose otherwise */
+function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answer, { onRange }: Resolved): void {
   const { kept, job } = compiled;
   const { record, setupMs } = answer;
   if (record) last = { ...record, setupMs };
+  const refused = rangeLeft(answer.left ?? [], onRange);
+  if (refused) {
+    // What stayed there may be wrong too
+    free(job.kept.map((k) => k.tensor));
+    throw refused;
+  }
   // A read that waited on this thread may have been faster: a value that was seen stays what it is
   if (target && !target.values) {
     target.values = valuesOf(answer, compiled);

@@ -27,7 +27,7 @@ test.serial('configure takes an object, and says what else it was given', (t) =>
 
 test.serial('a setting that there is not is named, beside those that there are', (t) => {
   const error = t.throws(() => configure({ suit: 'fast', Token: 'x' } as never), { code: 'BAD_CONFIGURATION', message: /no 'suit', 'Token'/ });
-  for (const key of ['parties', 'dealer', 'token', 'suite', 'calibration', 'ca', 'prepareAhead', 'syncTimeoutMs']) t.regex(error!.message, new RegExp(`\\b${key}\\b`));
+  for (const key of ['parties', 'dealer', 'token', 'suite', 'calibration', 'ca', 'prepareAhead', 'onRange', 'syncTimeoutMs']) t.regex(error!.message, new RegExp(`\\b${key}\\b`));
   t.throws(() => configure({ toString: 1 } as never), { message: /no 'toString'/ });
 });
 
@@ -40,6 +40,8 @@ test.serial('each setting has its type and range; the message says what came, an
     [{ syncTimeoutMs: -1 }, /got -1/],
     [{ syncTimeoutMs: Number.NaN }, /got NaN/],
     [{ syncTimeoutMs: Number.POSITIVE_INFINITY }, /got Infinity/],
+    [{ onRange: 'never' }, /onRange: expected 'throw', 'warn' or 'ignore', got 'never'/],
+    [{ onRange: true }, /onRange: .* got true/],
     [{ ca: 5 }, /ca: expected PEM text, .* got 5/],
     [{ ca: '/etc/ca.pem' }, /ca: expected PEM text .* not a path/],
     [{ suite: 5 }, /suite: expected the name of a suite, .* got 5/],

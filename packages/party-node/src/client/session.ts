@@ -18,6 +18,7 @@ import {
   saltOf,
   suiteOf,
   type TraceEvent,
+  type Watched,
   writtenTensor,
 } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
@@ -54,6 +55,8 @@ export interface RunRequest {
   suite: string;
   /** what calibration has seen of the graph's nodes */
   ranges?: NodeRanges;
+  /** whether the result tells which operations' values have left the domain of their protocol */
+  watched?: boolean;
 }
 
 /** What a run took, as interfaces.md names it. Milliseconds are those of the client's clock unless a node is named. */
@@ -74,6 +77,8 @@ export interface RunRecord {
 export interface RunResult {
   outputs: Float32Array[];
   record: RunRecord;
+  /** operations whose values have left the domain of their protocol, of a run that is watched: what comes of them is wrong */
+  left: Watched[];
 }
 
 /** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
@@ -351,11 +356,11 @@ export class Session {
       return { ...t.state, stored: [...t.openings.keys()].sort((a, b) => a - b) };
     });
     const kept = request.kept.map((k) => k.output);
-    const key = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify([request.graph, states, request.revealed, kept, request.suite, request.ranges]))));
+    const key = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify([request.graph, states, request.revealed, kept, request.suite, request.ranges, request.watched]))));
     let entry = this.#plans.get(key);
     let bytes: Uint8Array | undefined;
     if (!entry) {
-      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges, this.#salt);
+      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges, this.#salt, request.watched);
       checkSize(made.program);
       bytes = encodeProgram(made);
       const checked = readProgram(bytes);
@@ -442,7 +447,7 @@ export class Session {
       ];
       const onlineMs = performance.now() - start;
       const dealt = await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
-      const outputs = this.#combine(checked, a.payload, b.payload);
+      const { outputs, left } = this.#combine(planned.plan, checked, a.payload, b.payload);
       planned.plan.keeps.forEach((k, i) => {
         if (k.kind === 'opened') {
           this.#tensors.get(keeps[i]!)?.openings.set(k.width, run);
@@ -462,7 +467,7 @@ export class Session {
         memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },
         ...(trace && { traces: [a, b].map((answer, i) => ({ node: nodeName[PARTIES[i]!], events: eventsOf(answer) })) }),
       };
-      return { outputs, record };
+      return { outputs, record, left };
     } catch (error) {
       // Where it was refused here, the nodes have not heard of it; where a party failed, the dealer may have noted what stays
       if (!waiting.error) this.#cancel(ticket, waiting);
@@ -494,16 +499,23 @@ export class Session {
     return widths.map((width, i) => maskOneHot(this.kernels, ones[i]!, width, masks[i]!));
   }
 
-  #combine({ program, types }: CheckedProgram, fromP0: Uint8Array, fromP1: Uint8Array): Float32Array[] {
+  /** What is revealed, and after it the digests that are zero where nothing is to be told. */
+  #combine({ checks }: Plan, { program, types }: CheckedProgram, fromP0: Uint8Array, fromP1: Uint8Array): Pick<RunResult, 'outputs' | 'left'> {
     let at = 0;
-    return program.outputs.map((v) => {
+    const words = program.outputs.map((v) => {
       const t = types[v] as ShareType;
       const n = sizeOf(t.shape);
       const bytes = packedBytes(n, t.bits);
       const [p, q] = [fromP0, fromP1].map((b) => b.subarray(at, at + bytes)) as [Uint8Array, Uint8Array];
       at += bytes;
-      return Float32Array.from(decodeFixed(this.kernels, combineOutput(this.kernels, p, q, n, t.bits), t.bits, t.fracBits));
+      return combineOutput(this.kernels, p, q, n, t.bits);
     });
+    const digests = words.splice(words.length - checks.length);
+    const decoded = (w: Words, i: number) => {
+      const t = types[program.outputs[i]!] as ShareType;
+      return Float32Array.from(decodeFixed(this.kernels, w, t.bits, t.fracBits));
+    };
+    return { outputs: words.map(decoded), left: checks.filter((_, i) => digests[i]!.some((word) => word !== 0n)) };
   }
 }
 

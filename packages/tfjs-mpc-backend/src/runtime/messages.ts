@@ -1,5 +1,5 @@
 import type { ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
-import type { Graph, NodeRanges } from '@secformer/secformer-ops';
+import type { Graph, NodeRanges, Watched } from '@secformer/secformer-ops';
 import type { Resolved } from '../config.js';
 
 /** A tensor to share before a run. */
@@ -18,6 +18,7 @@ export interface RunJob {
   kept: { output: number; tensor: number }[];
   suite: string;
   ranges?: NodeRanges;
+  watched?: boolean;
 }
 
 export type Request =
@@ -27,7 +28,8 @@ export type Request =
   | { id: number; kind: 'share'; writes: Write[]; configuration: Resolved }
   | { id: 0; kind: 'free'; tensors: number[] };
 
-export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number };
+/** `left` names operations whose values have left the domain of their protocol. */
+export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number; left?: Watched[] };
 
 /** Replies carry the session's number: tensors that were shared in an earlier one are gone. */
 export type Reply = { id: number; session: number } & ({ answer: Answer } | { missing: number[] } | { error: ErrorReport & { name?: string } });
