@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import {
   blockBytes,
   checkProgram,
+  divide,
   Emitter,
   elementwise,
   functionOf,
@@ -17,6 +18,7 @@ import {
   reciprocal,
   suites,
   topK,
+  Watch,
 } from '@secformer/secformer-ops';
 
 const file = join(import.meta.dirname, '../docs/costs.md');
@@ -26,7 +28,7 @@ const ELEMENTS = 4096;
 function costOf(shape, emit, inputs = 1) {
   const builder = new ProgramBuilder();
   const ids = Array.from({ length: inputs }, () => builder.input({ kind: 'share', shape, fracBits: 16, bits: 64, magnitude: 14 }));
-  const { cost } = checkProgram(builder.build([emit(new Emitter(builder), ...ids)]));
+  const { cost } = checkProgram(builder.build([emit(new Emitter(builder), ...ids)].flat()));
   const n = shape.reduce((a, b) => a * b, 1);
   return { rounds: cost.rounds, online: cost.online / n, dealer: cost.dealer / n };
 }
@@ -128,6 +130,9 @@ const INSTRUCTIONS = [
   ['compare', 'window of 32 bits, one threshold', [opened(32)], { position: 0, window: 32, thresholds: ['0'] }],
   ['combine', 'four chunks, one threshold', [planes('chunks', 1, { chunks: 4 })], {}],
   ['combine', 'eight chunks, one threshold', [planes('chunks', 1, { chunks: 8 })], {}],
+  ['outside', 'of three bits', [opened(32)], { position: 29, bits: 3, origin: '0', count: 4 }],
+  ['outside', 'of four bits', [opened(32)], { position: 28, bits: 4, origin: '0', count: 8 }],
+  ['digest', 'of one plane', [planes('bits', 1)], {}],
   ['openBits', 'one plane', [planes('bits', 1)], {}],
   ['bitValue', 'one plane modulo 2^64', [planes('openBits', 1)], { bits: 64 }],
   ['bitMultiply', 'one plane, a lift from 32 bits', [planes('openBits', 1), opened(32)], {}],
@@ -136,6 +141,46 @@ const INSTRUCTIONS = [
   ['trigReal', 'seven harmonics modulo 2^40', [opened(32)], { period: 28, constantTerm: 0, coefficients: cosine(7), seriesBits: 18, bits: 40, magnitude: 3 }],
   ['expNegative', 'one window', [opened(32), planes('openBits', 1)], { origin: 0, factor: 1, half: 20 }],
 ];
+
+const [EXACT, FAST] = [suites.exact, suites.fast];
+const unary = (op) => (e, x) => elementwise[op].emit(e, x, {});
+const WINDOW = ['within ±2048', 'beyond ±4096'];
+
+/** What is watched: where nothing is reported, where everything is. */
+const WATCHED = [
+  ['softmax, rows of 128', [32, 128], softmax(EXACT), 'scores of a row less than 2048 apart', '2560 or more apart, below 13,824'],
+  ['logSoftmax, rows of 128', [32, 128], logSoftmax, 'scores of a row less than 2048 apart', '2560 or more apart, below 13,824'],
+  ['2Quad, rows of 128 (`fast`)', [32, 128], softmax(FAST), 's + 5 within ±2048, a sum from 2^-3 to 2^25', 's + 5 beyond ±4096, any other sum'],
+  ['layerNorm, rows of H = 768', [128, 768], (e, x) => EXACT.layerNorm(e, x, 1e-12), 'variance 0 to 6·10^-8, 8·10^-6 to 0.99·2^31/H²', '1.3·10^-7 to 7·10^-6, 2^31/H² to 2^32/H'],
+  ['gelu', [ELEMENTS], (e, x) => EXACT.gelu(e, x, 'erf'), ...WINDOW],
+  ['erf, tanh, sigmoid, silu, softplus', [ELEMENTS], unary('tanh'), ...WINDOW],
+  ['exp, expm1', [ELEMENTS], unary('exp'), 'x < 9.89', 'x ≥ 10.4'],
+  ['log, log1p (of 1 + x)', [ELEMENTS], unary('log'), 'x ≥ 2^-16', 'x ≤ 0'],
+  ['sqrt', [ELEMENTS], unary('sqrt'), 'x ≥ -2^-10', 'x < -2^-10'],
+  ['rsqrt', [ELEMENTS], unary('rsqrt'), 'x ≥ 2^-12', 'x < 2^-12'],
+  ['reciprocal, a divisor', [ELEMENTS], (e, x) => divide(e, x, x, false), '2^-12 and more in size', 'less'],
+  [
+    'other operands that are lifted: of products, comparisons, max',
+    [ELEMENTS],
+    (e, x) => elementwise.relu.emit(e, e.addConstant(x, 1), {}),
+    '|x| < 2^14',
+    '|x| from 1.5 to 2.5 times that',
+  ],
+];
+
+/** What it costs to watch an operation: the difference. */
+function watchedTable() {
+  const rows = WATCHED.map(([name, shape, emit, within, beyond]) => {
+    const own = costOf(shape, emit);
+    const watched = costOf(shape, (e, x) => {
+      e.watch = new Watch();
+      const out = emit(e, x);
+      return [out, ...e.watch.operations.map(([, bits]) => e.emit('digest', bits))];
+    });
+    return [name, within, beyond, watched.rounds - own.rounds, number(watched.online - own.online), number(watched.dealer - own.dealer)];
+  });
+  return table(['operation', 'never reported', 'always reported', 'rounds more', 'bytes more', 'dealer more'], rows);
+}
 
 function instructionTable() {
   const rows = INSTRUCTIONS.map(([name, note, ins, attributes]) => {
@@ -181,6 +226,16 @@ ${suiteTable(softmax, [
 ## LayerNorm of rows of 768
 
 ${suiteTable((suite) => (e, x) => suite.layerNorm(e, x, 1e-12), [[128, 768]])}
+
+## Values that leave their domain
+
+Unless \`configure({ onRange: 'ignore' })\` says otherwise, these operations have a digest of 40 bits each, which goes to the client beside the results and to nobody else: it is zero
+where no element has left the domain, and else not, but once in 2^40. A read then rejects with RANGE_LEFT and names the operation. Between the two bounds an element is reported or
+right, but for a few: from ±4091 on GeLU and its kind may be wrong and reported 499 times of 500 only, and a LayerNorm of a variance below 10^-7 gives 0. All suites have the elementwise functions, \`exact\` also the softmax, GeLU and LayerNorm below, \`fast\` the 2Quad; the other suites' own approximations have no digest but of
+what they lift outside their iterations. Not reported: a product of matrices beyond 2^15, a quotient or product beyond 2^14 that nothing is computed from, values beyond 2.5 times the
+range, scores of a row further apart than 13,824, a variance beyond 2^32/H.
+
+${watchedTable()}
 
 ## Instructions
 

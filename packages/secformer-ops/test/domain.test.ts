@@ -177,6 +177,8 @@ test('rows of 2Quad: scores, and their sum', async (t) => {
   t.true(await say([[-5, -5.1, -5]]));
   t.true(await say([[4200, 0, 0]]));
   t.true(await say([[-16000, 0, 0]]));
+  // Sums of 2^25.4 and 2^28
+  for (const v of [300, 750]) t.true(await say([Array<number>(500).fill(v)]));
 });
 
 /** A row of this variance around a mean. */

@@ -43,8 +43,7 @@ const models: Record<string, Model> = {
 };
 
 /** Computed by the nodes, and not by whoever wrote it. */
-const tensor = (v: Float32Array | number[]) =>
-  tf.matMul(tf.tensor2d(Array.from(v), [1, v.length]), tf.eye(v.length) as tf.Tensor2D) as tf.Tensor2D;
+const tensor = (v: Float32Array | number[]) => tf.matMul(tf.tensor2d(Array.from(v), [1, v.length]), tf.eye(v.length) as tf.Tensor2D) as tf.Tensor2D;
 
 for (const [name, { model, named, left, stays }] of Object.entries(models))
   test.serial(`reported, and not where it stays in range: ${name}`, async (t) => {

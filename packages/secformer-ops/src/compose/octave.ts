@@ -73,11 +73,17 @@ export function octave(
   const skip = least || (kind === 'sqrt' && lo === 0) ? 1 : 0;
   const powers = Array.from({ length: hi - lo - 1 + skip }, (_, i) => 1n << BigInt(lo + 1 - skip + i));
   if (least) powers[0] = least.from;
-  const thresholds = [...guards, ...powers];
+  // A wider opening tells what is too large from what is negative
+  const most = guards.length > 0 && width > hi + 1 ? [1n << BigInt(hi)] : [];
+  const thresholds = [...guards, ...powers, ...most];
   const octaves = hi - lo;
   const all = intervals(e, opened, 0, width, thresholds, guards.length + (least ? 0 : skip), octaves + (least ? 1 : 0));
   const hot = least ? e.emit('planes', [all], { from: 1, count: octaves }) : all;
-  if (guards.length > 0) watchPlane(e, e.emit('oneHot', [lessThan(e, opened, 0, width, thresholds)]), guards.length - 1);
+  if (guards.length > 0) {
+    const between = e.emit('oneHot', [lessThan(e, opened, 0, width, thresholds)]);
+    watchPlane(e, between, guards.length - 1);
+    if (most.length > 0) watchPlane(e, between, thresholds.length);
+  }
   const weigh = (values: number, weight: (j: number) => number, bits: number, fracBits: number, magnitude: number, below: number[] = []) => {
     const t = e.share(values);
     const weights = [...below, ...Array.from({ length: octaves }, (_, i) => weight(lo + i))];

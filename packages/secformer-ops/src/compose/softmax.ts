@@ -176,7 +176,9 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const shifted = bounded(e, QUAD_MAGNITUDE, (most) => e.factor(e.claim(e.addConstant(x, c), most)));
   const square = e.emit('square', [shifted], { magnitude: 2 * QUAD_MAGNITUDE });
   const shift = e.share(square).fracBits - QUAD_BITS;
-  let numerator = e.emit('open', [square], { shift, width: 40, offsetLog: -1, share: 'lift', bits: 64 });
+  // Watched, scores up to twice as large are right, and sums up to 256 times as large are told apart
+  const [width, sums] = e.watch ? [41, 8] : [40, 0];
+  let numerator = e.emit('open', [square], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
   if (mask !== undefined) {
     // Zeros and ones lose nothing with their fractional bits
     const kept = e.times(numerator, e.operand(e.truncated(mask, 0), 64), 22);
@@ -185,7 +187,8 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const { shape } = e.opened(numerator);
   const total = e.sum(e.emit('unwrap', [numerator]), [shape.length - 1]);
   const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
-  const row = e.emit('open', [total], { shift: 0, width: high + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, QUAD_SUM.high] });
+  const how = { shift: 0, width: high + 1 + sums, offsetLog: -1, share: 'source', bits: 64, within: [0, QUAD_SUM.high] };
+  const row = e.emit('open', [total], how);
   const inverse = octave(e, row, low, high, 'reciprocal', 1, [1n << BigInt(low)]);
   const drop = e.share(inverse).fracBits - QUAD_INVERSE_BITS;
   const operand = e.emit('open', [inverse], { shift: drop, width: 44, offsetLog: -1, share: 'lift', bits: 64, within: [0, 256] });
