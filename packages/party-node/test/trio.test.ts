@@ -72,6 +72,30 @@ test('a weight that stays multiplies the same in every run, as it is, in another
   s.close();
 });
 
+test('a run that is watched tells which operations left their domain, beside what is revealed; one that is not, nothing', async (t) => {
+  const s = await connect();
+  const graph: Graph = {
+    nodes: [...square.nodes, { op: 'reciprocal', in: [1], shape: [2, 2] }, { op: 'sqrt', in: [1], shape: [2, 2] }],
+    outputs: [1, 2, 3],
+  };
+  const run = async (tensor: number, watched?: boolean) => s.run(request(tensor, { graph, revealed: [0, 2], ...(watched !== undefined && { watched }) }));
+  // Squares [7, 10, 15, 22], and [0, 1, 0, 1]
+  await s.write(1, Float32Array.of(1, 2, 3, 4), [2, 2]);
+  await s.write(2, Float32Array.of(0, 1, 0, 1), [2, 2]);
+  for (const [tensor, want] of [
+    [1, [7, 10, 15, 22]],
+    [2, [0, 1, 0, 1]],
+  ] as const) {
+    for (const watched of [true, false, undefined]) {
+      const { outputs, left } = await run(tensor, watched);
+      t.is(outputs.length, 2);
+      t.true(close(outputs[0]!, [...want]) && close(outputs[1]!, want.map(Math.sqrt)), `${outputs}`);
+      t.deepEqual(left, watched && tensor === 2 ? [{ op: 'reciprocal', shape: [2, 2], node: 2 }] : []);
+    }
+  }
+  s.close();
+});
+
 test('outputs can stay at the nodes and be used again', async (t) => {
   const s = await connect();
   await s.write(1, Float32Array.of(1, 2, 3, 4), [2, 2]);
