@@ -52,6 +52,20 @@ for (const [name, { model, named, left, stays }] of Object.entries(models))
     t.true((await difference(() => model(tensor(stays)))) < 2e-3 * Math.max(1, ...Array.from(stays, Math.abs)));
   });
 
+test.serial('what a selection leaves out has left no range', async (t) => {
+  const x = () => tensor([-2, 0, 0.5, 20]);
+  const selections: Record<string, () => tf.Tensor> = {
+    divNoNan: () => tf.divNoNan(tf.add(x(), 1), x()),
+    'where(x > 0, log(x), -7)': () => tf.where(tf.greater(x(), 0), tf.log(x()), tf.fill([1, 4], -7)),
+    'where(x < 0, 0, sqrt(x))': () => tf.where(tf.less(x(), 0), tf.zeros([1, 4]), tf.sqrt(x())),
+    'where(x < 9, exp(x), x)': () => tf.where(tf.less(x(), 9), tf.exp(x()), x()),
+  };
+  for (const [name, f] of Object.entries(selections)) t.true((await difference(f)) < 1e-3, name);
+  // What is picked is still told
+  const wrong = tf.tidy(() => tf.where(tf.greater(x(), -1), tf.log(x()), tf.zeros([1, 4])));
+  await t.throwsAsync(() => wrong.data(), { code: 'RANGE_LEFT', message: /log of shape \[1,4\]/ });
+});
+
 test.serial('the first operations are named, and how many more there are', async (t) => {
   const x = tensor([-1, 0, 2000]);
   const all = tf.tidy(() => tf.addN([tf.log(x), tf.reciprocal(x), tf.sqrt(x), tf.exp(x), tf.softmax(x).mul(0)]));

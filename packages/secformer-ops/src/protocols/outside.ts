@@ -71,15 +71,16 @@ export const outside = primitive({
     const n = m.length;
     const tau = offsetOf(types[0] as OpenedType) + BigInt(a.origin);
     const [out, other] = [scratch(planeWords(n)), scratch(planeWords(n))];
-    pick(kernels, out, m, material[0]!, tau, a);
     pick(kernels, other, m, material[0]!, tau + (BigInt(a.count + 1) << BigInt(a.position)), a);
-    kernels.xor(out, out, other);
-    if (role === 1) return { planes: out };
-    // The public part, by a table that is the same for all
-    const table = scratch(material[0]!.length);
-    const above = (2 ** (2 ** a.bits) - 1) & ~(2 ** (a.count + 1) - 1);
-    asRow(table, 4 * table.length).fill(a.bits === 4 ? above : above * 257);
-    pick(kernels, other, m, table, tau, a);
+    let tables = material[0]!;
+    if (role === 0) {
+      // The public part, which is the same in all tables
+      tables = scratch(tables.length);
+      const above = (2 ** (2 ** a.bits) - 1) & ~(2 ** (a.count + 1) - 1);
+      asRow(tables, 4 * tables.length).fill(a.bits === 4 ? above : above * 257);
+      kernels.xor(tables, tables, material[0]!);
+    }
+    pick(kernels, out, m, tables, tau, a);
     kernels.xor(out, out, other);
     return { planes: out };
   },

@@ -6,6 +6,7 @@ import { SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
 import type { KernelCall, SecretKernel } from './kernel.js';
 import { applied, combined, constant } from './nodes.js';
+import { picked } from './picked.js';
 
 function not(bit: SecretNode): SecretNode {
   return combined('sub', constant(1), bit);
@@ -70,6 +71,6 @@ export const Select: SecretKernel = ({ inputs, backend }) => {
   let c = backend.node(condition);
   const rank = t.shape.length;
   if (condition.shape.length === 1 && rank > 1) c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
-  const [yes, no] = [backend.node(t), backend.node(e)];
+  const [yes, no] = [picked(backend.node(t), c, 1), picked(backend.node(e), c, 0)];
   return backend.secret(new SecretNode('select', [c, yes, no], t.shape), t.dtype);
 };
