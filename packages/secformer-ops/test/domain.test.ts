@@ -293,6 +293,18 @@ test('a plan names the operations that it watches, and is what it was where noth
   t.is(a!.rounds, b!.rounds);
 });
 
+test('of a graph of very many operations some are watched together', (t) => {
+  const count = 3000;
+  const nodes: Graph['nodes'] = [{ op: 'input', slot: 0, in: [], shape: [1] }];
+  for (let i = 0; i < count; i++) nodes.push({ op: 'relu', in: [2 * i], shape: [1] }, { op: 'neg', in: [2 * i + 1], shape: [1] });
+  const { checks, program } = plan({ nodes, outputs: [2 * count] }, suiteOf('exact'), [writtenTensor], [0], [], undefined, 0, true);
+  t.true(checks.length > 900 && checks.length <= 1024);
+  t.is(program.outputs.length, 1 + checks.length);
+  checks.forEach(({ node, upTo }, i) => {
+    t.true(upTo! > node && (i === 0 || node > checks[i - 1]!.upTo!));
+  });
+});
+
 test('no suite takes a round more for being watched', (t) => {
   for (const suite of Object.values(suites)) {
     const cost = (watched: boolean) => {
