@@ -6,7 +6,8 @@ import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-valu
 import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
 import { peeled } from './peel.js';
 import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './rewrites/addends.js';
-import type { Floor } from './rewrites/floor.js';
+import { type Floor, LEAST } from './rewrites/floor.js';
+import { floored } from './rewrites/floored.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
@@ -225,11 +226,16 @@ export class Compiler {
   /** A value whose masks and biases, wherever they were added, end at the floor. */
   #floored(x: SecretNode, floor: Floor): number {
     const { scores, addend } = addendOf(x, floor.shifts ? FAR_BELOW_SOFTMAX : undefined);
-    if (!addend || (!scores && !traitsOf(addend).far)) return this.node(x);
-    if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...floor, open: 0 }));
+    if (!addend) return this.node(floored(x, floor));
+    const { far } = traitsOf(addend);
+    // A difference of values is one, for comparisons need all that it can reach
+    if (!far && (!scores || (!floor.shifts && x.op === 'sub'))) return this.node(x);
+    // What nobody said is a mask stays what it is where it can
+    const attrs = floor.shifts || far ? floor : { ...floor, from: LEAST };
+    if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
     const open = floor.shifts ? this.#openRows(x, scores, addend) : undefined;
-    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...floor, ...(open && { open: 0 }) }));
-    return this.push({ op: 'add', in: [this.node(open ?? scores), shared], shape: x.shape });
+    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0 }) }));
+    return this.push({ op: 'add', in: [this.node(open ?? floored(scores, floor)), shared], shape: x.shape });
   }
 
   /**

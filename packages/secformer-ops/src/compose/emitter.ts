@@ -193,9 +193,7 @@ export class Emitter {
     // What one instruction does not take is joined in stretches first
     while (parts.length > most) {
       const of = parts;
-      parts = Array.from({ length: Math.ceil(of.length / most) }, (_, i) =>
-        this.emit('concat', of.slice(i * most, (i + 1) * most)),
-      );
+      parts = Array.from({ length: Math.ceil(of.length / most) }, (_, i) => this.emit('concat', of.slice(i * most, (i + 1) * most)));
     }
     const joined = moved.reduce((out, v) => this.reach.follow(out, v), this.emit('concat', parts));
     const rank = this.type(joined).shape.length;
@@ -364,7 +362,8 @@ export class Emitter {
     const before = this.#wrapped.get(v);
     if (before !== undefined) {
       const o = this.opened(before);
-      if (o.bits === 64 && o.fracBits <= fracBits) return before;
+      // It may have been opened for what is not watched
+      if (o.bits === 64 && o.fracBits <= fracBits) return o.modular ? before : watchLift(this, before, v);
     }
     return this.lifted(v, fracBits);
   }

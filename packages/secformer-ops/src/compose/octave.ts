@@ -56,16 +56,7 @@ export interface Wide {
  * Cost   (width bits of the opening apart) about 7 bits a threshold and 4 chunks, 3 + 3.5 bytes each way an element; 5 to 6 rounds.
  * View   openings under masks of their own. Source protocols section 8.
  */
-export function octave(
-  e: Emitter,
-  opened: number,
-  lo: number,
-  hi: number,
-  kind: keyof typeof SERIES,
-  factor = 1,
-  reported: readonly bigint[] = [],
-  wide?: Wide,
-): number {
+export function octave(e: Emitter, opened: number, lo: number, hi: number, kind: keyof typeof SERIES, factor = 1, reported: readonly bigint[] = [], wide?: Wide): number {
   const { fracBits: f, width } = e.opened(opened);
   const least = wide?.least;
   const guards = e.watch && !least ? reported : [];

@@ -53,28 +53,34 @@ export function clip(e: Emitter, x: number, low: number, high: number): number {
 /** The spacing of a value's grid: x ≤ τ is x < τ + unit. */
 const unitOf = (e: Emitter, opened: number) => 2 ** -e.opened(opened).fracBits;
 
+/**
+ * The opening that a comparison alone looks at: right for differences of any two values, so that a value beyond its
+ * claimed range is no reason to report it.
+ */
+const compared = (e: Emitter, x: number) => e.unwatched(() => e.factor(x));
+
 /** −1, 0 or 1. */
 export function sign(e: Emitter, x: number): number {
-  const opened = e.factor(x);
+  const opened = compared(e, x);
   const bits = exactIntervals(e, opened, [0, unitOf(e, opened)]);
   return e.sub(value(e, plane(e, bits, 2)), value(e, plane(e, bits, 0)));
 }
 
 /** [x < τ] as a share of 0 or 1. */
 export function lessConstant(e: Emitter, x: number, tau: number): number {
-  return value(e, below(e, e.factor(x), tau));
+  return value(e, below(e, compared(e, x), tau));
 }
 
 /** [x ≤ τ]. */
 export function atMost(e: Emitter, x: number, tau: number): number {
-  const opened = e.factor(x);
+  const opened = compared(e, x);
   const { fracBits } = e.opened(opened);
   return value(e, below(e, opened, (Math.floor(tau * 2 ** fracBits) + 1) / 2 ** fracBits));
 }
 
 /** [x = τ], τ rounded to the grid of x. */
 export function equalTo(e: Emitter, x: number, tau: number): number {
-  const opened = e.factor(x);
+  const opened = compared(e, x);
   const unit = unitOf(e, opened);
   const at = Math.round(tau / unit) * unit;
   return value(e, exactIntervals(e, opened, [at, at + unit], 1, 1));

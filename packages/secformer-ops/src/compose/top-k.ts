@@ -23,7 +23,8 @@ export function topK(e: Emitter, x: number, k: number): { values: number; indice
   // A unit less makes "less" of "equal" where j comes first; nothing is below itself
   const unit = 2 ** -t.fracBits;
   const ties = Array.from({ length: n * n }, (_, at) => (at % n < Math.floor(at / n) ? -unit : 0));
-  const compared = e.lifted(e.add(difference, e.constantShare(ties, [n, n], t.fracBits)), t.fracBits);
+  // Compared alone: right for what differences of two values reach
+  const compared = e.unwatched(() => e.lifted(e.add(difference, e.constantShare(ties, [n, n], t.fracBits)), t.fracBits));
   const less = e.emit('openBits', [lessThan(e, compared, 0, e.opened(compared).width, [0])]);
   const ranks = e.reshape(e.sum(e.emit('bitValue', [less], { bits: 64 }), [2]), [rows, n]);
   const width = Math.max(Math.ceil(Math.log2(n)), Math.ceil(Math.log2(k + 1))) + 2;

@@ -19,15 +19,13 @@ import type { Suite } from '../suites/suite.js';
 import { checkConstants } from './constants.js';
 import { type IndexBinding, inBuckets } from './lookup.js';
 import { checkDomains, claimedMagnitude, type NodeRanges, scoresOf } from './ranges.js';
+import { SELECTING, selectedDifferences } from './selected.js';
 import { notNegative } from './sign.js';
 import { smallOperand } from './small.js';
 import { digests, type Watched } from './watched.js';
 
 /** Operations whose results claim the range that calibration has seen: the others know theirs. */
 const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum', 'cumSum', 'prelu']);
-
-/** Functions that select their result by comparisons: of a difference they need all that it can reach. */
-const SELECTING = new Set(['relu', 'relu6', 'leakyRelu', 'abs', 'clip', 'elu', 'selu', 'floor', 'ceil', 'round']);
 
 /** Bits of a one-hot operand and its product: values of 16 fractional bits below 2^15 fit 32. */
 const LOOKUP_BITS = 32;
@@ -131,6 +129,7 @@ class Lowering {
   readonly #suite: Suite;
   readonly #salt: number;
   readonly #ranges: NodeRanges | undefined;
+  readonly #selected: ReadonlySet<GraphNode>;
   /** of every node, where secret indices are used */
   readonly #bounds: readonly (Bounds | undefined)[];
 
@@ -139,6 +138,7 @@ class Lowering {
     this.#suite = suite;
     this.#salt = salt;
     this.#ranges = ranges;
+    this.#selected = new Set([...selectedDifferences(graph)].map((i) => graph.nodes[i]!));
     this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
     const watch = watched ? new Watch() : undefined;
     this.emitter.watch = watch;
@@ -363,7 +363,7 @@ class Lowering {
     const [ca, cb] = [this.#constant(a), this.#constant(b)];
     if (cb) return this.#withConstant(node, this.share(a), cb, this.#shapeOf(b), false);
     if (ca) return this.#withConstant(node, this.share(b), ca, this.#shapeOf(a), true);
-    if (node.op === 'sub') return this.#difference(a, b);
+    if (node.op === 'sub') return this.#difference(a, b, this.#selected.has(node));
     if (node.op === 'add') {
       const [na, nb] = [a, b].map((i) => this.#graph.nodes[i]!);
       if (nb!.op === 'neg') return this.#difference(a, nb!.in[0]!);
@@ -403,8 +403,17 @@ class Lowering {
     );
   }
 
-  #difference(a: number, b: number): number {
-    return this.emitter.reach.difference(this.share(a), this.share(b), notNegative(this.#graph, a) && notNegative(this.#graph, b));
+  /** @param selected whether something selects by it, which needs a bit more than the values have */
+  #difference(a: number, b: number, selected = false): number {
+    const e = this.emitter;
+    const sameSign = notNegative(this.#graph, a) && notNegative(this.#graph, b);
+    const spare = (v: number) => {
+      const { magnitude, fracBits, bits } = e.share(v);
+      return magnitude + 1 + fracBits + 2 <= bits;
+    };
+    const operands = [this.share(a), this.share(b)] as [number, number];
+    const [x, y] = selected && !sameSign && !operands.every(spare) ? operands.map((v) => e.wide(v)) : operands;
+    return e.reach.difference(x!, y!, sameSign);
   }
 
   /** x op c, or c op x if `reversed`. */

@@ -21,7 +21,7 @@ export interface Floor {
 
 /** For softmax: leaves no weight that a probability of 20 bits could show, and fits the scores' range. */
 export const SOFTMAX_FLOOR = -800;
-/** Of all else: the least value that is shared. */
+/** The least value that is shared. */
 export const LEAST = -16_383;
 /** Values at or below this are meant as "no weight", not as a score. */
 const MASKED = -1000;

@@ -1,9 +1,9 @@
 import type { RecordedOp } from '../node-values.js';
-import { type Floor, LEAST } from './floor.js';
+import type { Floor } from './floor.js';
 
-/** Of functions that hold everywhere. */
-const low: Floor = { floor: LEAST };
-const both: Floor = { floor: LEAST, both: true };
+/** Of functions that hold everywhere: where scores of up to four thousand may be added. */
+const low: Floor = { floor: -12_000 };
+const both: Floor = { ...low, both: true };
 
 /** Of functions that hold from −2032 to 2032 or so: masks end where scores up to a thousand may be added. */
 const windowed: Floor = { floor: -1016, from: -9000 };
@@ -35,5 +35,5 @@ export const SATURATING: Partial<Record<RecordedOp | 'gelu', Floor>> = {
 
 /** Of the k largest of a row. */
 export function extremeOf(k: number): Floor {
-  return { floor: LEAST, open: k };
+  return { ...low, open: k };
 }
