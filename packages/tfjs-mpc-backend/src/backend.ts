@@ -247,8 +247,8 @@ export class SecformerBackend extends KernelBackend {
   }
 
   override epsilon(): number {
-    // Below the resolution of 16 fractional bits nothing is left of it
-    return 2 ** -12;
+    // As every backend of 32 bits: what keeps a root or a logarithm finite is carried at a finer scale than values are
+    return 1e-7;
   }
 
   override dispose(): void {

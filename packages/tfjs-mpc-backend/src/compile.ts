@@ -2,6 +2,7 @@ import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, QUAD_CONSTANT, type Shape, suiteOf } from '@secformer/secformer-ops';
 import { type Calibration, rangesOf } from './calibration.js';
+import { factorsOf } from './factors.js';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
 import { peeled } from './peel.js';
@@ -47,6 +48,8 @@ export interface Compiled {
   /** how to share each tensor that the caller wrote */
   sources: Map<number, () => Write>;
   kept: { node: SecretNode; tensor: number }[];
+  /** tensors that products of matrices take as they are */
+  factors: ReadonlySet<number>;
   /** what the caller's process makes of the run's first output, if it is not what was asked for */
   finish: ((values: Float32Array) => Float32Array) | undefined;
   /** recorded nodes whose tensors the run takes, which have to stay there until it is over */
@@ -376,7 +379,7 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
   const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
   const ranges = rangesOf(calibration, graph);
   if (ranges) job.ranges = ranges;
-  return { job, sources: compiler.sources, kept, needs: compiler.needs, finish };
+  return { job, sources: compiler.sources, factors: factorsOf(job), kept, needs: compiler.needs, finish };
 }
 
 /**

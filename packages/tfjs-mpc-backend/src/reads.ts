@@ -82,7 +82,7 @@ export function readSync(node: SecretNode): Float32Array {
   const c = configuration();
   const compiled = compiledFor(node, c);
   const attempt = (missing?: number[]) => {
-    const setupMs = shareSync(compiled.sources, c, missing);
+    const setupMs = shareSync(compiled, c, missing);
     const answer = settled(runtime.askSync({ ...requestOf(c), kind: 'run', job: compiled.job }, c.syncTimeoutMs), compiled);
     return Array.isArray(answer) ? answer : { ...answer, setupMs };
   };
@@ -122,7 +122,7 @@ export async function prepare(node: SecretNode): Promise<PreparedRead & { record
 export async function shareFor(node: SecretNode): Promise<number> {
   const { compiled, c, release } = await compiledLater(node);
   try {
-    return await share(compiled.sources, c);
+    return await share(compiled, c);
   } finally {
     release();
   }
@@ -143,7 +143,7 @@ async function compiledLater(node: SecretNode): Promise<{ compiled: Compiled; c:
 
 async function perform(compiled: Compiled, c: Resolved, kind: 'run' | 'prepare'): Promise<Answer> {
   const attempt = async (missing?: number[]) => {
-    const setupMs = await share(compiled.sources, c, missing);
+    const setupMs = await share(compiled, c, missing);
     const answer = settled(await runtime.ask({ ...requestOf(c), kind, job: compiled.job }), compiled);
     return Array.isArray(answer) ? answer : { ...answer, setupMs };
   };

@@ -7,13 +7,19 @@ import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
 import { writtenTensor } from '@secformer/secformer-ops';
 import { runtime } from '#runtime';
 import type { Resolved } from './config.js';
+import { checkFactor } from './factors.js';
 import type { Reply, Request, Write } from './runtime/messages.js';
 
 /** Values that travel to the session's thread at a time. */
 const BATCH_BYTES = 4 * 2 ** 20;
 
-/** How to share each tensor that the caller wrote. */
-export type Sources = ReadonlyMap<number, () => Write>;
+/** What a read needs of the caller's tensors. */
+export interface Sources {
+  /** how to share each of them */
+  sources: ReadonlyMap<number, () => Write>;
+  /** those that products of matrices take as they are */
+  factors: ReadonlySet<number>;
+}
 
 let nextRequest = 1;
 
@@ -23,6 +29,7 @@ export function requestOf({ calibration: _, ...configuration }: Resolved): { id:
 }
 
 const known = new Set<number>();
+const checkedFactors = new Set<number>();
 let session = -1;
 let turn: Promise<unknown> = Promise.resolve();
 
@@ -37,10 +44,10 @@ function sharing(writes: Write[], c: Resolved): Request {
  * @returns milliseconds that it took
  * @throws EncodingError where a value is not finite or out of range, before anything is sent
  */
-export async function share(sources: Sources, c: Resolved, missing?: number[]): Promise<number> {
+export async function share(needed: Sources, c: Resolved, missing?: number[]): Promise<number> {
   const all = async () => {
     let ms = 0;
-    for (const writes of writesOf(sources, missing)) ms += settled(await runtime.ask(sharing(writes, c)), writes);
+    for (const writes of writesOf(needed, missing)) ms += settled(await runtime.ask(sharing(writes, c)), writes);
     return ms;
   };
   const mine = turn.then(all);
@@ -49,18 +56,24 @@ export async function share(sources: Sources, c: Resolved, missing?: number[]): 
 }
 
 /** The same while this thread waits. What another call has under way is sent again; the session knows that it has it. */
-export function shareSync(sources: Sources, c: Resolved, missing?: number[]): number {
+export function shareSync(needed: Sources, c: Resolved, missing?: number[]): number {
   let ms = 0;
-  for (const writes of writesOf(sources, missing)) ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
+  for (const writes of writesOf(needed, missing)) ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
   return ms;
 }
 
 /** A few at a time, so that a model is never copied as a whole. */
-function* writesOf(sources: Sources, missing: number[] | undefined): Iterable<Write[]> {
+function* writesOf({ sources, factors }: Sources, missing: number[] | undefined): Iterable<Write[]> {
   const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
   const given = wanted.flatMap((t) => sources.get(t) ?? []);
   // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range
   for (const source of given) checkWrite(source());
+  for (const t of factors) {
+    const source = checkedFactors.has(t) ? undefined : sources.get(t);
+    if (!source) continue;
+    checkFactor(source());
+    checkedFactors.add(t);
+  }
   let batch: Write[] = [];
   let bytes = 0;
   for (const source of given) {
@@ -105,7 +118,10 @@ export function had(tensors: Iterable<number>): void {
 /** Gives tensors up. The session frees them once no request that came before uses them. */
 export function free(tensors: number[]): void {
   if (tensors.length === 0) return;
-  for (const t of tensors) known.delete(t);
+  for (const t of tensors) {
+    known.delete(t);
+    checkedFactors.delete(t);
+  }
   runtime.tell({ id: 0, kind: 'free', tensors });
 }
 

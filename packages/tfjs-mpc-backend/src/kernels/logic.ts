@@ -1,5 +1,4 @@
 /** Comparisons and logic: secret bits as shares of the integers 0 and 1. */
-import { sizeOf } from '@secformer/ring';
 import { broadcastShapes } from '@secformer/secformer-ops';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
@@ -57,11 +56,15 @@ export const LogicalXor: SecretKernel = ({ inputs, backend }) => {
   return backend.secret(applied('square', difference), 'bool');
 };
 
-/** The same answer for every element: shares hold finite numbers only. */
+/**
+ * The same answer for every element: shares hold finite numbers only. It is made of x all the same, as 0·x, so that a
+ * read of it is refused where x has left its range, as 0/0 does.
+ */
 export function everywhere(answer: boolean): SecretKernel {
   return ({ inputs, backend }) => {
     const { shape } = inputs.x as TensorInfo;
-    return backend.unshared({ values: new Uint8Array(sizeOf(shape)).fill(Number(answer)), shape: [...shape], dtype: 'bool' }, 'public');
+    const never = new SecretNode('mul', [backend.node(inputs.x as TensorInfo), constant(0)], shape, { always: false });
+    return backend.secret(answer ? new SecretNode('sub', [constant(1), never], shape, { always: true }) : never, 'bool');
   };
 }
 
@@ -69,6 +72,9 @@ export function everywhere(answer: boolean): SecretKernel {
 export const Select: SecretKernel = ({ inputs, backend }) => {
   const { condition, t, e } = inputs as { condition: TensorInfo; t: TensorInfo; e: TensorInfo };
   let c = backend.node(condition);
+  // As in where(isNaN(x), 0, x): what is chosen is known, and is read itself
+  const always = c.attr<boolean | undefined>('always');
+  if (always !== undefined) return backend.alias(always ? t : e, (always ? t : e).shape);
   const rank = t.shape.length;
   if (condition.shape.length === 1 && rank > 1) c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
   const [yes, no] = [picked(backend.node(t), c, 1), picked(backend.node(e), c, 0)];

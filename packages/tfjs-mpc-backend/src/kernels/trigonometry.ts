@@ -35,7 +35,7 @@ function atan(x: SecretNode): SecretNode {
 /** 2·atan(x/(1 + √(1 − x²))) */
 function asin(x: SecretNode): SecretNode {
   const rest = plus(applied('neg', square(x)), 1);
-  return times(atanInside(combined('mul', x, inverse(plus(root(applied('relu', rest)), 1)))), 2);
+  return times(atanInside(combined('mul', x, inverse(plus(root(rest), 1)))), 2);
 }
 
 /** sign(x)·ln(|x| + √(x² + 1)). Domain |x| < 127. */
