@@ -3,13 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type AttentionWeights, attend, type Scores } from './attention.js';
 import { activate, type Dense, dense, type Norm, normalize } from './blocks.js';
 import type { BertConfig } from './config.js';
-
-/** Token ids of a batch, all of one length; int32, so that on a private backend they stay with whoever made them. */
-export interface BertInputs {
-  inputIds: tf.Tensor2D;
-  attentionMask: tf.Tensor2D;
-  tokenTypeIds: tf.Tensor2D;
-}
+import type { BertInputs } from './inputs.js';
 
 export interface Embeddings {
   /** [vocabulary, embedding] */

@@ -3,7 +3,10 @@ import { ModelFileError } from './errors.js';
 /** Reads a file of a model folder; undefined if there is none. A file of a folder in it is named with '/'. */
 export type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
 
-const EXPECTED = 'a model folder holds config.json, model.safetensors and tokenizer.json or vocab.txt';
+/** What a file that is not there is missing from. */
+export const A_MODEL_FOLDER =
+  'a model folder holds config.json, model.safetensors and tokenizer.json, or vocab.txt (BERT’s families), ' +
+  'or vocab.json and merges.txt (RoBERTa); transformers’ save_pretrained writes a tokenizer.json';
 const POINTER = new TextEncoder().encode('version https://git-lfs.github.com/spec/');
 
 function isPointer(bytes: Uint8Array): boolean {
@@ -29,8 +32,13 @@ export class ModelFiles {
     return folder === '' ? this : new ModelFiles(this.#read, this.#where, `${this.#below}${folder.replace(/\/*$/, '/')}`);
   }
 
+  /** This folder's name, for messages. */
+  get folder(): string {
+    return `${this.#where}/${this.#below}`.replace(/\/$/, '');
+  }
+
   path(name: string): string {
-    return `${this.#where}/${this.#below}${name}`;
+    return `${this.folder}/${name}`;
   }
 
   /** @throws ModelFileError about a file of this folder */
@@ -47,7 +55,7 @@ export class ModelFiles {
 
   async need(name: string): Promise<Uint8Array> {
     const bytes = await this.bytes(name);
-    return bytes ?? this.refuse(name, `is not there; ${EXPECTED}`);
+    return bytes ?? this.refuse(name, `is not there; ${A_MODEL_FOLDER}`);
   }
 
   async text(name: string): Promise<string | undefined> {

@@ -1,10 +1,12 @@
 export type { BertConfig } from './config.js';
-export type { BertInputs } from './encoder.js';
 export { ModelFileError, NoHeadError } from './errors.js';
 export type { ReadFile } from './files.js';
 export type { HeadKind } from './heads.js';
+export type { BertInputs } from './inputs.js';
 export { bertFromFiles, type LoadOptions, loadBert } from './load.js';
-export { BertModel, type Tokenized } from './model.js';
+export { BertModel } from './model.js';
 export type { Pooling } from './pooling.js';
 export { randomBert } from './random.js';
-export { BertTokenizer, type Encoded } from './tokenizer.js';
+export type { Tokenized } from './tokenizer/batch.js';
+export { BertTokenizer, type Encoded, type TokenizerOptions } from './tokenizer/tokenizer.js';
+export type { TruncationStrategy } from './tokenizer/truncation.js';

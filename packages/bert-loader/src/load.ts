@@ -1,17 +1,16 @@
 import { readFolder } from '#files';
 import { chooseHead } from './architectures.js';
 import { Checkpoint, shardsOf } from './checkpoint.js';
-import { configOf } from './config.js';
+import { type BertConfig, configOf } from './config.js';
 import { ConfigReader } from './config-reader.js';
-import { isObject } from './describe.js';
-import { ModelFileError } from './errors.js';
 import { familyOf } from './families/index.js';
 import { ModelFiles, type ReadFile } from './files.js';
 import { HEAD_KINDS, type HeadKind, hasHead, readHead, readPooler } from './heads.js';
 import { BertModel } from './model.js';
 import { Safetensors } from './safetensors.js';
 import { modulesOf, readSentence, type Sentence } from './sentence.js';
-import { BertTokenizer } from './tokenizer.js';
+import { TOKENIZER_FILES, tokenizerFromFiles } from './tokenizer/load.js';
+import type { BertTokenizer } from './tokenizer/tokenizer.js';
 import { WeightReader } from './weights.js';
 
 export interface LoadOptions {
@@ -46,13 +45,15 @@ async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
   return new Checkpoint(files.path(INDEX), parts);
 }
 
-async function readTokenizer(files: ModelFiles): Promise<BertTokenizer> {
-  const given = await files.json('tokenizer_config.json');
-  const settings = (given === undefined ? {} : given) as { do_lower_case?: boolean };
-  if (!isObject(settings)) throw new ModelFileError(files.path('tokenizer_config.json'), 'is no JSON object');
-  const json = await files.json('tokenizer.json');
-  if (json !== undefined) return new BertTokenizer(files.path('tokenizer.json'), json, settings);
-  return BertTokenizer.fromVocabulary(files.path('vocab.txt'), await files.needText('vocab.txt'), settings.do_lower_case ?? true);
+/** The tokenizer of the encoder's own folder. @param known texts that were read before, by their names */
+async function readTokenizer(files: ModelFiles, known: [string, string][], config: BertConfig): Promise<BertTokenizer> {
+  const texts = new Map(known);
+  for (const name of TOKENIZER_FILES) {
+    const text = texts.get(name) ?? (await files.text(name));
+    if (text !== undefined) texts.set(name, text);
+  }
+  const { longest, types, vocabSize: vocabularySize, padToken } = config;
+  return tokenizerFromFiles(texts, files.folder, { positions: longest, types, vocabularySize, padToken });
 }
 
 /**
@@ -66,11 +67,12 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
   const folder = new ModelFiles(read, where);
   const modules = await modulesOf(folder);
   const files = modules ? folder.under(modules[0]!.path) : folder;
-  const json = ConfigReader.parse(files.path('config.json'), await files.needText('config.json'));
+  const text = await files.needText('config.json');
+  const json = ConfigReader.parse(files.path('config.json'), text);
   const config = configOf(json);
   const family = familyOf(config.family);
   const names = family.heads(config, json);
-  const tokenizer = await readTokenizer(files);
+  const tokenizer = await readTokenizer(files, [['config.json', text]], config);
   const checkpoint = await readCheckpoint(files);
   const prefix = checkpoint.has(`${family.prefix}embeddings.word_embeddings.weight`) ? family.prefix : '';
   const root = new WeightReader(checkpoint);

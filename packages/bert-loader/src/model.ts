@@ -1,19 +1,15 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { BertConfig } from './config.js';
-import { kindOf } from './describe.js';
-import { type BertInputs, type Encoder, encode } from './encoder.js';
+import { type Encoder, encode } from './encoder.js';
 import { NoHeadError } from './errors.js';
 import { familyOf } from './families/index.js';
 import type { Head, HeadKind, Pooler } from './heads.js';
+import type { BertInputs } from './inputs.js';
 import { checkPooling, type Pooling, pool } from './pooling.js';
 import type { Sentence } from './sentence.js';
-import { type BertTokenizer, checkLength, checkText } from './tokenizer.js';
-
-/** What `tokenize` makes of texts: a model's inputs, and which of the texts did not fit. */
-export interface Tokenized extends BertInputs {
-  /** for each text, whether its end was cut off; a single text has one entry */
-  truncated: boolean[];
-}
+import { type Tokenized, tokenizeTexts } from './tokenizer/batch.js';
+import type { BertTokenizer } from './tokenizer/tokenizer.js';
+import type { TruncationStrategy } from './tokenizer/truncation.js';
 
 /** What a model is made of, on the active backend. */
 export interface ModelParts {
@@ -53,32 +49,13 @@ export class BertModel {
 
   /**
    * Texts (or pairs) as inputs.
-   * @param length pad or cut to this many tokens; if absent, the longest text's, at most what the model takes
+   * @param length pad or cut to this many tokens; if absent, the longest text's, at most what the model's folder says
+   * @param truncation how pairs that are too long are cut; as the folder says, else 'longest_first'
    * @returns `truncated` beside the inputs: which texts are longer than that
-   * @throws TypeError where a text is none; TypeError or RangeError where the length is none
+   * @throws TypeError where a text is none; TypeError or RangeError where the length or the truncation is none
    */
-  tokenize(texts: string | (string | [string, string])[], length?: number): Tokenized {
-    const expected = 'expected a string, or an array of at least one string or pair of strings';
-    if (typeof texts !== 'string' && !(Array.isArray(texts) && texts.length > 0)) throw new TypeError(`texts is ${kindOf(texts)}; ${expected}`);
-    const list = Array.isArray(texts) ? texts : [texts];
-    // Not forEach, which would skip the holes of a sparse array
-    for (let i = 0; i < list.length; i++) checkText(list[i], `texts[${i}]`);
-    const most = this.config.longest;
-    if (length !== undefined) checkLength(length, most);
-    const encoded = list.map((t) => this.tokenizer.encode(t, length ?? most));
-    const width = length ?? Math.max(...encoded.map((e) => e.ids.length));
-    const rows = (pick: (i: number, j: number) => number) =>
-      tf.tensor2d(
-        Int32Array.from({ length: list.length * width }, (_, at) => pick(Math.floor(at / width), at % width)),
-        [list.length, width],
-        'int32',
-      );
-    return {
-      inputIds: rows((i, j) => encoded[i]!.ids[j] ?? this.config.padToken),
-      attentionMask: rows((i, j) => (j < encoded[i]!.ids.length ? 1 : 0)),
-      tokenTypeIds: rows((i, j) => encoded[i]!.types[j] ?? 0),
-      truncated: encoded.map((e) => e.truncated),
-    };
+  tokenize(texts: string | (string | [string, string])[], length?: number, truncation?: TruncationStrategy): Tokenized {
+    return tokenizeTexts(this.tokenizer, this.config.longest, texts, length, truncation);
   }
 
   /**

@@ -3,7 +3,7 @@ import type { Dense, Norm } from './blocks.js';
 import type { BertConfig } from './config.js';
 import { type Layer, plainLayer } from './encoder.js';
 import { BertModel } from './model.js';
-import { BertTokenizer } from './tokenizer.js';
+import { BertTokenizer } from './tokenizer/tokenizer.js';
 
 /** Gaussian numbers from a seed (mulberry32 and Box–Muller), so that a random model is the same everywhere. */
 function gaussians(seed: number): () => number {
