@@ -9,8 +9,7 @@ import { HEAD_KINDS, type HeadKind, hasHead, readHead, readPooler } from './head
 import { BertModel } from './model.js';
 import { Safetensors } from './safetensors.js';
 import { modulesOf, readSentence, type Sentence } from './sentence.js';
-import { TOKENIZER_FILES, tokenizerFromFiles } from './tokenizer/load.js';
-import type { BertTokenizer } from './tokenizer/tokenizer.js';
+import { OLDER_SENTENCE_FILES, TOKENIZER_FILES, tokenizerFromFiles } from './tokenizer/load.js';
 import { WeightReader } from './weights.js';
 
 export interface LoadOptions {
@@ -45,14 +44,18 @@ async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
   return new Checkpoint(files.path(INDEX), parts);
 }
 
-/** The tokenizer of the encoder's own folder. @param known texts that were read before, by their names */
-async function readTokenizer(files: ModelFiles, known: [string, string][], config: BertConfig): Promise<BertTokenizer> {
-  const texts = new Map(known);
-  for (const name of TOKENIZER_FILES) {
-    const text = texts.get(name) ?? (await files.text(name));
-    if (text !== undefined) texts.set(name, text);
+/**
+ * The tokenizer of the encoder's own folder.
+ * @param text its config.json, which was read before
+ * @param sentence is it one of sentence-transformers?
+ */
+async function readTokenizer(files: ModelFiles, text: string, c: BertConfig, sentence: boolean) {
+  const texts = new Map([['config.json', text]]);
+  for (const name of sentence ? [...TOKENIZER_FILES, ...OLDER_SENTENCE_FILES] : TOKENIZER_FILES) {
+    const found = texts.get(name) ?? (await files.text(name));
+    if (found !== undefined) texts.set(name, found);
   }
-  const { longest, types, vocabSize: vocabularySize, padToken } = config;
+  const { longest, types, vocabSize: vocabularySize, padToken } = c;
   return tokenizerFromFiles(texts, files.folder, { positions: longest, types, vocabularySize, padToken });
 }
 
@@ -72,7 +75,7 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
   const config = configOf(json);
   const family = familyOf(config.family);
   const names = family.heads(config, json);
-  const tokenizer = await readTokenizer(files, [['config.json', text]], config);
+  const tokenizer = await readTokenizer(files, text, config, modules !== undefined);
   const checkpoint = await readCheckpoint(files);
   const prefix = checkpoint.has(`${family.prefix}embeddings.word_embeddings.weight`) ? family.prefix : '';
   const root = new WeightReader(checkpoint);

@@ -22,6 +22,14 @@ export const TOKENIZER_FILES = [
   'sentence_bert_config.json',
 ] as const;
 
+/** What sentence_bert_config.json was called before, after the model's class; the first of them counts. */
+export const OLDER_SENTENCE_FILES = [
+  'sentence_roberta_config.json',
+  'sentence_distilbert_config.json',
+  'sentence_albert_config.json',
+  'sentence_xlm-roberta_config.json',
+] as const;
+
 /** What the model itself has room for. */
 export interface ModelLimits {
   /** tokens of a text at most */
@@ -43,7 +51,7 @@ const STRATEGIES: Record<string, TruncationStrategy> = {
 /**
  * The tokenizer of a model's folder.
  *
- * @param files the texts of those of TOKENIZER_FILES that there are
+ * @param files the texts of those of TOKENIZER_FILES (and of OLDER_SENTENCE_FILES) that there are
  * @param where the folder's name, for messages
  * @throws ModelFileError naming the file and what is missing, wrong or not understood in it
  */
@@ -75,9 +83,9 @@ export function tokenizerFromFiles(
   const all = from(path(source.name), () =>
     withTokens(objects(json.added_tokens, 'added_tokens'), (json.model as Json | undefined)?.vocab, found),
   );
-  const options = from(path('tokenizer_config.json'), () =>
-    optionsOf(json, config, read('sentence_bert_config.json') ?? {}, kind, model),
-  );
+  const sentenceFile = SENTENCE_FILES.find((name) => files.has(name));
+  const sentence = { file: sentenceFile, json: (sentenceFile && read(sentenceFile)) ?? {} };
+  const options = from(path('tokenizer_config.json'), () => optionsOf(json, config, sentence, kind, model));
   const padding = json.padding as Json | null | undefined;
   const named = all.find((t) => t.content === tokens.pad)?.id ?? padding?.pad_id;
   // A token that the vocabulary lacks has an id beyond it
@@ -113,6 +121,8 @@ function sourceOf(
   return { name: 'vocab.txt', json, settings: { do_lower_case: lowercase } };
 }
 
+const SENTENCE_FILES = ['sentence_bert_config.json', ...OLDER_SENTENCE_FILES] as const;
+
 /** Lengths beyond this mean that a tokenizer has no limit: transformers writes 10^30 */
 const NO_LIMIT = 1e9;
 
@@ -120,7 +130,7 @@ const NO_LIMIT = 1e9;
 function optionsOf(
   json: Json,
   config: Json,
-  sentence: Json,
+  sentence: { file: string | undefined; json: Json },
   kind: TokenizerClass,
   model: ModelLimits,
 ): TokenizerOptions {
@@ -137,7 +147,7 @@ function optionsOf(
     limit(config.model_max_length ?? config.max_len, 'model_max_length'),
     limit(truncation.max_length, 'the max_length of its truncation'),
   );
-  const asked = limit(sentence.max_seq_length, 'the max_seq_length of sentence_bert_config.json');
+  const asked = limit(sentence.json.max_seq_length, `the max_seq_length of ${sentence.file}`);
   const strategy = truncation.strategy === undefined ? 'longest_first' : STRATEGIES[String(truncation.strategy)];
   if (!strategy) throw new Error(`the truncation strategy '${truncation.strategy}' is not understood`);
   const side = config.truncation_side ?? String(truncation.direction ?? 'right').toLowerCase();
@@ -151,7 +161,7 @@ function optionsOf(
     truncationSide: side,
     types: model.types > 1 && (Array.isArray(inputs) ? inputs.includes('token_type_ids') : kind.types),
     vocabularySize: model.vocabularySize,
-    lowerCaseFirst: sentence.do_lower_case === true,
+    lowerCaseFirst: sentence.json.do_lower_case === true,
   };
 }
 
