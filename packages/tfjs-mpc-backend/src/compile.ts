@@ -228,13 +228,13 @@ export class Compiler {
 
   /** A value whose masks and biases, wherever they were added, end at the floor. */
   #floored(x: SecretNode, floor: Floor): number {
-    const { scores, addend } = addendOf(x, floor.shifts ? FAR_BELOW_SOFTMAX : undefined);
+    const { scores, addend } = addendOf(x, floor.weights ? FAR_BELOW_SOFTMAX : undefined);
     if (!addend) return this.node(floored(x, floor));
     const { far } = traitsOf(addend);
-    // A difference of values is one, for comparisons need all that it can reach
-    if (!far && (!scores || (!floor.shifts && x.op === 'sub'))) return this.node(x);
+    // A difference of values stays one, for comparisons need all that it can reach
+    if (floor.weights ? !scores && !far : !scores || (!far && x.op === 'sub')) return this.node(x);
     // What nobody said is a mask stays what it is where it can
-    const attrs = floor.shifts || far ? floor : { ...floor, from: LEAST };
+    const attrs = floor.weights || far ? floor : { ...floor, from: LEAST };
     if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
     const open = floor.shifts ? this.#openRows(x, scores, addend) : undefined;
     const shared = this.own(passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0 }) }));

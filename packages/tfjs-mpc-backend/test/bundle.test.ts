@@ -13,7 +13,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import '@secformer/tfjs-mpc-backend';
 async function main() {
   await tf.setBackend('secformer');
-  const relu = () => tf.relu(tf.tensor1d([-1, 2]));
+  const relu = () => tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]])));
   // What is not secret is computed on 'cpu', which nothing else registers here
   const local = tf.add(tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32'));
   console.log((await relu().data()).join(), relu().dataSync().join(), local.dataSync().join());

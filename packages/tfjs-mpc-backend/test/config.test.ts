@@ -27,7 +27,8 @@ test.serial('configure takes an object, and says what else it was given', (t) =>
 
 test.serial('a setting that there is not is named, beside those that there are', (t) => {
   const error = t.throws(() => configure({ suit: 'fast', Token: 'x' } as never), { code: 'BAD_CONFIGURATION', message: /no 'suit', 'Token'/ });
-  for (const key of ['parties', 'dealer', 'token', 'suite', 'calibration', 'ca', 'prepareAhead', 'onRange', 'syncTimeoutMs']) t.regex(error!.message, new RegExp(`\\b${key}\\b`));
+  for (const key of ['parties', 'dealer', 'token', 'suite', 'calibration', 'ca', 'prepareAhead', 'fold', 'onRange', 'syncTimeoutMs'])
+    t.regex(error!.message, new RegExp(`\\b${key}\\b`));
   t.throws(() => configure({ toString: 1 } as never), { message: /no 'toString'/ });
 });
 
@@ -99,7 +100,7 @@ test.serial('variables are named where they are wrong, and count for nothing whe
   setEnvironment(t, { SECFORMER_PARTIES: 'ws://a', SECFORMER_DEALER: 'ws://b', SECFORMER_TOKEN: 'c' });
   t.throws(() => configuration(), { code: 'BAD_CONFIGURATION', message: /SECFORMER_PARTIES: expected two URLs, got \["ws:\/\/a"\]/ });
   Object.assign(process.env, { SECFORMER_PARTIES: '', SECFORMER_DEALER: '', SECFORMER_TOKEN: '', SECFORMER_SUITE: '', SECFORMER_CA: '' });
-  t.deepEqual(Object.keys(configuration()).sort(), ['suite', 'syncTimeoutMs']);
+  t.deepEqual(Object.keys(configuration()).sort(), ['fold', 'suite', 'syncTimeoutMs']);
 });
 
 test.serial('SECFORMER_CA is a path, which a text given in code outranks', (t) => {

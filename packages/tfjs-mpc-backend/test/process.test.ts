@@ -28,14 +28,14 @@ test('an untouched script exits by itself, with and without a read', (t) => {
 });
 
 test('dataSync works as the very first thing', (t) => {
-  const { status, stdout } = script(t, `${head}console.log(tf.relu(tf.tensor1d([-1, 2])).dataSync().join());`);
+  const { status, stdout } = script(t, `${head}console.log(tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).dataSync().join());`);
   t.is(status, 0);
   t.is(stdout.trim().split('\n').at(-1), '0,2');
 });
 
 test('a program given on the command line or on standard input reads too', (t) => {
   for (const read of ['data', 'dataSync']) {
-    const text = `${head}console.log((await tf.relu(tf.tensor1d([-1, 2])).${read}()).join());`;
+    const text = `${head}console.log((await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).${read}()).join());`;
     const options = { cwd: here, encoding: 'utf8', timeout: 60_000 } as const;
     for (const { status, stdout, stderr } of [
       spawnSync(process.execPath, ['--input-type=module', '-e', text], options),
@@ -55,7 +55,7 @@ process.env.SECFORMER_DEALER = 'ws://127.0.0.1:9';
 process.env.SECFORMER_TOKEN = 'a token that nobody knows';
 ${head}
 for (const read of ['dataSync', 'data']) {
-  try { await tf.relu(tf.tensor1d([-1, 2]))[read](); } catch (e) { console.log(e.name, e.code, e.node); }
+  try { await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]])))[read](); } catch (e) { console.log(e.name, e.code, e.node); }
 }
 console.log('alive');`,
   );
@@ -83,7 +83,7 @@ server.on('upgrade', (_, socket) => { trusted++; socket.destroy(); });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const url = 'wss://127.0.0.1:' + server.address().port;
 configure({ parties: [url, url], dealer: url, token: Buffer.from('a token that nobody knows') });
-try { await tf.relu(tf.tensor1d([-1, 2])).data(); } catch (e) { console.log(e.code, trusted > 0 ? 'trusted' : 'not trusted', e.message); }
+try { await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).data(); } catch (e) { console.log(e.code, trusted > 0 ? 'trusted' : 'not trusted', e.message); }
 server.close();`;
   t.regex(script(t, text).stdout, /UNREACHABLE not trusted/);
   t.regex(script(t, text, { SECFORMER_CA: file('cert') }).stdout, /UNREACHABLE trusted/);

@@ -261,8 +261,10 @@ export class Emitter {
     const top = Math.max(tx.magnitude, ty.magnitude);
     const room = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits;
     // Sums of tensors in the default range are claimed to stay in it: that is the stated domain of a model
-    const magnitude = Math.min(top >= MAGNITUDE ? Math.max(top, this.limit) : top + 1, room);
-    return this.emit(op, [x, y], { magnitude });
+    const wanted = top >= MAGNITUDE ? Math.max(top, this.limit) : top + 1;
+    // A fine scale that has no room for the sum, and for the bit that a truncation needs, is given up
+    if (top < MAGNITUDE && wanted >= room && tx.fracBits > FRAC_BITS) return this.#sum(op, this.truncated(x), this.truncated(y));
+    return this.emit(op, [x, y], { magnitude: Math.min(wanted, room) });
   }
 
   add(a: number, b: number): number {
@@ -276,7 +278,10 @@ export class Emitter {
   addConstant(v: number, c: number): number {
     if (c === 0) return v;
     const t = this.share(v);
-    const magnitude = Math.min(Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= MAGNITUDE ? 0 : 1), t.bits - 1 - t.fracBits);
+    const wanted = Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= MAGNITUDE ? 0 : 1);
+    const room = t.bits - 1 - t.fracBits;
+    if (wanted >= room && t.magnitude < MAGNITUDE && t.fracBits > FRAC_BITS) return this.addConstant(this.truncated(v), c);
+    const magnitude = Math.min(wanted, room);
     const out = this.emit('affine', [v], { scale: '1', offset: signedText(encodeConstant(c, t.fracBits)), fracBits: t.fracBits, bits: t.bits, magnitude });
     return this.reach.follow(out, v);
   }

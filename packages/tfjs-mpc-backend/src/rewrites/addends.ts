@@ -73,7 +73,7 @@ function isMask(x: SecretNode): boolean {
 
 /** How masks end below softmax and its logarithm. */
 export function floorOf(floor = SOFTMAX_FLOOR, shifts = true): Floor & Record<string, unknown> {
-  return { floor, shifts, open: 1 };
+  return { floor, weights: true, shifts, open: 1 };
 }
 
 function summed(x: SecretNode, a: Sum, b: Sum): Sum {

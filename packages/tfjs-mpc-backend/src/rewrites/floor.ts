@@ -13,6 +13,8 @@ export interface Floor {
   from?: number;
   /** the same above, for what has a largest value, such as a sigmoid: a bound for both sides */
   both?: boolean;
+  /** below a softmax: whatever is added may be a mask, said or not, and a mask is an addend */
+  weights?: boolean;
   /** whether all of a row may be shifted, as below a softmax */
   shifts?: boolean;
   /** places of a row that have to be above the floor: of a row without, the answer would be of what is masked */
