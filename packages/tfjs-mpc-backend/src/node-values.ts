@@ -88,7 +88,7 @@ export class SecretNode {
   readonly derived = new Map<string, readonly SecretNode[]>();
   /** see traits.ts */
   traits: Traits | undefined;
-  readonly #ofOwn: boolean;
+  #ofOwn: boolean;
   readonly #ofKnown: boolean;
 
   /** @param counted whether the operands count it as a user; a node that lives as long as a compilation is not */
@@ -110,7 +110,11 @@ export class SecretNode {
    * up in a table.
    */
   get own(): boolean {
-    return this.values !== undefined || (this.#ofOwn && this.tensor === undefined);
+    if (this.values !== undefined) return true;
+    if (this.tensor !== undefined) return false;
+    // Operands may have been read since
+    this.#ofOwn ||= this.inputs.some((i) => i.values) && ofOwn(this.op, this.inputs);
+    return this.#ofOwn;
   }
 
   /** Could this process compute it, for all that it is made of is the caller's, the nodes' work as well? */
@@ -134,7 +138,7 @@ export class SecretNode {
 function ofOwn(op: RecordedOp, inputs: readonly SecretNode[]): boolean {
   if (op === 'constant' || op === 'oneHot') return true;
   if (op === 'gather') return inputs[0]!.own && inputs[0]!.shape.length === 1;
-  return (VIEWS.has(op) || ARITHMETIC.has(op) || functionOf(op) !== undefined) && inputs.every((i) => i.own);
+  return (VIEWS.has(op) || ARITHMETIC.has(op) || functionOf(op) !== undefined) && inputs.every((i) => i.values !== undefined || i.own);
 }
 
 /** A node of a compilation: nothing that was recorded counts it as a user. */

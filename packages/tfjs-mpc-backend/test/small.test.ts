@@ -95,9 +95,19 @@ test.serial('public numbers that leave nothing right are refused with the operat
     [() => tf.minimum(tf.matMul(x, tf.eye(3)), Number.NEGATIVE_INFINITY), /Infinity among its public numbers/],
     [() => tf.relu(x).div(0), /^div: a division by 0/],
     [() => tf.relu(x).mul(1e-20), /^mul: a factor of 1e−20; .*smaller steps/],
-    [() => tf.softmax(tf.relu(x).mul(-1e9)), /^softmax: its input is multiplied by −1000000000, and it holds −1023 to 1023\. Scale or clip/],
-    [() => tf.sigmoid(x.square().mul(-1e4).add(1)), /^sigmoid: its input is multiplied by −10000/],
-    [() => tf.tanh(tf.relu(x).div(1e-6).neg().reshape([3])), /^tanh: its input is divided by 0\.000001/],
+    [() => tf.softmax(tf.relu(tf.matMul(x, tf.eye(3))).mul(-1e9)), /^softmax: its input is multiplied by −1000000000, and it holds −1023 to 1023\. Scale or clip/],
+    [() => tf.sigmoid(tf.matMul(x, tf.eye(3)).square().mul(-1e4).add(1)), /^sigmoid: its input is multiplied by −10000/],
+    [
+      () =>
+        tf.tanh(
+          tf
+            .relu(tf.matMul(x, tf.eye(3)))
+            .div(1e-6)
+            .neg()
+            .reshape([3]),
+        ),
+      /^tanh: its input is divided by 0\.000001/,
+    ],
   ];
   for (const [f, message] of refused) {
     const y = tf.tidy(f);

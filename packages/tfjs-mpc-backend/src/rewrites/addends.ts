@@ -31,39 +31,60 @@ const joined = (op: 'add' | 'sub' | 'mul' | 'div', a: SecretNode, b: SecretNode)
 const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
 
 /** What is added to the values of x, taken out of it. */
-export function addendOf(x: SecretNode, far = FAR, depth = DEPTH): Sum {
-  if (x.own || isMask(x)) return { scores: undefined, addend: x };
-  const whole: Sum = { scores: x, addend: undefined };
-  // At the nodes as it is
-  if (x.tensor !== undefined || depth === 0) return whole;
-  const inner = (i: SecretNode) => addendOf(i, far, depth - 1);
-  const logits = matchLogSoftmax(x);
-  if (logits) {
-    const { addend } = inner(logits);
-    // The same without what the floor takes
-    return addend ? { scores: x, addend: passing('belowFloor', [addend], addend.shape, floorOf()) } : whole;
+export function addendOf(x: SecretNode, far = FAR): Sum {
+  return new Addends().of(x, far, DEPTH);
+}
+
+/** One walk: what is there twice is taken apart once. */
+class Addends {
+  readonly #done = new Map<string, Sum>();
+
+  of(x: SecretNode, far: number, depth: number): Sum {
+    const key = `${x.id} ${far}`;
+    const before = this.#done.get(key);
+    if (before) return before;
+    const sum = this.#of(x, far, depth);
+    this.#done.set(key, sum);
+    return sum;
   }
-  switch (x.op) {
-    case 'add':
-    case 'sub':
-      return summed(x, inner(x.inputs[0]!), inner(x.inputs[1]!));
-    case 'neg':
-      return mapped(x, inner(x.inputs[0]!), opposite);
-    case 'mul':
-    case 'div':
-      return scaled(x, (i) => addendOf(i, FAR_BEFORE_SCALING, depth - 1));
-    case 'select':
-      return selected(x, inner, far);
-    case 'concat':
-      return concatenated(x, x.inputs.map(inner));
-    case 'reshape':
-    case 'transpose':
-    case 'slice':
-    case 'broadcast':
-      return viewed(x, inner(x.inputs[0]!));
-    default:
-      return whole;
+
+  #of(x: SecretNode, far: number, depth: number): Sum {
+    if (x.own || isMask(x)) return { scores: undefined, addend: x };
+    const whole: Sum = { scores: x, addend: undefined };
+    // At the nodes as it is
+    if (x.tensor !== undefined || depth === 0) return whole;
+    const inner = (i: SecretNode) => this.of(i, far, depth - 1);
+    const logits = matchLogSoftmax(x);
+    if (logits) return x.attr('floored') ? whole : loggedSum(x, inner(logits).addend);
+    switch (x.op) {
+      case 'add':
+      case 'sub':
+        return summed(x, inner(x.inputs[0]!), inner(x.inputs[1]!));
+      case 'neg':
+        return mapped(x, inner(x.inputs[0]!), opposite);
+      case 'mul':
+      case 'div':
+        return scaled(x, (i) => this.of(i, FAR_BEFORE_SCALING, depth - 1));
+      case 'select':
+        return selected(x, inner, far);
+      case 'concat':
+        return concatenated(x, x.inputs.map(inner));
+      case 'reshape':
+      case 'transpose':
+      case 'slice':
+      case 'broadcast':
+        return viewed(x, inner(x.inputs[0]!));
+      default:
+        return whole;
+    }
   }
+}
+
+/** The logarithm of a masked softmax: that of scores at the floor, and what the floor has taken. */
+function loggedSum(x: SecretNode, addend: SecretNode | undefined): Sum {
+  if (!addend) return { scores: x, addend: undefined };
+  const scores = passing('logSoftmax', [matchLogSoftmax(x)!], x.shape, { floored: true });
+  return { scores, addend: passing('belowFloor', [addend], addend.shape, floorOf()) };
 }
 
 /** What the caller could compute, though it is not only arithmetic, times a public number that makes a mask of it. */

@@ -9,8 +9,9 @@ export function matchSoftmax(n: SecretNode): SecretNode | undefined {
   return power.op === 'exp' && isRowSum(throughViews(total), power) ? lessMaximum(power.inputs[0]!) : undefined;
 }
 
-/** x − max − ln Σe^(x − max) over the last axis, as tf.logSoftmax writes it. @returns x */
+/** The kernel, or x − max − ln Σe^(x − max) over the last axis, as tf.logSoftmax writes it. @returns x */
 export function matchLogSoftmax(n: SecretNode): SecretNode | undefined {
+  if (n.op === 'logSoftmax') return n.inputs[0];
   if (n.op !== 'sub') return undefined;
   const [shifted, last] = n.inputs as [SecretNode, SecretNode];
   const logarithm = throughViews(last);
