@@ -87,6 +87,7 @@ export async function main(argv: string[]): Promise<void> {
         .default('bert'),
     )
     .addOption(new Option('--backend <backend>', 'which').choices(['secformer', 'cpu', 'wasm']).default('secformer'))
+    .option('--fold', "what the specs' own values decide is computed in this process, as for users, and not at the nodes", false)
     .option('--grep <text>', 'only specs with this in their name')
     .option('--failures', 'list what failed, and why')
     .addOption(json)

@@ -11,6 +11,7 @@ import { bundleSpecs, ENVIRONMENT } from './bundle.js';
 export interface ConformanceFlags {
   set: 'bert' | 'inference' | 'all';
   backend: 'secformer' | 'cpu' | 'wasm';
+  fold: boolean;
   grep?: string;
   failures?: boolean;
   json?: string;
@@ -44,8 +45,9 @@ export function exclusions(): Record<string, string> {
 /** tfjs-core's own specs on a backend. */
 export async function conformance(f: ConformanceFlags): Promise<void> {
   if (f.backend === 'wasm') await useWasm();
+  // Specs compute on what they have written, which is the nodes' to compute here unless it is asked for.
   // Some look at one element of many, or at what none but a float can hold beside what is right
-  configure({ onRange: 'ignore' });
+  configure({ onRange: 'ignore', fold: f.fold });
   const wanted = specsOf(f.set);
   const excluded = exclusions();
   const folder = mkdtempSync(join(tmpdir(), 'conformance-'));
@@ -112,6 +114,7 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
     command: 'conformance',
     set: f.set,
     backend: f.backend,
+    fold: f.fold,
     passed: total((c) => c.passed),
     failed: total((c) => c.failed),
     skipped,
