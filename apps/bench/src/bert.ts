@@ -19,7 +19,7 @@ export interface BertFlags {
   batch: number;
   suite: string;
   runs: number;
-  output: 'hidden' | 'cls';
+  output: 'hidden' | 'cls' | 'pooled';
   link: 'worker' | 'websocket';
   net: string;
   kernels: string;
@@ -137,7 +137,12 @@ export async function bert(f: BertFlags): Promise<void> {
   const all = inputsOf(model, f);
   const [inputs] = all;
   if (!inputs) throw new UsageError(`--texts: fewer than --batch ${f.batch} sentences`);
-  const outputOf = (given: BertInputs) => (f.output === 'cls' ? model.embed(given, 'cls') : model.hiddenStates(given));
+  const outputs = {
+    hidden: (given: BertInputs) => model.hiddenStates(given),
+    cls: (given: BertInputs) => model.embed(given, 'cls'),
+    pooled: (given: BertInputs) => model.pooled(given),
+  };
+  const outputOf = outputs[f.output];
   steps.next('plaintext');
   const plain = { backend: tf.getBackend(), ms: [] as number[] };
   const wanted: Float32Array[] = [];
@@ -200,7 +205,7 @@ export async function bert(f: BertFlags): Promise<void> {
       const { values, record } = await run(f.trace !== undefined && i === all.length - 1);
       if (network) await emulation(nodes!, false);
       await without(1);
-      errors.add(values, wanted[i]!, f.output === 'cls' ? new Int32Array(f.batch).fill(1) : ((await given.attentionMask.data()) as Int32Array), f.batch);
+      errors.add(values, wanted[i]!, f.output !== 'hidden' ? new Int32Array(f.batch).fill(1) : ((await given.attentionMask.data()) as Int32Array), f.batch);
       records.push(record);
       y.dispose();
     }
