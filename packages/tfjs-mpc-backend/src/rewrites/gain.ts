@@ -1,5 +1,5 @@
 import { FOLDED_BITS } from '@secformer/secformer-ops';
-import type { Compiler } from '../compile.js';
+import type { Compiler } from '../compiler.js';
 import type { SecretNode } from '../node-values.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 

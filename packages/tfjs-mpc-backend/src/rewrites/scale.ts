@@ -1,4 +1,4 @@
-import type { Compiler } from '../compile.js';
+import type { Compiler } from '../compiler.js';
 import type { SecretNode } from '../node-values.js';
 import { foldedGain } from './gain.js';
 import { scalarOf } from './patterns.js';
