@@ -9,7 +9,7 @@ import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/t
 import type { SecformerBackend } from './backend.js';
 import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from './host.js';
 import { release } from './lifetime.js';
-import { DERIVED_OF_ONE } from './limits.js';
+import { DERIVED_OF_ONE, DERIVED_SMALL, DERIVED_TIMES } from './limits.js';
 import type { SecretNode } from './node-values.js';
 import { attributesOf, NAMED_BY_VALUES } from './own.js';
 import { traitsOfResult } from './traits.js';
@@ -120,11 +120,25 @@ export function derive(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedA
     results.set(node, t);
     return node;
   });
-  holder!.derived.set(key, nodes);
-  for (const [oldest, gone] of holder!.derived) {
-    if (holder!.derived.size <= DERIVED_OF_ONE) break;
-    holder!.derived.delete(oldest);
+  keep(holder!, key, nodes);
+  return { results: made, nodes };
+}
+
+/** Keeps what was made with what it was made of, and gives up what was kept longest when there is too much of it. */
+function keep(holder: SecretNode, key: string, nodes: readonly SecretNode[]): void {
+  const { derived } = holder;
+  derived.set(key, nodes);
+  const elements = (of: Iterable<readonly SecretNode[]>) => {
+    let n = 0;
+    for (const made of of) for (const node of made) n += sizeOf(node.shape);
+    return n;
+  };
+  const room = DERIVED_TIMES * Math.max(DERIVED_SMALL, sizeOf(holder.shape));
+  let held = elements(derived.values());
+  for (const [oldest, gone] of derived) {
+    if (oldest === key || (derived.size <= DERIVED_OF_ONE && held <= room)) break;
+    derived.delete(oldest);
+    held -= elements([gone]);
     release(gone);
   }
-  return { results: made, nodes };
 }

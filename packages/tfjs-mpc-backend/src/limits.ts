@@ -2,3 +2,9 @@
 
 /** Results kept with one tensor of the caller's, so that a loop of ever new computations on it does not fill memory. */
 export const DERIVED_OF_ONE = 64;
+
+/** Together they may take so many times what the tensor takes, … */
+export const DERIVED_TIMES = 4;
+
+/** … or a tensor of so many elements, if it is smaller: a megabyte with its values. */
+export const DERIVED_SMALL = 2 ** 17;

@@ -4,7 +4,7 @@ import test from 'ava';
 import { whatNodesSee } from '../src/audit.js';
 import type { SecformerBackend } from '../src/backend.js';
 import { asPublic, configure, lastRun } from '../src/index.js';
-import { DERIVED_OF_ONE } from '../src/limits.js';
+import { DERIVED_OF_ONE, DERIVED_SMALL, DERIVED_TIMES } from '../src/limits.js';
 import { protocols, sample } from './harness.js';
 
 test.serial.beforeEach(() => configure({}));
@@ -81,6 +81,10 @@ test.serial('what is made of a weight is made and shared once, and goes with it'
   t.is(leaf.derived.size, DERIVED_OF_ONE);
   weight.dispose();
   t.is(leaf.derived.size, 0);
+  const large = tf.zeros<tf.Rank.R1>([2 * DERIVED_SMALL]).add(tf.tensor1d([1])) as tf.Tensor1D;
+  const of = b.node(large);
+  for (let i = 0; i < 2 * DERIVED_TIMES; i++) large.add(i).dispose();
+  t.is(of.derived.size, DERIVED_TIMES);
 });
 
 test.serial("a value that was read is known: what is computed of it is no more the nodes'", async (t) => {
