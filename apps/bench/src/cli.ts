@@ -38,7 +38,11 @@ export async function main(argv: string[]): Promise<void> {
     .option('--batch <n>', 'sentences', whole, 1)
     .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
     .option('--runs <n>', 'measured runs', whole, 3)
-    .addOption(new Option('--output <output>', 'last hidden states of all tokens, of the first, as a classifier reads, or what the pooler makes of that').choices(['hidden', 'cls', 'pooled']).default('hidden'))
+    .addOption(
+      new Option('--output <output>', 'last hidden states of all tokens, of the first, as a classifier reads, or what the pooler makes of that')
+        .choices(['hidden', 'cls', 'pooled'])
+        .default('hidden'),
+    )
     .option('--texts <file>', 'sentences to run, one a line or a column `sentence` of tab-separated text, instead of --runs of the same')
     .option('--limit <n>', 'sentences of --texts', whole, 64)
     .option('--calibrate', 'find the ranges of every operation on these inputs first, in plaintext')
