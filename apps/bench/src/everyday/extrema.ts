@@ -1,7 +1,7 @@
 /** Maxima, pooling and what compares: now and then wrong where a difference leaves the comparison's window. */
 import type { Tensor4D, Tensor5D } from '@tensorflow/tfjs';
 import { tf } from '../quiet-tfjs.js';
-import { computed, normal, type Program, programs, repeated } from './program.js';
+import { computed, normal, type Program, programs, refused, repeated } from './program.js';
 
 const image = (shape: [number, number, number, number], high: number, seed: number) => tf.randomUniform(shape, 0, high, 'float32', seed) as Tensor4D;
 const filled = (value: number) => tf.tensor1d(new Float32Array(400).fill(value));
@@ -38,6 +38,11 @@ export const extrema: Program[] = programs('extrema', {
   'leakyRelu of a difference': () => tf.leakyRelu(far().b.sub(far().a).div(2)),
   'prelu of a difference': () => tf.prelu(far().b.sub(far().a).div(2), tf.scalar(0.25)),
   'abs of a difference': () => far().b.sub(far().a).abs().mul(0.5),
+  'where of values far apart': () => tf.where(far().a.greater(0), far().a, far().b),
+  'where of values far apart, own condition': () => tf.where(tf.tensor1d([1, 0], 'bool').tile([200]), far().a, far().b),
+  'avgPool of large values': () => tf.avgPool(computed(image([1, 6, 6, 4], 16000, 5)), 3, 1, 'same'),
+  'mean of an image': () => computed(image([1, 28, 28, 3], 255, 6)).mean([1, 2]),
+  'acosh of large values': refused('RANGE_LEFT', () => tf.acosh(computed(tf.tensor1d([1000, 16000])))),
   'squaredDifference, small': () => tf.squaredDifference(computed(tf.tensor1d([3, 40])), computed(tf.tensor1d([1, -40]))),
   'greater of values far apart': () => [far().a.greater(far().b), far().b.greaterEqual(far().a), far().a.equal(far().b)],
   'argMax of values far apart': () => [tf.stack([far().b, far().a]).argMax(0), tf.stack([far().b, far().a]).argMin(0)],

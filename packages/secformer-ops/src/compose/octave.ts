@@ -140,7 +140,9 @@ function openPositive(e: Emitter, x: number): number {
   const v = e.wide(x);
   const t = e.share(v);
   const at = t.fracBits < 16 ? e.atScale(v, 16) : v;
-  return e.emit('open', [at], { shift: 0, width: POSITIVE_RANGE.hi + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, POSITIVE_RANGE.high] });
+  // Watched, what is too large is told from what it would be modulo 2^37
+  const width = e.watch ? Math.max(POSITIVE_RANGE.hi + 1, Math.min(63, e.share(at).magnitude + FRAC_BITS + 1)) : POSITIVE_RANGE.hi + 1;
+  return e.emit('open', [at], { shift: 0, width, offsetLog: -1, share: 'source', bits: 64, within: [0, POSITIVE_RANGE.high] });
 }
 
 /**

@@ -19,7 +19,7 @@ import type { Suite } from '../suites/suite.js';
 import { checkConstants } from './constants.js';
 import { type IndexBinding, inBuckets } from './lookup.js';
 import { checkDomains, claimedMagnitude, type NodeRanges, scoresOf } from './ranges.js';
-import { SELECTING, selectedDifferences } from './selected.js';
+import { SELECTING, selectedDifferences, selections } from './selected.js';
 import { notNegative } from './sign.js';
 import { smallOperand } from './small.js';
 import { digests, type Watched } from './watched.js';
@@ -130,6 +130,8 @@ class Lowering {
   readonly #salt: number;
   readonly #ranges: NodeRanges | undefined;
   readonly #selected: ReadonlySet<GraphNode>;
+  /** the difference that each product of a selection takes */
+  readonly #selections: ReadonlyMap<GraphNode, number>;
   /** of every node, where secret indices are used */
   readonly #bounds: readonly (Bounds | undefined)[];
 
@@ -139,6 +141,7 @@ class Lowering {
     this.#salt = salt;
     this.#ranges = ranges;
     this.#selected = new Set([...selectedDifferences(graph)].map((i) => graph.nodes[i]!));
+    this.#selections = new Map([...selections(graph)].map(([i, difference]) => [graph.nodes[i]!, difference]));
     this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
     const watch = watched ? new Watch() : undefined;
     this.emitter.watch = watch;
@@ -288,7 +291,7 @@ class Lowering {
           ),
         };
       case 'sum':
-        return { value: e.sum(x(), node.axes) };
+        return { value: e.sum(this.#summable(x(), sizeOf(node.axes.map((a) => this.#shapeOf(node.in[0]!)[a]!))), node.axes) };
       case 'max':
       case 'argMax': {
         const positive = notNegative(this.#graph, node.in[0]!);
@@ -302,7 +305,7 @@ class Lowering {
         return { value: node.index ? indices : values };
       }
       case 'cumSum':
-        return { value: e.cumSum(x(), node.exclusive, node.reverse) };
+        return { value: e.cumSum(this.#summable(x(), node.shape.at(-1)!), node.exclusive, node.reverse) };
       default: {
         const simple = this.#suite.elementwise[node.op as ElementwiseOp];
         check(simple !== undefined, () => `there is no operation '${node.op}'`);
@@ -371,6 +374,11 @@ class Lowering {
     }
     if (node.op === 'mul') {
       if (a === b) return e.square(this.share(a));
+      const difference = this.#selections.get(node);
+      if (difference !== undefined) {
+        const bit = this.share(difference === a ? b : a);
+        return e.reach.over(this.share(difference), (d) => e.mul(bit, d));
+      }
       if (this.#isInverse(b)) return timesInverse(e, this.share(a), this.share(b));
       return this.#isInverse(a) ? timesInverse(e, this.share(b), this.share(a)) : e.mul(this.share(a), this.share(b));
     }
@@ -401,6 +409,13 @@ class Lowering {
       (x, n) => (n.op === 'transpose' ? e.transpose(x, n.perm) : n.op === 'reshape' ? e.reshape(x, n.shape) : e.broadcast(x, n.shape)),
       ofSmall(e, found.kind, { v: this.share(core), ...operand }),
     );
+  }
+
+  /** A product of matrices that has no room for a sum of n of its values, truncated: a mean of them is in range. */
+  #summable(v: number, n: number): number {
+    const e = this.emitter;
+    const { magnitude, fracBits, bits } = e.share(v);
+    return bits < 64 && magnitude + Math.ceil(Math.log2(Math.max(1, n))) + fracBits + 2 > bits ? e.wide(v) : v;
   }
 
   /** @param selected whether something selects by it, which needs a bit more than the values have */

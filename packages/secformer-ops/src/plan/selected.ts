@@ -10,14 +10,29 @@ const VIEWS = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat'
  * Differences that something selects by, with nothing but views and public factors between: products of which they are
  * made have to be truncated first where they have no bit to spare for what the difference can reach.
  */
-export function selectedDifferences({ nodes }: Graph): Set<number> {
+export function selectedDifferences(graph: Graph): Set<number> {
+  const { nodes } = graph;
   const passes = (n: GraphNode) => VIEWS.has(n.op) || ((n.op === 'mul' || n.op === 'div') && n.in.some((i) => nodes[i]!.op === 'constant'));
   const reached = nodes.map(() => false);
-  const found = new Set<number>();
+  const found = new Set<number>(selections(graph).values());
   for (let i = nodes.length - 1; i >= 0; i--) {
     const n = nodes[i]!;
     if (reached[i] && n.op === 'sub') found.add(i);
     if (SELECTING.has(n.op) || ALSO.has(n.op) || (reached[i] && passes(n))) for (const x of n.in) reached[x] = true;
+  }
+  return found;
+}
+
+/** Products c·(t − e) of what is e + c·(t − e), a selection by a bit, and the difference that each of them takes. */
+export function selections({ nodes }: Graph): Map<number, number> {
+  const found = new Map<number, number>();
+  for (const n of nodes) {
+    if (n.op !== 'add') continue;
+    for (const [e, product] of [n.in, [...n.in].reverse()] as [number, number][]) {
+      if (nodes[product]!.op !== 'mul') continue;
+      const difference = nodes[product]!.in.find((i) => nodes[i]!.op === 'sub' && nodes[i]!.in[1] === e);
+      if (difference !== undefined) found.set(product, difference);
+    }
   }
   return found;
 }
