@@ -36,11 +36,14 @@ async function record(nodes: LocalNodes): Promise<Recording> {
   return recording;
 }
 
+/** Changed frames: what a suite has time for. FRAMES=100000 makes it a longer attack. */
+const count = Number(process.env.FRAMES ?? 40_000);
+
 /**
  * Proves that what a client sends after its handshake, whole or broken, ends its own link at most: the nodes live, remember nothing of it, and compute right results for
  * others meanwhile. Fails where a handler's error leaves its link.
  */
-test.serial('a hundred thousand changed frames of clients end no node and change no result', async (t) => {
+test.serial('tens of thousands of changed frames of clients end no node and change no result', async (t) => {
   t.timeout(180_000);
   const nodes = await startLocalNodes();
   t.teardown(() => nodes.stop());
@@ -49,7 +52,7 @@ test.serial('a hundred thousand changed frames of clients end no node and change
   for (let i = 0; i < 5; i++) await honest(nodes);
   const before = census(nodes);
   const start = performance.now();
-  const attack = { urls: nodes.urls, token: nodes.token, recording, count: 100_000, seed: 1, atOnce: 16 };
+  const attack = { urls: nodes.urls, token: nodes.token, recording, count, seed: 1, atOnce: 16 };
   const a = inChild<Mutated>(new URL('./frames.js', import.meta.url).href, 'mutate', attack);
   t.teardown(a.kill);
   let over = false;
