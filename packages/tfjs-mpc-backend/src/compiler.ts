@@ -1,5 +1,5 @@
 import type { RunSlot } from '@secformer/party-node';
-import { sizeOf } from '@secformer/ring';
+import { EncodingError, sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, ProgramError, QUAD_CONSTANT, type Shape, suiteOf } from '@secformer/secformer-ops';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
@@ -15,7 +15,7 @@ import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
 import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
 import type { Write } from './runtime/messages.js';
-import { traitsOf } from './traits.js';
+import { FAR_FROM, traitsOf } from './traits.js';
 import { withoutUnused } from './unused.js';
 
 /** Fractional bits that a written tensor is shared with. */
@@ -50,6 +50,8 @@ export class Compiler {
   readonly #slotOf = new Map<number, number>();
   readonly #uses: Map<SecretNode, number>;
   readonly #fold: boolean;
+  /** what a mask was taken out of: it is not looked for in the same value again, where it may be there for good, as NaN is */
+  readonly #bare = new WeakSet<SecretNode>();
   #depth = 0;
   #resumed = false;
 
@@ -172,6 +174,7 @@ export class Compiler {
   #folded(n: SecretNode): number | undefined {
     if (HERE.has(n.op)) return this.own(n);
     if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n)) return undefined;
+    if (suiteOf(this.suite).replaces?.includes('gelu') && matchGelu(n)) return undefined;
     return this.own(n);
   }
 
@@ -204,23 +207,25 @@ export class Compiler {
 
   /** What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is multiplied here. */
   #unmasked(n: SecretNode): number | undefined {
-    if ((n.op !== 'mul' && n.op !== 'div') || !traitsOf(n).far) return undefined;
+    if ((n.op !== 'mul' && n.op !== 'div' && n.op !== 'select') || this.#bare.has(n) || !traitsOf(n).far) return undefined;
     const { scores, addend } = addendOf(n);
-    return addend && scores && this.push({ op: 'add', in: [this.node(scores), this.own(addend)], shape: n.shape });
+    if (!addend || !scores || scores === n) return undefined;
+    this.#bare.add(scores);
+    return this.push({ op: 'add', in: [this.node(scores), this.own(addend)], shape: n.shape });
   }
 
   /** A value whose masks and biases, wherever they were added, end at the floor. */
-  #floored(x: SecretNode, floor: Floor): number {
-    const { scores, addend } = addendOf(x, floor.weights ? FAR_BELOW_SOFTMAX : undefined);
+  #floored(x: SecretNode, floor: Floor, farFrom = floor.weights ? FAR_BELOW_SOFTMAX : undefined): number {
+    const { scores, addend } = addendOf(x, farFrom);
     if (!addend) return this.node(floored(x, floor));
     const { far } = traitsOf(addend);
     // A difference of values stays one, for comparisons need all that it can reach
-    if (floor.weights ? !scores && !far : !scores || (!far && x.op === 'sub')) return this.node(x);
+    if (!far && (!scores || (!floor.weights && x.op === 'sub'))) return this.node(x);
     // What nobody said is a mask stays what it is where it can
     const attrs = floor.weights || far ? floor : { ...floor, from: LEAST };
     if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
     const open = floor.shifts ? this.#openRows(x, scores, addend) : undefined;
-    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0 }) }));
+    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }));
     return this.push({ op: 'add', in: [this.node(open ?? floored(scores, floor)), shared], shape: x.shape });
   }
 
@@ -279,6 +284,7 @@ export class Compiler {
     }
     if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') return this.#extreme(n, n.op);
     if (n.op === 'select') return this.#select(n);
+    if (COMPARING.has(n.op)) return this.#compared(n);
     const floor = n.op === 'topK' ? extremeOf(n.attr<number>('k')) : SATURATING[n.op];
     if (floor) return this.push({ op: n.op, in: [this.#floored(n.inputs[0]!, floor)], shape, ...n.attrs } as unknown as GraphNode);
     const ins = n.inputs.map((i) => this.node(i));
@@ -317,6 +323,19 @@ export class Compiler {
     return this.push({ op: 'reshape', in: [top], shape: n.shape });
   }
 
+  /** A comparison with a public number, which of what is masked is taken before its masks end at the floor. */
+  #compared(n: SecretNode): number {
+    const [name, to] = Object.entries(n.attrs)[0] as [string, number];
+    let x = n.inputs[0]!;
+    const { far } = traitsOf(x);
+    if (!far || Math.abs(to) < FAR_FROM) return this.push({ op: n.op, in: [this.#floored(x, SATURATING[n.op]!)], shape: n.shape, ...n.attrs } as unknown as GraphNode);
+    // What a float32 sum of a mask and a score is to such a number depends on how it was rounded
+    if (!addendOf(x).addend || (n.op === 'equal' && !isChosen(x))) throw comparedFar(n, to);
+    x = passing('sub', [x, passing('constant', [], [], { values: [to] })], x.shape);
+    const exactly = Number.NEGATIVE_INFINITY;
+    return this.push({ op: n.op, in: [this.#floored(x, SATURATING[n.op]!, exactly)], shape: n.shape, [name]: 0 } as unknown as GraphNode);
+  }
+
   /** e + c·(t − e) */
   #select(n: SecretNode): number {
     const [c, t, e] = n.inputs as [SecretNode, SecretNode, SecretNode];
@@ -325,6 +344,20 @@ export class Compiler {
     const between = this.node(passing('sub', [t, e], shape));
     return this.push({ op: 'add', in: [no, this.push({ op: 'mul', in: [this.node(c), between], shape })], shape });
   }
+}
+
+const COMPARING: ReadonlySet<string> = new Set(['less', 'atMost', 'equal']);
+
+/** Is it chosen by a condition, and only moved since? */
+function isChosen(n: SecretNode): boolean {
+  return n.op === 'select' || (VIEWS.has(n.op) && n.inputs.length === 1 && isChosen(n.inputs[0]!));
+}
+
+function comparedFar(n: SecretNode, to: number): EncodingError {
+  return new EncodingError(
+    `a comparison of masked values of shape [${n.shape}] with ${to}: which of them are masked follows from secrets, or from how a sum was rounded. ` +
+      'Compare the mask itself, or the values before they are masked',
+  );
 }
 
 let warned = false;

@@ -5,8 +5,10 @@
  * It is kept with what it was made of, so that a weight's derivative is made, and shared, once.
  */
 import { sizeOf } from '@secformer/ring';
+import { suiteOf } from '@secformer/secformer-ops';
 import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { SecformerBackend } from './backend.js';
+import { configuration } from './config.js';
 import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from './host.js';
 import { release } from './lifetime.js';
 import { DERIVED_OF_ONE, DERIVED_SMALL, DERIVED_TIMES } from './limits.js';
@@ -73,11 +75,16 @@ function keepsAll(equation: string): boolean {
   return to !== '' && [...from.replaceAll(',', '')].every((axis) => to.includes(axis));
 }
 
+/** Kernels that functions are written with of which a suite has others. */
+const PART_OF: Readonly<Record<'softmax' | 'gelu', readonly string[]>> = { softmax: ['Softmax'], gelu: ['Erf', 'Tanh'] };
+
 /**
  * Whether this kernel on these operands, all of which the caller knows, is the caller's own to compute.
  * @param only whether there is no other way, for the kernel has no protocol
  */
 export function isFolded(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, only: boolean): boolean {
+  // Whether something was read before must not change which function it is
+  if (suiteOf(configuration().suite).replaces?.some((f) => PART_OF[f].includes(kernel))) return false;
   return (only || !RECORDED.has(kernel) || isOuter(kernel, inputs, attrs, b)) && hasHostKernel(kernel);
 }
 

@@ -83,6 +83,8 @@ export class SecretNode {
    * the graph that the nodes see; the compiler binds them to a slot, and the session sends them under masks.
    */
   ownIndices: Int32Array | undefined;
+  /** of a passing 'gather': the recorded one that has these indices, and lives */
+  origin: SecretNode | undefined;
   readonly variants = new Map<string, Variant>();
   /** what the caller's process computed of this and others of its values, by what it is: see fold.ts */
   readonly derived = new Map<string, readonly SecretNode[]>();

@@ -84,7 +84,8 @@ function ones(indices: Int32Array, depth: number): Float64Array {
 export function identityOf(n: SecretNode): string {
   const names = new Map<SecretNode, string>();
   for (const next of inOrder(n)) {
-    names.set(next, written(next) || next.ownIndices ? nameOf(next) : `${next.op}${attributesOf(next.attrs)}[${next.shape}](${next.inputs.map((i) => names.get(i))})`);
+    const named = written(next) || (next.ownIndices && !next.origin);
+    names.set(next, named ? nameOf(next) : `${next.op}${next.origin?.id ?? ''}${attributesOf(next.attrs)}[${next.shape}](${next.inputs.map((i) => names.get(i))})`);
   }
   return names.get(n)!;
 }
@@ -126,8 +127,9 @@ export function youngestOf(n: SecretNode): SecretNode | undefined {
   for (let next = left.pop(); next; next = left.pop()) {
     if (seen.has(next)) continue;
     seen.add(next);
-    if (next.values || next.ownIndices) {
-      if (!youngest || next.id > youngest.id) youngest = next;
+    const holder = next.origin ?? next;
+    if (holder.values || holder.ownIndices) {
+      if (!youngest || holder.id > youngest.id) youngest = holder;
     } else left.push(...next.inputs);
   }
   return youngest;

@@ -3,10 +3,12 @@
  * that the caller knows, the nodes compute that one, and what is left is plain arithmetic here. So a mask that is read
  * with its scores, a label's scale of 10^6 or a mean of 50,000 need not fit the range of shares.
  */
+import { broadcastShapes } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from './node-values.js';
 import { copyOf, plaintextOf } from './own.js';
 import { addendOf } from './rewrites/addends.js';
 import { matchLogSoftmax } from './rewrites/softmax.js';
+import { traitsOf } from './traits.js';
 
 interface Peeled {
   /** what the nodes compute */
@@ -24,13 +26,17 @@ export function peeled(target: SecretNode): Peeled {
     layers.push({ node: core, at });
     core = core.inputs[at]!;
   }
+  const { shape } = core;
+  const whole = core.tensor !== undefined;
+  const logits = whole ? undefined : matchLogSoftmax(core);
+  // The logarithm of a masked softmax is its own core: the compiler puts the mask in it at the floor
+  const { scores, addend } = whole || (!logits && !traitsOf(core).far) ? { scores: core, addend: undefined } : addendOf(core, logits ? undefined : Number.NEGATIVE_INFINITY);
+  if (!logits && scores && addend) core = scores;
   const inner = passing('leaf', [], core.shape);
   // Known later
   inner.values = new Float32Array(0);
   let outer = inner;
-  const logits = core.tensor === undefined ? matchLogSoftmax(core) : undefined;
-  const taken = logits && addendOf(core).addend;
-  if (taken) outer = passing('add', [outer, copyOf(taken)], core.shape);
+  if (scores && addend) outer = passing('broadcast', [passing('add', [outer, copyOf(addend)], broadcastShapes(inner.shape, addend.shape))], shape);
   for (const { node, at } of layers.reverse()) {
     outer = passing(
       node.op,

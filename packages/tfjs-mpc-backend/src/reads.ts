@@ -11,6 +11,7 @@ import type { SecretNode } from './node-values.js';
 import { rangeLeft } from './range-left.js';
 import type { Answer, Reply } from './runtime/messages.js';
 import { free, had, meet, raised, requestOf, share, shareSync } from './sharing.js';
+import { traitsOf } from './traits.js';
 
 /** What one read took; see `lastRun`. */
 export interface LastRun extends RunRecord {
@@ -181,6 +182,8 @@ function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answ
   }
   // A read that waited on this thread may have been faster: a value that was seen stays what it is
   if (target && !target.values) {
+    // They follow from what it was made of, which goes
+    traitsOf(target);
     target.values = valuesOf(answer, compiled);
     executed(target);
   }

@@ -16,7 +16,7 @@ export interface Traits {
 }
 
 /** Public numbers of this size are not meant as values. */
-const FAR_FROM = 2 ** 13;
+export const FAR_FROM = 2 ** 13;
 /** Public tensors of more elements are taken to be anything. */
 const LOOKED_AT = 2 ** 22;
 
@@ -60,10 +60,10 @@ export function traitsOf(n: SecretNode): Traits {
 
 function made(n: SecretNode): Traits {
   if (n.op === 'constant') return traitsOfPublic(n.attr<number[]>('values'), n.shape);
-  if (n.values || n.ownIndices || n.inputs.length === 0) return traitsOfWritten(n.shape);
+  if (n.values || n.inputs.length === 0) return traitsOfWritten(n.shape);
   const ins = n.inputs.map((i) => ({ ...i.traits!, shape: i.shape }));
   const [x] = ins as [Traits & { shape: Shape }];
-  const alone = { far: ins.some((i) => i.far), alike: rows(n.shape) <= 1, public: ins.every((i) => i.public) };
+  const alone = { far: ins.some((i) => i.far), alike: rows(n.shape) <= 1, public: !n.ownIndices && ins.every((i) => i.public) };
   switch (n.op) {
     case 'reshape':
       return reshapedTraits(x, x.shape, n.shape);

@@ -4,6 +4,7 @@ import { checkpoints } from './checkpoints.js';
 import { decoding } from './decoding.js';
 import { domains } from './domains.js';
 import { extrema } from './extrema.js';
+import { farValues } from './far-values.js';
 import { graphs } from './graphs.js';
 import { ids } from './ids.js';
 import { layersModels } from './layers-models.js';
@@ -17,6 +18,6 @@ import { smallNumbers } from './small-numbers.js';
 
 /** @param models a folder of converted models to try as well */
 export function everydayPrograms(models?: string): Program[] {
-  const small = [masks, domains, extrema, smallNumbers, reads, ids, ownValues, decoding, losses, chains, layersModels, graphs, checkpoints].flat();
+  const small = [masks, farValues, domains, extrema, smallNumbers, reads, ids, ownValues, decoding, losses, chains, layersModels, graphs, checkpoints].flat();
   return models === undefined ? small : [...small, ...modelPrograms(models)];
 }

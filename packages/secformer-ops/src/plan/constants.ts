@@ -1,4 +1,5 @@
 import { EncodingError } from '@secformer/ring';
+import { MAGNITUDE } from '../compose/emitter.js';
 import { type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 
 /** log2 of the largest number that shares hold: 63 bits less 16 fractional ones, with one to add. */
@@ -28,9 +29,10 @@ function refuse(op: string, what: string): never {
  * leave nothing, and what takes the input of a function with a domain of its own far out of it, as a mask of −1e9 does
  * that was not written beside a softmax.
  * @param measured ranges are known, which say more about an input than its factors
+ * @param kept places in the graph's outputs that stay at the nodes for other graphs
  * @throws EncodingError naming the operation, the number, and what to do
  */
-export function checkConstants({ nodes }: Graph, measured: boolean): void {
+export function checkConstants({ nodes, outputs }: Graph, measured: boolean, kept: readonly number[] = []): void {
   nodes.forEach((node) => {
     for (const [name, v] of Object.entries(parametersOf(node))) {
       if (Number.isNaN(v) || !(BOUNDS.has(name) || Math.abs(v) < 2 ** LARGEST)) refuse(node.op, `${shown(v)} as its ${name}, which is no number that shares hold`);
@@ -41,7 +43,43 @@ export function checkConstants({ nodes }: Graph, measured: boolean): void {
     });
     if (!measured && NARROW[node.op]) checkInput(nodes, node, node.in[0]!);
   });
+  if (measured) return;
+  const terms = largeTerms(nodes);
+  for (const i of kept) {
+    const term = terms[outputs[i]!];
+    if (term !== undefined) refuse(nodes[outputs[i]!]!.op, `${shown(term)} among its public numbers, in a value that stays at the nodes; ${RANGE}`);
+  }
 }
+
+const RANGE = `it computes with values below 2^${MAGNITUDE}. Scale the values, or let calibrate() see what they are`;
+
+/**
+ * Of each node a public term beyond the range that it has, or was given by what is linear: read, it is there, and
+ * everything else would take it modulo twice the range.
+ * @throws EncodingError where something else takes it
+ */
+function largeTerms(nodes: readonly GraphNode[]): (number | undefined)[] {
+  const terms: (number | undefined)[] = [];
+  nodes.forEach((node) => {
+    const constant = (x: number) => nodes[x]!.op === 'constant';
+    const linear = CARRIES.has(node.op) || (node.op === 'mul' && node.in.some(constant)) || (node.op === 'div' && constant(node.in[1]!));
+    let term: number | undefined;
+    for (const x of node.in) {
+      const operand = nodes[x]!;
+      if (operand.op === 'constant') {
+        if (TERMS.has(node.op)) term ??= operand.values.find((v) => !(Math.abs(v) < 2 ** MAGNITUDE));
+      } else term ??= terms[x];
+    }
+    if (term !== undefined && !linear) refuse(node.op, `its input has ${shown(term)}, and ${RANGE}`);
+    terms.push(term);
+  });
+  return terms;
+}
+
+/** Operations to which a public number is a term. */
+const TERMS = new Set(['add', 'sub', 'concat']);
+/** Operations that hand on what the ring holds. */
+const CARRIES = new Set([...TERMS, 'neg', 'reshape', 'transpose', 'slice', 'view', 'pick', 'broadcast', 'sum', 'cumSum']);
 
 function checkValues({ op, in: { length } }: GraphNode, values: readonly number[], at: number): void {
   const wrong = values.find((v) => !(Math.abs(v) < 2 ** LARGEST));

@@ -77,7 +77,7 @@ export function plan(
   watched = false,
 ): Plan {
   checkGraph(graph);
-  checkConstants(graph, ranges !== undefined);
+  checkConstants(graph, ranges !== undefined, kept);
   check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
   if (ranges) checkDomains(graph, suite, ranges);
   const less = needed(graph);

@@ -27,6 +27,7 @@ export const fast: Suite = {
   name: 'fast',
   about: 'ours, 2Quad in the place of softmax',
   quadratic: true,
+  replaces: ['softmax'],
   softmax: (e, x) => quadSoftmax(e, x, QUAD_CONSTANT),
   functions: quadFunctions,
   formulas: quadFunctions,

@@ -48,6 +48,7 @@ export const mpcformer: Suite = {
   name: 'mpcformer',
   about: "MPCFormer: Quad for GeLU, 2Quad by Newton's reciprocal, CrypTen's norm",
   quadratic: true,
+  replaces: ['softmax', 'gelu'],
   softmax: (e, x) => quad(e, x, QUAD_CONSTANT),
   quad,
   gelu,

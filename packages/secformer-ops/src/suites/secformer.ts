@@ -108,6 +108,7 @@ export const secformer: Suite = {
   name: 'secformer',
   about: 'SecFormer as printed: sine series, 2Quad and norm by Goldschmidt',
   quadratic: true,
+  replaces: ['softmax'],
   softmax: (e, x) => quad(e, x, QUAD_CONSTANT),
   quad,
   gelu,

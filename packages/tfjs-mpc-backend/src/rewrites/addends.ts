@@ -4,7 +4,7 @@
  */
 import { sizeOf } from '@secformer/ring';
 import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
-import { passing, type SecretNode } from '../node-values.js';
+import { passing, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf } from '../own.js';
 import { traitsOf } from '../traits.js';
 import { type Floor, SOFTMAX_FLOOR } from './floor.js';
@@ -27,6 +27,7 @@ export const FAR = -30_000;
 const FAR_BEFORE_SCALING = -1e8;
 
 const zero = () => passing('constant', [], [], { values: [0] });
+const one = () => passing('constant', [], [], { values: [1] });
 const joined = (op: 'add' | 'sub' | 'mul' | 'div', a: SecretNode, b: SecretNode) => passing(op, [a, b], broadcastShapes(a.shape, b.shape));
 const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
 
@@ -74,6 +75,12 @@ class Addends {
       case 'slice':
       case 'broadcast':
         return viewed(x, inner(x.inputs[0]!));
+      case 'view':
+      case 'pick':
+      case 'gather':
+      case 'sum':
+      case 'mean':
+        return carried(x, inner(x.inputs[0]!));
       default:
         return whole;
     }
@@ -87,9 +94,19 @@ function loggedSum(x: SecretNode, addend: SecretNode | undefined): Sum {
   return { scores, addend: passing('belowFloor', [addend], addend.shape, floorOf()) };
 }
 
-/** What the caller could compute, though it is not only arithmetic, times a public number that makes a mask of it. */
+/**
+ * What the caller could compute, though it is not only arithmetic, times a public number that makes a mask of it, and
+ * rows looked up in a table of such: not products of matrices, which are a model's.
+ */
 function isMask(x: SecretNode): boolean {
-  return x.op === 'mul' && x.knowable && x.inputs.some((i) => i.op === 'constant' && traitsOf(i).far);
+  return x.knowable && traitsOf(x).far && isLookup(x, DEPTH);
+}
+
+function isLookup(x: SecretNode, depth: number): boolean {
+  if (x.own) return true;
+  if (depth === 0) return false;
+  if (x.op === 'mul' && x.inputs.some((i) => i.op === 'constant' && traitsOf(i).far)) return true;
+  return (VIEWS.has(x.op) || x.op === 'gather' || x.op === 'add' || x.op === 'sub' || x.op === 'neg' || x.op === 'mul') && x.inputs.every((i) => isLookup(i, depth - 1));
 }
 
 /** How masks end below softmax and its logarithm. */
@@ -125,12 +142,14 @@ function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number): Su
   const [yes, no] = [inner(t), inner(e)];
   if (!yes.addend && !no.addend) return { scores: x, addend: undefined };
   const choose = (p: SecretNode | undefined, q: SecretNode | undefined) => passing('select', [c, p ?? zero(), q ?? zero()], x.shape);
+  const left = (p: SecretNode | undefined, q: SecretNode | undefined) =>
+    p && q ? choose(p, q) : passing('mul', [p ? c : passing('sub', [one(), c], c.shape), (p ?? q)!], x.shape);
   const addend = choose(yes.addend, no.addend);
   if (yes.scores && no.scores) return { scores: choose(yes.scores, no.scores), addend };
   // What is public and far below everything needs no product: nothing that is added to it matters
   if (no.scores && isFar(t, far)) return { scores: no.scores, addend };
   if (yes.scores && isFar(e, far)) return { scores: yes.scores, addend };
-  return { scores: choose(yes.scores, no.scores), addend };
+  return { scores: left(yes.scores, no.scores), addend };
 }
 
 /** Is it public, and at each place as far below everything? */
@@ -150,6 +169,19 @@ function concatenated(x: SecretNode, parts: Sum[]): Sum {
     return passing('concat', all, x.shape, x.attrs);
   };
   return { scores: side('scores'), addend: side('addend') };
+}
+
+/** What is linear and takes every element of its operand, of both parts. */
+function carried(x: SecretNode, { scores, addend }: Sum): Sum {
+  if (!addend || !scores || !traitsOf(addend).far || (x.op === 'gather' && !x.ownIndices)) return { scores: x, addend: undefined };
+  const { shape } = x.inputs[0]!;
+  const of = (part: SecretNode) => {
+    const made = passing(x.op, [part.shape.join() === shape.join() ? part : passing('broadcast', [part], shape)], x.shape, x.attrs);
+    made.ownIndices = x.ownIndices;
+    if (x.ownIndices) made.origin = x.origin ?? x;
+    return made;
+  };
+  return { scores: of(scores), addend: of(addend) };
 }
 
 /** The same view of both parts, of the addend as small as it was. */

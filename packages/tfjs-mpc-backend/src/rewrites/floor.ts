@@ -19,6 +19,8 @@ export interface Floor {
   shifts?: boolean;
   /** places of a row that have to be above the floor: of a row without, the answer would be of what is masked */
   open?: number;
+  /** the scores of rows that are masked altogether are 0: see `openRows` */
+  zeroed?: boolean;
 }
 
 /** For softmax: leaves no weight that a probability of 20 bits could show, and fits the scores' range. */
@@ -27,8 +29,10 @@ export const SOFTMAX_FLOOR = -800;
 export const LEAST = -16_383;
 /** Values at or below this are meant as "no weight", not as a score. */
 const MASKED = -1000;
-/** From here on a float32 sum of a mask and a score has lost what the score was, by a thousandth and more. */
-const SWALLOWS = -32_768;
+/** Down to here a float32 sum of a mask and a score has kept the score to 1/32: of such a row the answer is that of the scores. */
+const SHIFTS = -(2 ** 20);
+/** From here on it has lost it, and the answer is that of equal scores. Between the two it is of neither. */
+const SWALLOWS = -(2 ** 26);
 
 function eachRow(values: Float64Array, shape: Shape, each: (row: Float64Array) => void): Float64Array {
   const width = shape.at(-1) ?? 1;
@@ -48,10 +52,11 @@ function largest(row: Float64Array): number {
  * @throws SecformerError MASK_REFUSED where fewer places of a row are open than the operation needs
  */
 export function floorRows(values: Float64Array, shape: Shape, attrs: object): Float64Array {
-  const { floor, from = floor, both = false, shifts = false, open = 0 } = attrs as Floor;
+  const { floor, from = floor, both = false, shifts = false, open = 0, zeroed = false } = attrs as Floor;
   return eachRow(values.slice(), shape, (row) => {
     const top = largest(row);
-    if (shifts ? open > 0 && top <= SWALLOWS : open > 0 && countAbove(row, from) < Math.min(open, row.length)) throw maskedAltogether(shape, open);
+    const lost = top <= SHIFTS && (open > 0 || (zeroed && top > SWALLOWS));
+    if (shifts ? lost : open > 0 && countAbove(row, from) < Math.min(open, row.length)) throw maskedAltogether(shape, open);
     // Of a row that is masked altogether by −∞ nothing is left that could be shifted
     const shift = shifts && top < 0 ? Math.max(top, -3.5e38) : 0;
     for (let i = 0; i < row.length; i++) {

@@ -2,6 +2,7 @@
  * Masks that follow from secrets: where a condition chooses between a score and a number far below, or bits are
  * multiplied by one. What is public of them, the number, ends at the floor; which places it is for nobody sees.
  */
+import { broadcastShapes } from '@secformer/secformer-ops';
 import { passing, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf } from '../own.js';
 import { traitsOf } from '../traits.js';
@@ -10,7 +11,7 @@ import type { Floor } from './floor.js';
 /** Sums and views that are looked through. */
 const DEPTH = 16;
 
-/** Zeros and ones: what comparisons make, and logic of them. */
+/** Zeros and ones: what comparisons make. */
 const BITS = new Set(['less', 'atMost', 'equal', 'oneHot', 'oneHotOf']);
 
 /** The same value with the masks in it at the floor; the value itself where there is none. */
@@ -22,7 +23,15 @@ export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode 
     const [c, t, e] = inputs as [SecretNode, SecretNode, SecretNode];
     return passing('select', [c, chosen(t, floor) ?? inner(t), chosen(e, floor) ?? inner(e)], shape);
   }
-  if (op === 'add' || op === 'sub' || op === 'neg') return passing(op, inputs.map(inner), shape, attrs);
+  if (op === 'add' || op === 'sub') {
+    const [a, b] = inputs as [SecretNode, SecretNode];
+    const negative = op === 'sub' ? opposite(b, depth) : undefined;
+    if (negative) return inner(passing('add', [a, negative], shape));
+    const keep = (score: SecretNode, kept: SecretNode | undefined) => (kept ? passing('mul', [score, kept], broadcastShapes(score.shape, kept.shape)) : score);
+    return passing(op, [keep(inner(a), op === 'add' ? keptOf(b, depth) : undefined), keep(inner(b), keptOf(a, depth))], shape);
+  }
+  if (op === 'neg' && opposite(inputs[0]!, depth)) return inner(opposite(inputs[0]!, depth)!);
+  if (op === 'neg') return passing(op, inputs.map(inner), shape, attrs);
   if (VIEWS.has(op) && inputs.length === 1) return passing(op, inputs.map(inner), shape, attrs);
   if (op === 'mul') {
     const [a, b] = inputs as [SecretNode, SecretNode];
@@ -30,19 +39,64 @@ export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode 
       [a, b],
       [b, a],
     ] as const) {
-      if (areBits(bits, depth) && isNumber(number)) return passing('mul', [bits, ended(number, floor)], shape);
+      const few = isNumber(number) && fewOf(bits, depth);
+      if (few && ends(plaintextOf(number), few, floor)) return passing('mul', [bits, ended(number, floor)], shape);
     }
   }
   return x;
 }
 
+/**
+ * 0 where a mask of bits hides what it is added to, else 1. In float32 a mask of this size swallows a score, so that
+ * of places that are all masked none is larger: the score must not be left there, for a row may have no other places.
+ */
+function keptOf(n: SecretNode, depth: number): SecretNode | undefined {
+  if (depth === 0 || n.own || n.tensor !== undefined) return undefined;
+  if (VIEWS.has(n.op) && n.inputs.length === 1) {
+    const kept = keptOf(n.inputs[0]!, depth - 1);
+    return kept && passing(n.op, [kept], n.shape, n.attrs);
+  }
+  if (n.op !== 'mul') return undefined;
+  const at = n.inputs.findIndex(isNumber);
+  const few = at < 0 ? undefined : fewOf(n.inputs[1 - at]!, depth);
+  if (!few) return undefined;
+  const [bits, numbers] = [n.inputs[1 - at]!, plaintextOf(n.inputs[at]!)];
+  const swallows = (of: 1 | -1) => numbers.every((v) => v * of <= SWALLOWING);
+  const one = passing('constant', [], [], { values: [1] });
+  const kept = (op: 'add' | 'sub') => passing('broadcast', [passing(op, [one, bits], bits.shape)], n.shape);
+  if (few[0] === 0 && few[1] === 1 && swallows(1)) return kept('sub');
+  if (few[0] === -1 && few[1] === 0 && swallows(-1)) return kept('add');
+  return undefined;
+}
+
+/** What bits times a public number, and views of it, are subtracted as. */
+function opposite(n: SecretNode, depth: number): SecretNode | undefined {
+  if (depth === 0 || n.own || n.tensor !== undefined) return undefined;
+  if (VIEWS.has(n.op) && n.inputs.length === 1) {
+    const of = opposite(n.inputs[0]!, depth - 1);
+    return of && passing(n.op, [of], n.shape, n.attrs);
+  }
+  const at = n.op === 'mul' ? n.inputs.findIndex(isNumber) : -1;
+  if (at < 0 || !fewOf(n.inputs[1 - at]!, depth)) return undefined;
+  const number = passing('constant', [], n.inputs[at]!.shape, { values: Array.from(plaintextOf(n.inputs[at]!), (v) => -v) });
+  return passing('mul', [n.inputs[1 - at]!, number], n.shape);
+}
+
+/** From here on a float32 sum has lost what a score up to a thousand was. */
+const SWALLOWING = -(2 ** 23);
+
 /** What a condition chooses, of the caller's own and far. */
 function chosen(n: SecretNode, floor: Floor): SecretNode | undefined {
-  return n.own && traitsOf(n).far ? passing('floorRows', [n], n.shape, { floor: floor.floor, both: true }) : undefined;
+  return n.own && traitsOf(n).far ? passing('floorRows', [n], n.shape, { floor: floor.floor, both: floor.both ?? false }) : undefined;
 }
 
 function isNumber(n: SecretNode): boolean {
   return n.op === 'constant' && traitsOf(n).far;
+}
+
+/** Do all products of these with integers from −1 to 1 end at the floor, and none where nothing has an end? */
+function ends(numbers: Float64Array, [least, most]: readonly [number, number], { floor, both }: Floor): boolean {
+  return least >= -1 && most <= 1 && (both === true || numbers.every((v) => v * least <= -floor && v * most <= -floor));
 }
 
 function ended(n: SecretNode, { floor }: Floor): SecretNode {
@@ -50,11 +104,33 @@ function ended(n: SecretNode, { floor }: Floor): SecretNode {
   return passing('constant', [], n.shape, { values });
 }
 
-function areBits(n: SecretNode, depth: number): boolean {
-  if (depth === 0 || n.tensor !== undefined) return false;
-  if (BITS.has(n.op)) return true;
-  if (VIEWS.has(n.op) || n.op === 'mul') return n.inputs.length > 0 && n.inputs.every((i) => areBits(i, depth - 1));
-  if (n.op !== 'sub') return false;
-  const [one, bit] = n.inputs as [SecretNode, SecretNode];
-  return one.op === 'constant' && plaintextOf(one).every((v) => v === 1) && areBits(bit, depth - 1);
+/** Least and largest of what comparisons and arithmetic of small numbers make of 0 and 1; undefined of all else. */
+function fewOf(n: SecretNode, depth: number): readonly [number, number] | undefined {
+  if (depth === 0 || n.tensor !== undefined) return undefined;
+  if (BITS.has(n.op)) return [0, 1];
+  if (n.op === 'constant') {
+    const values = plaintextOf(n);
+    return values.length > 0 && values.every(isFew) ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : undefined;
+  }
+  if (!VIEWS.has(n.op) && !SMALL.has(n.op)) return undefined;
+  const ins = n.inputs.map((i) => fewOf(i, depth - 1));
+  if (ins.length === 0 || ins.includes(undefined)) return undefined;
+  const [a, b = a] = ins as (readonly [number, number])[];
+  switch (n.op) {
+    case 'neg':
+      return [-a![1], -a![0]];
+    case 'add':
+      return [a![0] + b![0], a![1] + b![1]];
+    case 'sub':
+      return [a![0] - b![1], a![1] - b![0]];
+    case 'mul': {
+      const products = [a![0] * b![0], a![0] * b![1], a![1] * b![0], a![1] * b![1]];
+      return [Math.min(...products), Math.max(...products)];
+    }
+    default:
+      return [Math.min(...ins.map((i) => i![0])), Math.max(...ins.map((i) => i![1]))];
+  }
 }
+
+const SMALL: ReadonlySet<string> = new Set(['neg', 'add', 'sub', 'mul']);
+const isFew = (v: number) => Number.isInteger(v) && Math.abs(v) <= 2;
