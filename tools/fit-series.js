@@ -1,4 +1,5 @@
-// Fits of the trigonometric series that the protocols use: minimax by iteratively reweighted least squares (Lawson 1961).
+// Fits of the trigonometric series that the protocols use: minimax by iteratively reweighted least squares (Lawson
+// 1961).
 // node tools/fit-series.js prints each function's coefficients and largest errors.
 
 import { erf } from '@secformer/secformer-ops';
@@ -40,7 +41,10 @@ function leastSquares(A, y) {
 }
 
 function minimax(basis, f, low, high, { points = 1200, iterations = 150, relative = false } = {}) {
-  const x = Float64Array.from({ length: points }, (_, i) => (low + high) / 2 - ((high - low) / 2) * Math.cos((Math.PI * (i + 0.5)) / points));
+  const x = Float64Array.from(
+    { length: points },
+    (_, i) => (low + high) / 2 - ((high - low) / 2) * Math.cos((Math.PI * (i + 0.5)) / points),
+  );
   const A = Array.from(x, (v) => basis(v));
   const y = Array.from(x, f);
   const scale = y.map((v) => (relative ? 1 / Math.abs(v) : 1));
@@ -68,13 +72,21 @@ const both = (K, period) => (x) => [...cosines(K, period)(x), ...sines(K, period
 const edge = 2 ** -4;
 
 const fits = {
-  'gelu, erf form: x·erf(x/√2)/2, cosines of period 16, |x| ≤ 4.5': () => minimax(cosines(8, 16), (x) => (x * erf(x / Math.SQRT2)) / 2, 0, 4.5 + edge),
+  'gelu, erf form: x·erf(x/√2)/2, cosines of period 16, |x| ≤ 4.5': () =>
+    minimax(cosines(8, 16), (x) => (x * erf(x / Math.SQRT2)) / 2, 0, 4.5 + edge),
   'gelu, tanh form: x·tanh(√(2/π)(x + 0.044715x³))/2, cosines of period 16, |x| ≤ 4.5': () =>
-    minimax(cosines(8, 16), (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2, 0, 4.5 + edge),
+    minimax(
+      cosines(8, 16),
+      (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2,
+      0,
+      4.5 + edge,
+    ),
   'tanh, sines of period 16, |x| ≤ 5.5': () => minimax(sines(14, 16), Math.tanh, 0, 5.5 + edge),
   'erf, sines of period 16, |x| ≤ 5': () => minimax(sines(14, 16), erf, 0, 5 + edge),
-  'silu: x·tanh(x/2)/2, cosines of period 32, |x| ≤ 14': () => minimax(cosines(20, 32), (x) => (x * Math.tanh(x / 2)) / 2, 0, 14 + edge),
-  'softplus: ln(2cosh(x/2)), cosines of period 32, |x| ≤ 12': () => minimax(cosines(16, 32), (x) => Math.log(2 * Math.cosh(x / 2)), 0, 12 + edge),
+  'silu: x·tanh(x/2)/2, cosines of period 32, |x| ≤ 14': () =>
+    minimax(cosines(20, 32), (x) => (x * Math.tanh(x / 2)) / 2, 0, 14 + edge),
+  'softplus: ln(2cosh(x/2)), cosines of period 32, |x| ≤ 12': () =>
+    minimax(cosines(16, 32), (x) => Math.log(2 * Math.cosh(x / 2)), 0, 12 + edge),
   '1/v, period 4, [1, 2], relative': () => minimax(both(5, 4), (v) => 1 / v, 1, 2, { relative: true }),
   '1/√v, period 4, [1, 2], relative': () => minimax(both(5, 4), (v) => v ** -0.5, 1, 2, { relative: true }),
   '√v, period 4, [1, 2], relative': () => minimax(both(5, 4), Math.sqrt, 1, 2, { relative: true }),

@@ -5,8 +5,19 @@ import { createInterface } from 'node:readline';
 
 const root = dirname(import.meta.dirname);
 const nx = join(root, 'node_modules/nx/dist/bin/nx.js');
-const args = ['run-many', '-t', 'test', '--parallel=1', '--outputStyle=stream-without-prefixes', ...process.argv.slice(2)];
-const child = spawn(process.execPath, [nx, ...args], { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], env: { ...process.env, NX_DAEMON: 'false', FORCE_COLOR: '0' } });
+const args = [
+  'run-many',
+  '-t',
+  'test',
+  '--parallel=1',
+  '--outputStyle=stream-without-prefixes',
+  ...process.argv.slice(2),
+];
+const child = spawn(process.execPath, [nx, ...args], {
+  cwd: root,
+  stdio: ['ignore', 'pipe', 'inherit'],
+  env: { ...process.env, NX_DAEMON: 'false', FORCE_COLOR: '0' },
+});
 
 const counts = { passed: 0, failed: 0, skipped: 0 };
 for await (const line of createInterface({ input: child.stdout })) {
@@ -15,6 +26,8 @@ for await (const line of createInterface({ input: child.stdout })) {
   else if (result) counts[result[1] === 'ok' ? 'passed' : 'failed']++;
   console.log(line);
 }
-const code = await new Promise((resolve) => (child.exitCode === null ? child.on('close', resolve) : resolve(child.exitCode)));
+const code = await new Promise((resolve) =>
+  child.exitCode === null ? child.on('close', resolve) : resolve(child.exitCode),
+);
 console.log(`${counts.passed} passed, ${counts.failed} failed${counts.skipped ? `, ${counts.skipped} skipped` : ''}`);
 process.exitCode = code !== 0 || counts.failed > 0 || counts.passed === 0 ? 1 : 0;

@@ -1,4 +1,5 @@
-// Writes docs/costs.md from the declarations of the protocols: node tools/write-costs.js, or --check to fail where the file is out of date.
+// Writes docs/costs.md from the declarations of the protocols: node tools/write-costs.js, or --check to fail where the
+// file is out of date.
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -27,20 +28,30 @@ const ELEMENTS = 4096;
 /** Cost of a composition: rounds, and bytes an element. */
 function costOf(shape, emit, inputs = 1) {
   const builder = new ProgramBuilder();
-  const ids = Array.from({ length: inputs }, () => builder.input({ kind: 'share', shape, fracBits: 16, bits: 64, magnitude: 14 }));
+  const ids = Array.from({ length: inputs }, () =>
+    builder.input({ kind: 'share', shape, fracBits: 16, bits: 64, magnitude: 14 }),
+  );
   const { cost } = checkProgram(builder.build([emit(new Emitter(builder), ...ids)].flat()));
   const n = shape.reduce((a, b) => a * b, 1);
   return { rounds: cost.rounds, online: cost.online / n, dealer: cost.dealer / n };
 }
 
 const number = (v) => (v === 0 ? '0' : v >= 100 ? v.toFixed(0) : v.toPrecision(3).replace(/\.?0+$/, ''));
-const short = (v) => (v === 0 ? '0' : Math.abs(v) >= 1e-3 && Math.abs(v) < 1e6 ? String(Number(v.toPrecision(5))) : v.toExponential(1).replace(/e\+?/, '·10^'));
-const table = (head, rows) => [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((r) => `| ${r.join(' | ')} |`).join('\n');
+const short = (v) =>
+  v === 0
+    ? '0'
+    : Math.abs(v) >= 1e-3 && Math.abs(v) < 1e6
+      ? String(Number(v.toPrecision(5)))
+      : v.toExponential(1).replace(/e\+?/, '·10^');
+const table = (head, rows) =>
+  [head, head.map((_, i) => (i === 0 ? '---' : '---:')), ...rows].map((r) => `| ${r.join(' | ')} |`).join('\n');
 const row = (name, c) => [name, c.rounds, number(c.online), number(c.dealer)];
 
 const errorText = ({ absolute, relative }) => {
   if (absolute === 0 && relative === undefined) return 'exact';
-  const parts = [absolute > 0 && short(absolute), relative !== undefined && `${short(relative)} relative`].filter(Boolean);
+  const parts = [absolute > 0 && short(absolute), relative !== undefined && `${short(relative)} relative`].filter(
+    Boolean,
+  );
   return parts.join(' or ');
 };
 
@@ -62,20 +73,33 @@ const softmax = (suite) => (e, x) => {
 function suiteTable(emit, shapes) {
   return table(
     ['suite', ...shapes.flatMap((s) => [`[${s}] rounds`, 'bytes sent', 'dealer'])],
-    Object.values(suites).map((suite) => [suite.name, ...shapes.flatMap((s) => row('', costOf(s, emit(suite))).slice(1))]),
+    Object.values(suites).map((suite) => [
+      suite.name,
+      ...shapes.flatMap((s) => row('', costOf(s, emit(suite))).slice(1)),
+    ]),
   );
 }
 
 /** Rows of a table of 100, which is opened here as for the first time. */
 function rowsOf(e, indices, bounds) {
-  const table = e.emit('open', [e.constantShare(new Array(6400).fill(0), [100, 64], 16)], { shift: 0, width: 48, offsetLog: -1, share: 'modular', bits: 48 });
+  const table = e.emit('open', [e.constantShare(new Array(6400).fill(0), [100, 64], 16)], {
+    shift: 0,
+    width: 48,
+    offsetLog: -1,
+    share: 'modular',
+    bits: 48,
+  });
   return e.product(e.operand(oneHotOf(e, suites.exact, indices, 100, bounds), 32), table);
 }
 
 function otherTable() {
   const of = {
     'product of two tensors, truncated': costOf([ELEMENTS], (e, a, b) => e.truncated(e.mul(a, b)), 2),
-    'quotient of two tensors, either sign': costOf([ELEMENTS], (e, a, b) => e.truncated(e.mul(a, reciprocal(e, b, false))), 2),
+    'quotient of two tensors, either sign': costOf(
+      [ELEMENTS],
+      (e, a, b) => e.truncated(e.mul(a, reciprocal(e, b, false))),
+      2,
+    ),
     'square, truncated': costOf([ELEMENTS], (e, x) => e.truncated(e.square(x))),
     'truncation alone': costOf([ELEMENTS], (e, x) => e.emit('unwrap', [e.lifted(x, 8)])),
     'matrix product [64, 64]·[64, 64], truncated': costOf([64, 64], (e, a, b) => e.truncated(e.matMul(a, b)), 2),
@@ -83,7 +107,9 @@ function otherTable() {
     'maximum of rows of 8': costOf([512, 8], (e, x) => maxWithIndex(e, x, false).max),
     'argMax of rows of 8': costOf([512, 8], (e, x) => maxWithIndex(e, x, true).index),
     'five largest of rows of 32': costOf([128, 32], (e, x) => topK(e, x, 5).values),
-    'rows of a table [100, 64] by 64 secret indices, its opening included': costOf([ELEMENTS / 64], (e, x) => rowsOf(e, x, [0, 99])),
+    'rows of a table [100, 64] by 64 secret indices, its opening included': costOf([ELEMENTS / 64], (e, x) =>
+      rowsOf(e, x, [0, 99]),
+    ),
     'the same by indices that may be outside': costOf([ELEMENTS / 64], (e, x) => rowsOf(e, x)),
     'log-softmax of rows of 128': costOf([32, 128], (e, x) => logSoftmax(e, x)),
   };
@@ -105,7 +131,16 @@ const opened = (width, more = {}) => ({
   magnitude: width - 18,
   ...more,
 });
-const modular = (width, shape = [ELEMENTS]) => ({ kind: 'opened', shape, fracBits: 16, width, offsetLog: -1, modular: true, bits: width, magnitude: 14 });
+const modular = (width, shape = [ELEMENTS]) => ({
+  kind: 'opened',
+  shape,
+  fracBits: 16,
+  width,
+  offsetLog: -1,
+  modular: true,
+  bits: width,
+  magnitude: 14,
+});
 const share = (bits = 64, fracBits = 16) => ({ kind: 'share', shape: [ELEMENTS], fracBits, bits, magnitude: 14 });
 const planes = (kind, n, more = {}) => ({ kind, shape: [ELEMENTS], planes: n, ...more });
 const cosine = (n) => Array.from({ length: n }, () => [1, 0]);
@@ -115,7 +150,12 @@ const INSTRUCTIONS = [
   ['open', '32 bits, a lift to 64', [share(64, 32)], { shift: 16, width: 32, offsetLog: 30, share: 'lift', bits: 64 }],
   ['open', '48 bits, modular', [share()], { shift: 0, width: 48, offsetLog: -1, share: 'modular', bits: 48 }],
   ['extend', 'from 32 to 48 bits', [opened(32)], { width: 48 }],
-  ['matMul', '[64, 64]·[64, 64] modulo 2^48', [modular(48, [64, 64]), modular(48, [64, 64])], { transposeA: false, transposeB: false, magnitude: 14 }],
+  [
+    'matMul',
+    '[64, 64]·[64, 64] modulo 2^48',
+    [modular(48, [64, 64]), modular(48, [64, 64])],
+    { transposeA: false, transposeB: false, magnitude: 14 },
+  ],
   [
     'bucketSums',
     '512 buckets of 8 columns modulo 2^32, an element of those',
@@ -137,8 +177,18 @@ const INSTRUCTIONS = [
   ['bitValue', 'one plane modulo 2^64', [planes('openBits', 1)], { bits: 64 }],
   ['bitMultiply', 'one plane, a lift from 32 bits', [planes('openBits', 1), opened(32)], {}],
   ['quotient', 'by 2^16', [opened(32), planes('openBits', 1)], { shift: 16, tau: '0', magnitude: 14 }],
-  ['trig', 'eight harmonics modulo 2^40', [opened(32)], { period: 20, constantTerm: 0, coefficients: cosine(8), seriesBits: 18, bits: 40, magnitude: 3 }],
-  ['trigReal', 'seven harmonics modulo 2^40', [opened(32)], { period: 28, constantTerm: 0, coefficients: cosine(7), seriesBits: 18, bits: 40, magnitude: 3 }],
+  [
+    'trig',
+    'eight harmonics modulo 2^40',
+    [opened(32)],
+    { period: 20, constantTerm: 0, coefficients: cosine(8), seriesBits: 18, bits: 40, magnitude: 3 },
+  ],
+  [
+    'trigReal',
+    'seven harmonics modulo 2^40',
+    [opened(32)],
+    { period: 28, constantTerm: 0, coefficients: cosine(7), seriesBits: 18, bits: 40, magnitude: 3 },
+  ],
   ['expNegative', 'one window', [opened(32), planes('openBits', 1)], { origin: 0, factor: 1, half: 20 }],
 ];
 
@@ -148,10 +198,34 @@ const WINDOW = ['within ±2048', 'beyond ±4096'];
 
 /** What is watched: where nothing is reported, where everything is. */
 const WATCHED = [
-  ['softmax, rows of 128', [32, 128], softmax(EXACT), 'scores of a row less than 2048 apart', '2560 or more apart, below 13,824'],
-  ['logSoftmax, rows of 128', [32, 128], logSoftmax, 'scores of a row less than 2048 apart', '2560 or more apart, below 13,824'],
-  ['2Quad, rows of 128 (`fast`)', [32, 128], softmax(FAST), 's + 5 within ±2048, a sum from 2^-3 to 2^25', 's + 5 beyond ±4096, any other sum'],
-  ['layerNorm, rows of H = 768', [128, 768], (e, x) => EXACT.layerNorm(e, x, 1e-12), 'variance 0 to 6·10^-8, 8·10^-6 to 0.99·2^31/H²', '1.3·10^-7 to 7·10^-6, 2^31/H² to 2^32/H'],
+  [
+    'softmax, rows of 128',
+    [32, 128],
+    softmax(EXACT),
+    'scores of a row less than 2048 apart',
+    '2560 or more apart, below 13,824',
+  ],
+  [
+    'logSoftmax, rows of 128',
+    [32, 128],
+    logSoftmax,
+    'scores of a row less than 2048 apart',
+    '2560 or more apart, below 13,824',
+  ],
+  [
+    '2Quad, rows of 128 (`fast`)',
+    [32, 128],
+    softmax(FAST),
+    's + 5 within ±2048, a sum from 2^-3 to 2^25',
+    's + 5 beyond ±4096, any other sum',
+  ],
+  [
+    'layerNorm, rows of H = 768',
+    [128, 768],
+    (e, x) => EXACT.layerNorm(e, x, 1e-12),
+    'variance 0 to 6·10^-8, 8·10^-6 to 0.99·2^31/H²',
+    '1.3·10^-7 to 7·10^-6, 2^31/H² to 2^32/H',
+  ],
   ['gelu', [ELEMENTS], (e, x) => EXACT.gelu(e, x, 'erf'), ...WINDOW],
   ['erf, tanh, sigmoid, silu, softplus', [ELEMENTS], unary('tanh'), ...WINDOW],
   ['exp, expm1', [ELEMENTS], unary('exp'), 'x < 9.89', 'x ≥ 10.4'],
@@ -177,7 +251,14 @@ function watchedTable() {
       const out = emit(e, x);
       return [out, ...e.watch.operations.map(([, bits]) => e.emit('digest', bits))];
     });
-    return [name, within, beyond, watched.rounds - own.rounds, number(watched.online - own.online), number(watched.dealer - own.dealer)];
+    return [
+      name,
+      within,
+      beyond,
+      watched.rounds - own.rounds,
+      number(watched.online - own.online),
+      number(watched.dealer - own.dealer),
+    ];
   });
   return table(['operation', 'never reported', 'always reported', 'rounds more', 'bytes more', 'dealer more'], rows);
 }

@@ -1,5 +1,7 @@
-// Compiles native/ into prebuilds/PLATFORM-ARCH, which is packed with the package, where there is a C++ compiler; where there is none, or it fails, the kernels
-// stay WebAssembly. With --install, as an installed package runs it, what was packed is kept if it loads here. Never fails itself.
+// Compiles native/ into prebuilds/PLATFORM-ARCH, which is packed with the package, where there is a C++ compiler; where
+// there is none, or it fails, the kernels
+// stay WebAssembly. With --install, as an installed package runs it, what was packed is kept if it loads here. Never
+// fails itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -53,7 +55,10 @@ function build(compiler) {
   ];
   for (const [name, flags] of sources) run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
   // Nothing of this compiler's has to be where it is used
-  const link = process.platform === 'darwin' ? ['-dynamiclib', '-undefined', 'dynamic_lookup'] : ['-shared', '-pthread', '-static-libgcc', '-static-libstdc++'];
+  const link =
+    process.platform === 'darwin'
+      ? ['-dynamiclib', '-undefined', 'dynamic_lookup']
+      : ['-shared', '-pthread', '-static-libgcc', '-static-libstdc++'];
   run([...link, ...sources.map(([name]) => join(objects, `${name}.o`)), '-o', `${made}.new`]);
   if (!loads(`${made}.new`)) throw new Error('the compiled kernels do not load');
   // Read before it is opened: a file that was cut off ends the process that opens it
@@ -67,7 +72,10 @@ function build(compiler) {
 }
 
 function loads(file) {
-  return spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${JSON.stringify(file)})`], { stdio: 'ignore' }).status === 0;
+  return (
+    spawnSync(process.execPath, ['-e', `process.dlopen({ exports: {} }, ${JSON.stringify(file)})`], { stdio: 'ignore' })
+      .status === 0
+  );
 }
 
 const installing = process.argv.includes('--install');
@@ -80,7 +88,9 @@ if (!settled && process.platform !== 'win32' && !process.env.SECFORMER_NO_NATIVE
     if (compiler) build(compiler);
     console.log(compiler ? 'native kernels: compiled' : 'native kernels: no C++ compiler here; WebAssembly is used');
   } catch (error) {
-    console.log(`native kernels: not compiled (${String(error.stderr ?? error.message).split('\n')[0]}); WebAssembly is used`);
+    console.log(
+      `native kernels: not compiled (${String(error.stderr ?? error.message).split('\n')[0]}); WebAssembly is used`,
+    );
   } finally {
     if (existsSync(objects)) rmSync(objects, { recursive: true });
   }

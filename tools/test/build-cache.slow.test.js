@@ -1,7 +1,17 @@
 // What has to make a build anew, on a workspace of two packages under this repository's nx.json.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import test from 'ava';
@@ -23,7 +33,12 @@ function clone(t) {
   write('tsconfig.base.json', {});
   write('.gitignore', 'node_modules/\ndist/\n.nx/\nbuilds.log\n');
   for (const [name, dependencies] of Object.entries({ lower: {}, upper: { lower: '0.0.0' } })) {
-    write(`packages/${name}/package.json`, { name, version: '0.0.0', dependencies, scripts: { build: 'node build.js' } });
+    write(`packages/${name}/package.json`, {
+      name,
+      version: '0.0.0',
+      dependencies,
+      scripts: { build: 'node build.js' },
+    });
     write(`packages/${name}/build.js`, build);
     write(`packages/${name}/src/index.ts`, '');
     write(`packages/${name}/native/kernel.cc`, '');
@@ -42,12 +57,25 @@ function clone(t) {
     /** Builds. @returns the packages that were really built */
     build(env = {}) {
       rmSync(log, { force: true });
-      const plain = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(NX_|CXX$|SECFORMER_)/.test(name)));
-      const run = spawnSync(process.execPath, [join(root, 'node_modules/nx/dist/bin/nx.js'), 'run-many', '-t', 'build'], {
-        cwd: folder,
-        encoding: 'utf8',
-        env: { ...plain, NX_DAEMON: 'false', NX_TUI: 'false', NX_WORKSPACE_ROOT_PATH: folder, CXX: join(folder, 'compilers/1.0/cxx'), ...env },
-      });
+      const plain = Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => !/^(NX_|CXX$|SECFORMER_)/.test(name)),
+      );
+      const run = spawnSync(
+        process.execPath,
+        [join(root, 'node_modules/nx/dist/bin/nx.js'), 'run-many', '-t', 'build'],
+        {
+          cwd: folder,
+          encoding: 'utf8',
+          env: {
+            ...plain,
+            NX_DAEMON: 'false',
+            NX_TUI: 'false',
+            NX_WORKSPACE_ROOT_PATH: folder,
+            CXX: join(folder, 'compilers/1.0/cxx'),
+            ...env,
+          },
+        },
+      );
       t.is(run.status, 0, run.stdout + run.stderr);
       return existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n').sort().join() : '';
     },
@@ -86,7 +114,11 @@ test('a clone does not take what another one has built', (t) => {
 });
 
 test('what a build depends on of the machine is told', (t) => {
-  const tell = (env = {}) => spawnSync(process.execPath, [join(root, 'tools/build-machine.js')], { encoding: 'utf8', env: { ...process.env, ...env } }).stdout;
+  const tell = (env = {}) =>
+    spawnSync(process.execPath, [join(root, 'tools/build-machine.js')], {
+      encoding: 'utf8',
+      env: { ...process.env, ...env },
+    }).stdout;
   const lines = Object.fromEntries(
     tell()
       .trim()

@@ -10,7 +10,7 @@ import { chooseKernels } from './kernels.js';
 import { type Network, networks } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
-import { columns, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
+import { columns, end, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
 import { useWasm } from './wasm.js';
 
 export interface BertFlags {
@@ -51,7 +51,8 @@ const TEXTS = [
 async function loadModel(name: string): Promise<BertModel> {
   const shape = SHAPES[name as keyof typeof SHAPES];
   if (shape) return randomBert(shape);
-  if (!existsSync(name)) throw new UsageError(`--model ${name}: neither a folder nor one of ${Object.keys(SHAPES).join(', ')}`);
+  if (!existsSync(name))
+    throw new UsageError(`--model ${name}: neither a folder nor one of ${Object.keys(SHAPES).join(', ')}`);
   return loadBert(name);
 }
 
@@ -68,7 +69,9 @@ function sentencesOf(file: string, limit: number): string[] {
 function inputsOf(model: BertModel, f: BertFlags): BertInputs[] {
   if (f.texts !== undefined) {
     const texts = sentencesOf(f.texts, f.limit);
-    return Array.from({ length: Math.floor(texts.length / f.batch) }, (_, i) => model.tokenize(texts.slice(i * f.batch, (i + 1) * f.batch), f.seq));
+    return Array.from({ length: Math.floor(texts.length / f.batch) }, (_, i) =>
+      model.tokenize(texts.slice(i * f.batch, (i + 1) * f.batch), f.seq),
+    );
   }
   const one =
     f.model in SHAPES
@@ -89,7 +92,11 @@ function madeUp(model: BertModel, f: BertFlags): BertInputs {
       'int32',
     );
   // The last eighth is padding
-  return { inputIds: ints((i) => ids[i]!), attentionMask: ints((i) => (i % f.seq < f.seq - (f.seq >> 3) ? 1 : 0)), tokenTypeIds: ints(() => 0) };
+  return {
+    inputIds: ints((i) => ids[i]!),
+    attentionMask: ints((i) => (i % f.seq < f.seq - (f.seq >> 3) ? 1 : 0)),
+    tokenTypeIds: ints(() => 0),
+  };
 }
 
 /** Errors of hidden states, and the smallest cosine of a sentence's embedding, their mean. */
@@ -112,7 +119,9 @@ class HiddenErrors {
     const hidden = got.length / (batch * seq);
     for (let b = 0; b < batch; b++) {
       const pooled = [got, want].map((v) =>
-        Float64Array.from({ length: hidden }, (_, h) => mask.slice(b * seq, (b + 1) * seq).reduce((s, m, t) => s + m * v[(b * seq + t) * hidden + h]!, 0)),
+        Float64Array.from({ length: hidden }, (_, h) =>
+          mask.slice(b * seq, (b + 1) * seq).reduce((s, m, t) => s + m * v[(b * seq + t) * hidden + h]!, 0),
+        ),
       );
       const dot = (x: Float64Array, y: Float64Array) => x.reduce((s, v, i) => s + v * y[i]!, 0);
       const [p, q] = pooled as [Float64Array, Float64Array];
@@ -128,7 +137,8 @@ class HiddenErrors {
 
 /** Private BERT inference beside plaintext TensorFlow.js, in one run. */
 export async function bert(f: BertFlags): Promise<void> {
-  if (f.net in networks && f.link !== 'websocket') throw new UsageError(`--net ${f.net} emulates a network between processes; add --link websocket`);
+  if (f.net in networks && f.link !== 'websocket')
+    throw new UsageError(`--net ${f.net} emulates a network between processes; add --link websocket`);
   const kernels = await chooseKernels(f.kernels);
   const steps = new Steps(4 + f.runs, f.json === '-');
   steps.next('loading');
@@ -159,15 +169,23 @@ export async function bert(f: BertFlags): Promise<void> {
   }
 
   steps.next('starting nodes');
-  const nodes = f.link === 'websocket' ? await startLocalNodes(f.net in networks ? [slowNode, f.net] : undefined) : undefined;
+  const nodes =
+    f.link === 'websocket' ? await startLocalNodes(f.net in networks ? [slowNode, f.net] : undefined) : undefined;
   try {
     const { urls, token } = nodes ?? {};
-    configure({ suite: f.suite, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });
+    configure({
+      suite: f.suite,
+      ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
+    });
     await tf.setBackend('secformer');
     if (f.calibrate) {
       steps.next('calibrating');
       const calibration = await calibrate(outputOf, all);
-      configure({ suite: f.suite, calibration, ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }) });
+      configure({
+        suite: f.suite,
+        calibration,
+        ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
+      });
     }
     if (f.shadow) {
       steps.next('comparing with plaintext');
@@ -175,8 +193,21 @@ export async function bert(f: BertFlags): Promise<void> {
       const { violation, compared, instructions } = await shadowRevealingEverything(y);
       y.dispose();
       steps.done();
-      const record = { command: 'bert', model: f.model, seq: f.seq, batch: f.batch, suite: f.suite, shadow: { violation: violation ?? null, compared, instructions } };
-      report(record, f.json, () => violation?.message ?? `${compared} of ${instructions} instructions compared with their plaintext: all within their bars and ranges`);
+      const record = {
+        command: 'bert',
+        model: f.model,
+        seq: f.seq,
+        batch: f.batch,
+        suite: f.suite,
+        shadow: { violation: violation ?? null, compared, instructions },
+      };
+      report(
+        record,
+        f.json,
+        () =>
+          violation?.message ??
+          `${compared} of ${instructions} instructions compared with their plaintext: all within their bars and ranges`,
+      );
       process.exitCode = violation ? 1 : 0;
       return;
     }
@@ -205,7 +236,12 @@ export async function bert(f: BertFlags): Promise<void> {
       const { values, record } = await run(f.trace !== undefined && i === all.length - 1);
       if (network) await emulation(nodes!, false);
       await without(1);
-      errors.add(values, wanted[i]!, f.output !== 'hidden' ? new Int32Array(f.batch).fill(1) : ((await given.attentionMask.data()) as Int32Array), f.batch);
+      errors.add(
+        values,
+        wanted[i]!,
+        f.output !== 'hidden' ? new Int32Array(f.batch).fill(1) : ((await given.attentionMask.data()) as Int32Array),
+        f.batch,
+      );
       records.push(record);
       y.dispose();
     }
@@ -241,7 +277,8 @@ export async function bert(f: BertFlags): Promise<void> {
         return { ...o, ...(budget && { budget }) };
       }),
       // Under another suite this includes what its approximations change in a model that was not trained with them
-      [f.suite === 'exact' || (f.suite === 'fast' && model.config.softmax === '2quad') ? 'error' : 'errorVsModel']: error,
+      [f.suite === 'exact' || (f.suite === 'fast' && model.config.softmax === '2quad') ? 'error' : 'errorVsModel']:
+        error,
       ...(f.texts !== undefined && { sentences: all.length * f.batch }),
       peakMemoryBytes: nodes ? last.memory : null,
       ...(network && { network: explained(network, records) }),
@@ -251,7 +288,7 @@ export async function bert(f: BertFlags): Promise<void> {
     nodes?.stop();
   }
   // The embedded trio's threads do not keep the process alive, but a pending ping might
-  process.exit();
+  end();
 }
 
 /** Turns the emulated network between the nodes on or off. */
@@ -262,8 +299,10 @@ async function emulation(nodes: LocalNodes, on: boolean): Promise<void> {
 }
 
 /**
- * What a network adds, run by run, to one just before or after without it, and what explains it: half a round trip a round, for both parties send at once, and what one party sends and
- * is sent by the client at the network's rate. The second part overlaps with this machine's own copying where that is slower than the network.
+ * What a network adds, run by run, to one just before or after without it, and what explains it: half a round trip a
+ * round, for both parties send at once, and what one party sends and
+ * is sent by the client at the network's rate. The second part overlaps with this machine's own copying where that is
+ * slower than the network.
  */
 function explained({ roundTripMs, bytesPerSecond, withoutMs }: Network & { withoutMs: number[] }, records: LastRun[]) {
   const { bytes, rounds } = records.at(-1)!;
@@ -312,7 +351,14 @@ function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: num
     ['operation', 'ms', 'sent by one party', 'rounds', 'model: sent', 'rounds'],
     ...[...r.perOp]
       .sort((a, b) => b.ms - a.ms)
-      .map((o) => [o.op, o.ms.toFixed(1), megabytes(o.bytes), o.rounds, o.budget ? megabytes(o.budget.bytes) : '', o.budget ? o.budget.rounds : '']),
+      .map((o) => [
+        o.op,
+        o.ms.toFixed(1),
+        megabytes(o.bytes),
+        o.rounds,
+        o.budget ? megabytes(o.budget.bytes) : '',
+        o.budget ? o.budget.rounds : '',
+      ]),
   ];
   return [
     `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received by one party)`,

@@ -16,12 +16,16 @@ const number = (text: string): number => {
 };
 const range = (text: string): [number, number] => {
   const [a, b, ...rest] = text.split(',').map(Number);
-  if (rest.length > 0 || !Number.isFinite(a) || !Number.isFinite(b) || a! > b!) throw new InvalidArgumentError('expected LOW,HIGH');
+  if (rest.length > 0 || !Number.isFinite(a) || !Number.isFinite(b) || a! > b!)
+    throw new InvalidArgumentError('expected LOW,HIGH');
   return [a!, b!];
 };
 const json = new Option('--json <file>', "write the record as JSON; '-' is standard output");
 
-const shadow = new Option('--shadow', 'compare every instruction with its plaintext; this opens every secret, on this machine, in one process');
+const shadow = new Option(
+  '--shadow',
+  'compare every instruction with its plaintext; this opens every secret, on this machine, in one process',
+);
 const kernels = new Option('--kernels <kernels>', 'auto, native, wasm, or one by name').default('auto');
 const SUITES = Object.keys(suites);
 
@@ -39,17 +43,29 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
     .option('--runs <n>', 'measured runs', whole, 3)
     .addOption(
-      new Option('--output <output>', 'last hidden states of all tokens, of the first, as a classifier reads, or what the pooler makes of that')
+      new Option(
+        '--output <output>',
+        'last hidden states of all tokens, of the first, as a classifier reads, or what the pooler makes of that',
+      )
         .choices(['hidden', 'cls', 'pooled'])
         .default('hidden'),
     )
-    .option('--texts <file>', 'sentences to run, one a line or a column `sentence` of tab-separated text, instead of --runs of the same')
+    .option(
+      '--texts <file>',
+      'sentences to run, one a line or a column `sentence` of tab-separated text, instead of --runs of the same',
+    )
     .option('--limit <n>', 'sentences of --texts', whole, 64)
     .option('--calibrate', 'find the ranges of every operation on these inputs first, in plaintext')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)
-    .addOption(new Option('--link <link>', 'threads of this process, or three processes').choices(['worker', 'websocket']).default('worker'))
-    .addOption(new Option('--net <net>', 'emulated network').choices(['none', ...Object.keys(networks)]).default('none'))
+    .addOption(
+      new Option('--link <link>', 'threads of this process, or three processes')
+        .choices(['worker', 'websocket'])
+        .default('worker'),
+    )
+    .addOption(
+      new Option('--net <net>', 'emulated network').choices(['none', ...Object.keys(networks)]).default('none'),
+    )
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
@@ -86,17 +102,27 @@ export async function main(argv: string[]): Promise<void> {
     .action(async (folder, f) => (await import('./model.js')).model(folder, f));
   command('conformance', "tfjs-core's own specs on the backend")
     .addOption(
-      new Option('--set <set>', 'the kernels of BERT, what can apply to a fixed-point, asynchronous, inference backend, or every spec')
+      new Option(
+        '--set <set>',
+        'the kernels of BERT, what can apply to a fixed-point, asynchronous, inference backend, or every spec',
+      )
         .choices(['bert', 'inference', 'all'])
         .default('bert'),
     )
     .addOption(new Option('--backend <backend>', 'which').choices(['secformer', 'cpu', 'wasm']).default('secformer'))
-    .option('--fold', "what the specs' own values decide is computed in this process, as for users, and not at the nodes", false)
+    .option(
+      '--fold',
+      "what the specs' own values decide is computed in this process, as for users, and not at the nodes",
+      false,
+    )
     .option('--grep <text>', 'only specs with this in their name')
     .option('--failures', 'list what failed, and why')
     .addOption(json)
     .action(async (f) => (await import('./conformance/conformance.js')).conformance(f));
-  command('everyday', "small programs as TensorFlow.js users write them, on 'cpu' and on 'secformer': right, refused or wrong")
+  command(
+    'everyday',
+    "small programs as TensorFlow.js users write them, on 'cpu' and on 'secformer': right, refused or wrong",
+  )
     .option('--only <pattern>', 'programs whose name matches')
     .option('--repeat <n>', 'runs of each program that could go wrong now and then', whole)
     .option('--models <folder>', 'also the models in it, samples.json beside each')

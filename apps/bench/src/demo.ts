@@ -20,7 +20,10 @@ const SENTENCES = [
   'It is hard to care about anyone in this mess.',
 ];
 
-/** Real sentences through a real BERT: in plaintext, then the same code on secret shares between two parties and a dealer. */
+/**
+ * Real sentences through a real BERT: in plaintext, then the same code on secret shares between two parties and a
+ * dealer.
+ */
 export async function demo(json: string | undefined): Promise<void> {
   const steps = new Steps(2 * SENTENCES.length, json === '-');
   const classify = async (label: string) => {
@@ -57,12 +60,22 @@ export async function demo(json: string | undefined): Promise<void> {
   const last = hidden.runs.at(-1)!;
   const worst = Math.max(...sentences.flatMap((s) => s.plaintext.map((v, i) => Math.abs(v - s.private[i]!))));
   const agree = sentences.every((s) => s.label.plaintext === s.label.private) && worst <= 0.02;
-  const online = { ms: hidden.runs.map((r) => r.onlineMs), bytes: { p0p1: last.bytes.p0p1, p1p0: last.bytes.p1p0 }, rounds: last.rounds };
+  const online = {
+    ms: hidden.runs.map((r) => r.onlineMs),
+    bytes: { p0p1: last.bytes.p0p1, p1p0: last.bytes.p1p0 },
+    rounds: last.rounds,
+  };
   const record = { model: 'sst2-tiny', sentences, online, largestLogitError: worst, agree };
   report(record, json, () => {
     const rows = [
       ['sentence', 'plaintext', 'private', 'logits in plaintext', 'private'],
-      ...sentences.map((s) => [s.text, s.label.plaintext, s.label.private, logitText(s.plaintext), logitText(s.private)]),
+      ...sentences.map((s) => [
+        s.text,
+        s.label.plaintext,
+        s.label.private,
+        logitText(s.plaintext),
+        logitText(s.private),
+      ]),
     ];
     return [
       columns(rows),

@@ -24,7 +24,11 @@ function rate(macs: number, run: () => void): number {
 /** The ring matrix product, each kernel there is, beside TensorFlow.js's float32 one. */
 export async function gemm(f: GemmFlags): Promise<void> {
   const { m, n, k } = f;
-  const [a, b, out] = [m * k, k * n, m * n].map((length) => new BigUint64Array(length)) as [BigUint64Array, BigUint64Array, BigUint64Array];
+  const [a, b, out] = [m * k, k * n, m * n].map((length) => new BigUint64Array(length)) as [
+    BigUint64Array,
+    BigUint64Array,
+    BigUint64Array,
+  ];
   const results: { kernel: string; bits: number; gmacPerSecond: number; threads: number }[] = [];
   for (const name of availableKernels()) {
     const kernels = await loadKernels(name);
@@ -32,7 +36,12 @@ export async function gemm(f: GemmFlags): Promise<void> {
     for (const bits of MODULI) {
       const shape = { m, k, n, bits };
       kernels.matMul(out, a, b, shape);
-      results.push({ kernel: kernels.name, bits, gmacPerSecond: rate(m * n * k, () => kernels.matMul(out, a, b, shape)), threads: 1 });
+      results.push({
+        kernel: kernels.name,
+        bits,
+        gmacPerSecond: rate(m * n * k, () => kernels.matMul(out, a, b, shape)),
+        threads: 1,
+      });
     }
   }
   const { tf } = await import('./quiet-tfjs.js');

@@ -24,7 +24,10 @@ interface Given {
 }
 
 /** A model as a folder on disk, without a `file://` handler. */
-export async function load(folder: string): Promise<{ inputs: { name: string; shape: number[]; dtype: string }[]; predict(x: NamedTensorMap): Promise<NamedTensorMap> }> {
+export async function load(folder: string): Promise<{
+  inputs: { name: string; shape: number[]; dtype: string }[];
+  predict(x: NamedTensorMap): Promise<NamedTensorMap>;
+}> {
   const file = join(folder, 'model.json');
   if (!existsSync(file)) throw new UsageError(`${folder}: there is no model.json in it`);
   const json = JSON.parse(readFileSync(file, 'utf8')) as {
@@ -45,8 +48,15 @@ export async function load(folder: string): Promise<{ inputs: { name: string; sh
   const named = (outputs: Tensor[], names: string[]) => Object.fromEntries(outputs.map((t, i) => [names[i]!, t]));
   if (json.format === 'layers-model') {
     const model: LayersModel = await tf.loadLayersModel(handler);
-    const inputs = model.inputs.map((i) => ({ name: i.name, shape: i.shape.map((d) => d ?? -1), dtype: i.dtype as string }));
-    return { inputs, predict: async (x) => named([model.predict(inputs.map((i) => x[i.name]!))].flat() as Tensor[], model.outputNames) };
+    const inputs = model.inputs.map((i) => ({
+      name: i.name,
+      shape: i.shape.map((d) => d ?? -1),
+      dtype: i.dtype as string,
+    }));
+    return {
+      inputs,
+      predict: async (x) => named([model.predict(inputs.map((i) => x[i.name]!))].flat() as Tensor[], model.outputNames),
+    };
   }
   const model = await tf.loadGraphModel(handler);
   const inputs = model.inputs.map((i) => ({ name: i.name, shape: i.shape ?? [-1], dtype: i.dtype as string }));
@@ -55,15 +65,18 @@ export async function load(folder: string): Promise<{ inputs: { name: string; sh
 
 /** What a file of inputs holds, or made-up values: masks of ones, segments of zeros, small ids, normal floats. */
 function inputsOf(model: Awaited<ReturnType<typeof load>>, f: ModelFlags): NamedTensorMap {
-  const given = f.inputs === undefined ? undefined : (JSON.parse(readFileSync(f.inputs, 'utf8')) as Record<string, Given>);
+  const given =
+    f.inputs === undefined ? undefined : (JSON.parse(readFileSync(f.inputs, 'utf8')) as Record<string, Given>);
   return Object.fromEntries(
     model.inputs.map(({ name, shape, dtype }, n) => {
       const own = given?.[name.replace(/:\d+$/, '')] ?? given?.[name];
-      if (given && !own) throw new UsageError(`--inputs ${f.inputs}: nothing for '${name}'; it has ${Object.keys(given).join(', ')}`);
+      if (given && !own)
+        throw new UsageError(`--inputs ${f.inputs}: nothing for '${name}'; it has ${Object.keys(given).join(', ')}`);
       if (own) return [name, tf.tensor(own.data.flat(9) as number[], own.shape, own.dtype)];
       const dims = shape.map((d, i) => (d > 0 ? d : i === 0 ? f.batch : f.seq));
       // A layers model says float32 of everything, embeddings' ids too
-      if (dtype !== 'int32' && !/embedding|token|ids/i.test(name)) return [name, tf.randomNormal(dims, 0, 1, 'float32', 7 + n)];
+      if (dtype !== 'int32' && !/embedding|token|ids/i.test(name))
+        return [name, tf.randomNormal(dims, 0, 1, 'float32', 7 + n)];
       const value = (i: number) => (/mask/.test(name) ? 1 : /type|segment/.test(name) ? 0 : (i * 37 + 5) % 97);
       const size = dims.reduce((a, b) => a * b, 1);
       return [
@@ -78,14 +91,18 @@ function inputsOf(model: Awaited<ReturnType<typeof load>>, f: ModelFlags): Named
   );
 }
 
-/** A GraphModel or LayersModel from a folder, in plaintext and privately; with --shadow every instruction is compared. */
+/**
+ * A GraphModel or LayersModel from a folder, in plaintext and privately; with --shadow every instruction is compared.
+ */
 export async function model(folder: string, f: ModelFlags): Promise<void> {
-  if (f.inputs !== undefined && !existsSync(f.inputs)) throw new UsageError(`--inputs ${f.inputs}: there is no such file`);
+  if (f.inputs !== undefined && !existsSync(f.inputs))
+    throw new UsageError(`--inputs ${f.inputs}: there is no such file`);
   const kernels = await chooseKernels(f.kernels);
   await tf.setBackend('cpu');
   const plainModel = await load(folder);
   const wanted: Record<string, Float32Array> = {};
-  for (const [name, t] of Object.entries(await plainModel.predict(inputsOf(plainModel, f)))) wanted[name] = Float32Array.from(await t.data());
+  for (const [name, t] of Object.entries(await plainModel.predict(inputsOf(plainModel, f))))
+    wanted[name] = Float32Array.from(await t.data());
   configure({ suite: f.suite });
   await tf.setBackend('secformer');
   const secretModel = await load(folder);
@@ -97,7 +114,8 @@ export async function model(folder: string, f: ModelFlags): Promise<void> {
   let bytes = 0;
   // Before anything is read: what is read is computed no more
   for (const [name, t] of Object.entries(outputs)) {
-    if (f.shadow && t.dtype === 'float32') shadow[name] = (await shadowRevealingEverything(t)).violation?.message ?? null;
+    if (f.shadow && t.dtype === 'float32')
+      shadow[name] = (await shadowRevealingEverything(t)).violation?.message ?? null;
   }
   for (const [name, t] of Object.entries(outputs)) {
     const got = await t.data();
@@ -107,7 +125,16 @@ export async function model(folder: string, f: ModelFlags): Promise<void> {
     errors.push({ output: name, maxAbs, shape: t.shape });
   }
   const violated = Object.values(shadow).find((v) => v !== null);
-  const record = { command: 'model', model: folder, suite: f.suite, kernels, recordMs, outputs: errors, bytes, ...(f.shadow && { shadow }) };
+  const record = {
+    command: 'model',
+    model: folder,
+    suite: f.suite,
+    kernels,
+    recordMs,
+    outputs: errors,
+    bytes,
+    ...(f.shadow && { shadow }),
+  };
   report(
     record,
     f.json,

@@ -10,7 +10,10 @@ interface Event {
   args?: Record<string, unknown>;
 }
 
-/** Timelines in the trace event format (JSON object form), microseconds from the first event: a process for each node, waiting on a thread of its own. */
+/**
+ * Timelines in the trace event format (JSON object form), microseconds from the first event: a process for each node,
+ * waiting on a thread of its own.
+ */
 export function perfetto(traces: NonNullable<RunRecord['traces']>): { traceEvents: Event[]; displayTimeUnit: 'ms' } {
   const first = Math.min(...traces.flatMap(({ events }) => events.map((e) => e.start)));
   const traceEvents = traces.flatMap(({ node, events }, pid): Event[] => [
@@ -19,7 +22,15 @@ export function perfetto(traces: NonNullable<RunRecord['traces']>): { traceEvent
     { name: 'thread_name', ph: 'M', pid, tid: 1, args: { name: 'waiting for the other party' } },
     ...events.map((e): Event => {
       const args = { round: e.round, ...(e.bytes !== undefined && { bytes: e.bytes }) };
-      return { name: e.name, ph: 'X', pid, tid: e.name === 'wait' ? 1 : 0, ts: (e.start - first) * 1000, dur: e.ms * 1000, args };
+      return {
+        name: e.name,
+        ph: 'X',
+        pid,
+        tid: e.name === 'wait' ? 1 : 0,
+        ts: (e.start - first) * 1000,
+        dur: e.ms * 1000,
+        args,
+      };
     }),
   ]);
   return { traceEvents, displayTimeUnit: 'ms' };

@@ -11,13 +11,25 @@ export function report(record: object, json: string | undefined, table: () => st
   else writeFileSync(json, `${JSON.stringify(record)}\n`);
 }
 
+/** Ends the process, whatever still runs in it, once all that was reported has been taken. */
+export function end(): void {
+  process.stdout.write('', () => process.exit());
+}
+
 /** Columns padded to their widest cell; numbers to the right. */
 export function columns(rows: (string | number)[][]): string {
   const widths = rows[0]!.map((_, i) => Math.max(...rows.map((r) => String(r[i] ?? '').length)));
-  return rows.map((r) => r.map((cell, i) => (i === 0 ? String(cell).padEnd(widths[i]!) : String(cell).padStart(widths[i]!))).join('  ')).join('\n');
+  return rows
+    .map((r) =>
+      r.map((cell, i) => (i === 0 ? String(cell).padEnd(widths[i]!) : String(cell).padStart(widths[i]!))).join('  '),
+    )
+    .join('\n');
 }
 
-/** A bar of named steps on a terminal, for what takes over two seconds; silent elsewhere and with JSON on standard output. */
+/**
+ * A bar of named steps on a terminal, for what takes over two seconds; silent elsewhere and with JSON on standard
+ * output.
+ */
 export class Steps {
   readonly #bar: SingleBar | undefined;
   #timer: ReturnType<typeof setTimeout> | undefined;
@@ -26,7 +38,10 @@ export class Steps {
 
   constructor(total: number, quiet: boolean) {
     if (quiet || !process.stderr.isTTY) return;
-    this.#bar = new SingleBar({ format: '{bar} {value}/{total} {name}', stream: process.stderr, clearOnComplete: true, hideCursor: true }, Presets.shades_classic);
+    this.#bar = new SingleBar(
+      { format: '{bar} {value}/{total} {name}', stream: process.stderr, clearOnComplete: true, hideCursor: true },
+      Presets.shades_classic,
+    );
     this.#timer = setTimeout(() => this.#bar!.start(total, this.#at, { name: this.#name }), 2000);
   }
 

@@ -1,7 +1,10 @@
 import { type Link, limits } from '@secformer/party-node';
 import type { Network } from './network.js';
 
-/** Timers of Node count whole milliseconds: what is left of a wait below this is polled, and sockets are served between two looks at the clock. */
+/**
+ * Timers of Node count whole milliseconds: what is left of a wait below this is polled, and sockets are served between
+ * two looks at the clock.
+ */
 const POLLED_MS = 2;
 
 /** @param roughly a millisecond late will do, and leaves the processor to others */
@@ -12,7 +15,10 @@ async function until(due: number, roughly: boolean): Promise<void> {
   }
 }
 
-/** One direction of a link: frames follow one another at the network's rate and arrive half a round trip later, in order. */
+/**
+ * One direction of a link: frames follow one another at the network's rate and arrive half a round trip later, in
+ * order.
+ */
 class Line {
   readonly #network: () => Network;
   readonly #arrive: (frame: Uint8Array) => void | Promise<void>;
@@ -56,7 +62,8 @@ class Line {
 }
 
 /**
- * A link behind an emulated network, both ways. It delays frames where they are handed over anyway, so that the emulation costs no copy and no process
+ * A link behind an emulated network, both ways. It delays frames where they are handed over anyway, so that the
+ * emulation costs no copy and no process
  * of its own. Frames of a node's connections are buffers of their own, so they can wait.
  * @param network asked for every frame: it may change
  */

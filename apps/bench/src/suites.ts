@@ -47,9 +47,13 @@ interface Piece {
 const EPSILON = 1e-12;
 
 const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
-const normal = (n: number, deviation: number, mean = 0) => Float32Array.from({ length: n }, () => mean + deviation * gauss());
+const normal = (n: number, deviation: number, mean = 0) =>
+  Float32Array.from({ length: n }, () => mean + deviation * gauss());
 
-/** What every suite computes: inputs, the unmodified model's answer, and a program for a suite with the slot of each of its inputs. */
+/**
+ * What every suite computes: inputs, the unmodified model's answer, and a program for a suite with the slot of each of
+ * its inputs.
+ */
 interface Workload {
   name: string;
   shape: Shape;
@@ -59,7 +63,13 @@ interface Workload {
 }
 
 /** A function of one value that an earlier product left at 16 fractional bits. */
-function single(name: string, shape: number[], values: Float32Array, emit: (suite: Suite, e: Emitter, x: number) => number, want: (x: Float64Array) => Float64Array): Workload {
+function single(
+  name: string,
+  shape: number[],
+  values: Float32Array,
+  emit: (suite: Suite, e: Emitter, x: number) => number,
+  want: (x: Float64Array) => Float64Array,
+): Workload {
   return {
     name,
     shape,
@@ -115,10 +125,17 @@ class Writer {
 function encoder({ seq, hidden, heads }: Flags): Workload {
   const w = new Writer();
   const size = hidden / heads;
-  const weight = (rows: number, cols: number) => w.input([rows, cols], normal(rows * cols, 1 / Math.sqrt(rows)), [PRODUCT_BITS]);
+  const weight = (rows: number, cols: number) =>
+    w.input([rows, cols], normal(rows * cols, 1 / Math.sqrt(rows)), [PRODUCT_BITS]);
   const bias = (n: number) => w.input([n], normal(n, 0.02));
   const dense = (x: number, rows: number, cols: number) => {
-    const product = w.push({ op: 'matMul', transposeA: false, transposeB: false, in: [x, weight(rows, cols)], shape: [seq, cols] });
+    const product = w.push({
+      op: 'matMul',
+      transposeA: false,
+      transposeB: false,
+      in: [x, weight(rows, cols)],
+      shape: [seq, cols],
+    });
     return w.push({ op: 'add', in: [product, bias(cols)], shape: [seq, cols] });
   };
   const split = (x: number) => {
@@ -132,12 +149,21 @@ function encoder({ seq, hidden, heads }: Flags): Workload {
   const scale = w.push({ op: 'constant', values: [2 ** -Math.round(Math.log2(Math.sqrt(size)))], in: [], shape: [] });
   const scaled = w.push({ op: 'mul', in: [scores, scale], shape: [heads, seq, seq] });
   const weights = w.push({ op: 'softmax', in: [scaled], shape: [heads, seq, seq] });
-  const context = w.push({ op: 'matMul', transposeA: false, transposeB: false, in: [weights, v], shape: [heads, seq, size] });
+  const context = w.push({
+    op: 'matMul',
+    transposeA: false,
+    transposeB: false,
+    in: [weights, v],
+    shape: [heads, seq, size],
+  });
   const back = w.push({ op: 'transpose', perm: [1, 0, 2], in: [context], shape: [seq, heads, size] });
   const joined = w.push({ op: 'reshape', in: [back], shape: [seq, hidden] });
   const attended = norm(w.push({ op: 'add', in: [dense(joined, hidden, hidden), x], shape: [seq, hidden] }));
   const wide = w.push({ op: 'gelu', form: 'erf', in: [dense(attended, hidden, 4 * hidden)], shape: [seq, 4 * hidden] });
-  return w.workload('encoder layer', norm(w.push({ op: 'add', in: [dense(wide, 4 * hidden, hidden), attended], shape: [seq, hidden] })));
+  return w.workload(
+    'encoder layer',
+    norm(w.push({ op: 'add', in: [dense(wide, 4 * hidden, hidden), attended], shape: [seq, hidden] })),
+  );
 }
 
 async function run(kernels: Kernels, work: Workload, suite: Suite, want: Float64Array): Promise<Piece> {
@@ -168,7 +194,10 @@ async function run(kernels: Kernels, work: Workload, suite: Suite, want: Float64
   };
 }
 
-/** Every suite on the same pieces, the same inputs, the same primitives: error against the unmodified function, bytes, rounds and time. */
+/**
+ * Every suite on the same pieces, the same inputs, the same primitives: error against the unmodified function, bytes,
+ * rounds and time.
+ */
 export async function compareSuites(f: Flags): Promise<void> {
   const kernels = await loadKernels();
   const { seq, hidden, heads } = f;

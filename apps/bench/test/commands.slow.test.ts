@@ -6,7 +6,8 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 
 const bin = join(dirname(fileURLToPath(import.meta.url)), '../../bin.js');
-const bench = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 240_000 });
+const bench = (...args: string[]) =>
+  spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 240_000 });
 /** The record is one line, the last on standard output. */
 const record = (stdout: string) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
 
@@ -29,11 +30,28 @@ test('demo: at least eight sentences, private as plaintext', (t) => {
 for (const link of ['worker', 'websocket']) {
   test(`bert over ${link}: the fields of the record, and the same answers`, (t) => {
     t.timeout(240_000);
-    const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', '--link', link, '--json', '-');
+    const { status, stdout, stderr } = bench(
+      'bert',
+      '--model',
+      'tiny',
+      '--seq',
+      '16',
+      '--runs',
+      '1',
+      '--link',
+      link,
+      '--json',
+      '-',
+    );
     t.is(status, 0, stderr);
     const r = record(stdout);
     t.true(r.error.cosine > 0.99999 && r.error.maxAbs < 0.01, JSON.stringify(r.error));
-    t.true(r.online.rounds > 0 && r.online.bytes.p0p1 === r.online.bytes.p1p0 && r.online.bytes.p0p1 > 0 && r.offline.bytes.dealer > 0);
+    t.true(
+      r.online.rounds > 0 &&
+        r.online.bytes.p0p1 === r.online.bytes.p1p0 &&
+        r.online.bytes.p0p1 > 0 &&
+        r.offline.bytes.dealer > 0,
+    );
     t.true(r.setup.bytes > 0 && r.perOp.some((o: { op: string }) => o.op === 'gelu'));
     t.is(r.layers, 2);
     t.is(r.peakMemoryBytes === null, link === 'worker');
@@ -43,7 +61,21 @@ for (const link of ['worker', 'websocket']) {
 test('bert of which the first tokens alone are read: the same answers for fewer bytes', (t) => {
   t.timeout(240_000);
   const [all, first] = ['hidden', 'cls'].map((output) => {
-    const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--batch', '2', '--runs', '1', '--output', output, '--json', '-');
+    const { status, stdout, stderr } = bench(
+      'bert',
+      '--model',
+      'tiny',
+      '--seq',
+      '16',
+      '--batch',
+      '2',
+      '--runs',
+      '1',
+      '--output',
+      output,
+      '--json',
+      '-',
+    );
     t.is(status, 0, stderr);
     return record(stdout);
   });
@@ -58,10 +90,24 @@ test('bert of which the first tokens alone are read: the same answers for fewer 
 test('a timeline of both parties, as Perfetto reads it', (t) => {
   t.timeout(240_000);
   const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'trace.json');
-  const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '8', '--runs', '1', '--trace', file, '--json', '-');
+  const { status, stdout, stderr } = bench(
+    'bert',
+    '--model',
+    'tiny',
+    '--seq',
+    '8',
+    '--runs',
+    '1',
+    '--trace',
+    file,
+    '--json',
+    '-',
+  );
   t.is(status, 0, stderr);
   const { online, perOp } = record(stdout);
-  const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as { traceEvents: { name: string; ph: string; pid: number; ts: number; dur: number; args: { bytes?: number } }[] };
+  const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as {
+    traceEvents: { name: string; ph: string; pid: number; ts: number; dur: number; args: { bytes?: number } }[];
+  };
   for (const pid of [0, 1]) {
     const own = traceEvents.filter((e) => e.pid === pid && e.ph === 'X');
     const waits = own.filter((e) => e.name === 'wait');
@@ -91,7 +137,19 @@ test('any model from a folder, compared with its plaintext', (t) => {
 
 test('the fast suite computes 2Quad', (t) => {
   t.timeout(240_000);
-  const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', '--suite', 'fast', '--json', '-');
+  const { status, stdout, stderr } = bench(
+    'bert',
+    '--model',
+    'tiny',
+    '--seq',
+    '16',
+    '--runs',
+    '1',
+    '--suite',
+    'fast',
+    '--json',
+    '-',
+  );
   t.is(status, 0, stderr);
   t.regex(stderr, /2Quad/);
   const { perOp, errorVsModel } = record(stdout);
@@ -101,14 +159,29 @@ test('the fast suite computes 2Quad', (t) => {
 
 test('an emulated network costs half a round trip a message and leaves the answers alone', (t) => {
   t.timeout(240_000);
-  const { status, stdout, stderr } = bench('bert', '--model', 'tiny', '--seq', '8', '--runs', '1', '--link', 'websocket', '--net', 'wan', '--json', '-');
+  const { status, stdout, stderr } = bench(
+    'bert',
+    '--model',
+    'tiny',
+    '--seq',
+    '8',
+    '--runs',
+    '1',
+    '--link',
+    'websocket',
+    '--net',
+    'wan',
+    '--json',
+    '-',
+  );
   t.is(status, 0, stderr);
   const r = record(stdout);
   t.is(r.net, 'wan');
   // Every round waits for the other party's message, 2 ms away
   t.true(r.online.ms[0] >= 2 * r.online.rounds, `${r.online.ms[0]} ms for ${r.online.rounds} rounds`);
   t.is(r.network.delayMs, 2 * r.online.rounds);
-  // One run of either kind: what other processes take from the machine may outweigh the difference, so its sum alone is checked
+  // One run of either kind: what other processes take from the machine may outweigh the difference, so its sum alone is
+  // checked
   t.is(r.network.withoutMs.length, 1);
   t.true(r.network.withoutMs[0] > 0);
   t.is(r.network.addedMs, r.online.ms[0] - r.network.withoutMs[0]);
@@ -159,7 +232,9 @@ test('suites: every piece under every suite', (t) => {
   t.timeout(240_000);
   const { status, stdout, stderr } = bench('suites', '--seq', '16', '--hidden', '64', '--heads', '2', '--json', '-');
   t.is(status, 0, stderr);
-  const { pieces } = record(stdout) as { pieces: { piece: string; suite: string; error: { maxAbs: number }; rounds: number }[] };
+  const { pieces } = record(stdout) as {
+    pieces: { piece: string; suite: string; error: { maxAbs: number }; rounds: number }[];
+  };
   t.is(pieces.length, 4 * 7);
   const of = (piece: string, suite: string) => pieces.find((p) => p.piece === piece && p.suite === suite)!;
   t.true(of('encoder layer', 'exact').error.maxAbs < 2e-3);

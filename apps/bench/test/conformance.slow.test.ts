@@ -23,10 +23,13 @@ interface Record {
 test.serial("tfjs-core's own specs: none gets worse, and what fails has a reason", (t) => {
   t.timeout(240_000);
   const record = run([path('bin.js'), 'conformance', '--set', 'inference', '--json', '-']) as Record;
-  const expected = JSON.parse(readFileSync(path('conformance/expected.json'), 'utf8')) as { passed: { [spec: string]: number } };
+  const expected = JSON.parse(readFileSync(path('conformance/expected.json'), 'utf8')) as {
+    passed: { [spec: string]: number };
+  };
   t.log(`${record.passed} passed, ${record.failed} failed`);
   const got = new Map(record.perSpec.map((s) => [s.spec, s.certain]));
-  for (const [spec, least] of Object.entries(expected.passed)) t.true((got.get(spec) ?? 0) >= least, `${spec}: ${got.get(spec)} pass, ${least} did before`);
+  for (const [spec, least] of Object.entries(expected.passed))
+    t.true((got.get(spec) ?? 0) >= least, `${spec}: ${got.get(spec)} pass, ${least} did before`);
   t.deepEqual(
     record.failures.filter((f) => f.reason === null),
     [],

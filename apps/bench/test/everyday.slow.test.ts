@@ -17,9 +17,22 @@ interface Case {
 
 test('programs as TensorFlow.js users write them come out right, or are refused for a documented reason', (t) => {
   t.timeout(280_000);
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path('bin.js'), 'everyday', '--json', '-'], { encoding: 'utf8', timeout: 270_000, maxBuffer: 2 ** 26 });
-  const record = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as { programs: number; right: number; refused: number; wrong: number; unexpected: string[]; cases: Case[] };
-  t.log(`${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} wrong; ${record.unexpected.length} not as documented`);
+  const { status, stdout, stderr } = spawnSync(process.execPath, [path('bin.js'), 'everyday', '--json', '-'], {
+    encoding: 'utf8',
+    timeout: 270_000,
+    maxBuffer: 2 ** 26,
+  });
+  const record = JSON.parse(stdout.trimEnd().split('\n').at(-1)!) as {
+    programs: number;
+    right: number;
+    refused: number;
+    wrong: number;
+    unexpected: string[];
+    cases: Case[];
+  };
+  t.log(
+    `${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} wrong; ${record.unexpected.length} not as documented`,
+  );
   t.true(record.programs >= 150, stderr);
   t.is(record.right + record.refused + record.wrong, record.programs, "'cpu' runs all of them");
   t.deepEqual(

@@ -23,7 +23,11 @@ interface Expected {
 function inputsOf(name: string): BertInputs {
   const { inputs } = JSON.parse(readFileSync(join(fixtures, name, 'expected.json'), 'utf8')) as Expected;
   const ints = (rows: number[][]) => tf.tensor2d(rows, undefined, 'int32');
-  return { inputIds: ints(inputs.input_ids), attentionMask: ints(inputs.attention_mask), tokenTypeIds: ints(inputs.token_type_ids) };
+  return {
+    inputIds: ints(inputs.input_ids),
+    attentionMask: ints(inputs.attention_mask),
+    tokenTypeIds: ints(inputs.token_type_ids),
+  };
 }
 
 const cases: [name: string, what: string, f: (model: BertModel, inputs: BertInputs) => Tensor][] = [

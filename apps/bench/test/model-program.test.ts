@@ -1,4 +1,7 @@
-/** A shipped model on sentences of every length: the nodes see one program, which says neither the length nor whether anything is masked. */
+/**
+ * A shipped model on sentences of every length: the nodes see one program, which says neither the length nor whether
+ * anything is masked.
+ */
 import { fileURLToPath } from 'node:url';
 import { loadBert } from '@secformer/bert-loader';
 import { suites } from '@secformer/secformer-ops';

@@ -26,7 +26,12 @@ function folderOf(t: { teardown(f: () => void): void }): string {
 function run(folder: string, text: string, env: Record<string, string> = {}) {
   const file = join(folder, 'snippet.mjs');
   writeFileSync(file, text);
-  return spawnSync(process.execPath, [file], { cwd: root, encoding: 'utf8', timeout: 120_000, env: { ...process.env, ...env } });
+  return spawnSync(process.execPath, [file], {
+    cwd: root,
+    encoding: 'utf8',
+    timeout: 120_000,
+    env: { ...process.env, ...env },
+  });
 }
 
 test('the snippets of “The one line” run as printed', (t) => {
@@ -68,7 +73,8 @@ test('“Three real nodes”, step by step', async (t) => {
   const folder = folderOf(t);
   const ports = await freePorts(3);
   // As printed, but for the ports, which somebody may be using
-  const local = (text: string) => ['24700', '24701', '24702'].reduce((s, p, i) => s.replaceAll(`127.0.0.1:${p}`, `127.0.0.1:${ports[i]}`), text);
+  const local = (text: string) =>
+    ['24700', '24701', '24702'].reduce((s, p, i) => s.replaceAll(`127.0.0.1:${p}`, `127.0.0.1:${ports[i]}`), text);
   const lines = local(blocks('Three real nodes', 'sh')[0]!)
     .split('\n')
     .filter((l) => l.trim());
@@ -93,13 +99,24 @@ test('“Three real nodes”, step by step', async (t) => {
   t.is(nodes.length, 3);
   t.is(lines.length, 5);
   const [line] = blocks('The one line', 'js') as [string];
-  const configured = local(blocks('Three real nodes', 'js')[0]!).replace("'client.token'", JSON.stringify(join(folder, 'client.token')));
-  const text = line.replace("await tf.setBackend('secformer');", `${configured.replace(/^import .*$/gm, (i) => i)}\nawait tf.setBackend('secformer');`);
+  const configured = local(blocks('Three real nodes', 'js')[0]!).replace(
+    "'client.token'",
+    JSON.stringify(join(folder, 'client.token')),
+  );
+  const text = line.replace(
+    "await tf.setBackend('secformer');",
+    `${configured.replace(/^import .*$/gm, (i) => i)}\nawait tf.setBackend('secformer');`,
+  );
   const byCode = run(folder, text);
   t.is(byCode.status, 0, byCode.stderr);
   t.regex(byCode.stdout, /0\.99\d+/);
-  const variables = [...local(readme).matchAll(/(SECFORMER_[A-Z]+)=([^\s"`]+)/g)].slice(0, 2).map((m) => [m[1]!, m[2]!]);
-  const byEnvironment = run(folder, line, { ...Object.fromEntries(variables), SECFORMER_TOKEN: readFileSync(join(folder, 'client.token'), 'utf8') });
+  const variables = [...local(readme).matchAll(/(SECFORMER_[A-Z]+)=([^\s"`]+)/g)]
+    .slice(0, 2)
+    .map((m) => [m[1]!, m[2]!]);
+  const byEnvironment = run(folder, line, {
+    ...Object.fromEntries(variables),
+    SECFORMER_TOKEN: readFileSync(join(folder, 'client.token'), 'utf8'),
+  });
   t.is(byEnvironment.status, 0, byEnvironment.stderr);
   t.regex(byEnvironment.stdout, /0\.99\d+/);
 });

@@ -26,12 +26,15 @@ interface Named {
 function headNamed(json: ConfigReader, type: string, pretraining: boolean): Named | undefined {
   const classes = json.raw('architectures');
   if (classes === undefined || classes === null || (Array.isArray(classes) && classes.length === 0)) return undefined;
-  if (!Array.isArray(classes) || classes.length !== 1 || typeof classes[0] !== 'string') json.refuse(`architectures is ${JSON.stringify(classes)}; expected an array of one name`);
+  if (!Array.isArray(classes) || classes.length !== 1 || typeof classes[0] !== 'string')
+    json.refuse(`architectures is ${JSON.stringify(classes)}; expected an array of one name`);
   const [name] = classes as [string];
   const start = familyOf(type).classes[type]!;
   const rest = name.slice(start.length);
   if (!name.startsWith(start) || !/^(Model$|LMHeadModel$|For[A-Z])/.test(rest))
-    json.refuse(`architectures is ['${name}'], which is no class of model_type '${type}'; ${start}Model and the like are`);
+    json.refuse(
+      `architectures is ['${name}'], which is no class of model_type '${type}'; ${start}Model and the like are`,
+    );
   if (rest === 'ForPreTraining' && pretraining) return { head: 'masked-lm', name };
   return { head: Object.hasOwn(HEADS, rest) ? HEADS[rest]! : 'unknown', name };
 }
@@ -50,7 +53,11 @@ export interface HeadChoice {
  * The head to read.
  * @throws ModelFileError naming the architecture where its head is not understood
  */
-export function chooseHead(json: ConfigReader, type: string, { asked, sentence, pretraining, has }: HeadChoice): HeadKind {
+export function chooseHead(
+  json: ConfigReader,
+  type: string,
+  { asked, sentence, pretraining, has }: HeadChoice,
+): HeadKind {
   const named = headNamed(json, type, pretraining);
   if (asked !== undefined) return asked;
   if (named === undefined) {
@@ -62,5 +69,7 @@ export function chooseHead(json: ConfigReader, type: string, { asked, sentence, 
   if (head !== 'unknown') return head;
   const start = familyOf(type).classes[type]!;
   const known = Object.keys(HEADS).map((suffix) => start + suffix);
-  json.refuse(`architectures is ['${name}'], whose head is not understood; ${known.join(', ')} are. { head: 'none' } loads the encoder alone`);
+  json.refuse(
+    `architectures is ['${name}'], whose head is not understood; ${known.join(', ')} are. { head: 'none' } loads the encoder alone`,
+  );
 }

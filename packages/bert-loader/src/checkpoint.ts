@@ -13,7 +13,8 @@ export function bareName(name: string): string {
 /** Which file of a sharded checkpoint holds which tensor. @throws ModelFileError where the index is none */
 export function shardsOf(file: string, index: unknown): Map<string, string[]> {
   const map = isObject(index) ? (index as { weight_map?: unknown }).weight_map : undefined;
-  if (!isObject(map)) throw new ModelFileError(file, "has no object 'weight_map' of tensors and the files that hold them");
+  if (!isObject(map))
+    throw new ModelFileError(file, "has no object 'weight_map' of tensors and the files that hold them");
   const shards = new Map<string, string[]>();
   for (const [name, shard] of Object.entries(map)) {
     // Beside the index and nowhere else
@@ -42,7 +43,8 @@ export class Checkpoint {
       for (const as of part.names) {
         const name = bareName(as);
         const other = this.#tensors.get(name);
-        if (other) this.refuse(`tensors '${other.as}' and '${as}' are both '${name}'; which is the model's cannot be told`);
+        if (other)
+          this.refuse(`tensors '${other.as}' and '${as}' are both '${name}'; which is the model's cannot be told`);
         this.#tensors.set(name, { in: part, as });
       }
     }

@@ -50,7 +50,11 @@ const FIXED: [key: string, allowed: (value: unknown) => boolean, expected: strin
   ['is_encoder_decoder', (v) => v === false, 'false is: encoders are'],
   ['pruned_heads', (v) => Object.keys(v as object).length === 0, 'models with all of their heads are'],
   ['quantization_config', () => false, 'weights in F32, F16 or BF16 are'],
-  ['auto_map', (v) => !Object.keys(v as object).some((k) => k.startsWith('AutoModel')), 'models without code of their own are'],
+  [
+    'auto_map',
+    (v) => !Object.keys(v as object).some((k) => k.startsWith('AutoModel')),
+    'models without code of their own are',
+  ],
 ];
 
 function refuseWhatChangesTheModel(json: ConfigReader): void {
@@ -91,9 +95,11 @@ export function configOf(json: ConfigReader): BertConfig {
   const s = family.settings;
   const act = String(json.raw(s.activation.key) ?? s.activation.default);
   const activation = Object.hasOwn(ACTIVATIONS, act) ? ACTIVATIONS[act] : undefined;
-  if (!activation) json.refuse(`${s.activation.key} '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
+  if (!activation)
+    json.refuse(`${s.activation.key} '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
   const softmax = json.raw('softmax') ?? 'softmax';
-  if (softmax !== 'softmax' && softmax !== '2quad') json.refuse(`softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
+  if (softmax !== 'softmax' && softmax !== '2quad')
+    json.refuse(`softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
   const [names, hidden] = [s.names, json.whole([s.names.hidden, 'hidden_size'])];
   const padToken = json.whole(['pad_token_id'], s.padToken);
   const countedFrom = s.positionsFrom === 'padding' ? padToken : s.positionsFrom;
@@ -117,7 +123,8 @@ export function configOf(json: ConfigReader): BertConfig {
     labels: labelsOf(json),
     padToken,
   };
-  if (config.heads === 0 || config.hidden % config.heads !== 0) json.refuse(`hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
+  if (config.heads === 0 || config.hidden % config.heads !== 0)
+    json.refuse(`hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
   if (config.longest < 2) json.refuse(`max_position_embeddings ${positions} leaves room for no text`);
   return config;
 }

@@ -29,7 +29,9 @@ export class ModelFiles {
 
   /** The files of a folder in this one; '' is this one. */
   under(folder: string): ModelFiles {
-    return folder === '' ? this : new ModelFiles(this.#read, this.#where, `${this.#below}${folder.replace(/\/*$/, '/')}`);
+    return folder === ''
+      ? this
+      : new ModelFiles(this.#read, this.#where, `${this.#below}${folder.replace(/\/*$/, '/')}`);
   }
 
   /** This folder's name, for messages. */
@@ -49,7 +51,8 @@ export class ModelFiles {
   /** @throws ModelFileError where the file is a Git LFS pointer */
   async bytes(name: string): Promise<Uint8Array | undefined> {
     const bytes = await this.#read(this.#below + name);
-    if (bytes && isPointer(bytes)) this.refuse(name, "is a Git LFS pointer, not the file it stands for; 'git lfs pull' fetches that");
+    if (bytes && isPointer(bytes))
+      this.refuse(name, "is a Git LFS pointer, not the file it stands for; 'git lfs pull' fetches that");
     return bytes;
   }
 

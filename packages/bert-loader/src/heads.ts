@@ -4,7 +4,13 @@ import { type Activation, activate, type Dense, dense, firstToken, normalize } f
 import type { BertConfig } from './config.js';
 import type { WeightReader } from './weights.js';
 
-export const HEAD_KINDS = ['none', 'sequence-classification', 'token-classification', 'question-answering', 'masked-lm'] as const;
+export const HEAD_KINDS = [
+  'none',
+  'sequence-classification',
+  'token-classification',
+  'question-answering',
+  'masked-lm',
+] as const;
 
 export type HeadKind = (typeof HEAD_KINDS)[number];
 
@@ -102,7 +108,9 @@ function checkTied({ root, encoder, config: c }: HeadSource, decoder: string): v
   let at = 0;
   while (at < own.length && own[at] === words[at]) at++;
   if (at === own.length) return;
-  root.checkpoint.refuse(`'${name}' is not '${encoder.prefix}${WORDS}', as tie_word_embeddings in config.json says; false reads it`);
+  root.checkpoint.refuse(
+    `'${name}' is not '${encoder.prefix}${WORDS}', as tie_word_embeddings in config.json says; false reads it`,
+  );
 }
 
 function readMasked(source: HeadSource): Head {

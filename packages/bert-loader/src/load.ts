@@ -18,7 +18,8 @@ export interface LoadOptions {
 }
 
 function checkOptions({ head }: LoadOptions): void {
-  if (head !== undefined && !HEAD_KINDS.includes(head)) throw new RangeError(`head is '${head}'; ${HEAD_KINDS.join(', ')} are known`);
+  if (head !== undefined && !HEAD_KINDS.includes(head))
+    throw new RangeError(`head is '${head}'; ${HEAD_KINDS.join(', ')} are known`);
 }
 
 /** Where encoders' tensors are that a family has; not read, one of them would be missing from the mathematics. */

@@ -122,7 +122,8 @@ export class BertModel {
    */
   answers(inputs: BertInputs): { start: tf.Tensor2D; end: tf.Tensor2D } {
     const { head } = this;
-    if (head !== 'question-answering') throw new NoHeadError(`this checkpoint's head is '${head}', not 'question-answering'`);
+    if (head !== 'question-answering')
+      throw new NoHeadError(`this checkpoint's head is '${head}', not 'question-answering'`);
     return tf.tidy(() => {
       const [start, end] = tf.unstack(this.logits(inputs), 2) as [tf.Tensor2D, tf.Tensor2D];
       return { start, end };

@@ -17,8 +17,14 @@ function gaussians(seed: number): () => number {
   return () => Math.sqrt(-2 * Math.log(1 - uniform())) * Math.cos(2 * Math.PI * uniform());
 }
 
-/** A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests and measurements. */
-export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>, seed = 1): BertModel {
+/**
+ * A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests
+ * and measurements.
+ */
+export function randomBert(
+  shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>,
+  seed = 1,
+): BertModel {
   const config: BertConfig = {
     ...shape,
     family: 'bert',
@@ -46,7 +52,10 @@ export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'lay
     return t;
   };
   const { hidden, intermediate, vocabSize } = config;
-  const dense = (out: number, from: number): Dense => ({ weight: make([from, out], 1 / Math.sqrt(from)), bias: make([out], 0.02) });
+  const dense = (out: number, from: number): Dense => ({
+    weight: make([from, out], 1 / Math.sqrt(from)),
+    bias: make([out], 0.02),
+  });
   const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05), epsilon: config.epsilon });
   const layers = Array.from({ length: config.layers }, (): Layer => {
     const square = () => dense(hidden, hidden);
@@ -69,6 +78,13 @@ export function randomBert(shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'lay
     norm: norm(),
   };
   const parts = { encoder: { embeddings, layers }, pooler: undefined, head: undefined, sentence: undefined, all };
-  const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', '[MASK]', ...Array.from({ length: vocabSize - 5 }, (_, i) => `w${i}`)].join('\n');
+  const vocabulary = [
+    '[PAD]',
+    '[UNK]',
+    '[CLS]',
+    '[SEP]',
+    '[MASK]',
+    ...Array.from({ length: vocabSize - 5 }, (_, i) => `w${i}`),
+  ].join('\n');
   return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), parts);
 }

@@ -12,7 +12,10 @@ interface Entry {
 const MAX_HEADER = 100_000_000;
 const WIDTH: Record<string, number> = { F32: 4, F16: 2, BF16: 2 };
 
-/** A safetensors file: eight bytes of length, a JSON header, then the tensors. Tensors are converted to float32 one at a time. */
+/**
+ * A safetensors file: eight bytes of length, a JSON header, then the tensors. Tensors are converted to float32 one at a
+ * time.
+ */
 export class Safetensors {
   readonly #file: string;
   readonly #bytes: Uint8Array;
@@ -25,7 +28,11 @@ export class Safetensors {
     this.#bytes = bytes;
     if (bytes.length < 8) throw new ModelFileError(file, `has ${bytes.length} bytes, too few for a safetensors header`);
     const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-    if (length > MAX_HEADER || 8 + length > bytes.length) throw new ModelFileError(file, `says its header has ${length} bytes, the file has ${bytes.length}; is it cut short?`);
+    if (length > MAX_HEADER || 8 + length > bytes.length)
+      throw new ModelFileError(
+        file,
+        `says its header has ${length} bytes, the file has ${bytes.length}; is it cut short?`,
+      );
     this.#start = 8 + length;
     let header: unknown;
     try {
@@ -35,7 +42,8 @@ export class Safetensors {
     }
     if (!isObject(header)) throw new ModelFileError(file, 'has a header that is no JSON object of tensors');
     this.#entries = new Map(Object.entries(header).filter(([name]) => name !== '__metadata__') as [string, Entry][]);
-    for (const [name, entry] of this.#entries) if (!isObject(entry)) throw new ModelFileError(file, `tensor '${name}' is not described by a JSON object`);
+    for (const [name, entry] of this.#entries)
+      if (!isObject(entry)) throw new ModelFileError(file, `tensor '${name}' is not described by a JSON object`);
   }
 
   get names(): string[] {
@@ -77,14 +85,22 @@ export class Safetensors {
     if (!entry) throw new ModelFileError(this.#file, `has no tensor '${name}'`);
     const { dtype, data_offsets: offsets } = entry;
     const width = WIDTH[dtype];
-    if (width === undefined) throw new ModelFileError(this.#file, `tensor '${name}' is ${dtype}; F32, F16 and BF16 are understood`);
+    if (width === undefined)
+      throw new ModelFileError(this.#file, `tensor '${name}' is ${dtype}; F32, F16 and BF16 are understood`);
     if (!Array.isArray(entry.shape) || entry.shape.join() !== shape.join())
-      throw new ModelFileError(this.#file, `tensor '${name}' has shape [${entry.shape}], expected [${shape}] from config.json`);
+      throw new ModelFileError(
+        this.#file,
+        `tensor '${name}' has shape [${entry.shape}], expected [${shape}] from config.json`,
+      );
     const n = shape.reduce((a, b) => a * b, 1);
     const [from, to] = Array.isArray(offsets) && offsets.every(Number.isInteger) ? offsets : [-1, -1];
     if (to - from !== n * width || from < 0 || this.#start + to > this.#bytes.length)
-      throw new ModelFileError(this.#file, `tensor '${name}' lies at bytes ${from} to ${to}, which do not hold ${n} values of ${dtype} in this file`);
-    // Copied, because a tensor need not lie at a multiple of its element's size; by the constructor, because a Buffer's slice is a view
+      throw new ModelFileError(
+        this.#file,
+        `tensor '${name}' lies at bytes ${from} to ${to}, which do not hold ${n} values of ${dtype} in this file`,
+      );
+    // Copied, because a tensor need not lie at a multiple of its element's size; by the constructor, because a Buffer's
+    // slice is a view
     const raw = new Uint8Array(this.#bytes.subarray(this.#start + from, this.#start + to)).buffer;
     if (dtype === 'F32') return new Float32Array(raw);
     if (dtype === 'F16') return Float32Array.from(new HalfArray(raw));

@@ -36,19 +36,27 @@ export async function modulesOf(files: ModelFiles): Promise<Module[] | undefined
   const modules = list.map((entry): Module => {
     const { type, path } = entry as { type?: unknown; path?: unknown };
     if (typeof type !== 'string' || typeof path !== 'string') return refuse("has a module without 'type' and 'path'");
-    if (!type.startsWith('sentence_transformers.')) refuse(`module '${type}' is code of the folder's own; those of sentence_transformers are understood`);
+    if (!type.startsWith('sentence_transformers.'))
+      refuse(`module '${type}' is code of the folder's own; those of sentence_transformers are understood`);
     // Below this folder and nowhere else
     if (path.split(/[/\\]/).includes('..') || /^[/\\]|:/.test(path)) refuse(`path '${path}' leaves the folder`);
     return { type: type.slice(type.lastIndexOf('.') + 1), path };
   });
   const [first, second] = modules;
   if (first?.type !== 'Transformer' || second?.type !== 'Pooling')
-    refuse(`lists ${modules.map((m) => m.type).join(', ') || 'nothing'}; a Transformer and then a Pooling are expected`);
+    refuse(
+      `lists ${modules.map((m) => m.type).join(', ') || 'nothing'}; a Transformer and then a Pooling are expected`,
+    );
   return modules;
 }
 
 /** What 1_Pooling/config.json calls the poolings, in newer folders and in older ones. */
-const NAMES: Readonly<Record<string, Pooling>> = { cls: 'cls', max: 'max', mean: 'mean', mean_sqrt_len_tokens: 'mean_sqrt_len' };
+const NAMES: Readonly<Record<string, Pooling>> = {
+  cls: 'cls',
+  max: 'max',
+  mean: 'mean',
+  mean_sqrt_len_tokens: 'mean_sqrt_len',
+};
 const KEYS: Readonly<Record<string, Pooling>> = {
   pooling_mode_cls_token: 'cls',
   pooling_mode_max_tokens: 'max',
@@ -95,11 +103,13 @@ const PLACES: Readonly<Record<string, unknown>> = {
 function checkEncoder(json: ConfigReader): void {
   const text = (json.raw('modality_config') as { text?: { method_output_name?: unknown } } | undefined)?.text;
   const given = text?.method_output_name ?? 'last_hidden_state';
-  if (given !== 'last_hidden_state') json.refuse(`method_output_name '${given}' is not understood; 'last_hidden_state' is`);
+  if (given !== 'last_hidden_state')
+    json.refuse(`method_output_name '${given}' is not understood; 'last_hidden_state' is`);
   const name = json.raw('module_output_name') ?? 'token_embeddings';
   if (name !== 'token_embeddings') json.refuse(`module_output_name '${name}' is not understood; 'token_embeddings' is`);
   const task = json.raw('transformer_task') ?? 'feature-extraction';
-  if (task !== 'feature-extraction') json.refuse(`transformer_task '${task}' is not understood; 'feature-extraction' is`);
+  if (task !== 'feature-extraction')
+    json.refuse(`transformer_task '${task}' is not understood; 'feature-extraction' is`);
 }
 
 function checkPlaces(json: ConfigReader): void {
@@ -130,14 +140,23 @@ function unit(x: tf.Tensor2D): tf.Tensor2D {
 type Modules = readonly Module[];
 
 /** What the folder does after its encoder, whose states have `hidden` features. @param all where tensors are added */
-export async function readSentence(files: ModelFiles, modules: Modules, hidden: number, all: tf.Tensor[]): Promise<Sentence> {
+export async function readSentence(
+  files: ModelFiles,
+  modules: Modules,
+  hidden: number,
+  all: tf.Tensor[],
+): Promise<Sentence> {
   const [encoder, pooling, ...others] = modules as [Module, Module, ...Module[]];
-  const configOf = async (folder: ModelFiles) => ConfigReader.parse(folder.path('config.json'), (await folder.text('config.json')) ?? '{}');
+  const configOf = async (folder: ModelFiles) =>
+    ConfigReader.parse(folder.path('config.json'), (await folder.text('config.json')) ?? '{}');
   const settings = 'sentence_bert_config.json';
   const ours = files.under(encoder.path);
   checkEncoder(ConfigReader.parse(ours.path(settings), (await ours.text(settings)) ?? '{}'));
   const pooler = files.under(pooling.path);
-  const poolings = poolingsOf(ConfigReader.parse(pooler.path('config.json'), await pooler.needText('config.json')), hidden);
+  const poolings = poolingsOf(
+    ConfigReader.parse(pooler.path('config.json'), await pooler.needText('config.json')),
+    hidden,
+  );
   let size = hidden * poolings.length;
   const steps: Step[] = [];
   for (const { type, path } of others) {
@@ -153,7 +172,10 @@ export async function readSentence(files: ModelFiles, modules: Modules, hidden: 
     else if (type === 'Dense') {
       const name = String(json.raw('activation_function') ?? TANH);
       const activation = ACTIVATIONS[name.slice(name.lastIndexOf('.') + 1)];
-      if (!name.startsWith('torch.nn.') || !activation) json.refuse(`activation_function '${name}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} of torch.nn are`);
+      if (!name.startsWith('torch.nn.') || !activation)
+        json.refuse(
+          `activation_function '${name}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} of torch.nn are`,
+        );
       const [from, to] = [json.whole(['in_features']), json.whole(['out_features'])];
       if (from !== size) json.refuse(`in_features is ${from}, but what comes before has ${size} features`);
       const w = (await weights()).dense('linear', to, from, json.flag('bias', true));

@@ -89,6 +89,8 @@ export class WeightReader {
       return name.startsWith(this.prefix) && ours.test(own) && !beside.test(own);
     });
     if (unread === undefined) return;
-    this.checkpoint.refuse(`has a tensor '${unread}' that no model as config.json describes it has; it would be left out`);
+    this.checkpoint.refuse(
+      `has a tensor '${unread}' that no model as config.json describes it has; it would be left out`,
+    );
   }
 }

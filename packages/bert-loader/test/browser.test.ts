@@ -51,7 +51,8 @@ test('esbuild bundles it for a browser, and the bundle loads models from bytes a
     const bytes = await read(path.replace('/model/', ''));
     if (bytes) response.writeHead(200, { 'content-type': 'application/octet-stream' }).end(bytes);
     // As servers of single-page applications answer, and as others do
-    else if (path.endsWith('modules.json')) response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
+    else if (path.endsWith('modules.json'))
+      response.writeHead(200, { 'content-type': 'text/html' }).end('<!doctype html>');
     else response.writeHead(404).end();
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -59,6 +60,9 @@ test('esbuild bundles it for a browser, and the bundle loads models from bytes a
   const base = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   for (const url of [`${base}/model`, `${base}/model/`]) t.true(difference(await loadBert(url)) < 1e-4);
   t.true(asked.includes('/model/model.safetensors'));
-  await t.throwsAsync(loadBert(`${base}/broken`), { instanceOf: ModelFileError, message: /\/broken\/modules\.json: cannot be fetched \(status 500\)/ });
+  await t.throwsAsync(loadBert(`${base}/broken`), {
+    instanceOf: ModelFileError,
+    message: /\/broken\/modules\.json: cannot be fetched \(status 500\)/,
+  });
   await t.throwsAsync(loadBert('http://127.0.0.1:1'), { instanceOf: ModelFileError, message: /cannot be fetched/ });
 });

@@ -59,7 +59,8 @@ function thrown(f: () => unknown): unknown {
 
 test('all families have all heads among the fixtures', (t) => {
   for (const family of ['bert', 'distilbert', 'roberta', 'xlm-roberta', 'electra', 'mpnet', 'albert', 'mobilebert'])
-    for (const head of ['model', ...Object.keys(HEADS)]) t.true(fixtureNames.includes(`${family}-${head}`), `${family}-${head}`);
+    for (const head of ['model', ...Object.keys(HEADS)])
+      t.true(fixtureNames.includes(`${family}-${head}`), `${family}-${head}`);
 });
 
 test('MPNet’s buckets of distances are the reference’s', (t) => {
@@ -72,7 +73,8 @@ test('MPNet’s buckets of distances are the reference’s', (t) => {
 
 test.serial('a model is disposed with all of its tensors', async (t) => {
   const before = tf.memory().numTensors;
-  for (const name of ['albert-masked', 'mobilebert-masked', 'mpnet-model', 'sentence-every']) (await bertFromFiles(reader(name), name)).dispose();
+  for (const name of ['albert-masked', 'mobilebert-masked', 'mpnet-model', 'sentence-every'])
+    (await bertFromFiles(reader(name), name)).dispose();
   t.is(tf.memory().numTensors, before);
 });
 
@@ -102,9 +104,16 @@ test('more tokens than a model has positions for are refused', async (t) => {
   ] as const) {
     const model = await bertFromFiles(reader(name), name);
     const ids = (length: number) => tf.fill([1, length], 7, 'int32') as tf.Tensor2D;
-    const inputs = (length: number) => ({ inputIds: ids(length), attentionMask: ids(length), tokenTypeIds: tf.zerosLike(ids(length)) });
+    const inputs = (length: number) => ({
+      inputIds: ids(length),
+      attentionMask: ids(length),
+      tokenTypeIds: tf.zerosLike(ids(length)),
+    });
     t.deepEqual(model.hiddenStates(inputs(most)).shape, [1, most, 16]);
-    t.throws(() => model.hiddenStates(inputs(most + 1)), { instanceOf: RangeError, message: new RegExp(`of ${most + 1} tokens; the model takes ${most}`) });
+    t.throws(() => model.hiddenStates(inputs(most + 1)), {
+      instanceOf: RangeError,
+      message: new RegExp(`of ${most + 1} tokens; the model takes ${most}`),
+    });
     model.dispose();
   }
 });

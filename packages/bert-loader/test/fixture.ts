@@ -33,12 +33,23 @@ export function changed(name: string, change: Record<string, unknown>, file = 'c
  * A fixture's weights with other names, and without those that `rename` gives undefined for.
  * @param more what is added to the header, made of what is there
  */
-export function renamed(name: string, rename: (tensor: string) => string | undefined, more: (header: Record<string, unknown>) => Record<string, unknown> = () => ({})): Uint8Array {
+export function renamed(
+  name: string,
+  rename: (tensor: string) => string | undefined,
+  more: (header: Record<string, unknown>) => Record<string, unknown> = () => ({}),
+): Uint8Array {
   const bytes = new Uint8Array(readFileSync(join(fixtures, name, 'model.safetensors')));
   const start = 8 + Number(new DataView(bytes.buffer).getBigUint64(0, true));
-  const entries = Object.entries(JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) as Record<string, unknown>);
+  const entries = Object.entries(
+    JSON.parse(new TextDecoder().decode(bytes.subarray(8, start))) as Record<string, unknown>,
+  );
   const named = entries.map(([tensor, entry]) => [tensor === '__metadata__' ? tensor : rename(tensor), entry]);
-  const header = encodeText(JSON.stringify({ ...Object.fromEntries(named.filter(([tensor]) => tensor !== undefined)), ...more(Object.fromEntries(entries)) }));
+  const header = encodeText(
+    JSON.stringify({
+      ...Object.fromEntries(named.filter(([tensor]) => tensor !== undefined)),
+      ...more(Object.fromEntries(entries)),
+    }),
+  );
   const out = new Uint8Array(8 + header.length + bytes.length - start);
   new DataView(out.buffer).setBigUint64(0, BigInt(header.length), true);
   out.set(header, 8);
@@ -57,7 +68,11 @@ export function expectedOf(name: string): Expected {
 
 export function inputsOf({ inputs }: Expected): BertInputs {
   const ints = (rows: number[][]) => tf.tensor2d(rows, undefined, 'int32');
-  return { inputIds: ints(inputs.input_ids), attentionMask: ints(inputs.attention_mask), tokenTypeIds: ints(inputs.token_type_ids) };
+  return {
+    inputIds: ints(inputs.input_ids),
+    attentionMask: ints(inputs.attention_mask),
+    tokenTypeIds: ints(inputs.token_type_ids),
+  };
 }
 
 /** The largest difference; infinite where the shapes are not the same or a value is none. */

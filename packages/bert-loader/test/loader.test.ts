@@ -22,7 +22,10 @@ interface Expected {
 }
 
 /** Largest difference from what PyTorch computed on the same weights; token ids have to be equal. */
-async function differenceFromPyTorch(t: { deepEqual(a: unknown, b: unknown): unknown }, folder: string): Promise<number> {
+async function differenceFromPyTorch(
+  t: { deepEqual(a: unknown, b: unknown): unknown },
+  folder: string,
+): Promise<number> {
   const model = await loadBert(folder);
   let worst = 0;
   for (const e of (JSON.parse(readFileSync(join(folder, 'expected.json'), 'utf8')) as Expected[]).slice(0, 4)) {
@@ -97,7 +100,8 @@ test('what is no text, and a length that is none, is refused with what came and 
   ];
   for (const [given, instanceOf, message] of lengths) {
     t.throws(() => model.tokenize('a text', given as number), { instanceOf, message }, String(message));
-    if (given !== 129) t.throws(() => model.tokenizer.encode('a text', given as number), { instanceOf }, String(message));
+    if (given !== 129)
+      t.throws(() => model.tokenizer.encode('a text', given as number), { instanceOf }, String(message));
   }
   t.is(tf.memory().numTensors, before);
   t.deepEqual(model.tokenize('').inputIds.shape, [1, 2], 'an empty text is a text');
@@ -107,7 +111,11 @@ test('what is no text, and a length that is none, is refused with what came and 
 test('a text that is cut is said to be', async (t) => {
   const model = await loadBert(demoModel);
   t.deepEqual(model.tokenize('A delight.').truncated, [false]);
-  t.deepEqual(model.tokenize(['A delight.', 'A long and winding film.', ['a', 'pair of several words']], 6).truncated, [false, true, true]);
+  t.deepEqual(model.tokenize(['A delight.', 'A long and winding film.', ['a', 'pair of several words']], 6).truncated, [
+    false,
+    true,
+    true,
+  ]);
   t.deepEqual(model.tokenize('word '.repeat(126)).truncated, [false], 'exactly as long as the model takes');
   t.deepEqual(model.tokenize('word '.repeat(127)).truncated, [true], 'longer than the model takes');
   model.dispose();
@@ -118,7 +126,10 @@ test('a tokenizer made from vocab.txt gives the ids of tokenizer.json, pairs and
   const vocab = Object.entries(json.model.vocab as Record<string, number>).sort((a, b) => a[1] - b[1]);
   const fromVocab = BertTokenizer.fromVocabulary('vocab.txt', `${vocab.map(([token]) => token).join('\n')}\n`, true);
   const fromJson = new BertTokenizer('tokenizer.json', json);
-  for (const text of ['Hello, World!', 'Café naïve 東京 unbelievable', '', ['first part', 'and the second one']] as (string | [string, string])[]) {
+  for (const text of ['Hello, World!', 'Café naïve 東京 unbelievable', '', ['first part', 'and the second one']] as (
+    | string
+    | [string, string]
+  )[]) {
     t.deepEqual(fromVocab.encode(text, 64), fromJson.encode(text, 64));
   }
   const cut = fromVocab.encode('one two three four five six', 5);
@@ -155,8 +166,16 @@ test.serial('a weight that is NaN or infinite is named when the checkpoint is lo
   const bytesOf = (words: Uint16Array | Float32Array) => new Uint8Array(words.buffer);
   const damaged = {
     'an F32 NaN': ['F32', bytesOf(Float32Array.of(1, Number.NaN)), /tensor 'w' holds NaN \(element 1 of shape \[2\]\)/],
-    'an F32 infinity': ['F32', bytesOf(Float32Array.of(Number.NEGATIVE_INFINITY, 1)), /tensor 'w' holds an infinite value \(element 0/],
-    'an F16 infinity': ['F16', bytesOf(Uint16Array.of(0x3c00, 0x7c00)), /tensor 'w' holds an infinite value \(element 1/],
+    'an F32 infinity': [
+      'F32',
+      bytesOf(Float32Array.of(Number.NEGATIVE_INFINITY, 1)),
+      /tensor 'w' holds an infinite value \(element 0/,
+    ],
+    'an F16 infinity': [
+      'F16',
+      bytesOf(Uint16Array.of(0x3c00, 0x7c00)),
+      /tensor 'w' holds an infinite value \(element 1/,
+    ],
     'an F16 NaN': ['F16', bytesOf(Uint16Array.of(0x3c00, 0x7e00)), /tensor 'w' holds NaN/],
     'a BF16 NaN': ['BF16', bytesOf(Uint16Array.of(0x3f80, 0x7fc0)), /tensor 'w' holds NaN/],
     'a BF16 infinity': ['BF16', bytesOf(Uint16Array.of(0x3f80, 0xff80)), /tensor 'w' holds an infinite value/],
@@ -168,13 +187,20 @@ test.serial('a weight that is NaN or infinite is named when the checkpoint is lo
   }
   const weights = new Uint8Array(readFileSync(join(demoModel, 'model.safetensors')));
   const start = 8 + Number(new DataView(weights.buffer).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(weights.subarray(8, start))) as Record<string, { dtype: string; data_offsets: [number, number] }>;
+  const header = JSON.parse(new TextDecoder().decode(weights.subarray(8, start))) as Record<
+    string,
+    { dtype: string; data_offsets: [number, number] }
+  >;
   const tensor = 'bert.encoder.layer.1.output.LayerNorm.bias';
   const { dtype, data_offsets: offsets } = header[tensor]!;
   weights.fill(0xff, start + offsets[0], start + offsets[0] + (dtype === 'F32' ? 4 : 2));
   const before = tf.memory().numTensors;
   const read = async (name: string) =>
-    name === 'model.safetensors' ? weights : existsSync(join(demoModel, name)) ? new Uint8Array(readFileSync(join(demoModel, name))) : undefined;
+    name === 'model.safetensors'
+      ? weights
+      : existsSync(join(demoModel, name))
+        ? new Uint8Array(readFileSync(join(demoModel, name)))
+        : undefined;
   await t.throwsAsync(bertFromFiles(read, 'damaged'), {
     instanceOf: ModelFileError,
     message: /^damaged\/model\.safetensors: tensor 'bert\.encoder\.layer\.1\.output\.LayerNorm\.bias' holds NaN/,
@@ -203,7 +229,11 @@ test('fp32, fp16 and bf16 tensors are read; anything damaged names the file and 
     [() => new Safetensors('empty', new Uint8Array(3)), /too few/],
     [() => new Safetensors('null', headed('null')), /null: has a header that is no JSON object/],
     [() => new Safetensors('hollow', headed('{"w":null}')), /hollow: tensor 'w' is not described/],
-    [() => new Safetensors('vague', headed('{"w":{"dtype":"F32","shape":[1],"data_offsets":["0","4"]}}')).read('w', [1]), /vague: tensor 'w' lies at/],
+    [
+      () =>
+        new Safetensors('vague', headed('{"w":{"dtype":"F32","shape":[1],"data_offsets":["0","4"]}}')).read('w', [1]),
+      /vague: tensor 'w' lies at/,
+    ],
   ];
   for (const [f, message] of cases) t.throws(f, { instanceOf: ModelFileError, message });
 });
@@ -224,7 +254,8 @@ test('missing and wrong files of a folder are named', async (t) => {
     await t.throwsAsync(loadBert(folder), { instanceOf: ModelFileError, message });
   }
   for (const name of ['config.json', 'tokenizer_config.json']) {
-    const given = (file: string) => new TextEncoder().encode(file === name ? 'null' : file === 'vocab.txt' ? '' : JSON.stringify(config));
+    const given = (file: string) =>
+      new TextEncoder().encode(file === name ? 'null' : file === 'vocab.txt' ? '' : JSON.stringify(config));
     await t.throwsAsync(
       bertFromFiles(async (file) => (file === 'modules.json' ? undefined : given(file)), 'null'),
       { instanceOf: ModelFileError, message: new RegExp(`null/${name.replace('.', '\\.')}: is no JSON object`) },
@@ -232,12 +263,15 @@ test('missing and wrong files of a folder are named', async (t) => {
   }
   const before = tf.memory().numTensors;
   const files = (name: string) =>
-    name === 'config.json' ? new TextEncoder().encode(JSON.stringify({ ...config, num_hidden_layers: 5 })) : new Uint8Array(readFileSync(join(demoModel, name)));
+    name === 'config.json'
+      ? new TextEncoder().encode(JSON.stringify({ ...config, num_hidden_layers: 5 }))
+      : new Uint8Array(readFileSync(join(demoModel, name)));
   await t.throwsAsync(
     bertFromFiles(async (name) => (existsSync(join(demoModel, name)) ? files(name) : undefined), 'five layers'),
     {
       instanceOf: ModelFileError,
-      message: /num_hidden_layers is 5 in config\.json, but the checkpoint holds 4 \('bert\.encoder\.layer\.0' to 'bert\.encoder\.layer\.3'\)/,
+      message:
+        /num_hidden_layers is 5 in config\.json, but the checkpoint holds 4 \('bert\.encoder\.layer\.0' to 'bert\.encoder\.layer\.3'\)/,
     },
   );
   t.is(tf.memory().numTensors, before, 'tensors of a model that failed to load are disposed');
@@ -298,7 +332,9 @@ test('a DistilBERT checkpoint: its names, no token types, relu before the classi
   // relu between pre_classifier and classifier: computed by hand from the first hidden state
   const first = tf.squeeze(tf.slice(model.hiddenStates(inputs), [0, 0, 0], [1, 1, hidden]));
   const read = (name: string, shape: number[]) => tf.tensor(new Float32Array(tensors[name]!.bytes.buffer), shape);
-  const inner = tf.relu(tf.add(tf.dot(read('pre_classifier.weight', [hidden, hidden]), first), read('pre_classifier.bias', [hidden])));
+  const inner = tf.relu(
+    tf.add(tf.dot(read('pre_classifier.weight', [hidden, hidden]), first), read('pre_classifier.bias', [hidden])),
+  );
   const want = tf.add(tf.dot(read('classifier.weight', [2, hidden]), inner), read('classifier.bias', [2])).dataSync();
   t.true(logits.every((v, i) => Math.abs(v - want[i]!) < 1e-5));
 });

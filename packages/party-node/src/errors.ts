@@ -30,7 +30,12 @@ export class NodeError extends SecformerError {
   declare readonly code: NodeErrorCode;
   /** of BUSY and TOO_MANY_CONNECTIONS: milliseconds after which trying again is worth while */
   readonly retryAfterMs: number | undefined;
-  constructor(node: NodeName, code: NodeErrorCode, message: string, options?: { cause?: unknown; retryAfterMs?: number }) {
+  constructor(
+    node: NodeName,
+    code: NodeErrorCode,
+    message: string,
+    options?: { cause?: unknown; retryAfterMs?: number },
+  ) {
     super(code, `${node}: ${message}`, options);
     this.name = 'NodeError';
     this.node = node;
@@ -52,7 +57,12 @@ export function reportOf(error: unknown, node: NodeName): ErrorReport {
   const message = error instanceof NodeError ? text : `${node}: ${text}`;
   const code = error instanceof SecformerError ? error.code : 'RUN_FAILED';
   const after = error instanceof NodeError ? error.retryAfterMs : undefined;
-  return { node: whose, code: code.slice(0, CODE), message: cut(message), ...(after !== undefined && { retryAfterMs: after }) };
+  return {
+    node: whose,
+    code: code.slice(0, CODE),
+    message: cut(message),
+    ...(after !== undefined && { retryAfterMs: after }),
+  };
 }
 
 function cut(text: string): string {

@@ -1,4 +1,7 @@
-/** The browser-safe part: errors, limits, the client, and what a link is. Node's part is in `@secformer/party-node/node`. */
+/**
+ * The browser-safe part: errors, limits, the client, and what a link is. Node's part is in
+ * `@secformer/party-node/node`.
+ */
 export * from './client/session.js';
 export * from './errors.js';
 export * from './limits.js';

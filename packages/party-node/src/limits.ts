@@ -1,7 +1,12 @@
-/** Everything that bounds memory or waiting in a node or a client, with its reason. What a Program may ask for is in `programLimits`. */
+/**
+ * Everything that bounds memory or waiting in a node or a client, with its reason. What a Program may ask for is in
+ * `programLimits`.
+ */
 export const limits = {
   // ---- frames and messages
-  /** One frame on a link: large enough that headers do not count, small enough that an abort is never stuck behind much. */
+  /**
+   * One frame on a link: large enough that headers do not count, small enough that an abort is never stuck behind much.
+   */
   frameBytes: 2 ** 20,
   /** A message's header: JSON of a few fields; long lists are payloads. Its length has 16 bits. */
   headerBytes: 60_000,
@@ -17,12 +22,18 @@ export const limits = {
   handshakeFrameBytes: 4096,
   /** What a connection may send before it has proved anything: the request that opens a WebSocket, and two messages. */
   unprovenBytes: 64 * 1024,
-  /** How long a connection may take to prove who it is: five round trips of 200 ms, TLS included, and a busy processor. */
+  /**
+   * How long a connection may take to prove who it is: five round trips of 200 ms, TLS included, and a busy processor.
+   */
   handshakeMs: 3_000,
-  /** How long an accepting side uses one X25519 key: a scalar multiplication for each stranger that says hello would be work that costs it nothing. */
+  /**
+   * How long an accepting side uses one X25519 key: a scalar multiplication for each stranger that says hello would be
+   * work that costs it nothing.
+   */
   keyMs: 10_000,
   /**
-   * Connections that have proved nothing yet; beyond, the oldest goes. So many have to come within the time of an honest handshake to push it out:
+   * Connections that have proved nothing yet; beyond, the oldest goes. So many have to come within the time of an
+   * honest handshake to push it out:
    * 10,000 a second for one of 100 ms.
    */
   unprovenConnections: 1_024,
@@ -35,19 +46,27 @@ export const limits = {
   clientPongMs: 60_000,
   /** How long a node that comes again waits for a sign that its place is taken by a live process. */
   answerMs: 2_000,
-  /** First and longest pause between attempts to reach a node; less than `reconnectMs`, so that a run that waits for a node meets an attempt. */
+  /**
+   * First and longest pause between attempts to reach a node; less than `reconnectMs`, so that a run that waits for a
+   * node meets an attempt.
+   */
   redialMs: 500,
   redialMostMs: 4_000,
   /** How long a client, or a node that dials, waits for the other to accept its connection. */
   connectMs: 10_000,
   /** How long a run waits for a node that is not connected at present. */
   reconnectMs: 10_000,
-  /** What a client is told to wait before it tries again, where a node has no better idea; and how long it goes on trying by itself. */
+  /**
+   * What a client is told to wait before it tries again, where a node has no better idea; and how long it goes on
+   * trying by itself.
+   */
   retryMs: 500,
   persistMs: 20_000,
 
   // ---- sessions
-  /** The part of a node's memory that one session may take: all of BERT-large with its openings on a machine of 24 GiB. */
+  /**
+   * The part of a node's memory that one session may take: all of BERT-large with its openings on a machine of 24 GiB.
+   */
   sessionPart: 15 / 16,
   /** Tensors of one session. */
   sessionTensors: 200_000,
@@ -55,7 +74,10 @@ export const limits = {
   sessionPrograms: 64,
   /** Runs of one session that are not over: what is prepared, what waits and what is under way. */
   sessionRuns: 16,
-  /** Agreements of another node to runs of one session that its client has not announced here yet, which may be on their way. */
+  /**
+   * Agreements of another node to runs of one session that its client has not announced here yet, which may be on their
+   * way.
+   */
   earlyAgreements: 32,
   /** Tickets of runs that are over and may still be named by messages on their way. */
   burntTickets: 10_000,
@@ -74,35 +96,49 @@ export const limits = {
   dealerLeadBytes: 256 * 2 ** 20,
   /** A dealer that has waited so long for room at P1 lets another run have its turn. */
   patienceMs: 50,
-  /** Masks and corrections that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB. What is beyond is drawn during the run. */
+  /**
+   * Masks and corrections that a party draws ahead for one run, in 64-bit words: BERT-base at 128 tokens takes 2.5 GB.
+   * What is beyond is drawn during the run.
+   */
   aheadBytes: 3 * 2 ** 30,
-  /** How long a run waits for the next frame of another node. The longest instruction of BERT-large at 512 tokens takes seconds. */
+  /**
+   * How long a run waits for the next frame of another node. The longest instruction of BERT-large at 512 tokens takes
+   * seconds.
+   */
   progressMs: 120_000,
   /** How long a run waits for its client's word once the nodes are ready for it. */
   startMs: 10_000,
   /** The same of a prepared run. */
   preparedMs: 3_600_000,
-  /** The same of one that was prepared because its program repeats: memory is not held for a client that has gone quiet. */
+  /**
+   * The same of one that was prepared because its program repeats: memory is not held for a client that has gone quiet.
+   */
   spareMs: 600_000,
   /** Programs of one session that have a run prepared in the background. */
   spareRuns: 2,
 
   // ---- memory
-  /** Parts of a machine's memory that a party and the dealer, which keeps masks only, take if not told otherwise: all three fit one machine. */
+  /**
+   * Parts of a machine's memory that a party and the dealer, which keeps masks only, take if not told otherwise: all
+   * three fit one machine.
+   */
   partyMemoryPart: 1 / 4,
   dealerMemoryPart: 1 / 8,
   /** Less does not hold what the dealer may be ahead and the values of a small BERT. */
   leastMemoryBytes: 2 ** 30,
   /**
-   * Share of what tensors leave that several runs of one session may take together, and one with what it has prepared; what a single run cannot do without may be all of it.
+   * Share of what tensors leave that several runs of one session may take together, and one with what it has prepared;
+   * what a single run cannot do without may be all of it.
    * On a machine of 24 GiB it holds a prepared BERT-base of 128 tokens.
    */
   sessionRunsPart: 3 / 4,
   /** A node without runs gives the memory of past ones back after this. */
   restMs: 60_000,
   /**
-   * A node whose process is an eighth larger than what it counts, and by more than this, tidies up between runs: garbage that the collector has not come to, and what the
-   * allocator keeps. That takes a tenth of a second and more, so it is done every five seconds at most, and half as often each time that it was no use.
+   * A node whose process is an eighth larger than what it counts, and by more than this, tidies up between runs:
+   * garbage that the collector has not come to, and what the
+   * allocator keeps. That takes a tenth of a second and more, so it is done every five seconds at most, and half as
+   * often each time that it was no use.
    */
   untidyPart: 1 / 8,
   untidyBytes: 24 * 2 ** 20,
@@ -110,7 +146,10 @@ export const limits = {
   tidyMostMs: 600_000,
   /** It was of use where the process is smaller by this part afterwards. */
   tidyUse: 1 / 16,
-  /** Programs of one session that are kept checked; of others the text is, which takes an eighth, and they are checked again when they are asked for. */
+  /**
+   * Programs of one session that are kept checked; of others the text is, which takes an eighth, and they are checked
+   * again when they are asked for.
+   */
   checkedPrograms: 8,
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */
   expandWords: 2 ** 18,

@@ -41,8 +41,15 @@ const lookup: Graph = {
 };
 const table = Float32Array.from({ length: 512 }, (_, i) => (i % 17) / 4);
 const ids = Int32Array.from({ length: 32 }, (_, i) => (i * 7) % 64);
-const request = (tensor: number): RunRequest => ({ graph: lookup, slots: [{ indices: ids }, { tensor }], revealed: [0], kept: [], suite: 'exact' });
-const right = (out: Float32Array) => out.every((v, i) => Math.abs(v - table[ids[Math.floor(i / 8)]! * 8 + (i % 8)]!) < 1e-3);
+const request = (tensor: number): RunRequest => ({
+  graph: lookup,
+  slots: [{ indices: ids }, { tensor }],
+  revealed: [0],
+  kept: [],
+  suite: 'exact',
+});
+const right = (out: Float32Array) =>
+  out.every((v, i) => Math.abs(v - table[ids[Math.floor(i / 8)]! * 8 + (i % 8)]!) < 1e-3);
 
 test('a run that is aborted while its word to the other party waits writes into nobody’s memory', async (t) => {
   let hold: ReturnType<typeof holding> | undefined;
@@ -99,7 +106,10 @@ test('a frame that came while one’s own waits goes back with the run', async (
   await t.throwsAsync(running);
   t.true(await until(() => nodes.party0.runs.size === 0));
   hold!.open();
-  t.true(await until(() => NODES.every((role) => nodes[role].arena.usedBytes === 0)), NODES.map((role) => nodes[role].arena.usedBytes).join());
+  t.true(
+    await until(() => NODES.every((role) => nodes[role].arena.usedBytes === 0)),
+    NODES.map((role) => nodes[role].arena.usedBytes).join(),
+  );
 });
 
 test('what runs that fail at the parties would have kept, the dealer does not keep, and neither do they', async (t) => {
@@ -194,7 +204,15 @@ test('a prepared run that party 1 has no more room for waits for its client with
   const shape = [256, 1024];
   const layers = 14;
   const gelus: Graph = {
-    nodes: [{ op: 'input', slot: 0, in: [], shape }, ...Array.from({ length: layers }, (_, i): Graph['nodes'][number] => ({ op: 'gelu', form: 'erf', in: [i], shape }))],
+    nodes: [
+      { op: 'input', slot: 0, in: [], shape },
+      ...Array.from({ length: layers }, (_, i): Graph['nodes'][number] => ({
+        op: 'gelu',
+        form: 'erf',
+        in: [i],
+        shape,
+      })),
+    ],
     outputs: [layers],
   };
   await s.write(1, new Float32Array(256 * 1024).fill(8), shape);

@@ -10,7 +10,9 @@ test('a program that is more than nodes take is refused with the limit and what 
   for (const name of ['instructions', 'inputs', 'outputs', 'keeps'] as const) {
     const most = programLimits[name];
     t.notThrows(() => checkSize(of({ [name]: most })));
-    const message = new RegExp(`^client: the read is a program of ${most + 1} ${name}, and nodes take ${most} at most; read tensors on the way`);
+    const message = new RegExp(
+      `^client: the read is a program of ${most + 1} ${name}, and nodes take ${most} at most; read tensors on the way`,
+    );
     t.throws(() => checkSize(of({ [name]: most + 1 })), { code: 'LIMIT_EXCEEDED', message });
   }
 });

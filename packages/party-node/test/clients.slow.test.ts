@@ -48,7 +48,11 @@ test.serial('sixty sessions at once are all served, without a word of who had to
 
 test.serial('a client that slept for twenty seconds finds its session', async (t) => {
   t.timeout(60_000);
-  const child = fork(fileURLToPath(new URL('./sleeper.js', import.meta.url)), [JSON.stringify({ urls: nodes.urls, token: nodes.token })], { stdio: 'inherit' });
+  const child = fork(
+    fileURLToPath(new URL('./sleeper.js', import.meta.url)),
+    [JSON.stringify({ urls: nodes.urls, token: nodes.token })],
+    { stdio: 'inherit' },
+  );
   t.teardown(() => child.kill('SIGKILL'));
   await once(child, 'message');
   const run = async () => {

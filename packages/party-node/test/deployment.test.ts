@@ -35,9 +35,28 @@ const EC = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes
 /** A certificate NAME.pem and its key NAME.key; self-signed, or by another one of these. */
 function certificate(name: string, options: { san?: string; by?: string; ca?: boolean } = {}): void {
   const { san = 'IP:127.0.0.1', by, ca = false } = options;
-  const subject = ['-subj', `/CN=${name}`, '-addext', `subjectAltName=${san}`, '-addext', `basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}`];
+  const subject = [
+    '-subj',
+    `/CN=${name}`,
+    '-addext',
+    `subjectAltName=${san}`,
+    '-addext',
+    `basicConstraints=critical,CA:${ca ? 'TRUE' : 'FALSE'}`,
+  ];
   const signer = by ? ['-CA', path(`${by}.pem`), '-CAkey', path(`${by}.key`)] : [];
-  const made = openssl('req', '-x509', ...EC, '-keyout', path(`${name}.key`), '-out', path(`${name}.pem`), '-days', '1', ...subject, ...signer);
+  const made = openssl(
+    'req',
+    '-x509',
+    ...EC,
+    '-keyout',
+    path(`${name}.key`),
+    '-out',
+    path(`${name}.pem`),
+    '-days',
+    '1',
+    ...subject,
+    ...signer,
+  );
   if (made.status !== 0) throw new Error(made.stderr);
   chmodSync(path(`${name}.key`), 0o600);
 }
@@ -95,20 +114,39 @@ withOpenssl('what is wrong with a certificate or a key is said, with the file', 
     [{ tlsCert: '', tlsKey: '' }, /cannot read the certificate file/],
     [{ tlsCert: leaf, tlsKey: path('alone.key') }, /alone\.key is not the key of the certificate in .*leaf\.pem/],
     [{ tlsCert: key, tlsKey: leaf }, /leaf\.key holds a private key, where a certificate is expected/],
-    [{ tlsCert: leaf, tlsKey: write('certificate.key', text('leaf.pem')) }, /certificate\.key holds a certificate, where its private key is expected/],
+    [
+      { tlsCert: leaf, tlsKey: write('certificate.key', text('leaf.pem')) },
+      /certificate\.key holds a certificate, where its private key is expected/,
+    ],
     [{ tlsCert: leaf, tlsKey: files.nothing }, /nothing\.txt holds no private key/],
     [{ tlsCert: files.nothing, tlsKey: key }, /nothing\.txt holds no certificate/],
     [{ tlsCert: files.cut, tlsKey: key }, /cut\.pem is damaged: of 1 certificates that begin in it, 0 have an end/],
     [{ tlsCert: files.torn, tlsKey: key }, /torn\.pem is damaged: its certificate 1 of 1 cannot be read/],
-    [{ tlsCert: files.changed, tlsKey: path('alone.key') }, /changed\.pem is damaged: its certificate 1 of 1 has another signature/],
-    [{ tlsCert: files.reversed, tlsKey: key }, /reversed\.pem has the certificate of .* in place 2; it has to be the first/],
+    [
+      { tlsCert: files.changed, tlsKey: path('alone.key') },
+      /changed\.pem is damaged: its certificate 1 of 1 has another signature/,
+    ],
+    [
+      { tlsCert: files.reversed, tlsKey: key },
+      /reversed\.pem has the certificate of .* in place 2; it has to be the first/,
+    ],
     [{ tlsCert: leaf, tlsKey: files.damagedKey }, /damaged\.key is damaged, or not a private key/],
     [{ tlsCert: leaf, tlsKey: path('locked.key') }, /locked\.key is encrypted; .*--tls-passphrase-file/],
     [{ tlsCert: leaf, tlsKey: path('old-locked.key') }, /old-locked\.key is encrypted/],
-    [{ tlsCert: leaf, tlsKey: path('locked.key'), tlsPassphraseFile: files.wrong }, /passphrase in .*wrong does not open the key file .*locked\.key/],
-    [{ tlsCert: leaf, tlsKey: path('old-locked.key'), tlsPassphraseFile: files.wrong }, /passphrase in .*wrong does not open/],
+    [
+      { tlsCert: leaf, tlsKey: path('locked.key'), tlsPassphraseFile: files.wrong },
+      /passphrase in .*wrong does not open the key file .*locked\.key/,
+    ],
+    [
+      { tlsCert: leaf, tlsKey: path('old-locked.key'), tlsPassphraseFile: files.wrong },
+      /passphrase in .*wrong does not open/,
+    ],
   ] as const) {
-    const error = t.throws(() => readIdentity(identity), { instanceOf: NodeError, code: 'BAD_CONFIGURATION', message }, String(message));
+    const error = t.throws(
+      () => readIdentity(identity),
+      { instanceOf: NodeError, code: 'BAD_CONFIGURATION', message },
+      String(message),
+    );
     t.notRegex(error!.message, /error:|routines|DECODER/, 'not OpenSSL’s own words alone');
   }
 });
@@ -134,25 +172,32 @@ async function serverOf(t: { teardown(f: () => void): void }, server: Server): P
 
 const tlsServer = (name: string) => createTls({ cert: text(`${name}.pem`), key: text(`${name}.key`) });
 
-withOpenssl('what a client finds wrong with a node’s certificate is said, and never that the node may not run', async (t) => {
-  const authority = text('authority.pem');
-  for (const [name, ca, message] of [
-    ['leaf', undefined, /the authority of its certificate is unknown here; give the PEM/],
-    ['alone', undefined, /its certificate is self-signed .*DEPTH_ZERO_SELF_SIGNED_CERT/],
-    ['alone', authority, /its certificate is self-signed/],
-    ['over', authority, /its certificate has expired/],
-    ['elsewhere', authority, /its certificate is for node\.example\.org and not for this host/],
-    // It ends the connection once it is trusted
-    ['leaf', authority, /it answered 403 \(Forbidden\)/],
-    ['alone', text('alone.pem'), /it answered 403 \(Forbidden\)/],
-  ] as const) {
-    const server = tlsServer(name);
-    server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
-    const port = await serverOf(t, server);
-    const error = await t.throwsAsync(dialSocket(`wss://127.0.0.1:${port}`, 'dealer', ca), { instanceOf: NodeError, code: 'UNREACHABLE', message }, String(message));
-    t.notRegex(error!.message, /is it running/);
-  }
-});
+withOpenssl(
+  'what a client finds wrong with a node’s certificate is said, and never that the node may not run',
+  async (t) => {
+    const authority = text('authority.pem');
+    for (const [name, ca, message] of [
+      ['leaf', undefined, /the authority of its certificate is unknown here; give the PEM/],
+      ['alone', undefined, /its certificate is self-signed .*DEPTH_ZERO_SELF_SIGNED_CERT/],
+      ['alone', authority, /its certificate is self-signed/],
+      ['over', authority, /its certificate has expired/],
+      ['elsewhere', authority, /its certificate is for node\.example\.org and not for this host/],
+      // It ends the connection once it is trusted
+      ['leaf', authority, /it answered 403 \(Forbidden\)/],
+      ['alone', text('alone.pem'), /it answered 403 \(Forbidden\)/],
+    ] as const) {
+      const server = tlsServer(name);
+      server.on('upgrade', (_, socket) => socket.end('HTTP/1.1 403 Forbidden\r\n\r\n'));
+      const port = await serverOf(t, server);
+      const error = await t.throwsAsync(
+        dialSocket(`wss://127.0.0.1:${port}`, 'dealer', ca),
+        { instanceOf: NodeError, code: 'UNREACHABLE', message },
+        String(message),
+      );
+      t.notRegex(error!.message, /is it running/);
+    }
+  },
+);
 
 withOpenssl('an authority of one’s own comes besides those that Node trusts, and has to be a certificate', (t) => {
   const script = `
@@ -166,7 +211,10 @@ trusting(${JSON.stringify(text('alone.pem'))});
 console.log(tls.rootCertificates.every((c) => given.includes(c)), given.join().includes(${JSON.stringify(text('authority.pem'))}), given.length > tls.rootCertificates.length);
 `;
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: path('authority.pem') };
-  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8', env });
+  const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    env,
+  });
   t.is(stdout.trim(), 'true true true', stderr);
   t.is(trusting(text('alone.pem')), trusting(text('alone.pem')), 'made once');
   for (const [ca, message] of [
@@ -198,12 +246,21 @@ test('a connection that does not come about: what to look at', async (t) => {
     [`ws://127.0.0.1:${await listening(mute)}`, /does it speak TLS, as wss:/],
     [`wss://127.0.0.1:${await listening(createServer((socket) => socket.destroy()))}`, /does it speak TLS\? ws:/],
     [`ws://127.0.0.1:${await listening(ssh)}`, /what listens there is no node/],
-    [`wss://127.0.0.1:${await listening(createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')))}`, /does not speak TLS/],
+    [
+      `wss://127.0.0.1:${await listening(createServer((socket) => socket.end('SSH-2.0-OpenSSH_9.2\r\n')))}`,
+      /does not speak TLS/,
+    ],
   ] as const) {
     await t.throwsAsync(dialSocket(url, 'dealer'), { code: 'UNREACHABLE', message }, String(message));
   }
-  t.regex(reasonOf(Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' }), true), /^there is no host of that name/);
-  const both = Object.assign(new Error(''), { code: 'ECONNREFUSED', errors: [new Error('connect ECONNREFUSED ::1:1')] });
+  t.regex(
+    reasonOf(Object.assign(new Error('getaddrinfo ENOTFOUND x'), { code: 'ENOTFOUND' }), true),
+    /^there is no host of that name/,
+  );
+  const both = Object.assign(new Error(''), {
+    code: 'ECONNREFUSED',
+    errors: [new Error('connect ECONNREFUSED ::1:1')],
+  });
   t.is(reasonOf(both, false), 'connect ECONNREFUSED ::1:1; is it running?');
 });
 
@@ -213,7 +270,12 @@ test('a plain request is answered 426 at once, whatever it goes on to send', asy
   t.teardown(() => door.close());
   for (const method of ['GET', 'HEAD', 'POST', 'OPTIONS']) {
     const start = performance.now();
-    const asked = request({ port, host: '127.0.0.1', method, headers: method === 'POST' ? { 'Content-Length': 10 ** 9 } : {} });
+    const asked = request({
+      port,
+      host: '127.0.0.1',
+      method,
+      headers: method === 'POST' ? { 'Content-Length': 10 ** 9 } : {},
+    });
     asked.on('error', () => {});
     // Of a body that never ends
     if (method === 'POST') asked.write('begun');
@@ -238,7 +300,13 @@ test('a node that cannot be reached is tried less and less often, and said once 
   const dealer = async () => {
     throw new NodeError('dealer', 'UNREACHABLE', ++tries < 2 ? 'not running' : 'another certificate');
   };
-  const gate = new Gate({ role: 'party0', tokens: {}, dial: { dealer }, welcome: () => {}, log: (event, fields) => lines.push([event, fields?.why]) });
+  const gate = new Gate({
+    role: 'party0',
+    tokens: {},
+    dial: { dealer },
+    welcome: () => {},
+    log: (event, fields) => lines.push([event, fields?.why]),
+  });
   gate.start();
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   gate.stop();
@@ -258,9 +326,15 @@ test('a port that is taken, and an address that is not this machine’s, are sai
   const port = await first.open();
   t.teardown(() => first.close());
   const taken = new Door({ host: '127.0.0.1', port, enter: () => {}, log: () => {} });
-  await t.throwsAsync(taken.open(), { code: 'BAD_CONFIGURATION', message: /cannot listen on 127\.0\.0\.1:\d+ \(.*EADDRINUSE.*\); another process listens there/ });
+  await t.throwsAsync(taken.open(), {
+    code: 'BAD_CONFIGURATION',
+    message: /cannot listen on 127\.0\.0\.1:\d+ \(.*EADDRINUSE.*\); another process listens there/,
+  });
   const foreign = new Door({ host: '198.51.100.1', port: 0, enter: () => {}, log: () => {} });
-  await t.throwsAsync(foreign.open(), { code: 'BAD_CONFIGURATION', message: /EADDRNOTAVAIL.*\); this machine does not have that address/ });
+  await t.throwsAsync(foreign.open(), {
+    code: 'BAD_CONFIGURATION',
+    message: /EADDRNOTAVAIL.*\); this machine does not have that address/,
+  });
 });
 
 /** Runs the command. @returns its exit status and what it wrote on standard error */
@@ -274,26 +348,37 @@ async function run(...args: string[]): Promise<{ status: number; said: string }>
   return { status, said };
 }
 
-withOpenssl('the command refuses in one line an empty path, another certificate’s key, a key for an authority, a folder that is none', async (t) => {
-  const token = () => randomBytes(32).toString('base64');
-  const tokens = ['--node-token-file', write('node.token', token()), '--client-token-file', write('client.token', token())];
-  const dealer = ['dealer', '--listen', '127.0.0.1:0'];
-  const tls = (cert: string, key: string) => ['--tls-cert', cert, '--tls-key', key];
-  const cases: [string[], RegExp][] = [
-    [[...dealer, ...tokens, ...tls('', '')], /cannot read the certificate file/],
-    [[...dealer, ...tokens, ...tls(path('leaf.pem'), path('alone.key'))], /is not the key of the certificate/],
-    [[...dealer, ...tokens, '--data-dir', path('node.token')], /cannot write into the folder .*node\.token of --data-dir/],
-    [[...dealer, ...tokens, '--tls-ca', path('leaf.key')], /the CA file .*leaf\.key holds a private key/],
-  ];
-  await Promise.all(
-    cases.map(async ([args, message]) => {
-      const { status, said } = await run(...args);
-      t.is(status, 2, said);
-      t.regex(said, message);
-      t.is(said.trim().split('\n').length, 1, said);
-    }),
-  );
-});
+withOpenssl(
+  'the command refuses in one line an empty path, another certificate’s key, a key for an authority, a folder that is none',
+  async (t) => {
+    const token = () => randomBytes(32).toString('base64');
+    const tokens = [
+      '--node-token-file',
+      write('node.token', token()),
+      '--client-token-file',
+      write('client.token', token()),
+    ];
+    const dealer = ['dealer', '--listen', '127.0.0.1:0'];
+    const tls = (cert: string, key: string) => ['--tls-cert', cert, '--tls-key', key];
+    const cases: [string[], RegExp][] = [
+      [[...dealer, ...tokens, ...tls('', '')], /cannot read the certificate file/],
+      [[...dealer, ...tokens, ...tls(path('leaf.pem'), path('alone.key'))], /is not the key of the certificate/],
+      [
+        [...dealer, ...tokens, '--data-dir', path('node.token')],
+        /cannot write into the folder .*node\.token of --data-dir/,
+      ],
+      [[...dealer, ...tokens, '--tls-ca', path('leaf.key')], /the CA file .*leaf\.key holds a private key/],
+    ];
+    await Promise.all(
+      cases.map(async ([args, message]) => {
+        const { status, said } = await run(...args);
+        t.is(status, 2, said);
+        t.regex(said, message);
+        t.is(said.trim().split('\n').length, 1, said);
+      }),
+    );
+  },
+);
 
 test('party-node token FILE writes a token that nodes take, that nobody else can read, and never over another file', async (t) => {
   const file = path('fresh.token');

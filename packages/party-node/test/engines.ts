@@ -21,12 +21,23 @@ export interface Engines {
  * The three nodes in this thread, so that a test sees what they count and hold.
  * @param between sees each link from one node to another before it is used
  */
-export async function startEngines(memory = 2 ** 31, between: (from: NodeRole, to: NodeRole, link: PortLink) => void = () => {}): Promise<Engines> {
+export async function startEngines(
+  memory = 2 ** 31,
+  between: (from: NodeRole, to: NodeRole, link: PortLink) => void = () => {},
+): Promise<Engines> {
   const token = new Secret(randomBytes(32));
   const one = new Secret(randomBytes(32));
   const logs: Engines['logs'] = [];
-  const optionsOf = (node: NodeRole) => ({ threads: 1, memory, log: (event: string, fields?: Record<string, unknown>) => void logs.push({ node, event, fields }) });
-  const engines = { dealer: new Dealer(optionsOf('dealer')), party0: new Party(0, optionsOf('party0')), party1: new Party(1, optionsOf('party1')) };
+  const optionsOf = (node: NodeRole) => ({
+    threads: 1,
+    memory,
+    log: (event: string, fields?: Record<string, unknown>) => void logs.push({ node, event, fields }),
+  });
+  const engines = {
+    dealer: new Dealer(optionsOf('dealer')),
+    party0: new Party(0, optionsOf('party0')),
+    party1: new Party(1, optionsOf('party1')),
+  };
   const gates = {} as Record<NodeRole, Gate>;
   const links: PortLink[] = [];
   const connect = async (to: NodeRole, from?: NodeRole) => {

@@ -11,7 +11,10 @@ import { NODES, type NodeRole, type Tokens, tokensFromOne, type WireRole } from 
 
 const client = tokenFrom('the token of the clients');
 const pair = (a: NodeRole, b: NodeRole) => tokenFrom(`the token of ${[a, b].sort()}`);
-const tokensOf = (mine: NodeRole): Tokens => ({ client, nodes: Object.fromEntries(NODES.filter((r) => r !== mine).map((r) => [r, pair(mine, r)])) });
+const tokensOf = (mine: NodeRole): Tokens => ({
+  client,
+  nodes: Object.fromEntries(NODES.filter((r) => r !== mine).map((r) => [r, pair(mine, r)])),
+});
 
 const open: PortLink[] = [];
 const linkOf = (port: MessagePort): PortLink => {
@@ -42,12 +45,18 @@ function meet(a: HandshakeOptions, b: HandshakeOptions) {
       return send(f);
     };
   }
-  const both = Promise.allSettled([handshake(left, { ...a, side: 'dial' }), handshake(right, { ...b, side: 'accept' })]);
+  const both = Promise.allSettled([
+    handshake(left, { ...a, side: 'dial' }),
+    handshake(right, { ...b, side: 'accept' }),
+  ]);
   return { both, frames };
 }
 
 test('two nodes agree on a seed that never travels, nor does the token', async (t) => {
-  const sides = [side('party0', tokensOf('party0'), { expect: 'dealer' }), side('dealer', tokensOf('dealer'), {})] as const;
+  const sides = [
+    side('party0', tokensOf('party0'), { expect: 'dealer' }),
+    side('dealer', tokensOf('dealer'), {}),
+  ] as const;
   const { both, frames } = meet(...sides);
   const [a, b] = await both;
   if (a.status !== 'fulfilled' || b.status !== 'fulfilled') return t.fail();
@@ -61,7 +70,10 @@ test('two nodes agree on a seed that never travels, nor does the token', async (
     t.false(wire.includes(Buffer.from(secret).toString('latin1')));
   }
   const again = (await meet(...sides).both)[0];
-  t.true(again.status === 'fulfilled' && Buffer.compare(again.value.seed.bytes, a.value.seed.bytes) !== 0, 'each connection has a seed of its own');
+  t.true(
+    again.status === 'fulfilled' && Buffer.compare(again.value.seed.bytes, a.value.seed.bytes) !== 0,
+    'each connection has a seed of its own',
+  );
 });
 
 test('a wrong token is refused on both sides with the code that says so', async (t) => {
@@ -104,7 +116,10 @@ test('one secret for three nodes gives each pair a token of its own', (t) => {
 });
 
 test('the role at the other end has to be the expected one, and one that has a token here', async (t) => {
-  const [mine] = await meet(side('party1', tokensOf('party1'), { expect: 'party0' }), side('dealer', tokensOf('dealer'), {})).both;
+  const [mine] = await meet(
+    side('party1', tokensOf('party1'), { expect: 'party0' }),
+    side('dealer', tokensOf('dealer'), {}),
+  ).both;
   t.true(mine.status === 'rejected' && /expected party0/.test(String(mine.reason)));
   const [, theirs] = await meet(side('party1', tokensOf('party1'), {}), side('dealer', { client }, {})).both;
   t.true(theirs.status === 'rejected' && /no token/.test(String(theirs.reason)));
@@ -124,7 +139,14 @@ test('whoever dials proves first: a stranger who dials hears nothing that a toke
       resolve();
     };
   });
-  await link.send({ t: 'hello', version: WIRE_VERSION, role: 'client', nonce: '11'.repeat(32), key: '22'.repeat(32), process: '33'.repeat(16) });
+  await link.send({
+    t: 'hello',
+    version: WIRE_VERSION,
+    role: 'client',
+    nonce: '11'.repeat(32),
+    key: '22'.repeat(32),
+    process: '33'.repeat(16),
+  });
   await answer;
   t.deepEqual(Object.keys(heard[0]!).sort(), ['key', 'nonce', 'process', 'role', 't', 'version']);
   await link.send({ t: 'proof', mac: '00'.repeat(32) });
@@ -145,7 +167,11 @@ test('what the accepting side says against somebody who has proved who it is arr
       },
     }),
   ).both;
-  t.true(mine.status === 'rejected' && mine.reason.code === 'ALREADY_CONNECTED' && /another process is there/.test(mine.reason.message));
+  t.true(
+    mine.status === 'rejected' &&
+      mine.reason.code === 'ALREADY_CONNECTED' &&
+      /another process is there/.test(mine.reason.message),
+  );
   t.true(theirs.status === 'rejected' && theirs.reason === there);
   const full = new NodeError('dealer', 'TOO_MANY_CONNECTIONS', 'full', { retryAfterMs: 123 });
   const [refused] = await meet(
@@ -156,7 +182,11 @@ test('what the accepting side says against somebody who has proved who it is arr
       },
     }),
   ).both;
-  t.true(refused.status === 'rejected' && refused.reason.code === 'TOO_MANY_CONNECTIONS' && refused.reason.retryAfterMs === 123);
+  t.true(
+    refused.status === 'rejected' &&
+      refused.reason.code === 'TOO_MANY_CONNECTIONS' &&
+      refused.reason.retryAfterMs === 123,
+  );
 });
 
 test('a text of any length, of any characters, arrives as an error and not as the loss of a connection', async (t) => {
@@ -164,8 +194,14 @@ test('a text of any length, of any characters, arrives as an error and not as th
     const admit = () => {
       throw new NodeError('dealer', 'BUSY', text);
     };
-    const [mine] = await meet(side('client', { client }, { expect: 'dealer' }), side('dealer', tokensOf('dealer'), { admit })).both;
-    t.true(mine.status === 'rejected' && mine.reason.code === 'BUSY', String(mine.status === 'rejected' && mine.reason));
+    const [mine] = await meet(
+      side('client', { client }, { expect: 'dealer' }),
+      side('dealer', tokensOf('dealer'), { admit }),
+    ).both;
+    t.true(
+      mine.status === 'rejected' && mine.reason.code === 'BUSY',
+      String(mine.status === 'rejected' && mine.reason),
+    );
     const error = reportOf(new Error(text), 'party 0');
     for (const m of [
       { t: 'failed', re: 1, error },

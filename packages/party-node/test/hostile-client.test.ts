@@ -25,7 +25,10 @@ const double: Graph = {
 };
 
 /** A run of somebody else. @returns milliseconds */
-async function honest(t: { true(v: boolean, m?: string): void }, at: { dial: (role: never) => Promise<Link>; token: typeof trio.token } = trio): Promise<number> {
+async function honest(
+  t: { true(v: boolean, m?: string): void },
+  at: { dial: (role: never) => Promise<Link>; token: typeof trio.token } = trio,
+): Promise<number> {
   const start = performance.now();
   const s = await Session.connect(at.dial as typeof trio.dial, at.token);
   await s.write(1, Float32Array.of(1, 2, 3, 4), [2, 2]);
@@ -42,8 +45,21 @@ const error = (m: unknown) => (m as MessageOf<'failed'>).error;
 
 test.serial('a Program whose refusal would be too long a text gets a short one, and the node lives', async (t) => {
   const client = await attacker();
-  const inputs = Array.from({ length: 4096 }, () => ({ kind: 'share', shape: [1, 2, 3, 4, 5, 6, 7, 8], fracBits: 16, bits: 64, magnitude: 14 }));
-  const program = { version: 1, inputs, constants: [], instructions: [{ op: 'add', in: inputs.map((_, i) => i) }], outputs: [], keeps: [] };
+  const inputs = Array.from({ length: 4096 }, () => ({
+    kind: 'share',
+    shape: [1, 2, 3, 4, 5, 6, 7, 8],
+    fracBits: 16,
+    bits: 64,
+    magnitude: 14,
+  }));
+  const program = {
+    version: 1,
+    inputs,
+    constants: [],
+    instructions: [{ op: 'add', in: inputs.map((_, i) => i) }],
+    outputs: [],
+    keeps: [],
+  };
   for (const role of NODES) {
     const answer = await client.ask<'program'>(role, { t: 'program', hash: '00'.repeat(32) }, jsonBytes(program));
     t.is(answer?.t, 'failed');
@@ -84,7 +100,17 @@ test.serial('a client that does not read and leaves while an answer waits for it
   for (const role of NODES) await client.start(role, ticket, { shares: [1], keeps: [] });
   // Its result of 32 MiB waits at both parties, and answers behind it
   await new Promise((resolve) => setTimeout(resolve, 500));
-  for (const role of NODES) await client.links[role].send({ t: 'put', re: 99, tensor: 2, shape: [1], fracBits: 16, bits: 64, magnitude: 14, seed: false });
+  for (const role of NODES)
+    await client.links[role].send({
+      t: 'put',
+      re: 99,
+      tensor: 2,
+      shape: [1],
+      fracBits: 16,
+      bits: 64,
+      magnitude: 14,
+      seed: false,
+    });
   await new Promise((resolve) => setTimeout(resolve, 200));
   client.close();
   await new Promise((resolve) => setTimeout(resolve, 200));
@@ -92,23 +118,26 @@ test.serial('a client that does not read and leaves while an answer waits for it
   t.deepEqual(failures, []);
 });
 
-test.serial('one connection is one session: a second open is refused, and what was counted goes with the client', async (t) => {
-  const nodes = await startEngines();
-  t.teardown(() => nodes.stop());
-  const client = await RawClient.connect(nodes.dial, nodes.token);
-  const all = nodes.party0.budget.left;
-  const n = 2 ** 16;
-  for (let i = 1; i < 4; i++) {
-    await client.put(i, [n]);
-    const again = await client.ask<'open'>('party0', { t: 'open', session: bytesToHex(randomBytes(16)) });
-    t.is(again?.t, 'failed');
-    t.regex(error(again).message, /'open' twice/);
-    t.is(all - nodes.party0.budget.left, i * 8 * n);
-  }
-  client.close();
-  t.true(await until(() => nodes.party0.budget.left === all));
-  await honest(t, nodes);
-});
+test.serial(
+  'one connection is one session: a second open is refused, and what was counted goes with the client',
+  async (t) => {
+    const nodes = await startEngines();
+    t.teardown(() => nodes.stop());
+    const client = await RawClient.connect(nodes.dial, nodes.token);
+    const all = nodes.party0.budget.left;
+    const n = 2 ** 16;
+    for (let i = 1; i < 4; i++) {
+      await client.put(i, [n]);
+      const again = await client.ask<'open'>('party0', { t: 'open', session: bytesToHex(randomBytes(16)) });
+      t.is(again?.t, 'failed');
+      t.regex(error(again).message, /'open' twice/);
+      t.is(all - nodes.party0.budget.left, i * 8 * n);
+    }
+    client.close();
+    t.true(await until(() => nodes.party0.budget.left === all));
+    await honest(t, nodes);
+  },
+);
 
 test.serial('commands before a session are refused, whatever their size', async (t) => {
   const client = await attacker(false);
@@ -119,24 +148,31 @@ test.serial('commands before a session are refused, whatever their size', async 
   await honest(t);
 });
 
-test.serial('a small message that asks for gigabytes is refused before any are taken, and the connection goes on', async (t) => {
-  const nodes = await startEngines(2 ** 30);
-  t.teardown(() => nodes.stop());
-  const client = await RawClient.connect(nodes.dial, nodes.token);
-  const before = process.memoryUsage().arrayBuffers;
-  const put = { t: 'put' as const, tensor: 1, shape: [2 ** 28], fracBits: 16, bits: 64, magnitude: 14, seed: true };
-  const answer = await client.ask<'put'>('party0', put, new Uint8Array(32));
-  t.is(error(answer).code, 'LIMIT_EXCEEDED');
-  // One bit a word: 64 times as much at party 1
-  const one = await client.ask<'put'>('party1', { ...put, bits: 1, shape: [2 ** 27], fracBits: -14, magnitude: 14, seed: false }, new Uint8Array(2 ** 24));
-  t.is(error(one).code, 'LIMIT_EXCEEDED');
-  t.true(process.memoryUsage().arrayBuffers - before < 2 ** 26);
-  t.deepEqual(
-    (await client.put(2, [4])).map((m) => m?.t),
-    ['done', 'done', 'done'],
-  );
-  client.close();
-});
+test.serial(
+  'a small message that asks for gigabytes is refused before any are taken, and the connection goes on',
+  async (t) => {
+    const nodes = await startEngines(2 ** 30);
+    t.teardown(() => nodes.stop());
+    const client = await RawClient.connect(nodes.dial, nodes.token);
+    const before = process.memoryUsage().arrayBuffers;
+    const put = { t: 'put' as const, tensor: 1, shape: [2 ** 28], fracBits: 16, bits: 64, magnitude: 14, seed: true };
+    const answer = await client.ask<'put'>('party0', put, new Uint8Array(32));
+    t.is(error(answer).code, 'LIMIT_EXCEEDED');
+    // One bit a word: 64 times as much at party 1
+    const one = await client.ask<'put'>(
+      'party1',
+      { ...put, bits: 1, shape: [2 ** 27], fracBits: -14, magnitude: 14, seed: false },
+      new Uint8Array(2 ** 24),
+    );
+    t.is(error(one).code, 'LIMIT_EXCEEDED');
+    t.true(process.memoryUsage().arrayBuffers - before < 2 ** 26);
+    t.deepEqual(
+      (await client.put(2, [4])).map((m) => m?.t),
+      ['done', 'done', 'done'],
+    );
+    client.close();
+  },
+);
 
 test.serial('unfinished messages are counted before they are there', async (t) => {
   const nodes = await startEngines(2 ** 30);
@@ -156,7 +192,11 @@ test.serial('unfinished messages are counted before they are there', async (t) =
   firstOnly = true;
   const n = 2 ** 23;
   const bytes = new Uint8Array(8 * n);
-  for (let i = 1; i <= 40; i++) await client.links.party1.send({ t: 'put', re: i, tensor: i, shape: [n], fracBits: 16, bits: 64, magnitude: 14, seed: false }, bytes);
+  for (let i = 1; i <= 40; i++)
+    await client.links.party1.send(
+      { t: 'put', re: i, tensor: i, shape: [n], fracBits: 16, bits: 64, magnitude: 14, seed: false },
+      bytes,
+    );
   // Each takes 64 MiB and as much again while it is unpacked, of a gibibyte
   const refusals = async () => {
     let refused = 0;
@@ -166,7 +206,8 @@ test.serial('unfinished messages are counted before they are there', async (t) =
   t.is(await refusals(), 33);
   // Programs of 48 MiB count as well: of 128 MiB that are left, less what one session may not have
   const text = new Uint8Array(48 * 2 ** 20);
-  for (let i = 1; i <= 4; i++) await client.links.party1.send({ t: 'program', re: 100 + i, hash: '00'.repeat(32) }, text);
+  for (let i = 1; i <= 4; i++)
+    await client.links.party1.send({ t: 'program', re: 100 + i, hash: '00'.repeat(32) }, text);
   t.is(await refusals(), 3);
   t.true(nodes.party1.budget.left >= 0);
   client.close();
@@ -177,7 +218,16 @@ test.serial('expanding a large share of one client holds up nobody', async (t) =
   const client = await attacker();
   const usual = await honest(t);
   // Some seconds of key stream at party 0
-  const put = { t: 'put' as const, re: 7, tensor: 1, shape: [2 ** 26], fracBits: 16, bits: 64, magnitude: 14, seed: true };
+  const put = {
+    t: 'put' as const,
+    re: 7,
+    tensor: 1,
+    shape: [2 ** 26],
+    fracBits: 16,
+    bits: 64,
+    magnitude: 14,
+    seed: true,
+  };
   await client.links.party0.send(put, new Uint8Array(32));
   const slow = await honest(t);
   t.log(`an honest session: ${usual.toFixed(0)} ms, while a share of 512 MiB is expanded ${slow.toFixed(0)} ms`);
@@ -202,32 +252,41 @@ test.serial('runs that are announced and never started take no turn of others', 
   for (let i = 0; i < 8; i++) await client.prepare(hash, bindings, 'streamed', ['dealer']);
   t.true((await honest(t)) < limits.startMs);
   // And what was announced ends by itself
-  const ends = await Promise.all(Array.from({ length: 4 }, () => client.next(({ m }) => m.t === 'abort', 2 * limits.startMs + 5_000)));
+  const ends = await Promise.all(
+    Array.from({ length: 4 }, () => client.next(({ m }) => m.t === 'abort', 2 * limits.startMs + 5_000)),
+  );
   t.true(ends.every(Boolean));
   client.close();
 });
 
-test.serial('a session has so many runs, and announcements to one node alone push out no agreement of another session', async (t) => {
-  const client = await attacker();
-  await client.put(1, [2, 2]);
-  const { hash, bindings } = await client.program(double, 1);
-  const list = jsonBytes(bindings);
-  let stop = false;
-  // As many as one node once remembered of all sessions together, again and again
-  const flood = (async () => {
-    while (!stop) {
-      for (let i = 0; i < 1100; i++) await client.links.party0.send({ t: 'prepare', ticket: bytesToHex(randomBytes(16)), program: hash, mode: 'streamed' }, list);
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-  })();
-  for (let i = 0; i < 5; i++) await honest(t);
-  stop = true;
-  await flood;
-  const busy = await client.next(({ m }) => m.t === 'abort' && m.error.code === 'BUSY');
-  t.truthy(busy);
-  t.true((busy!.m as MessageOf<'abort'>).error.retryAfterMs! > 0);
-  client.close();
-});
+test.serial(
+  'a session has so many runs, and announcements to one node alone push out no agreement of another session',
+  async (t) => {
+    const client = await attacker();
+    await client.put(1, [2, 2]);
+    const { hash, bindings } = await client.program(double, 1);
+    const list = jsonBytes(bindings);
+    let stop = false;
+    // As many as one node once remembered of all sessions together, again and again
+    const flood = (async () => {
+      while (!stop) {
+        for (let i = 0; i < 1100; i++)
+          await client.links.party0.send(
+            { t: 'prepare', ticket: bytesToHex(randomBytes(16)), program: hash, mode: 'streamed' },
+            list,
+          );
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    })();
+    for (let i = 0; i < 5; i++) await honest(t);
+    stop = true;
+    await flood;
+    const busy = await client.next(({ m }) => m.t === 'abort' && m.error.code === 'BUSY');
+    t.truthy(busy);
+    t.true((busy!.m as MessageOf<'abort'>).error.retryAfterMs! > 0);
+    client.close();
+  },
+);
 
 test.serial('parties that are bound to different tensors notice it before they begin', async (t) => {
   const client = await attacker();
@@ -258,7 +317,10 @@ test.serial('parties that are bound to different tensors notice it before they b
     { ...writtenTensor, stored: [widths[1]!] },
   ]);
   const bound = (tensors: number[]) =>
-    again.planned.bindings.map((b): BoundInput => (b.kind === 'opened' ? { kind: 'opened', tensor: tensors[b.slot]!, width: b.width, run } : { kind: 'share' }));
+    again.planned.bindings.map(
+      (b): BoundInput =>
+        b.kind === 'opened' ? { kind: 'opened', tensor: tensors[b.slot]!, width: b.width, run } : { kind: 'share' },
+    );
   const shares = (ticket: string) => NODES.map((role) => client.start(role, ticket, { shares: [1, 2], keeps: [] }));
   const right = await client.prepare(again.hash, bound([1, 2]));
   for (const role of NODES) t.truthy(await client.next(({ from, m }) => from === role && m.t === 'prepared'));

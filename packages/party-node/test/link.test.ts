@@ -119,7 +119,10 @@ function complies(name: string, make: Pair): void {
   });
 }
 
-/** What no end of a link can do to the process: tests of their own, for an exception that nobody catches would end them all. */
+/**
+ * What no end of a link can do to the process: tests of their own, for an exception that nobody catches would end them
+ * all.
+ */
 function contains(name: string, make: Pair): void {
   for (const [what, handler] of Object.entries({
     throws: () => {

@@ -38,5 +38,7 @@ test('what is filled is all there is, or all that may come', async (t) => {
   const queue = new MaterialQueue(new Arena(2 ** 20));
   queue.push(new Uint8Array(1000));
   await queue.filled(limits.dealerLeadBytes, 1000, wait);
-  await t.throwsAsync(() => queue.filled(limits.dealerLeadBytes, 2 ** 40, () => Promise.reject(new Error('waited'))), { message: 'waited' });
+  await t.throwsAsync(() => queue.filled(limits.dealerLeadBytes, 2 ** 40, () => Promise.reject(new Error('waited'))), {
+    message: 'waited',
+  });
 });

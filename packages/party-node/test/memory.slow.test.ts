@@ -19,13 +19,23 @@ function layers(length: number, count = 2): Graph {
     { op: 'input', slot: 2, in: [], shape: [4 * WIDTH, WIDTH] },
   ];
   const push = (n: Graph['nodes'][number]) => nodes.push(n) - 1;
-  const product = (a: number, b: number, shape: number[], transposeB = false) => push({ op: 'matMul', transposeA: false, transposeB, in: [a, b], shape });
+  const product = (a: number, b: number, shape: number[], transposeB = false) =>
+    push({ op: 'matMul', transposeA: false, transposeB, in: [a, b], shape });
   let x = 0;
   for (let i = 0; i < count; i++) {
     const normal = push({ op: 'layerNorm', epsilon: 1e-5, in: [x], shape: [length, WIDTH] });
-    const weights = push({ op: 'softmax', in: [product(normal, normal, [length, length], true)], shape: [length, length] });
+    const weights = push({
+      op: 'softmax',
+      in: [product(normal, normal, [length, length], true)],
+      shape: [length, length],
+    });
     const mixed = product(weights, normal, [length, WIDTH]);
-    const up = push({ op: 'gelu', form: 'erf', in: [product(mixed, 1, [length, 4 * WIDTH])], shape: [length, 4 * WIDTH] });
+    const up = push({
+      op: 'gelu',
+      form: 'erf',
+      in: [product(mixed, 1, [length, 4 * WIDTH])],
+      shape: [length, 4 * WIDTH],
+    });
     x = push({ op: 'add', in: [product(up, 2, [length, WIDTH]), mixed], shape: [length, WIDTH] });
   }
   return { nodes, outputs: [x] };
@@ -40,7 +50,13 @@ async function client(nodes: LocalNodes) {
   const run = async (length: number) => {
     const x = tensor++;
     await s.write(x, some(length * WIDTH), [length, WIDTH]);
-    await s.run({ graph: layers(length), slots: [{ tensor: x }, { tensor: 1 }, { tensor: 2 }], revealed: [0], kept: [], suite: 'exact' });
+    await s.run({
+      graph: layers(length),
+      slots: [{ tensor: x }, { tensor: 1 }, { tensor: 2 }],
+      revealed: [0],
+      kept: [],
+      suite: 'exact',
+    });
     s.free([x]);
   };
   return { s, run };
@@ -48,37 +64,47 @@ async function client(nodes: LocalNodes) {
 
 type Sizes = Record<NodeRole, number>;
 const sizes = (nodes: LocalNodes): Sizes =>
-  Object.fromEntries(NODES.map((r) => [r, (Number(readFileSync(`/proc/${nodes.processes[r].pid}/statm`, 'utf8').split(' ')[1]) * 4096) / 2 ** 20])) as Sizes;
+  Object.fromEntries(
+    NODES.map((r) => [
+      r,
+      (Number(readFileSync(`/proc/${nodes.processes[r].pid}/statm`, 'utf8').split(' ')[1]) * 4096) / 2 ** 20,
+    ]),
+  ) as Sizes;
 const most = (a: Sizes, b: Sizes): Sizes => Object.fromEntries(NODES.map((r) => [r, Math.max(a[r], b[r])])) as Sizes;
 const text = (s: Sizes) => NODES.map((r) => `${r} ${s[r].toFixed(0)}`).join(', ');
 
-(process.platform === 'linux' ? test : test.skip)('200 runs of mixed lengths take what the largest takes, and a minute later only tensors are left', async (t) => {
-  t.timeout(400_000);
-  const nodes = await startLocalNodes();
-  t.teardown(() => nodes.stop());
-  const empty = sizes(nodes);
-  const { s, run } = await client(nodes);
-  // With what is dealt ahead for a program that repeats
-  let largest = sizes(nodes);
-  for (let i = 0; i < 12; i++) {
-    await run(LONGEST);
-    largest = most(largest, sizes(nodes));
-    if (i % 4 === 3) await new Promise((resolve) => setTimeout(resolve, 1000));
-    largest = most(largest, sizes(nodes));
-  }
-  let mixed = largest;
-  for (let i = 0, seed = 1; i < RUNS; i++) {
-    seed = (seed * 48271) % 2147483647;
-    await run(SHORTEST + (seed % (LONGEST - SHORTEST + 1)));
-    mixed = most(mixed, sizes(nodes));
-  }
-  await new Promise((resolve) => setTimeout(resolve, limits.restMs + 5_000));
-  const rested = sizes(nodes);
-  t.log(`MiB. Empty: ${text(empty)}. Largest run: ${text(largest)}. ${RUNS} runs: ${text(mixed)}. At rest: ${text(rested)}`);
-  for (const r of NODES) {
-    t.true(mixed[r] <= 1.3 * largest[r], r);
-    // Two weights and their openings are 3 MiB
-    t.true(rested[r] <= 1.3 * (empty[r] + 3), r);
-  }
-  s.close();
-});
+(process.platform === 'linux' ? test : test.skip)(
+  '200 runs of mixed lengths take what the largest takes, and a minute later only tensors are left',
+  async (t) => {
+    t.timeout(400_000);
+    const nodes = await startLocalNodes();
+    t.teardown(() => nodes.stop());
+    const empty = sizes(nodes);
+    const { s, run } = await client(nodes);
+    // With what is dealt ahead for a program that repeats
+    let largest = sizes(nodes);
+    for (let i = 0; i < 12; i++) {
+      await run(LONGEST);
+      largest = most(largest, sizes(nodes));
+      if (i % 4 === 3) await new Promise((resolve) => setTimeout(resolve, 1000));
+      largest = most(largest, sizes(nodes));
+    }
+    let mixed = largest;
+    for (let i = 0, seed = 1; i < RUNS; i++) {
+      seed = (seed * 48271) % 2147483647;
+      await run(SHORTEST + (seed % (LONGEST - SHORTEST + 1)));
+      mixed = most(mixed, sizes(nodes));
+    }
+    await new Promise((resolve) => setTimeout(resolve, limits.restMs + 5_000));
+    const rested = sizes(nodes);
+    t.log(
+      `MiB. Empty: ${text(empty)}. Largest run: ${text(largest)}. ${RUNS} runs: ${text(mixed)}. At rest: ${text(rested)}`,
+    );
+    for (const r of NODES) {
+      t.true(mixed[r] <= 1.3 * largest[r], r);
+      // Two weights and their openings are 3 MiB
+      t.true(rested[r] <= 1.3 * (empty[r] + 3), r);
+    }
+    s.close();
+  },
+);

@@ -12,15 +12,26 @@ import { NodeError, type NodeName, Session, tokenFrom } from '../src/index.js';
 import { checkUrl, dialSocket, type LocalNodes, serve, startLocalNodes } from '../src/node.js';
 import { handshake } from '../src/wire/handshake.js';
 
-const names: Record<'party0' | 'party1' | 'dealer', NodeName> = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' };
+const names: Record<'party0' | 'party1' | 'dealer', NodeName> = {
+  party0: 'party 0',
+  party1: 'party 1',
+  dealer: 'dealer',
+};
 const roles = ['party0', 'party1', 'dealer'] as const;
 
-const connect = (nodes: LocalNodes) => Session.connect((role) => dialSocket(nodes.urls[role], names[role]), tokenFrom(nodes.token));
+const connect = (nodes: LocalNodes) =>
+  Session.connect((role) => dialSocket(nodes.urls[role], names[role]), tokenFrom(nodes.token));
 
-/** Softmaxes one after another: seconds of rounds on large rows with the fastest kernels too, so that a kill lands in the middle. */
+/**
+ * Softmaxes one after another: seconds of rounds on large rows with the fastest kernels too, so that a kill lands in
+ * the middle.
+ */
 const LONG = 24;
 const long: Graph = {
-  nodes: [{ op: 'input', slot: 0, in: [], shape: [256, 512] }, ...Array.from({ length: LONG }, (_, i): Graph['nodes'][number] => ({ op: 'softmax', in: [i], shape: [256, 512] }))],
+  nodes: [
+    { op: 'input', slot: 0, in: [], shape: [256, 512] },
+    ...Array.from({ length: LONG }, (_, i): Graph['nodes'][number] => ({ op: 'softmax', in: [i], shape: [256, 512] })),
+  ],
   outputs: [LONG],
 };
 const short: Graph = {
@@ -76,7 +87,10 @@ test.serial('three processes over WebSockets: a run, then kill −9 of each node
 test.serial('a client with the wrong token is refused', async (t) => {
   const nodes = await startLocalNodes();
   t.teardown(() => nodes.stop());
-  await t.throwsAsync(connect({ ...nodes, token: 'not the token of these nodes' }), { instanceOf: NodeError, code: 'NOT_AUTHENTICATED' });
+  await t.throwsAsync(connect({ ...nodes, token: 'not the token of these nodes' }), {
+    instanceOf: NodeError,
+    code: 'NOT_AUTHENTICATED',
+  });
 });
 
 const bin = fileURLToPath(new URL('../../bin.js', import.meta.url));
@@ -101,20 +115,41 @@ test('a node that is told something wrong does not start: one line that says wha
     [['dealer', ...listen], /client-token-file/],
     [['dealer', ...listen, '--client-token-file', client], /--party0-token-file/],
     [[...party0, '--dealer', 'ws://127.0.0.1:1', '--dealer-token-file', node], /--peer-token-file/],
-    [['dealer', ...listen, '--node-token-file', '/no/such', '--client-token-file', client], /cannot read the token file \/no\/such/],
-    [['dealer', ...listen, '--node-token-file', client, '--client-token-file', client], /hold the same token.*party-node token FILE/],
-    [['dealer', ...listen, '--party0-token-file', node, '--party1-token-file', node, '--client-token-file', client], /hold the same token/],
-    [['dealer', ...listen, '--node-token-file', file('short', 'sixteen letters.'), '--client-token-file', client], /32 random bytes/],
-    [['dealer', ...listen, '--node-token-file', file('open', fresh(), 0o644), '--client-token-file', client], /chmod 600/],
+    [
+      ['dealer', ...listen, '--node-token-file', '/no/such', '--client-token-file', client],
+      /cannot read the token file \/no\/such/,
+    ],
+    [
+      ['dealer', ...listen, '--node-token-file', client, '--client-token-file', client],
+      /hold the same token.*party-node token FILE/,
+    ],
+    [
+      ['dealer', ...listen, '--party0-token-file', node, '--party1-token-file', node, '--client-token-file', client],
+      /hold the same token/,
+    ],
+    [
+      ['dealer', ...listen, '--node-token-file', file('short', 'sixteen letters.'), '--client-token-file', client],
+      /32 random bytes/,
+    ],
+    [
+      ['dealer', ...listen, '--node-token-file', file('open', fresh(), 0o644), '--client-token-file', client],
+      /chmod 600/,
+    ],
     [['dealer', ...listen, ...files, '--tls-cert', node], /belong together/],
     [['dealer', ...listen, ...files, '--memory', '2M'], /at least 1G/],
     [['dealer', '--listen', '0.0.0.0:0', ...files], /loopback only/],
     [['dealer', '--listen', 'nowhere', ...files], /HOST:PORT/],
-    [['dealer', '--listen', `127.0.0.1:${(busy.address() as AddressInfo).port}`, ...files], /cannot listen on 127.0.0.1:\d+ \(.*EADDRINUSE/],
+    [
+      ['dealer', '--listen', `127.0.0.1:${(busy.address() as AddressInfo).port}`, ...files],
+      /cannot listen on 127.0.0.1:\d+ \(.*EADDRINUSE/,
+    ],
     [['party', '--index', '2', ...listen, '--dealer', 'ws://127.0.0.1:1', ...files], /choices|choose/i],
     [['party', '--index', '1', ...listen, '--dealer', 'ws://127.0.0.1:1', ...files], /--peer/],
     [['party', '--index', '0', ...listen, '--dealer', 'ws://198.51.100.1:1', ...files], /wss/],
-    [['party', '--index', '0', ...listen, '--dealer', 'wss://198.51.100.1:1', ...files], /for three nodes on one machine/],
+    [
+      ['party', '--index', '0', ...listen, '--dealer', 'wss://198.51.100.1:1', ...files],
+      /for three nodes on one machine/,
+    ],
   ] as const) {
     const { status, stderr } = run(...args);
     t.is(status, 2, `${args.join(' ')}: ${stderr}`);
@@ -170,7 +205,13 @@ const openssl = spawnSync('openssl', ['version']).status === 0;
   const url = `wss://127.0.0.1:${node.port}`;
   await t.throwsAsync(dialSocket(url, 'dealer'), { code: 'UNREACHABLE' });
   const link = await dialSocket(url, 'dealer', readFileSync(file('cert'), 'utf8'));
-  const peer = await handshake(link, { mine: 'client', process: '00'.repeat(16), tokens: { client: tokenFrom(token) }, side: 'dial', expect: 'dealer' });
+  const peer = await handshake(link, {
+    mine: 'client',
+    process: '00'.repeat(16),
+    tokens: { client: tokenFrom(token) },
+    side: 'dial',
+    expect: 'dealer',
+  });
   t.is(peer.role, 'dealer');
   peer.link.close('done');
 });
@@ -178,7 +219,10 @@ const openssl = spawnSync('openssl', ['version']).status === 0;
 test('plain WebSockets are for loopback alone', (t) => {
   t.throws(() => checkUrl('ws://example.org:1', 'dealer'), { code: 'BAD_CONFIGURATION' });
   t.throws(() => checkUrl('nonsense', 'dealer'), { code: 'BAD_CONFIGURATION' });
-  t.throws(() => checkUrl('http://127.0.0.1:1', 'dealer'), { code: 'BAD_CONFIGURATION', message: /begins with http:.* expected wss:/ });
+  t.throws(() => checkUrl('http://127.0.0.1:1', 'dealer'), {
+    code: 'BAD_CONFIGURATION',
+    message: /begins with http:.* expected wss:/,
+  });
   t.notThrows(() => checkUrl('wss://example.org:1', 'dealer'));
   t.notThrows(() => checkUrl('ws://127.0.0.1:1', 'dealer'));
 });

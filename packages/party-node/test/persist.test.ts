@@ -2,7 +2,8 @@ import test from 'ava';
 import { persist } from '../src/client/persist.js';
 import { NodeError } from '../src/index.js';
 
-const busy = (retryAfterMs?: number) => new NodeError('dealer', 'BUSY', 'full', retryAfterMs === undefined ? {} : { retryAfterMs });
+const busy = (retryAfterMs?: number) =>
+  new NodeError('dealer', 'BUSY', 'full', retryAfterMs === undefined ? {} : { retryAfterMs });
 
 test('what a node has no room for now is tried again, as long as it says so and not for ever', async (t) => {
   let tries = 0;

@@ -1,6 +1,14 @@
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { Secret } from '@secformer/ring';
-import { type Graph, type InputState, type Plan, plan, readProgram, suiteOf, writtenTensor } from '@secformer/secformer-ops';
+import {
+  type Graph,
+  type InputState,
+  type Plan,
+  plan,
+  readProgram,
+  suiteOf,
+  writtenTensor,
+} from '@secformer/secformer-ops';
 import { MessageLink } from '../src/wire/framing.js';
 import { handshake, nodeName } from '../src/wire/handshake.js';
 import type { Link } from '../src/wire/link.js';
@@ -44,7 +52,16 @@ export class RawClient {
   static async connect(dial: (role: NodeRole) => Promise<Link>, token: Secret, open = true): Promise<RawClient> {
     const links = {} as Record<NodeRole, Link>;
     const process = bytesToHex(randomBytes(16));
-    for (const role of NODES) links[role] = (await handshake(await dial(role), { mine: 'client', process, tokens: { client: token }, side: 'dial', expect: role })).link;
+    for (const role of NODES)
+      links[role] = (
+        await handshake(await dial(role), {
+          mine: 'client',
+          process,
+          tokens: { client: token },
+          side: 'dial',
+          expect: role,
+        })
+      ).link;
     const client = new RawClient(links);
     if (open) for (const role of NODES) await client.ask<'open'>(role, { t: 'open', session: client.session });
     return client;
@@ -67,7 +84,11 @@ export class RawClient {
   }
 
   /** Sends a command and waits for the node's answer, 'done' or 'failed'. */
-  async ask<T extends 'open' | 'program' | 'put'>(role: NodeRole, m: Omit<MessageOf<T>, 're'>, ...payload: Uint8Array[]): Promise<Message | undefined> {
+  async ask<T extends 'open' | 'program' | 'put'>(
+    role: NodeRole,
+    m: Omit<MessageOf<T>, 're'>,
+    ...payload: Uint8Array[]
+  ): Promise<Message | undefined> {
     const re = this.#re++;
     await this.links[role].send({ ...m, re } as unknown as Message, ...payload);
     return (await this.next((got) => got.from === role && 're' in got.m && got.m.re === re))?.m;
@@ -81,9 +102,21 @@ export class RawClient {
     return Promise.all(roles.map((role) => this.ask<'put'>(role, put(role === 'party0'), ...payload[role])));
   }
 
-  /** Plans a graph over written tensors and sends its Program to the nodes. @param inputs how many, or what the nodes have of each */
-  async program(graph: Graph, inputs: number | InputState[], roles: readonly NodeRole[] = NODES): Promise<{ hash: string; planned: Plan; bindings: BoundInput[] }> {
-    const planned = plan(graph, suiteOf('exact'), typeof inputs === 'number' ? Array(inputs).fill(writtenTensor) : inputs, [0]);
+  /**
+   * Plans a graph over written tensors and sends its Program to the nodes. @param inputs how many, or what the nodes
+   * have of each
+   */
+  async program(
+    graph: Graph,
+    inputs: number | InputState[],
+    roles: readonly NodeRole[] = NODES,
+  ): Promise<{ hash: string; planned: Plan; bindings: BoundInput[] }> {
+    const planned = plan(
+      graph,
+      suiteOf('exact'),
+      typeof inputs === 'number' ? Array(inputs).fill(writtenTensor) : inputs,
+      [0],
+    );
     const text = jsonBytes(planned.program);
     const hash = bytesToHex(readProgram(text).hash);
     for (const role of roles) await this.ask<'program'>(role, { t: 'program', hash }, text);
@@ -98,11 +131,17 @@ export class RawClient {
     roles: readonly NodeRole[] = NODES,
     ticket = bytesToHex(randomBytes(16)),
   ): Promise<string> {
-    for (const role of roles) await this.links[role].send({ t: 'prepare', ticket, program: hash, mode }, jsonBytes(bindings));
+    for (const role of roles)
+      await this.links[role].send({ t: 'prepare', ticket, program: hash, mode }, jsonBytes(bindings));
     return ticket;
   }
 
-  async start(role: NodeRole, ticket: string, names: { shares: number[]; keeps: number[] }, ...inputs: Uint8Array[]): Promise<void> {
+  async start(
+    role: NodeRole,
+    ticket: string,
+    names: { shares: number[]; keeps: number[] },
+    ...inputs: Uint8Array[]
+  ): Promise<void> {
     const list = jsonBytes(names);
     await this.links[role].send({ t: 'run', ticket, names: list.length }, list, ...inputs);
   }

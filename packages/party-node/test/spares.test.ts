@@ -167,7 +167,9 @@ async function connected(dial = trio.dial) {
     return result;
   };
   const right = (r: RunResult, ids: number[], x: number[]) =>
-    ids.every((id, i) => [0, 1].every((j) => Math.abs(r.outputs[0]![2 * i + j]! - table[2 * id + j]! * x[2 * i + j]!) < 1e-3));
+    ids.every((id, i) =>
+      [0, 1].every((j) => Math.abs(r.outputs[0]![2 * i + j]! - table[2 * id + j]! * x[2 * i + j]!) < 1e-3),
+    );
   return { s, read, right, kept };
 }
 
@@ -184,7 +186,11 @@ test('a program that repeats finds its randomness dealt: inputs, shares and kept
     ];
     const result = await read(ids, x);
     t.true(right(result, ids, x), `run ${i}: ${result.outputs[0]}`);
-    if (i > 2) t.true(result.record.prepareMs < 5, `run ${i} waited ${result.record.prepareMs} ms for randomness that should have been there`);
+    if (i > 2)
+      t.true(
+        result.record.prepareMs < 5,
+        `run ${i} waited ${result.record.prepareMs} ms for randomness that should have been there`,
+      );
     await idle();
   }
   // What stayed of a prepared run is a tensor as any other
@@ -195,7 +201,13 @@ test('a program that repeats finds its randomness dealt: inputs, shares and kept
     ],
     outputs: [1],
   };
-  const { outputs } = await s.run({ graph: twice, slots: [{ tensor: kept.at(-1)! }], revealed: [0], kept: [], suite: 'exact' });
+  const { outputs } = await s.run({
+    graph: twice,
+    slots: [{ tensor: kept.at(-1)! }],
+    revealed: [0],
+    kept: [],
+    suite: 'exact',
+  });
   t.true([0, 1].every((j) => Math.abs(outputs[0]![j]! - 2 * table[j]!) < 1e-3));
   s.close();
 });

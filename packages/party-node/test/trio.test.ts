@@ -16,7 +16,14 @@ const square: Graph = {
   ],
   outputs: [1],
 };
-const request = (tensor: number, more: Partial<RunRequest> = {}): RunRequest => ({ graph: square, slots: [{ tensor }], revealed: [0], kept: [], suite: 'exact', ...more });
+const request = (tensor: number, more: Partial<RunRequest> = {}): RunRequest => ({
+  graph: square,
+  slots: [{ tensor }],
+  revealed: [0],
+  kept: [],
+  suite: 'exact',
+  ...more,
+});
 const close = (a: Float32Array, b: number[]) => b.every((v, i) => Math.abs(a[i]! - v) < 1e-3);
 
 test('a run on the embedded trio, its cost record, and openings that are not made twice', async (t) => {
@@ -51,13 +58,23 @@ test('a weight that stays multiplies the same in every run, as it is, in another
     outputs: [3, 5, 6],
   };
   const at = (a: ArrayLike<number>, width: number, i: number, j: number) => a[i * width + j]!;
-  const product = Float32Array.from({ length: m * n }, (_, o) => x.slice(0, k).reduce((sum, _, p) => sum + at(x, k, Math.floor(o / n), p) * at(w, n, p, o % n), 0));
+  const product = Float32Array.from({ length: m * n }, (_, o) =>
+    x.slice(0, k).reduce((sum, _, p) => sum + at(x, k, Math.floor(o / n), p) * at(w, n, p, o % n), 0),
+  );
   const back = Float32Array.from({ length: m * k }, (_, o) =>
-    Array.from({ length: n }, (_, p) => at(product, n, Math.floor(o / k), p) * at(w, n, o % k, p)).reduce((a, b) => a + b),
+    Array.from({ length: n }, (_, p) => at(product, n, Math.floor(o / k), p) * at(w, n, o % k, p)).reduce(
+      (a, b) => a + b,
+    ),
   );
   for (let run = 0; run < 4; run++) {
     await s.write(10 + run, x, [m, k]);
-    const { outputs } = await s.run({ graph, slots: [{ tensor: 10 + run }, { tensor: 1 }], revealed: [0, 1, 2], kept: [], suite: 'exact' });
+    const { outputs } = await s.run({
+      graph,
+      slots: [{ tensor: 10 + run }, { tensor: 1 }],
+      revealed: [0, 1, 2],
+      kept: [],
+      suite: 'exact',
+    });
     for (const [got, want] of [
       [outputs[0]!, product],
       [outputs[1]!, product],
@@ -78,7 +95,8 @@ test('a run that is watched tells which operations left their domain, beside wha
     nodes: [...square.nodes, { op: 'reciprocal', in: [1], shape: [2, 2] }, { op: 'sqrt', in: [1], shape: [2, 2] }],
     outputs: [1, 2, 3],
   };
-  const run = async (tensor: number, watched?: boolean) => s.run(request(tensor, { graph, revealed: [0, 2], ...(watched !== undefined && { watched }) }));
+  const run = async (tensor: number, watched?: boolean) =>
+    s.run(request(tensor, { graph, revealed: [0, 2], ...(watched !== undefined && { watched }) }));
   // Squares [7, 10, 15, 22], and [0, 1, 0, 1]
   await s.write(1, Float32Array.of(1, 2, 3, 4), [2, 2]);
   await s.write(2, Float32Array.of(0, 1, 0, 1), [2, 2]);
@@ -134,9 +152,14 @@ test('a freed tensor is gone', async (t) => {
 
 test('values out of range are refused before anything is sent, and not printed', async (t) => {
   const s = await connect();
-  const error = await t.throwsAsync(s.write(1, Float32Array.of(1, 123456, 3, 4), [2, 2]), { code: 'VALUE_OUT_OF_RANGE' });
+  const error = await t.throwsAsync(s.write(1, Float32Array.of(1, 123456, 3, 4), [2, 2]), {
+    code: 'VALUE_OUT_OF_RANGE',
+  });
   t.notRegex(error!.message, /123456/);
-  await t.throwsAsync(s.write(1, Float32Array.of(Number.NaN, 0, 0, 0), [2, 2]), { code: 'VALUE_OUT_OF_RANGE', message: /not finite/ });
+  await t.throwsAsync(s.write(1, Float32Array.of(Number.NaN, 0, 0, 0), [2, 2]), {
+    code: 'VALUE_OUT_OF_RANGE',
+    message: /not finite/,
+  });
   s.close();
 });
 

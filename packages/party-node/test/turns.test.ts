@@ -27,7 +27,10 @@ test('runs take turns, and beyond those that may wait one is told that it is bus
   const { turns, active, had, enter } = full();
   const waiting = Array.from({ length: limits.queuedRuns }, () => taker());
   for (const [i, w] of waiting.entries()) void enter(String(i), w);
-  const error = await t.throwsAsync<Error & { retryAfterMs: number }>(enter('one more', taker()), { code: 'BUSY', message: /2 runs are under way and 32 wait; try again later/ });
+  const error = await t.throwsAsync<Error & { retryAfterMs: number }>(enter('one more', taker()), {
+    code: 'BUSY',
+    message: /2 runs are under way and 32 wait; try again later/,
+  });
   t.true(error!.retryAfterMs > 0);
   await settled();
   t.deepEqual(had, []);

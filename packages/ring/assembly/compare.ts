@@ -1,7 +1,9 @@
 // Comparison by shared tables (protocols: less), bits kept 64 to a word.
 //
-// A w-bit window of r, its top bit apart, is cut into chunks of 4 bits from the bottom (the last one shorter). A chunk has a
-// table lt[t] = [t < r_c] and, but for the lowest, eq[t] = [t = r_c], 16 bits each; a last chunk of at most 3 bits keeps both in
+// A w-bit window of r, its top bit apart, is cut into chunks of 4 bits from the bottom (the last one shorter). A chunk
+// has a
+// table lt[t] = [t < r_c] and, but for the lowest, eq[t] = [t = r_c], 16 bits each; a last chunk of at most 3 bits
+// keeps both in
 // one 16-bit row, eq in its upper byte.
 
 // Row of 16-bit tables of one chunk. kind 0: lt, 1: eq, 2: lt | eq << 8
@@ -16,7 +18,8 @@ export function chunkTables(o: usize, r: usize, n: i32, pos: u64, width: u64, ki
   }
 }
 
-// One plane of bits: the entry that the public chunk of (m − tau) names in each table row. base 0 or 8 (for eq in a joint row)
+// One plane of bits: the entry that the public chunk of (m − tau) names in each table row. base 0 or 8 (for eq in a
+// joint row)
 export function pick(o: usize, m: usize, table: usize, n: i32, tau: u64, pos: u64, width: u64, base: u32): void {
   const mask: u64 = (1 << width) - 1;
   for (let i = 0; i < n; i += 64, o += 8) {

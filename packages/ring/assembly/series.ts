@@ -60,7 +60,8 @@ let sine: f64 = 0;
   return <i64>nearest<f64>(v * scale);
 }
 
-// Planes cos(ωr), sin(ωr), cos(2ωr), … of n words each, `stride` bytes apart; the angle of r is 2π·(r mod 2^period)/2^period
+// Planes cos(ωr), sin(ωr), cos(2ωr), … of n words each, `stride` bytes apart; the angle of r is 2π·(r mod
+// 2^period)/2^period
 export function trigTables(o: usize, stride: usize, r: usize, n: i32, period: u32, harmonics: i32, scale: f64): void {
   prepare();
   const up = 24 - period;
@@ -80,7 +81,8 @@ export function trigTables(o: usize, stride: usize, r: usize, n: i32, period: u3
   }
 }
 
-// Σ_k a_k cos kω(m − r) + b_k sin kω(m − r), from shares of cos kωr and sin kωr. coefficients: pairs (a_k, b_k), k from 1
+// Σ_k a_k cos kω(m − r) + b_k sin kω(m − r), from shares of cos kωr and sin kωr. coefficients: pairs (a_k, b_k), k from
+// 1
 export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, coefficients: usize, n: i32, period: u32, harmonics: i32, scale: f64): void {
   prepare();
   const up = 24 - period;
@@ -122,7 +124,8 @@ export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32
   }
 }
 
-// bit·factor·e^(−u) at 62 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m') at 42 bits, c_1 that
+// bit·factor·e^(−u) at 62 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 =
+// factor·e^(−m') at 42 bits, c_1 that
 // of half a window further
 export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64, half: u32): void {
   prepare();

@@ -1,4 +1,5 @@
-// Node-API binding: load(tables, level) gives an object with the kernels of an instruction set. Lengths are checked by the caller in TypeScript.
+// Node-API binding: load(tables, level) gives an object with the kernels of an instruction set. Lengths are checked by
+// the caller in TypeScript.
 #include "kernels.h"
 #include <cstdlib>
 #include <cstring>
@@ -298,7 +299,8 @@ napi_value load(napi_env env, napi_callback_info info) {
 NAPI_MODULE_INIT() {
   napi_value f;
 #ifdef __GLIBC__
-  // Large buffers are mapped one by one and go back when they are freed. By itself glibc takes to keeping larger and larger ones once some were freed
+  // Large buffers are mapped one by one and go back when they are freed. By itself glibc takes to keeping larger and
+  // larger ones once some were freed
   mallopt(M_MMAP_THRESHOLD, 2 << 20);
 #endif
   napi_add_env_cleanup_hook(env, freeScratch, nullptr);

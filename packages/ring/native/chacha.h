@@ -1,4 +1,5 @@
-// ChaCha20 (RFC 8439), as many blocks at once as a vector has 32-bit lanes, and streams that are used while they are drawn.
+// ChaCha20 (RFC 8439), as many blocks at once as a vector has 32-bit lanes, and streams that are used while they are
+// drawn.
 #pragma once
 #include "packing.h"
 

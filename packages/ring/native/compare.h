@@ -14,7 +14,8 @@ void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigne
   }
 }
 
-// For 64 elements: `windows` gives sixteen bits of m − tau from `position` on, `entries` the bits that stand in their 16-bit tables where bits [shift, shift + width) of a
+// For 64 elements: `windows` gives sixteen bits of m − tau from `position` on, `entries` the bits that stand in their
+// 16-bit tables where bits [shift, shift + width) of a
 // window say, from `base` on
 #if LANES == 8
 inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
@@ -46,7 +47,8 @@ inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
   }
 }
 inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift, unsigned width, unsigned base) {
-  // 1 << index in each 16 bits: a byte's bit by its low three bits, in the low byte for an index below 8 and in the high one for the others
+  // 1 << index in each 16 bits: a byte's bit by its low three bits, in the low byte for an index below 8 and in the
+  // high one for the others
   const __m256i bit = _mm256_set_epi64x(0, (i64)0x8040201008040201, 0, (i64)0x8040201008040201), high = _mm256_set1_epi16(0x0800);
   const __m256i mask = _mm256_set1_epi16((short)((1 << width) - 1)), first = _mm256_set1_epi16((short)base);
   u64 bits = 0;

@@ -1,5 +1,7 @@
-// The table of kernels that each instruction set fills, and what they share. Every kernel works on whole arrays; outputs may be the very arrays
-// of inputs, element for element. Results are those of the WebAssembly kernels, bit for bit: integers modulo 2^64, and doubles without fused
+// The table of kernels that each instruction set fills, and what they share. Every kernel works on whole arrays;
+// outputs may be the very arrays
+// of inputs, element for element. Results are those of the WebAssembly kernels, bit for bit: integers modulo 2^64, and
+// doubles without fused
 // multiply-adds, with the same tables of sines and exponentials.
 #pragma once
 #include <cstddef>
@@ -8,11 +10,13 @@
 typedef uint64_t u64;
 typedef int64_t i64;
 
-// Tables that the WebAssembly module has made: 4,096 rows of cos and sin of the coarse and the fine half of an angle, then 1,024 values each of
+// Tables that the WebAssembly module has made: 4,096 rows of cos and sin of the coarse and the fine half of an angle,
+// then 1,024 values each of
 // e^(i/64), e^(j/65536), e^(−i/64), e^(−j/65536).
 extern double kernelTables[4096 * 4 + 4 * 1024];
 
-// Words from the start of a cache line, so that no vector lies across two; the same for every call of a thread, since fresh pages would cost more than filling them
+// Words from the start of a cache line, so that no vector lies across two; the same for every call of a thread, since
+// fresh pages would cost more than filling them
 u64 *kernelScratch(size_t n);
 
 // Calls run(context, part) for each part, on as many threads as it says; what no thread can be had for runs in this one
@@ -28,7 +32,8 @@ struct Kernels {
   void (*bitXor)(u64 *o, const u64 *a, const u64 *b, size_t n);
   void (*affine)(u64 *o, const u64 *a, size_t n, u64 scale, u64 offset, u64 mask);
   void (*rowSum)(u64 *o, const u64 *a, size_t rows, size_t cols);
-  // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits; a large one is made by up to `threads` threads
+  // right modulo 2^bits, and reduced; `packed`: b is what packMatrix has made of it for this many bits; a large one is
+  // made by up to `threads` threads
   void (*matMul)(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads);
   // U·b modulo 2^bits of a sparse U whose entries go to these rows, `each` of them for each row of b; `count` rows of o
   void (*sparseMatMul)(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask, unsigned threads);
@@ -64,7 +69,8 @@ struct Kernels {
   // the share of c ⊕ beta from c and a share of beta, `first` 1 at one party and 0 at the other
   void (*bitShare)(u64 *o, const u64 *c, const u64 *beta, size_t n, u64 first);
   void (*bitMultiply)(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap);
-  // out ^= the share of the product of k ≤ 4 planes opened under masks; planes of n words by number, `sets` those of the masks' products by the bits of the subset
+  // out ^= the share of the product of k ≤ 4 planes opened under masks; planes of n words by number, `sets` those of
+  // the masks' products by the bits of the subset
   void (*maskedProduct)(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n, const int32_t *variables, size_t k, const int32_t *sets, bool first);
   void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale, unsigned threads);
   void (*trigCombine)(u64 *o, const u64 *m, const u64 *shares, const double *coefficients, size_t n, unsigned period, unsigned harmonics, double scale);

@@ -4,7 +4,8 @@
 
 namespace {
 
-// The integer nearest to x, ties to even, |x| < 2^51: beside 1.5·2^52 a double's last place is 1. Only AVX-512 has an instruction that converts vectors
+// The integer nearest to x, ties to even, |x| < 2^51: beside 1.5·2^52 a double's last place is 1. Only AVX-512 has an
+// instruction that converts vectors
 const double SHIFT = 6755399441055744.0;
 const u64 SHIFTED = 0x4338000000000000;
 
@@ -33,7 +34,8 @@ inline void angles(double *c, double *s, const u64 *r, size_t count, unsigned up
 
 typedef double VD __attribute__((vector_size(LANES * 8)));
 
-// Vectors of elements whose harmonics stay in registers: together a cache line of every plane, so that none is met twice
+// Vectors of elements whose harmonics stay in registers: together a cache line of every plane, so that none is met
+// twice
 const int WIDE = 8 / LANES;
 
 struct Harmonics {

@@ -1,4 +1,5 @@
-// Vectors of as many 64-bit words as the file that includes this says (LANES), and loops that the compiler makes vectors of.
+// Vectors of as many 64-bit words as the file that includes this says (LANES), and loops that the compiler makes
+// vectors of.
 #pragma once
 #include "kernels.h"
 #include <cstring>

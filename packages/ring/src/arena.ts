@@ -82,7 +82,10 @@ export class Arena {
   #usedBytes = 0;
   /** most bytes in use at once since `ended` */
   #peak = 0;
-  /** bytes of different buffers that were taken since `ended`, in each of the runs before, and of each buffer the last run that took it, and how much of it */
+  /**
+   * bytes of different buffers that were taken since `ended`, in each of the runs before, and of each buffer the last
+   * run that took it, and how much of it
+   */
   #taken = 0;
   readonly #takens = new Array<number>(RUNS).fill(0);
   readonly #takenBy = new WeakMap<ArrayBuffer, { run: number; bytes: number }>();
@@ -149,7 +152,10 @@ export class Arena {
     this.#startRun();
   }
 
-  /** Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who releases it; the rest is free again. */
+  /**
+   * Runs `f`, whose arrays come from here. Of those, what `keeps` names of its result is held for the caller, who
+   * releases it; the rest is free again.
+   */
   during<T>(f: () => T, keeps: (result: T) => Iterable<Held>): T {
     const [outer, made] = [current, this.#made];
     current = this;
@@ -179,7 +185,8 @@ export class Arena {
 
   /** Gives arrays away for good: they never come back here. */
   disown(arrays: Iterable<Held>): void {
-    for (const w of arrays) if (w && this.#holds.delete(w.buffer as ArrayBuffer)) this.#usedBytes -= w.buffer.byteLength;
+    for (const w of arrays)
+      if (w && this.#holds.delete(w.buffer as ArrayBuffer)) this.#usedBytes -= w.buffer.byteLength;
   }
 
   /** `n` bytes of any content, held for the caller. */

@@ -1,10 +1,23 @@
 import { SecformerError } from './errors.js';
-import { HARMONICS, type MaskedTerm, type MatMulShape, mostAmplitude, type PackedMatrix, type PickedRow, type SparsePattern, type TrigShape } from './kernels.js';
+import {
+  HARMONICS,
+  type MaskedTerm,
+  type MatMulShape,
+  mostAmplitude,
+  type PackedMatrix,
+  type PickedRow,
+  type SparsePattern,
+  type TrigShape,
+} from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
 
 /** Arrays that do not match never reach a kernel, which would read or write beyond them. */
 export function need(ok: boolean, what: string | (() => string)): void {
-  if (!ok) throw new SecformerError('KERNEL_ARGUMENT', `kernel called with arrays that do not match: ${typeof what === 'string' ? what : what()}`);
+  if (!ok)
+    throw new SecformerError(
+      'KERNEL_ARGUMENT',
+      `kernel called with arrays that do not match: ${typeof what === 'string' ? what : what()}`,
+    );
 }
 
 export function sameLength(...arrays: { length: number }[]): void {
@@ -15,15 +28,27 @@ export function sameLength(...arrays: { length: number }[]): void {
 }
 
 export function packedLength(bytes: Uint8Array, words: Words, bits: number): void {
-  need(bits >= 1 && bits <= 64 && bytes.length === packedBytes(words.length, bits), () => `${words.length} words of ${bits} bits and ${bytes.length} bytes`);
+  need(
+    bits >= 1 && bits <= 64 && bytes.length === packedBytes(words.length, bits),
+    () => `${words.length} words of ${bits} bits and ${bytes.length} bytes`,
+  );
 }
 
 /** A plane of bits, 64 to a word, for every element. */
 export function planeLength(plane: Words, elements: { length: number }): void {
-  need(plane.length === Math.ceil(elements.length / 64), () => `a plane of ${plane.length} words for ${elements.length} elements`);
+  need(
+    plane.length === Math.ceil(elements.length / 64),
+    () => `a plane of ${plane.length} words for ${elements.length} elements`,
+  );
 }
 
-export function pickedRows(out: Words, m: Words, tables: Uint16Array, stride: number, rows: readonly PickedRow[]): void {
+export function pickedRows(
+  out: Words,
+  m: Words,
+  tables: Uint16Array,
+  stride: number,
+  rows: readonly PickedRow[],
+): void {
   const size = Math.ceil(m.length / 64);
   const fits = ({ table, plane, position, width, base }: PickedRow) =>
     table >= 0 &&
@@ -34,10 +59,19 @@ export function pickedRows(out: Words, m: Words, tables: Uint16Array, stride: nu
     position < 64 &&
     width >= 1 &&
     width <= (base ? 3 : 4);
-  need(stride >= m.length && rows.every(fits), () => `rows of ${tables.length} table words for ${m.length} elements into ${out.length} words`);
+  need(
+    stride >= m.length && rows.every(fits),
+    () => `rows of ${tables.length} table words for ${m.length} elements into ${out.length} words`,
+  );
 }
 
-export function maskedPlanes(out: Words, opened: Words, masks: Words, products: Words, { variables, sets }: MaskedTerm): void {
+export function maskedPlanes(
+  out: Words,
+  opened: Words,
+  masks: Words,
+  products: Words,
+  { variables, sets }: MaskedTerm,
+): void {
   const inside = (planes: Words, i: number) => i >= 0 && (i + 1) * out.length <= planes.length;
   need(
     variables.length >= 1 &&
@@ -49,28 +83,56 @@ export function maskedPlanes(out: Words, opened: Words, masks: Words, products: 
   );
 }
 
-export function seriesOperands(m: Words, shares: Words, coefficients: Float64Array, { period, harmonics, fracBits }: TrigShape): void {
+export function seriesOperands(
+  m: Words,
+  shares: Words,
+  coefficients: Float64Array,
+  { period, harmonics, fracBits }: TrigShape,
+): void {
   need(
-    shares.length === 2 * harmonics * m.length && coefficients.length === 2 * harmonics && harmonics <= HARMONICS && period <= 24,
-    () => `${harmonics} harmonics of ${m.length} elements with ${shares.length} shares and ${coefficients.length} coefficients, a period of 2^${period}`,
+    shares.length === 2 * harmonics * m.length &&
+      coefficients.length === 2 * harmonics &&
+      harmonics <= HARMONICS &&
+      period <= 24,
+    () =>
+      `${harmonics} harmonics of ${m.length} elements with ${shares.length} shares and ${coefficients.length} coefficients, a period of 2^${period}`,
   );
   const most = mostAmplitude(fracBits);
-  for (let k = 0; k < harmonics; k++) need(Math.hypot(coefficients[2 * k]!, coefficients[2 * k + 1]!) <= most, () => `an amplitude beyond ${most} at ${fracBits} bits`);
+  for (let k = 0; k < harmonics; k++)
+    need(
+      Math.hypot(coefficients[2 * k]!, coefficients[2 * k + 1]!) <= most,
+      () => `an amplitude beyond ${most} at ${fracBits} bits`,
+    );
 }
 
-export function matMulLengths(out: Words, a: Words, b: Words | PackedMatrix, { m, k, n, transposeB = false, bits = 64 }: MatMulShape): void {
-  const right = 'words' in b ? b.k === k && b.n === n && b.transposeB === transposeB && b.bits === bits : b.length === k * n;
-  need(a.length === m * k && right && out.length === m * n, () => `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`);
+export function matMulLengths(
+  out: Words,
+  a: Words,
+  b: Words | PackedMatrix,
+  { m, k, n, transposeB = false, bits = 64 }: MatMulShape,
+): void {
+  const right =
+    'words' in b ? b.k === k && b.n === n && b.transposeB === transposeB && b.bits === bits : b.length === k * n;
+  need(
+    a.length === m * k && right && out.length === m * n,
+    () => `[${m},${k}]·[${k},${n}] with ${a.length} words and ${describe(b)} into ${out.length}`,
+  );
 }
 
 /** @returns columns of B, and entries in each column of U */
-export function sparseLengths(out: Words, entries: Words, b: Words, { rows, targets }: SparsePattern): { n: number; each: number } {
+export function sparseLengths(
+  out: Words,
+  entries: Words,
+  b: Words,
+  { rows, targets }: SparsePattern,
+): { n: number; each: number } {
   const n = out.length / rows;
   const each = (entries.length * n) / b.length;
   const whole = Number.isInteger(n) && n > 0 && Number.isInteger(each) && Number.isInteger(b.length / n);
   need(
     whole && targets.length === entries.length,
-    () => `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`,
+    () =>
+      `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`,
   );
   need(
     targets.every((t) => t >= 0 && t < rows),
@@ -79,16 +141,29 @@ export function sparseLengths(out: Words, entries: Words, b: Words, { rows, targ
   return { n, each };
 }
 
-const describe = (b: Words | PackedMatrix) => ('words' in b ? `[${b.k},${b.n}]${b.transposeB ? ' transposed' : ''} packed for ${b.bits} bits` : `${b.length} words`);
+const describe = (b: Words | PackedMatrix) =>
+  'words' in b ? `[${b.k},${b.n}]${b.transposeB ? ' transposed' : ''} packed for ${b.bits} bits` : `${b.length} words`;
 
 export function streamLength(key: Uint8Array, nonce: Uint8Array | undefined, blocks: number): void {
   need(key.length === 32 && (nonce === undefined || nonce.length === 12), 'a key of 32 bytes, a nonce of 12');
-  if (blocks > 2 ** 32) throw new SecformerError('STREAM_TOO_LONG', `a stream has 2^32 blocks, asked up to block ${blocks}`);
+  if (blocks > 2 ** 32)
+    throw new SecformerError('STREAM_TOO_LONG', `a stream has 2^32 blocks, asked up to block ${blocks}`);
 }
 
-export function insideArray(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
-  need(shape.length === strides.length && shape.length <= 16, () => `a shape of ${shape.length} axes with ${strides.length} strides`);
+export function insideArray(
+  out: Words,
+  a: Words,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset: number,
+): void {
+  need(
+    shape.length === strides.length && shape.length <= 16,
+    () => `a shape of ${shape.length} axes with ${strides.length} strides`,
+  );
   need(out.length === sizeOf(shape), () => `${out.length} words for shape [${shape}]`);
-  const [first, last] = [-1, 1].map((sign) => shape.reduce((at, d, i) => at + (strides[i]! * sign > 0 ? Math.max(0, d - 1) * strides[i]! : 0), offset)) as [number, number];
+  const [first, last] = [-1, 1].map((sign) =>
+    shape.reduce((at, d, i) => at + (strides[i]! * sign > 0 ? Math.max(0, d - 1) * strides[i]! : 0), offset),
+  ) as [number, number];
   need(out.length === 0 || (first >= 0 && last < a.length), () => `elements ${first} to ${last} of ${a.length}`);
 }

@@ -1,7 +1,13 @@
 import { halvesOf, type Words } from './words.js';
 
 /** `Kernels.gather` in TypeScript. Runs of stride 1 are copied as blocks. */
-export function gatherWords(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void {
+export function gatherWords(
+  out: Words,
+  a: Words,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset: number,
+): void {
   const n = out.length;
   if (n === 0) return;
   const from = halvesOf(a);

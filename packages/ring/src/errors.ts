@@ -1,4 +1,7 @@
-/** The base of every error this project throws on purpose: a stable `code`, and a message that says what came, what was expected and what to do. */
+/**
+ * The base of every error this project throws on purpose: a stable `code`, and a message that says what came, what was
+ * expected and what to do.
+ */
 export class SecformerError extends Error {
   readonly code: string;
   constructor(code: string, message: string, options?: { cause?: unknown }) {
@@ -8,7 +11,10 @@ export class SecformerError extends Error {
   }
 }
 
-/** A stream of randomness was asked for twice. The node that sees it stops: the second value would be masked by the first one's mask. */
+/**
+ * A stream of randomness was asked for twice. The node that sees it stops: the second value would be masked by the
+ * first one's mask.
+ */
 export class StreamReuseError extends SecformerError {
   constructor(message: string) {
     super('STREAM_REUSED', message);

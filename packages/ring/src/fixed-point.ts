@@ -25,7 +25,13 @@ export function checkFixed(values: Float32Array, magnitude: number, what = 'tens
  * @param magnitude log2 of the largest |v| allowed
  * @throws EncodingError as `checkFixed` does
  */
-export function encodeFixed(kernels: Kernels, values: Float32Array, fracBits: number, magnitude: number, what = 'tensor'): Words {
+export function encodeFixed(
+  kernels: Kernels,
+  values: Float32Array,
+  fracBits: number,
+  magnitude: number,
+  what = 'tensor',
+): Words {
   checkFixed(values, magnitude, what);
   const out = new BigUint64Array(values.length);
   kernels.encode(out, values, fracBits);

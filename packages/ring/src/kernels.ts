@@ -33,7 +33,10 @@ export interface MatrixLayout {
   k: number;
   n: number;
   transposeB?: boolean;
-  /** the product is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 49 (doubles) and 52 (on a processor with IFMA) it takes less than half the time */
+  /**
+   * the product is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 49 (doubles) and 52 (on a
+   * processor with IFMA) it takes less than half the time
+   */
   bits?: number;
 }
 
@@ -43,7 +46,10 @@ export interface MatMulShape extends MatrixLayout {
   transposeA?: boolean;
 }
 
-/** The public pattern of a sparse matrix U[rows × of B's rows] that has `targets.length` entries, as many in each column: the row of each entry, column after column. */
+/**
+ * The public pattern of a sparse matrix U[rows × of B's rows] that has `targets.length` entries, as many in each
+ * column: the row of each entry, column after column.
+ */
 export interface SparsePattern {
   rows: number;
   targets: Int32Array;
@@ -54,13 +60,19 @@ export interface PackedMatrix extends Required<MatrixLayout> {
   readonly words: Words;
 }
 
-/** A product of up to four planes: which they are, and the planes of their masks' products by the bits of the subset (what has fewer than two bits is not read). */
+/**
+ * A product of up to four planes: which they are, and the planes of their masks' products by the bits of the subset
+ * (what has fewer than two bits is not read).
+ */
 export interface MaskedTerm {
   variables: Int32Array;
   sets: Int32Array;
 }
 
-/** Which table is read, where the bits go, and which bits [position, position + width) of an element name the entry, from `base` on. */
+/**
+ * Which table is read, where the bits go, and which bits [position, position + width) of an element name the entry,
+ * from `base` on.
+ */
 export interface PickedRow {
   table: number;
   plane: number;
@@ -83,18 +95,26 @@ export interface TrigShape {
 }
 
 /**
- * The hot loops. Implementations agree bit for bit: WebAssembly is always there; a native addon plugs in by implementing
- * this interface and being tried first in `loadKernels`. Arrays are ordinary ArrayBuffers; outputs may alias inputs of the same length.
+ * The hot loops. Implementations agree bit for bit: WebAssembly is always there; a native addon plugs in by
+ * implementing
+ * this interface and being tried first in `loadKernels`. Arrays are ordinary ArrayBuffers; outputs may alias inputs of
+ * the same length.
  */
 export interface Kernels {
   readonly name: string;
-  /** threads that a large matrix product, a long stream or tables of sines may take, 1 until it is set; WebAssembly has one */
+  /**
+   * threads that a large matrix product, a long stream or tables of sines may take, 1 until it is set; WebAssembly has
+   * one
+   */
   threads: number;
 
   /** ChaCha20 key stream (RFC 8439) with a zero nonce unless given, from block `counter` on. */
   chacha20(key: Uint8Array, out: Uint8Array, counter?: number, nonce?: Uint8Array): void;
 
-  /** out = `out.length` words of `bits` bits of the key stream from block `counter` on, with a zero nonce, least significant bit first */
+  /**
+   * out = `out.length` words of `bits` bits of the key stream from block `counter` on, with a zero nonce, least
+   * significant bit first
+   */
   streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void;
   /** out = a − those words modulo 2^bits, packed */
   streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void;
@@ -127,7 +147,8 @@ export interface Kernels {
   unpackSum(out: Words, a: Uint8Array, b: Uint8Array, bits: number): void;
 
   /**
-   * A strided copy: out of shape `shape`, of at most 16 axes, takes its element at index (i0, i1, …) from offset + Σ ij·strides[j]. Stride 0 broadcasts, a
+   * A strided copy: out of shape `shape`, of at most 16 axes, takes its element at index (i0, i1, …) from offset + Σ
+   * ij·strides[j]. Stride 0 broadcasts, a
    * negative one reverses, so transpose, slice, tile, broadcast and overlapping windows are all this.
    */
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void;
@@ -144,14 +165,18 @@ export interface Kernels {
   lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void;
 
   /**
-   * A lifted opening brought to 2^bits (protocols: extend): m' = m + 2^k·opened − offset modulo 2^bits, and share' = share + 2^k([first]·opened − wrap − r), wrap the
+   * A lifted opening brought to 2^bits (protocols: extend): m' = m + 2^k·opened − offset modulo 2^bits, and share' =
+   * share + 2^k([first]·opened − wrap − r), wrap the
    * share of the wrap-around that m names.
    */
   extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void;
 
   /** 16-bit rows of comparison tables: kind 'lt', 'eq', or 'both' in one row */
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void;
-  /** planes of the entries that bits of m − tau name; `tables` are rows of `stride` 16-bit words, one of which goes with each element */
+  /**
+   * planes of the entries that bits of m − tau name; `tables` are rows of `stride` 16-bit words, one of which goes with
+   * each element
+   */
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void;
   /** bit `position` of m − tau, as a plane */
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void;
@@ -159,19 +184,37 @@ export interface Kernels {
   /** share of b = c ⊕ β from the plane c and the share `beta` of β */
   bitShare(out: Words, c: Words, beta: Words, first: boolean): void;
   /** share of b·x, b = c ⊕ β (protocols: bit times value); `wrap` when x was lifted from k bits */
-  bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void;
+  bitMultiply(
+    out: Words,
+    c: Words,
+    x: Words,
+    m: Words,
+    b: Words,
+    br: Words,
+    bh: Words,
+    k: number,
+    offset: bigint,
+    wrap: boolean,
+  ): void;
 
   /**
-   * out ^= a share of Π v over the term's planes v, each opened as o_v = v ⊕ a_v: ⊕_S (Π_{v∉S} o_v)·⟦Π_{v∈S} a_v⟧, the empty product of masks being 1 at the
+   * out ^= a share of Π v over the term's planes v, each opened as o_v = v ⊕ a_v: ⊕_S (Π_{v∉S} o_v)·⟦Π_{v∈S} a_v⟧, the
+   * empty product of masks being 1 at the
    * first party and 0 at the second. `opened`, `masks` and `products` are planes of out's length, one after another.
    */
   maskedProduct(out: Words, opened: Words, masks: Words, products: Words, term: MaskedTerm, first: boolean): void;
 
   /** planes cos ωr, sin ωr, cos 2ωr, … one after another */
   trigTables(out: Words, r: Words, how: TrigShape): void;
-  /** Σ a_k cos kω(m−r) + b_k sin kω(m−r); `coefficients` are the pairs (a_k, b_k), k from 1, amplitudes up to `mostAmplitude`; the result has 2·fracBits */
+  /**
+   * Σ a_k cos kω(m−r) + b_k sin kω(m−r); `coefficients` are the pairs (a_k, b_k), k from 1, amplitudes up to
+   * `mostAmplitude`; the result has 2·fracBits
+   */
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void;
-  /** four planes: (1−h)e^r', h·e^r', and both times the bits of `beta`; h is bit `half` of r in units of 2^−16, r' what is below it */
+  /**
+   * four planes: (1−h)e^r', h·e^r', and both times the bits of `beta`; h is bit `half` of r in units of 2^−16, r' what
+   * is below it
+   */
   expTables(out: Words, r: Words, beta: Words, half: number): void;
   /** bit·factor·e^(−u), factor ≤ 1 public */
   expCombine(out: Words, m: Words, c: Words, shares: Words, factor: number, half: number): void;

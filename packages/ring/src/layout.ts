@@ -10,7 +10,13 @@ export function stridesOf(shape: readonly number[]): number[] {
 }
 
 /** A strided copy as a new array; `Kernels.gather` says which. */
-export function gatherStrided(kernels: Kernels, a: Words, shape: readonly number[], strides: readonly number[], offset = 0): Words {
+export function gatherStrided(
+  kernels: Kernels,
+  a: Words,
+  shape: readonly number[],
+  strides: readonly number[],
+  offset = 0,
+): Words {
   const out = scratch(sizeOf(shape));
   kernels.gather(out, a, shape, strides, offset);
   return out;

@@ -18,15 +18,25 @@ const loaded = new Map<string, Promise<Kernels>>();
 
 /**
  * The kernels, loaded once a thread.
- * @param choice 'auto' (the fastest there are), 'native', 'wasm' or one of `availableKernels()`; what SECFORMER_KERNELS says if absent
+ * @param choice 'auto' (the fastest there are), 'native', 'wasm' or one of `availableKernels()`; what SECFORMER_KERNELS
+ *   says if absent
  * @throws SecformerError where there are none of that name
  */
-export function loadKernels(choice = (typeof process === 'undefined' ? undefined : process.env?.SECFORMER_KERNELS) ?? 'auto'): Promise<Kernels> {
+export function loadKernels(
+  choice = (typeof process === 'undefined' ? undefined : process.env?.SECFORMER_KERNELS) ?? 'auto',
+): Promise<Kernels> {
   const available = availableKernels();
-  const name = choice === 'auto' ? available[0]! : choice === 'native' ? available.find((k) => k !== 'wasm') : available.find((k) => k === choice);
+  const name =
+    choice === 'auto'
+      ? available[0]!
+      : choice === 'native'
+        ? available.find((k) => k !== 'wasm')
+        : available.find((k) => k === choice);
   if (!name) {
     const why = available.length === 1 ? '; the native ones are compiled at install where there is a C++ compiler' : '';
-    return Promise.reject(new SecformerError('NO_KERNELS', `there are no kernels '${choice}' here, only ${available.join(', ')}${why}`));
+    return Promise.reject(
+      new SecformerError('NO_KERNELS', `there are no kernels '${choice}' here, only ${available.join(', ')}${why}`),
+    );
   }
   let kernels = loaded.get(name);
   if (!kernels) {
@@ -36,7 +46,10 @@ export function loadKernels(choice = (typeof process === 'undefined' ? undefined
   return kernels;
 }
 
-/** Gives memory that is free in this process back to the machine, where that takes more than freeing it; tens of milliseconds. */
+/**
+ * Gives memory that is free in this process back to the machine, where that takes more than freeing it; tens of
+ * milliseconds.
+ */
 export function giveMemoryBack(): void {
   openNative()?.giveBack();
 }

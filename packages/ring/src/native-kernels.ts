@@ -1,4 +1,16 @@
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, seriesOperands, sparseLengths, streamLength } from './checks.js';
+import {
+  insideArray,
+  maskedPlanes,
+  matMulLengths,
+  need,
+  packedLength,
+  pickedRows,
+  planeLength,
+  sameLength,
+  seriesOperands,
+  sparseLengths,
+  streamLength,
+} from './checks.js';
 import {
   type Extension,
   HARMONICS,
@@ -28,7 +40,9 @@ export interface NativeModule {
 
 const NO_NONCE = new Uint8Array(12);
 
-/** The kernels compiled for this processor: the same results as WebAssembly, bit for bit, on the arrays where they lie. */
+/**
+ * The kernels compiled for this processor: the same results as WebAssembly, bit for bit, on the arrays where they lie.
+ */
 export class NativeKernels implements Kernels {
   readonly name: string;
   threads = 1;
@@ -75,7 +89,10 @@ export class NativeKernels implements Kernels {
   }
 
   rowSum(out: Words, a: Words, rows: number): void {
-    need(out.length === rows && (rows === 0 || Number.isInteger(a.length / rows)), () => `${a.length} words in ${rows} rows, sums ${out.length}`);
+    need(
+      out.length === rows && (rows === 0 || Number.isInteger(a.length / rows)),
+      () => `${a.length} words in ${rows} rows, sums ${out.length}`,
+    );
     this.#call('rowSum', out, a);
   }
 
@@ -164,9 +181,30 @@ export class NativeKernels implements Kernels {
     this.#call('lift', out, m, r, w, wh, k, offset, first);
   }
 
-  extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, { k, bits, offset, first }: Extension): void {
+  extend(
+    m: Words,
+    share: Words,
+    from: LiftedOpening,
+    opened: Words,
+    r: Words,
+    { k, bits, offset, first }: Extension,
+  ): void {
     sameLength(m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r);
-    this.#call('extend', m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r, k, maskOf(bits), offset, first);
+    this.#call(
+      'extend',
+      m,
+      share,
+      from.m,
+      from.share,
+      from.wrapSet,
+      from.wrapClear,
+      opened,
+      r,
+      k,
+      maskOf(bits),
+      offset,
+      first,
+    );
   }
 
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {
@@ -177,7 +215,9 @@ export class NativeKernels implements Kernels {
     pickedRows(out, m, tables, stride, rows);
     let how = this.#rows.get(rows);
     if (!how) {
-      how = Int32Array.from(rows.flatMap(({ table, plane, position, width, base }) => [table, plane, position, width, base]));
+      how = Int32Array.from(
+        rows.flatMap(({ table, plane, position, width, base }) => [table, plane, position, width, base]),
+      );
       this.#rows.set(rows, how);
     }
     this.#call('pick', out, m, tables, stride, tau, how);
@@ -195,7 +235,18 @@ export class NativeKernels implements Kernels {
     planeLength(c, out);
     this.#call('bitShare', out, c, beta, first);
   }
-  bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void {
+  bitMultiply(
+    out: Words,
+    c: Words,
+    x: Words,
+    m: Words,
+    b: Words,
+    br: Words,
+    bh: Words,
+    k: number,
+    offset: bigint,
+    wrap: boolean,
+  ): void {
     sameLength(out, x, m, b, br, ...(wrap ? [bh] : []));
     planeLength(c, out);
     this.#call('bitMultiply', out, c, x, m, b, br, bh, k, offset, wrap);

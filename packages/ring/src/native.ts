@@ -32,8 +32,13 @@ export function openAddon(folder: string): NativeModule | undefined {
   const file = join(folder, 'kernels.node');
   const sum = join(folder, 'kernels.sha256');
   if (!existsSync(file)) return undefined;
-  if (existsSync(sum) && readFileSync(sum, 'utf8').trim() !== createHash('sha256').update(readFileSync(file)).digest('hex')) {
-    process.emitWarning(`${file} is not the file that was built, perhaps cut off on its way; WebAssembly is used, which is slower. Install @secformer/ring again`);
+  if (
+    existsSync(sum) &&
+    readFileSync(sum, 'utf8').trim() !== createHash('sha256').update(readFileSync(file)).digest('hex')
+  ) {
+    process.emitWarning(
+      `${file} is not the file that was built, perhaps cut off on its way; WebAssembly is used, which is slower. Install @secformer/ring again`,
+    );
     return undefined;
   }
   return modules.createRequire(import.meta.url)(file) as NativeModule;

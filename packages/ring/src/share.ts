@@ -3,14 +3,19 @@ import { sizeOf, type Words } from './words.js';
 
 const inspect = Symbol.for('nodejs.util.inspect.custom');
 
-/** One party's additive share of a tensor. It prints as its shape alone; its words are reachable only through `words`. */
+/**
+ * One party's additive share of a tensor. It prints as its shape alone; its words are reachable only through `words`.
+ */
 export class Share {
   readonly #words: Words;
   readonly shape: readonly number[];
 
   constructor(words: Words, shape: readonly number[]) {
     if (words.length !== sizeOf(shape)) {
-      throw new SecformerError('SHAPE_MISMATCH', `a share of shape [${shape}] has ${sizeOf(shape)} words, got ${words.length}`);
+      throw new SecformerError(
+        'SHAPE_MISMATCH',
+        `a share of shape [${shape}] has ${sizeOf(shape)} words, got ${words.length}`,
+      );
     }
     this.#words = words;
     this.shape = shape;

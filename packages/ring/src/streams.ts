@@ -7,7 +7,8 @@ import { Secret } from './share.js';
 import { bytesOf, packedBytes, planeWords, type Words } from './words.js';
 
 /**
- * What a stream is for. Masks are drawn when an instruction opens, corrections when it finishes, so each of the two is claimed
+ * What a stream is for. Masks are drawn when an instruction opens, corrections when it finishes, so each of the two is
+ * claimed
  * in order of its own; inputs and outputs are the ends of a run.
  */
 export const Purpose = { mask: 0, correction: 1, input: 2, output: 3 } as const;
@@ -58,7 +59,8 @@ export class KeyStream {
 }
 
 /**
- * The streams that two nodes share for one run. A stream is named by (purpose, instruction, slot) and may be claimed once; claims
+ * The streams that two nodes share for one run. A stream is named by (purpose, instruction, slot) and may be claimed
+ * once; claims
  * of one purpose rise, so the ledger is one number each. `regenerate` draws a claimed stream again, for the same value.
  */
 export class RunStreams {
@@ -74,7 +76,9 @@ export class RunStreams {
   claim(purpose: Purpose, instruction: number, slot: number): KeyStream {
     const at = instruction * 65536 + slot;
     if (at <= (this.#last[purpose] as number)) {
-      throw new StreamReuseError(`stream ${purpose}/${instruction}/${slot} was asked for twice in one run; the node stops rather than mask two values alike`);
+      throw new StreamReuseError(
+        `stream ${purpose}/${instruction}/${slot} was asked for twice in one run; the node stops rather than mask two values alike`,
+      );
     }
     this.#last[purpose] = at;
     return new KeyStream(this.#kernels, this.key(purpose, instruction, slot));
@@ -82,7 +86,9 @@ export class RunStreams {
 
   regenerate(purpose: Purpose, instruction: number, slot: number): KeyStream {
     if (instruction * 65536 + slot > (this.#last[purpose] as number)) {
-      throw new StreamReuseError(`stream ${purpose}/${instruction}/${slot} was never claimed, so there is nothing to regenerate`);
+      throw new StreamReuseError(
+        `stream ${purpose}/${instruction}/${slot} was never claimed, so there is nothing to regenerate`,
+      );
     }
     return new KeyStream(this.#kernels, this.key(purpose, instruction, slot));
   }

@@ -1,5 +1,17 @@
 import { scratch, scratchBytes, temporarily } from './arena.js';
-import { insideArray, maskedPlanes, matMulLengths, need, packedLength, pickedRows, planeLength, sameLength, seriesOperands, sparseLengths, streamLength } from './checks.js';
+import {
+  insideArray,
+  maskedPlanes,
+  matMulLengths,
+  need,
+  packedLength,
+  pickedRows,
+  planeLength,
+  sameLength,
+  seriesOperands,
+  sparseLengths,
+  streamLength,
+} from './checks.js';
 import { chooseWords, gatherWords } from './copies.js';
 import { kernelsBase64 } from './generated/kernels.js';
 import {
@@ -18,12 +30,18 @@ import {
 } from './kernels.js';
 import { bytesOf, maskOf, packedBytes, type Words } from './words.js';
 
-/** Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes and packed words cut at bytes. */
+/**
+ * Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes
+ * and packed words cut at bytes.
+ */
 const CHUNK = 8192;
 const SLOT = CHUNK * 8 + 64;
 /** Slots: the widest step has two planes for each harmonic, their coefficients, and a few operands. */
 const SLOTS = 2 * HARMONICS + 8;
-/** Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed with a word more for a row of A and a column of B, and C mb×nb. */
+/**
+ * Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed with a word more for a row of A and a
+ * column of B, and C mb×nb.
+ */
 const MB = 128;
 const NB = 512;
 const KB = 256;
@@ -82,7 +100,9 @@ export class WasmKernels implements Kernels {
 
   #out(i: number, a: ArrayBufferView, from: number, to: number, bytes = 8): void {
     const at = this.#slot(i);
-    new Uint8Array(a.buffer, a.byteOffset + from * bytes, (to - from) * bytes).set(this.#u8.subarray(at, at + (to - from) * bytes));
+    new Uint8Array(a.buffer, a.byteOffset + from * bytes, (to - from) * bytes).set(
+      this.#u8.subarray(at, at + (to - from) * bytes),
+    );
   }
 
   #binary(f: Fn, out: Words, a: Words, b: Words): void {
@@ -246,7 +266,9 @@ export class WasmKernels implements Kernels {
   }
 
   streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void {
-    this.#eachPart(key, out.length, counter, bits, (drawn, from, to) => this.unpack(out.subarray(from, to), drawn, bits));
+    this.#eachPart(key, out.length, counter, bits, (drawn, from, to) =>
+      this.unpack(out.subarray(from, to), drawn, bits),
+    );
   }
   streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void {
     packedLength(out, a, bits);
@@ -257,7 +279,13 @@ export class WasmKernels implements Kernels {
   }
 
   /** Draws `n` words, a chunk at a time: of any width it is whole blocks. */
-  #eachPart(key: Uint8Array, n: number, counter: number, bits: number, each: (drawn: Uint8Array, from: number, to: number) => void): void {
+  #eachPart(
+    key: Uint8Array,
+    n: number,
+    counter: number,
+    bits: number,
+    each: (drawn: Uint8Array, from: number, to: number) => void,
+  ): void {
     temporarily(() => {
       const room = scratchBytes(packedBytes(Math.min(n, CHUNK), bits));
       for (let from = 0, block = counter; from < n; from += CHUNK) {
@@ -358,7 +386,16 @@ export class WasmKernels implements Kernels {
     const { offset, bits, shift, width } = how;
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.maskForOpening(this.#slot(0), this.#in(1, x, i, end), this.#in(2, r, i, end), end - i, offset, maskOf(bits), BigInt(shift), maskOf(width));
+      this.#x.maskForOpening(
+        this.#slot(0),
+        this.#in(1, x, i, end),
+        this.#in(2, r, i, end),
+        end - i,
+        offset,
+        maskOf(bits),
+        BigInt(shift),
+        maskOf(width),
+      );
       this.#out(0, out, i, end);
     }
   }
@@ -370,12 +407,29 @@ export class WasmKernels implements Kernels {
     );
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.lift(this.#slot(0), this.#in(1, m, i, end), this.#in(2, r, i, end), this.#in(3, w, i, end), this.#in(4, wh, i, end), end - i, BigInt(k), offset, first ? 1n : 0n);
+      this.#x.lift(
+        this.#slot(0),
+        this.#in(1, m, i, end),
+        this.#in(2, r, i, end),
+        this.#in(3, w, i, end),
+        this.#in(4, wh, i, end),
+        end - i,
+        BigInt(k),
+        offset,
+        first ? 1n : 0n,
+      );
       this.#out(0, out, i, end);
     }
   }
 
-  extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, { k, bits, offset, first }: Extension): void {
+  extend(
+    m: Words,
+    share: Words,
+    from: LiftedOpening,
+    opened: Words,
+    r: Words,
+    { k, bits, offset, first }: Extension,
+  ): void {
     sameLength(m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r);
     temporarily(() => {
       const t = scratch(m.length);
@@ -394,7 +448,14 @@ export class WasmKernels implements Kernels {
     need(out.length === r.length, () => `lengths ${out.length}, ${r.length}`);
     for (let i = 0; i < r.length; i += CHUNK) {
       const end = Math.min(r.length, i + CHUNK);
-      this.#x.chunkTables(this.#slot(0), this.#in(1, r, i, end), end - i, BigInt(position), BigInt(width), kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2);
+      this.#x.chunkTables(
+        this.#slot(0),
+        this.#in(1, r, i, end),
+        end - i,
+        BigInt(position),
+        BigInt(width),
+        kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2,
+      );
       this.#out(0, out, i, end, 2);
     }
   }
@@ -436,14 +497,34 @@ export class WasmKernels implements Kernels {
     planeLength(c, out);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.bitShare(this.#slot(0), this.#in(1, c, i / 64, Math.ceil(end / 64)), this.#in(2, beta, i, end), end - i, first ? 1n : 0n);
+      this.#x.bitShare(
+        this.#slot(0),
+        this.#in(1, c, i / 64, Math.ceil(end / 64)),
+        this.#in(2, beta, i, end),
+        end - i,
+        first ? 1n : 0n,
+      );
       this.#out(0, out, i, end);
     }
   }
 
-  bitMultiply(out: Words, c: Words, x: Words, m: Words, b: Words, br: Words, bh: Words, k: number, offset: bigint, wrap: boolean): void {
+  bitMultiply(
+    out: Words,
+    c: Words,
+    x: Words,
+    m: Words,
+    b: Words,
+    br: Words,
+    bh: Words,
+    k: number,
+    offset: bigint,
+    wrap: boolean,
+  ): void {
     const n = out.length;
-    need([x, m, b, br, ...(wrap ? [bh] : [])].every((a) => a.length === n) && c.length === Math.ceil(n / 64), 'operands of bitMultiply');
+    need(
+      [x, m, b, br, ...(wrap ? [bh] : [])].every((a) => a.length === n) && c.length === Math.ceil(n / 64),
+      'operands of bitMultiply',
+    );
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       const high = wrap ? this.#in(6, bh, i, end) : this.#slot(6);
@@ -506,7 +587,17 @@ export class WasmKernels implements Kernels {
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       for (let p = 0; p < 2 * harmonics; p++) this.#in(2 + p, shares, p * n + i, p * n + end);
-      this.#x.trigCombine(this.#slot(0), this.#in(1, m, i, end), this.#slot(2), SLOT, q, end - i, period, harmonics, 2 ** fracBits);
+      this.#x.trigCombine(
+        this.#slot(0),
+        this.#in(1, m, i, end),
+        this.#slot(2),
+        SLOT,
+        q,
+        end - i,
+        period,
+        harmonics,
+        2 ** fracBits,
+      );
       this.#out(0, out, i, end);
     }
   }
@@ -516,7 +607,14 @@ export class WasmKernels implements Kernels {
     need(out.length === 4 * n && beta.length === Math.ceil(n / 64), 'operands of expTables');
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
-      this.#x.expTables(this.#slot(2), SLOT, this.#in(0, r, i, end), this.#in(1, beta, i / 64, Math.ceil(end / 64)), end - i, half);
+      this.#x.expTables(
+        this.#slot(2),
+        SLOT,
+        this.#in(0, r, i, end),
+        this.#in(1, beta, i / 64, Math.ceil(end / 64)),
+        end - i,
+        half,
+      );
       for (let p = 0; p < 4; p++) this.#out(2 + p, out, p * n + i, p * n + end);
     }
   }
@@ -527,7 +625,16 @@ export class WasmKernels implements Kernels {
     for (let i = 0; i < n; i += CHUNK) {
       const end = Math.min(n, i + CHUNK);
       for (let p = 0; p < 4; p++) this.#in(3 + p, shares, p * n + i, p * n + end);
-      this.#x.expCombine(this.#slot(0), this.#in(1, m, i, end), this.#in(2, c, i / 64, Math.ceil(end / 64)), this.#slot(3), SLOT, end - i, factor, half);
+      this.#x.expCombine(
+        this.#slot(0),
+        this.#in(1, m, i, end),
+        this.#in(2, c, i / 64, Math.ceil(end / 64)),
+        this.#slot(3),
+        SLOT,
+        end - i,
+        factor,
+        half,
+      );
       this.#out(0, out, i, end);
     }
   }

@@ -105,7 +105,10 @@ test('a size is rounded up by an eighth at most', (t) => {
   for (let bytes = 4097; bytes < 2 ** 31; bytes = Math.ceil(bytes * 1.0371)) {
     const arena = new Arena(0);
     t.is(arena.borrow(bytes).length, bytes);
-    t.true(arena.usedBytes >= bytes && arena.usedBytes <= bytes * 1.125 + WORD, `${bytes} bytes take ${arena.usedBytes}`);
+    t.true(
+      arena.usedBytes >= bytes && arena.usedBytes <= bytes * 1.125 + WORD,
+      `${bytes} bytes take ${arena.usedBytes}`,
+    );
   }
 });
 
@@ -141,7 +144,10 @@ test('over 200 runs of mixed sizes no more is kept than what the largest of the 
     arena.ended();
     sizes.push(size);
     const most = alone(Math.max(...sizes.slice(-8)));
-    t.true(arena.spareBytes <= 1.3 * most, `${arena.spareBytes} bytes are spare after run ${run}, the largest takes ${most} alone`);
+    t.true(
+      arena.spareBytes <= 1.3 * most,
+      `${arena.spareBytes} bytes are spare after run ${run}, the largest takes ${most} alone`,
+    );
   }
   t.true(arena.spareBytes < alone(Math.max(...sizes)) / 2);
 });

@@ -40,11 +40,17 @@ test('add, sub, mul, and, xor agree with BigInt', (t) => {
 
 test('affine reduces modulo 2^bits', (t) => {
   fc.assert(
-    fc.property(fc.array(word, { minLength: 1, maxLength: 70 }), word, word, fc.integer({ min: 1, max: 64 }), (v, c, o, bits) => {
-      const out = new BigUint64Array(v.length);
-      kernels.affine(out, BigUint64Array.from(v), c, o, bits);
-      return v.every((x, i) => out[i] === ((x * c + o) & maskOf(bits)));
-    }),
+    fc.property(
+      fc.array(word, { minLength: 1, maxLength: 70 }),
+      word,
+      word,
+      fc.integer({ min: 1, max: 64 }),
+      (v, c, o, bits) => {
+        const out = new BigUint64Array(v.length);
+        kernels.affine(out, BigUint64Array.from(v), c, o, bits);
+        return v.every((x, i) => out[i] === ((x * c + o) & maskOf(bits)));
+      },
+    ),
   );
   t.pass();
 });
@@ -81,7 +87,8 @@ test('matrix product agrees with BigInt, for both transposes and sizes around th
         const i = Math.floor(at / n);
         const j = at % n;
         let s = 0n;
-        for (let p = 0; p < k; p++) s += a[transposeA ? p * m + i : i * k + p]! * b[transposeB ? j * k + p : p * n + j]!;
+        for (let p = 0; p < k; p++)
+          s += a[transposeA ? p * m + i : i * k + p]! * b[transposeB ? j * k + p : p * n + j]!;
         return out[at] === (s & M);
       });
     }),
@@ -92,19 +99,25 @@ test('matrix product agrees with BigInt, for both transposes and sizes around th
 
 test('a product with a sparse left factor agrees with that of the same factor written out', (t) => {
   fc.assert(
-    fc.property(fc.integer({ min: 1, max: 7 }), fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 20 }), (rows, k, each, n) => {
-      const [entries, b] = [seeded(k * each, 3), seeded(k * n, 4)];
-      const targets = Int32Array.from(seeded(k * each, 5), (w) => Number(w % BigInt(rows)));
-      const full = new BigUint64Array(rows * k);
-      targets.forEach((r, at) => {
-        const place = r * k + Math.floor(at / each);
-        full[place] = full[place]! + entries[at]!;
-      });
-      const [want, got] = [new BigUint64Array(rows * n), new BigUint64Array(rows * n)];
-      kernels.matMul(want, full, b, { m: rows, k, n, bits: 33 });
-      kernels.sparseMatMul(got, entries, b, { rows, targets }, 33);
-      return got.every((x, i) => x === want[i]);
-    }),
+    fc.property(
+      fc.integer({ min: 1, max: 7 }),
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 3 }),
+      fc.integer({ min: 1, max: 20 }),
+      (rows, k, each, n) => {
+        const [entries, b] = [seeded(k * each, 3), seeded(k * n, 4)];
+        const targets = Int32Array.from(seeded(k * each, 5), (w) => Number(w % BigInt(rows)));
+        const full = new BigUint64Array(rows * k);
+        targets.forEach((r, at) => {
+          const place = r * k + Math.floor(at / each);
+          full[place] = full[place]! + entries[at]!;
+        });
+        const [want, got] = [new BigUint64Array(rows * n), new BigUint64Array(rows * n)];
+        kernels.matMul(want, full, b, { m: rows, k, n, bits: 33 });
+        kernels.sparseMatMul(got, entries, b, { rows, targets }, 33);
+        return got.every((x, i) => x === want[i]);
+      },
+    ),
     { numRuns: 60 },
   );
   t.pass();
@@ -170,7 +183,12 @@ test('opening mask and lift: the drop of s bits is the floor or the ceiling, for
   const offset = 1n << BigInt(k - 2);
   const y0 = new BigUint64Array(n);
   const y1 = new BigUint64Array(n);
-  kernels.maskForOpening(y0, x0, r0, { offset: (offset << BigInt(s)) + (1n << BigInt(s)) - 1n, bits: 64, shift: s, width: k });
+  kernels.maskForOpening(y0, x0, r0, {
+    offset: (offset << BigInt(s)) + (1n << BigInt(s)) - 1n,
+    bits: 64,
+    shift: s,
+    width: k,
+  });
   kernels.maskForOpening(y1, x1, r1, { offset: 0n, bits: 64, shift: s, width: k });
   const m = new BigUint64Array(n);
   kernels.add(m, y0, y1);
@@ -203,7 +221,8 @@ test('comparison tables and picks: the entry is [t < r] and [t = r] of the chunk
     const plane = new BigUint64Array(Math.ceil(n / 64));
     kernels.pick(plane, m, table, m.length, tau, [{ table: 0, plane: 0, position, width, base: 0 }]);
     const equal = new BigUint64Array(Math.ceil(n / 64));
-    if (kind === 'both') kernels.pick(equal, m, table, m.length, tau, [{ table: 0, plane: 0, position, width, base: 8 }]);
+    if (kind === 'both')
+      kernels.pick(equal, m, table, m.length, tau, [{ table: 0, plane: 0, position, width, base: 8 }]);
     let wrong = 0;
     for (let i = 0; i < n; i++) {
       const a = ((m[i]! - tau) >> BigInt(position)) & maskOf(width);

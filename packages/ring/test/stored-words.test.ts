@@ -1,7 +1,8 @@
 import test from 'ava';
 import { availableKernels, loadKernels, StoredWords } from '../src/index.js';
 
-const words = (n: number, bits: number) => BigUint64Array.from({ length: n }, (_, i) => BigInt.asUintN(bits, BigInt(i + 1) * 0x9e3779b97f4a7c15n));
+const words = (n: number, bits: number) =>
+  BigUint64Array.from({ length: n }, (_, i) => BigInt.asUintN(bits, BigInt(i + 1) * 0x9e3779b97f4a7c15n));
 
 for (const name of availableKernels()) {
   for (const bits of [33, 48, 49, 64]) {

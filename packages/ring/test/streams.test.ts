@@ -65,7 +65,12 @@ test('run keys differ by seed and by run', (t) => {
 test('shares and secrets never print what they hold', (t) => {
   const share = new Share(BigUint64Array.of(123456789n, 5n), [1, 2]);
   const secret = new Secret(new Uint8Array(32).fill(201));
-  for (const text of [String(share), inspect(share), JSON.stringify(share), inspect({ share }, { depth: 9, showHidden: true })]) {
+  for (const text of [
+    String(share),
+    inspect(share),
+    JSON.stringify(share),
+    inspect({ share }, { depth: 9, showHidden: true }),
+  ]) {
     t.regex(text, /Share 1x2/);
     t.notRegex(text, /123456789/);
   }

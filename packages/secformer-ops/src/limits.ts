@@ -22,7 +22,10 @@ export const programLimits = {
   lists: 2_400_000,
   /** Operands of one instruction: parts that `concat` joins. */
   operands: 4096,
-  /** A round's frame; what opens more takes more rounds, as the weights of a model do the first time. It is held four times over while it is exchanged. */
+  /**
+   * A round's frame; what opens more takes more rounds, as the weights of a model do the first time. It is held four
+   * times over while it is exchanged.
+   */
   roundBytes: 64 * 2 ** 20,
   /**
    * Planes of bits of one value, thresholds of a comparison mostly: 64 and the one more that their intervals have.

@@ -1,6 +1,18 @@
 import { Arena, encodeFixed, type Words } from '@secformer/ring';
 import test, { type ExecutionContext } from 'ava';
-import { type CheckedProgram, checkProgram, Emitter, onesOf, type PartyValue, ProgramBuilder, plan, releaseOutputs, relu, suiteOf, writtenTensor } from '../src/index.js';
+import {
+  type CheckedProgram,
+  checkProgram,
+  Emitter,
+  onesOf,
+  type PartyValue,
+  ProgramBuilder,
+  plan,
+  releaseOutputs,
+  relu,
+  suiteOf,
+  writtenTensor,
+} from '../src/index.js';
 import { kernels, uniform } from './harness.js';
 import { type Around, Roles } from './roles.js';
 
@@ -17,13 +29,20 @@ function arithmetic(): [CheckedProgram, Words[]] {
   const x = builder.input({ kind: 'share', shape: [64, N / 64], fracBits: 16, bits: 64, magnitude: 14 });
   const y = builder.input({ kind: 'share', shape: [N / 64, 64], fracBits: 16, bits: 64, magnitude: 14 });
   const product = e.truncated(e.matMul(x, y));
-  const [positive, squared, stays] = [relu(e, x), e.truncated(e.square(e.transpose(x, [1, 0]))), e.emit('add', [x, x], { magnitude: 15 })];
+  const [positive, squared, stays] = [
+    relu(e, x),
+    e.truncated(e.square(e.transpose(x, [1, 0]))),
+    e.emit('add', [x, x], { magnitude: 15 }),
+  ];
   const opened = e.emit('open', [y], { shift: 0, width: 48, offsetLog: -1, share: 'kept', bits: 48 });
   const program = builder.build([product, positive, squared, squared, positive], [stays, opened, positive]);
   // No builder writes what nobody reads
   const last = program.inputs.length + program.instructions.length - 1;
   program.instructions.push({ op: 'add', in: [last, last], magnitude: 30 });
-  return [checkProgram(program), [encodeFixed(kernels, uniform(N, -5, 5, 1), 16, 14), encodeFixed(kernels, uniform(N, -5, 5, 2), 16, 14)]];
+  return [
+    checkProgram(program),
+    [encodeFixed(kernels, uniform(N, -5, 5, 1), 16, 14), encodeFixed(kernels, uniform(N, -5, 5, 2), 16, 14)],
+  ];
 }
 
 /** A lookup of private indices in buckets, whose table is opened and stays. */
@@ -43,13 +62,22 @@ function lookup(): [CheckedProgram, (Words | Int32Array)[]] {
     [0],
   );
   const ids = Int32Array.from(uniform(count, 0, depth, 4));
-  return [checkProgram(program), bindings.map((b) => (b.kind === 'oneHot' ? onesOf(b, ids) : encodeFixed(kernels, uniform(depth * width, -5, 5, 3), 16, 14)))];
+  return [
+    checkProgram(program),
+    bindings.map((b) =>
+      b.kind === 'oneHot' ? onesOf(b, ids) : encodeFixed(kernels, uniform(depth * width, -5, 5, 3), 16, 14),
+    ),
+  ];
 }
 
 class Stop extends Error {}
 
 /** Runs with one failure after another, at the first wait, at the second and so on, until the run ends. */
-async function failEverywhere(t: ExecutionContext, around: Pick<Around, 'arena' | 'ahead'>, run: (around: Around) => Promise<unknown>): Promise<number> {
+async function failEverywhere(
+  t: ExecutionContext,
+  around: Pick<Around, 'arena' | 'ahead'>,
+  run: (around: Around) => Promise<unknown>,
+): Promise<number> {
   const { arena } = around;
   for (let at = 0; ; at++) {
     let waits = 0;
@@ -60,7 +88,13 @@ async function failEverywhere(t: ExecutionContext, around: Pick<Around, 'arena' 
       throw new Stop();
     };
     try {
-      await run({ ...around, pause: async () => wait(), take: () => wait(), exchange: (_round, mine) => wait(mine), emit: wait });
+      await run({
+        ...around,
+        pause: async () => wait(),
+        take: () => wait(),
+        exchange: (_round, mine) => wait(mine),
+        emit: wait,
+      });
       return at;
     } catch (error) {
       if (!(error instanceof Stop)) throw error;
@@ -84,7 +118,8 @@ function eachOnce(t: ExecutionContext, arena: Arena, lost: ReadonlySet<ArrayBuff
   arena.release(taken);
 }
 
-const sharesOf = ({ program }: CheckedProgram, values: PartyValue[]) => program.outputs.map((v) => values[v]!.share!.slice());
+const sharesOf = ({ program }: CheckedProgram, values: PartyValue[]) =>
+  program.outputs.map((v) => values[v]!.share!.slice());
 
 for (const [name, make] of Object.entries({ arithmetic, lookup })) {
   for (const role of [0, 1] as const) {

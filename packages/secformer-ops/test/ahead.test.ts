@@ -1,6 +1,15 @@
 import { decodeFixed, encodeFixed } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, evaluateGraph, type Graph, plan, runTogether, type ShareType, suiteOf, writtenTensor } from '../src/index.js';
+import {
+  checkProgram,
+  evaluateGraph,
+  type Graph,
+  plan,
+  runTogether,
+  type ShareType,
+  suiteOf,
+  writtenTensor,
+} from '../src/index.js';
 import { kernels, random } from './harness.js';
 
 const ALL = Number.POSITIVE_INFINITY;
@@ -37,7 +46,14 @@ for (const [name, ahead] of Object.entries({
       ['share', 'share', 'opened', 'share', 'opened'],
     );
     const words = values.map((v) => encodeFixed(kernels, v, 16, 14));
-    const run = await runTogether(kernels, checked, [words[0]!, words[1]!, words[1]!, words[2]!, words[2]!], undefined, undefined, ahead);
+    const run = await runTogether(
+      kernels,
+      checked,
+      [words[0]!, words[1]!, words[1]!, words[2]!, words[2]!],
+      undefined,
+      undefined,
+      ahead,
+    );
     const want = evaluateGraph(
       graph,
       values.map((v) => Float64Array.from(v)),

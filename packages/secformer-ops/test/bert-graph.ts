@@ -14,15 +14,20 @@ export interface BertShape {
 /**
  * An encoder as a client records it, weights and the embedded (or looked up) text as its inputs. Slot 0 is the text.
  */
-export function bertGraph({ layers, batch, tokens, hidden, heads, intermediate, vocabulary }: BertShape, quad = false): Graph {
+export function bertGraph(
+  { layers, batch, tokens, hidden, heads, intermediate, vocabulary }: BertShape,
+  quad = false,
+): Graph {
   const nodes: GraphNode[] = [];
   const push = (node: GraphNode) => nodes.push(node) - 1;
   let slots = 0;
   const input = (...shape: number[]) => push({ op: 'input', slot: slots++, in: [], shape });
   const rows = batch * tokens;
   const wide = [rows, hidden];
-  const product = (x: number, y: number, shape: number[], transposeB = false) => push({ op: 'matMul', transposeA: false, transposeB, in: [x, y], shape });
-  const dense = (x: number, from: number, to: number) => push({ op: 'add', in: [product(x, input(from, to), [rows, to]), input(to)], shape: [rows, to] });
+  const product = (x: number, y: number, shape: number[], transposeB = false) =>
+    push({ op: 'matMul', transposeA: false, transposeB, in: [x, y], shape });
+  const dense = (x: number, from: number, to: number) =>
+    push({ op: 'add', in: [product(x, input(from, to), [rows, to]), input(to)], shape: [rows, to] });
   const norm = (x: number) => {
     const normal = push({ op: 'layerNorm', epsilon: 1e-12, in: [x], shape: wide });
     const scaled = push({ op: 'mul', in: [normal, input(hidden)], shape: wide });
@@ -46,9 +51,14 @@ export function bertGraph({ layers, batch, tokens, hidden, heads, intermediate, 
     }) as [number, number, number];
     const scale = push({ op: 'constant', values: [1 / Math.sqrt(each)], in: [], shape: [] });
     const scaled = push({ op: 'mul', in: [product(q, k, scores, true), scale], shape: scores });
-    const weights = push(quad ? { op: 'quad', c: 5, in: [scaled], shape: scores } : { op: 'softmax', in: [scaled], shape: scores });
+    const weights = push(
+      quad ? { op: 'quad', c: 5, in: [scaled], shape: scores } : { op: 'softmax', in: [scaled], shape: scores },
+    );
     const context = product(weights, v, [batch, heads, tokens, each]);
-    const merged = reshape(push({ op: 'transpose', perm: [0, 2, 1, 3], in: [context], shape: [batch, tokens, heads, each] }), wide);
+    const merged = reshape(
+      push({ op: 'transpose', perm: [0, 2, 1, 3], in: [context], shape: [batch, tokens, heads, each] }),
+      wide,
+    );
     x = norm(push({ op: 'add', in: [dense(merged, hidden, hidden), x], shape: wide }));
     const up = push({ op: 'gelu', form: 'erf', in: [dense(x, hidden, intermediate)], shape: [rows, intermediate] });
     x = norm(push({ op: 'add', in: [dense(up, intermediate, hidden), x], shape: wide }));

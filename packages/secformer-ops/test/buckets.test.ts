@@ -1,6 +1,19 @@
 import test from 'ava';
 import fc from 'fast-check';
-import { bucketsFor, bucketsOf, CHOICES, checkProgram, type Graph, MOST_SALT, onesOf, placed, plan, saltOf, suiteOf, writtenTensor } from '../src/index.js';
+import {
+  bucketsFor,
+  bucketsOf,
+  CHOICES,
+  checkProgram,
+  type Graph,
+  MOST_SALT,
+  onesOf,
+  placed,
+  plan,
+  saltOf,
+  suiteOf,
+  writtenTensor,
+} from '../src/index.js';
 import { random } from './harness.js';
 
 /** Salts as sessions draw them, and the ends of their range. */
@@ -47,7 +60,11 @@ test('every index finds its row in a bucket of its own', (t) => {
         const { hits, places } = placed(Int32Array.from(list), rows, salt);
         const rowIn = new Map([...hits].map((entry) => [of[entry]!, Math.floor(entry / CHOICES)]));
         // One row a bucket, one bucket a row, and nothing that was not asked for
-        return rowIn.size === hits.length && hits.length === new Set(list).size && list.every((row, i) => rowIn.get(places[i]! - i * buckets) === row);
+        return (
+          rowIn.size === hits.length &&
+          hits.length === new Set(list).size &&
+          list.every((row, i) => rowIn.get(places[i]! - i * buckets) === row)
+        );
       },
     ),
     { numRuns: 300 },
@@ -59,15 +76,18 @@ test('indices chosen so that they share too few buckets are refused, not answere
   const [rows, count] = [200_000, 12];
   const of = bucketsOf(rows, bucketsFor(count), 0);
   const crowded: number[] = [];
-  for (let row = 0; crowded.length < count; row++) if (of.subarray(row * CHOICES, (row + 1) * CHOICES).every((b) => b < count - 1)) crowded.push(row);
+  for (let row = 0; crowded.length < count; row++)
+    if (of.subarray(row * CHOICES, (row + 1) * CHOICES).every((b) => b < count - 1)) crowded.push(row);
   t.throws(() => placed(Int32Array.from(crowded), rows, 0), { code: 'LOOKUP_UNPLACED', message: /two parts/ });
 });
 
 test('sets of indices that share too few buckets by chance: fewer than one in 2^89', (t) => {
-  // By Hall's theorem some k indices then lie within k − 1 buckets; the expected number of such sets of indices and buckets, with log2 of what is added
+  // By Hall's theorem some k indices then lie within k − 1 buckets; the expected number of such sets of indices and
+  // buckets, with log2 of what is added
   const logFactorial = [0];
   for (let n = 1; n <= 3000; n++) logFactorial.push(logFactorial[n - 1]! + Math.log2(n));
-  const logChoose = (n: number, k: number) => (k > n ? Number.NEGATIVE_INFINITY : logFactorial[n]! - logFactorial[k]! - logFactorial[n - k]!);
+  const logChoose = (n: number, k: number) =>
+    k > n ? Number.NEGATIVE_INFINITY : logFactorial[n]! - logFactorial[k]! - logFactorial[n - k]!;
   for (let count = 1; count <= 2048; count += count < 300 ? 1 : 97) {
     const buckets = bucketsFor(count);
     let expected = 0;
@@ -151,7 +171,8 @@ test('a salt has 53 random bits, and a Program with none, or another, is refused
     ],
     outputs: [2],
   };
-  const planned = (salt: number) => plan(graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0], [], undefined, salt);
+  const planned = (salt: number) =>
+    plan(graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0], [], undefined, salt);
   const { program, bindings } = planned(77);
   const sums = () => program.instructions.find((i) => i.op === 'bucketSums')!;
   t.is(sums().salt, 77);

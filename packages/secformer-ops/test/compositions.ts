@@ -23,7 +23,12 @@ import {
 
 /** Everything that is composed of instructions. */
 export const compositions: Record<string, (e: Emitter, x: number) => number> = {
-  ...Object.fromEntries(Object.entries(elementwise).map(([op, p]) => [op, (e: Emitter, x: number) => p.emit(e, x, functionOf(op)!.parameters ?? {})])),
+  ...Object.fromEntries(
+    Object.entries(elementwise).map(([op, p]) => [
+      op,
+      (e: Emitter, x: number) => p.emit(e, x, functionOf(op)!.parameters ?? {}),
+    ]),
+  ),
   ...Object.fromEntries(
     Object.values(suites).flatMap((suite) => [
       [`${suite.name} gelu`, (e: Emitter, x: number) => suite.gelu(e, x, 'erf')],
@@ -43,7 +48,8 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'reciprocal of either sign': (e, x) => reciprocal(e, x, false),
   'root of small squares': (e, x) => ofSmall(e, 'rsqrt', { v: e.square(x), factor: 1, plus: 1e-5, least: 0 }),
   'logarithm with an ε': (e, x) => ofSmall(e, 'log', { v: x, factor: 1, plus: 1e-7, least: 0 }),
-  'quotient by a small value': (e, x) => timesInverse(e, x, ofSmall(e, 'reciprocal', { v: x, factor: 1, plus: 0, least: 1e-12 })),
+  'quotient by a small value': (e, x) =>
+    timesInverse(e, x, ofSmall(e, 'reciprocal', { v: x, factor: 1, plus: 0, least: 1e-12 })),
   prelu: (e, x) => prelu(e, x, x),
   cumSum: (e, x) => e.cumSum(x, true, true),
   logSoftmax,
@@ -52,7 +58,8 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'topK values': (e, x) => topK(e, x, 3).values,
   'topK indices': (e, x) => topK(e, x, 1).indices,
   'one-hot rows of the largest': (e, x) => oneHotOf(e, suites.exact!, maxWithIndex(e, x, true).index!, 13, [0, 12]),
-  'one-hot rows of any whole number': (e, x) => oneHotOf(e, suites.exact!, elementwise.round.emit(e, x, {}), 5, undefined),
+  'one-hot rows of any whole number': (e, x) =>
+    oneHotOf(e, suites.exact!, elementwise.round.emit(e, x, {}), 5, undefined),
 };
 
 /** An operation with the digest of where it leaves its domain. */

@@ -38,7 +38,8 @@ async function reported(input: Input, compose: Compose): Promise<{ out: Float64A
 }
 
 /** Is element i reported by any of the bits that belong to it or to its row? */
-const says = (planes: Float64Array[], i: number, n: number) => planes.some((p) => p[Math.floor((i * p.length) / n)] !== 0);
+const says = (planes: Float64Array[], i: number, n: number) =>
+  planes.some((p) => p[Math.floor((i * p.length) / n)] !== 0);
 
 const vector = (values: number[]): Input => ({ shape: [values.length], values: Float32Array.from(values) });
 /** Each value many times: whether a value near an edge is reported is a matter of its mask. */
@@ -63,7 +64,10 @@ const computed =
   (e, x) =>
     of(e, e.emit('affine', [x], { scale: '1', offset: '0', fracBits: 16, bits: 64, magnitude: 14 }));
 
-const windowed = { within: [-2048, -2047, -5, 0, 4.5, 2032, 2047.9], beyond: [-16384, -12000, -4096 - UNIT, 4096, 5000, 8191, 8192, 16000, 16384] };
+const windowed = {
+  within: [-2048, -2047, -5, 0, 4.5, 2032, 2047.9],
+  beyond: [-16384, -12000, -4096 - UNIT, 4096, 5000, 8191, 8192, 16000, 16384],
+};
 const cases: Record<string, Case> = {
   gelu: { compose: (e, x) => gelu(e, x), ...windowed },
   tanh: { compose: unary('tanh'), ...windowed },
@@ -73,13 +77,21 @@ const cases: Record<string, Case> = {
   log: { compose: unary('log'), within: [UNIT, 1, 16384], beyond: [0, -UNIT, -1, -16384] },
   sqrt: { compose: unary('sqrt'), within: [-(2 ** -10), 0, UNIT, 4, 16384], beyond: [-(2 ** -10) - UNIT, -1, -16384] },
   rsqrt: { compose: unary('rsqrt'), within: [2 ** -12, 1, 16384], beyond: [0, 2 ** -12 - UNIT, -1, -16384] },
-  'reciprocal of a positive number': { compose: (e, x) => reciprocal(e, x), within: [2 ** -12, 1, 16384], beyond: [0, 2 ** -12 - UNIT, -1] },
+  'reciprocal of a positive number': {
+    compose: (e, x) => reciprocal(e, x),
+    within: [2 ** -12, 1, 16384],
+    beyond: [0, 2 ** -12 - UNIT, -1],
+  },
   'reciprocal of either sign': {
     compose: (e, x) => reciprocal(e, x, false),
     within: [-16384, -1, -(2 ** -12), 2 ** -12, 1, 16384],
     beyond: [-(2 ** -12) + UNIT, -UNIT, 0, 2 ** -12 - UNIT],
   },
-  division: { compose: (e, x) => divide(e, e.addConstant(x, 1), x, false), within: [-16384, -(2 ** -12), 1], beyond: [0, UNIT] },
+  division: {
+    compose: (e, x) => divide(e, e.addConstant(x, 1), x, false),
+    within: [-16384, -(2 ** -12), 1],
+    beyond: [0, UNIT],
+  },
   'a comparison, and what it selects': {
     compose: (e, x) => relu(e, e.reinterpret(e.times64(x, 2), 16, 14)),
     within: [-8192, 0, 8192],
@@ -126,7 +138,10 @@ test('right or reported: a lift up to two and a half times its range, and a wind
   );
 });
 
-const rowsOf = (rows: number[][]): Input => ({ shape: [rows.length, rows[0]!.length], values: Float32Array.from(rows.flat()) });
+const rowsOf = (rows: number[][]): Input => ({
+  shape: [rows.length, rows[0]!.length],
+  values: Float32Array.from(rows.flat()),
+});
 
 test('rows of softmax: their spread, wherever they lie', async (t) => {
   const within = [
@@ -166,7 +181,8 @@ test('rows of softmax: their spread, wherever they lie', async (t) => {
 
 test('rows of 2Quad: scores, and their sum', async (t) => {
   const weigh: Compose = (e, x) => normalise(e, quadSoftmax(e, x, 5));
-  const say = async (rows: number[][]) => (await reported(rowsOf(rows), computed(weigh))).planes.some((p) => p.some((b) => b !== 0));
+  const say = async (rows: number[][]) =>
+    (await reported(rowsOf(rows), computed(weigh))).planes.some((p) => p.some((b) => b !== 0));
   t.false(
     await say([
       [0, 1, 2],
@@ -196,8 +212,23 @@ test('rows of LayerNorm: their variance, too large and too small, whatever the m
     const top = 2 ** 31 / h ** 2;
     // What leaves ±16,384 is told apart
     const most = Math.min(2 ** 32 / h, 4000 ** 2);
-    const variances = [0, 1e-5, 0.3, 0.5 * top, 0.985 * top, 1.002 * top, 2 * top, 1e5, 1e6, 0.9 * most, 1e-6, 1e-7 * 2].filter((v) => v < most);
-    const rows = variances.flatMap((v, i) => [0, -50, 900].map((mean) => ({ v, values: row(h, v, v > 1e4 ? 0 : mean, i) })));
+    const variances = [
+      0,
+      1e-5,
+      0.3,
+      0.5 * top,
+      0.985 * top,
+      1.002 * top,
+      2 * top,
+      1e5,
+      1e6,
+      0.9 * most,
+      1e-6,
+      1e-7 * 2,
+    ].filter((v) => v < most);
+    const rows = variances.flatMap((v, i) =>
+      [0, -50, 900].map((mean) => ({ v, values: row(h, v, v > 1e4 ? 0 : mean, i) })),
+    );
     const { planes } = await reported(rowsOf(rows.map((r) => r.values)), computed(norm));
     rows.forEach(({ v }, i) => {
       const outside = v > top || (v > 1.5e-7 && v < 7e-6);
@@ -296,8 +327,18 @@ test('a plan names the operations that it watches, and is what it was where noth
 test('of a graph of very many operations some are watched together', (t) => {
   const count = 3000;
   const nodes: Graph['nodes'] = [{ op: 'input', slot: 0, in: [], shape: [1] }];
-  for (let i = 0; i < count; i++) nodes.push({ op: 'relu', in: [2 * i], shape: [1] }, { op: 'neg', in: [2 * i + 1], shape: [1] });
-  const { checks, program } = plan({ nodes, outputs: [2 * count] }, suiteOf('exact'), [writtenTensor], [0], [], undefined, 0, true);
+  for (let i = 0; i < count; i++)
+    nodes.push({ op: 'relu', in: [2 * i], shape: [1] }, { op: 'neg', in: [2 * i + 1], shape: [1] });
+  const { checks, program } = plan(
+    { nodes, outputs: [2 * count] },
+    suiteOf('exact'),
+    [writtenTensor],
+    [0],
+    [],
+    undefined,
+    0,
+    true,
+  );
   t.true(checks.length > 900 && checks.length <= 1024);
   t.is(program.outputs.length, 1 + checks.length);
   checks.forEach(({ node, upTo }, i) => {
@@ -313,8 +354,14 @@ test('no suite takes a round more for being watched', (t) => {
       if (watched) e.watch = new Watch();
       const x = builder.input({ kind: 'share', shape: [4, 64], fracBits: 16, bits: 64, magnitude: 14 });
       const made = suite.softmax(e, x);
-      const outs = [typeof made === 'number' ? made : normalise(e, made), suite.gelu(e, x, 'erf'), suite.layerNorm(e, x, 1e-5)];
-      return checkProgram(builder.build([...outs, ...(e.watch?.operations ?? []).map(([, bits]) => e.emit('digest', bits))])).cost.rounds;
+      const outs = [
+        typeof made === 'number' ? made : normalise(e, made),
+        suite.gelu(e, x, 'erf'),
+        suite.layerNorm(e, x, 1e-5),
+      ];
+      return checkProgram(
+        builder.build([...outs, ...(e.watch?.operations ?? []).map(([, bits]) => e.emit('digest', bits))]),
+      ).cost.rounds;
     };
     t.is(cost(true), cost(false), suite.name);
   }

@@ -5,7 +5,10 @@ import { encoded, evaluate, random } from './harness.js';
 const UNIT = 2 ** -16;
 const COUNT = 20_000;
 
-/** Samples of a whole domain: uniform, log-uniform towards 0, and every place where branches meet, a unit to either side. */
+/**
+ * Samples of a whole domain: uniform, log-uniform towards 0, and every place where branches meet, a unit to either
+ * side.
+ */
 function samples([low, high]: readonly [number, number], seed: number, edges: number[]): Float32Array {
   const next = random(seed);
   const top = Math.max(Math.abs(low), Math.abs(high));
@@ -20,16 +23,30 @@ function samples([low, high]: readonly [number, number], seed: number, edges: nu
   return values.map((v) => Math.min(high, Math.max(low, v)));
 }
 
-const EDGES = [0.5, 1, 1.5, 2, 2.5, -0.5, -1, -1.5, -2.5, 3.25, 4.5, -4.5, 5, 5.5, 6, 11, -11, 12, 14, -14, 16, -16, 20, 32, -32, 100.5, 1000];
+const EDGES = [
+  0.5, 1, 1.5, 2, 2.5, -0.5, -1, -1.5, -2.5, 3.25, 4.5, -4.5, 5, 5.5, 6, 11, -11, 12, 14, -14, 16, -16, 20, 32, -32,
+  100.5, 1000,
+];
 
-async function measure(op: ElementwiseOp, p: Parameters, domain: readonly [number, number]): Promise<{ worst: number; at: number; got: number; want: number }> {
+async function measure(
+  op: ElementwiseOp,
+  p: Parameters,
+  domain: readonly [number, number],
+): Promise<{ worst: number; at: number; got: number; want: number }> {
   const values = samples(domain, 7, EDGES);
   const x = encoded(values);
   const protocol: Elementwise = elementwise[op];
   // Values as large as the domain allows are claimed, so that wide domains are really taken
-  const { outputs } = await evaluate([{ shape: [values.length], values, magnitude: Math.max(14, Math.ceil(Math.log2(Math.max(...domain.map(Math.abs))))) }], (e, [v]) => [
-    protocol.emit(e, v!, p),
-  ]);
+  const { outputs } = await evaluate(
+    [
+      {
+        shape: [values.length],
+        values,
+        magnitude: Math.max(14, Math.ceil(Math.log2(Math.max(...domain.map(Math.abs))))),
+      },
+    ],
+    (e, [v]) => [protocol.emit(e, v!, p)],
+  );
   const { absolute, relative = 0 } = protocol.error;
   let found = { worst: 0, at: 0, got: 0, want: 0 };
   x.forEach((v, i) => {

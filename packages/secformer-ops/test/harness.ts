@@ -1,5 +1,13 @@
 import { Arena, decodeFixed, encodeFixed, loadKernels, sizeOf, type Words } from '@secformer/ring';
-import { type CheckedProgram, checkProgram, Emitter, ProgramBuilder, runTogether, type ShareType, type Together } from '../src/index.js';
+import {
+  type CheckedProgram,
+  checkProgram,
+  Emitter,
+  ProgramBuilder,
+  runTogether,
+  type ShareType,
+  type Together,
+} from '../src/index.js';
 
 export const kernels = await loadKernels();
 
@@ -14,10 +22,15 @@ export interface Input {
 }
 
 /** Builds a program over 16-bit inputs, runs all three roles on it and decodes the outputs. */
-export async function evaluate(inputs: Input[], compose: (e: Emitter, inputs: number[]) => number[]): Promise<{ outputs: Float64Array[]; run: Together; checked: CheckedProgram }> {
+export async function evaluate(
+  inputs: Input[],
+  compose: (e: Emitter, inputs: number[]) => number[],
+): Promise<{ outputs: Float64Array[]; run: Together; checked: CheckedProgram }> {
   const builder = new ProgramBuilder();
   const emitter = new Emitter(builder);
-  const ids = inputs.map((i) => builder.input({ kind: 'share', shape: i.shape, fracBits: 16, bits: 64, magnitude: i.magnitude ?? 14 }));
+  const ids = inputs.map((i) =>
+    builder.input({ kind: 'share', shape: i.shape, fracBits: 16, bits: 64, magnitude: i.magnitude ?? 14 }),
+  );
   const checked = checkProgram(JSON.parse(JSON.stringify(builder.build(compose(emitter, ids)))));
   const words: Words[] = inputs.map((i) => encodeFixed(kernels, i.values, 16, i.magnitude ?? 14));
   const run = await runTogether(kernels, checked, words);

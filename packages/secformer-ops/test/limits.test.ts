@@ -1,11 +1,39 @@
 import test from 'ava';
-import { type CheckedProgram, checkProgram, type OpenedType, type Program, type ProgramInput, plan, programLimits, readProgram, suites, writtenTensor } from '../src/index.js';
+import {
+  type CheckedProgram,
+  checkProgram,
+  type OpenedType,
+  type Program,
+  type ProgramInput,
+  plan,
+  programLimits,
+  readProgram,
+  suites,
+  writtenTensor,
+} from '../src/index.js';
 import { bertGraph } from './bert-graph.js';
 
-const share = (shape: number[] = [1], bits = 64): ProgramInput => ({ kind: 'share', shape, fracBits: 16, bits, magnitude: 14 });
-const opened = (shape: number[] = [1]): ProgramInput => ({ kind: 'opened', shape, fracBits: 16, bits: 64, magnitude: 14, width: 64 });
+const share = (shape: number[] = [1], bits = 64): ProgramInput => ({
+  kind: 'share',
+  shape,
+  fracBits: 16,
+  bits,
+  magnitude: 14,
+});
+const opened = (shape: number[] = [1]): ProgramInput => ({
+  kind: 'opened',
+  shape,
+  fracBits: 16,
+  bits: 64,
+  magnitude: 14,
+  width: 64,
+});
 
-const program = (inputs: ProgramInput[], instructions: Program['instructions'], more: Partial<Program> = {}): Program => ({
+const program = (
+  inputs: ProgramInput[],
+  instructions: Program['instructions'],
+  more: Partial<Program> = {},
+): Program => ({
   version: 1,
   inputs,
   constants: [],
@@ -16,7 +44,9 @@ const program = (inputs: ProgramInput[], instructions: Program['instructions'], 
 });
 
 function textOf(inputs: ProgramInput[], instructions: string[], constants = '[]'): Uint8Array {
-  return new TextEncoder().encode(`{"version":1,"inputs":${JSON.stringify(inputs)},"constants":${constants},"instructions":[${instructions}],"outputs":[],"keeps":[]}`);
+  return new TextEncoder().encode(
+    `{"version":1,"inputs":${JSON.stringify(inputs)},"constants":${constants},"instructions":[${instructions}],"outputs":[],"keeps":[]}`,
+  );
 }
 
 const error = (check: () => unknown): string => {
@@ -48,7 +78,9 @@ test('planes of one value are limited: a oneHot adds one each time', (t) => {
 test('outputs, what is kept, and their bytes are limited', (t) => {
   const many = (n: number) => Array<number>(n).fill(0);
   t.is(
-    error(() => checkProgram(program([share()], [], { outputs: many(programLimits.outputs), keeps: many(programLimits.keeps) }))),
+    error(() =>
+      checkProgram(program([share()], [], { outputs: many(programLimits.outputs), keeps: many(programLimits.keeps) })),
+    ),
     '',
   );
   t.regex(
@@ -129,9 +161,18 @@ test('the text is measured and counted before anything is made of it', (t) => {
 test('lists are no longer than their limit, whatever is in them', (t) => {
   const refused = (p: unknown) => error(() => checkProgram(p));
   const one = program([share()], [sum]);
-  t.regex(refused({ ...one, instructions: [{ ...sum, in: Array(4097).fill('x') }] }), /instructions\.0\.in: 4097 of them; the limit is 4096/);
-  t.regex(refused({ ...one, instructions: [{ ...sum, thresholds: Array(65).fill('x') }] }), /instructions\.0\.thresholds: 65 of them; the limit is 64/);
-  t.regex(refused({ ...one, inputs: [{ ...share(), shape: Array(9).fill(1) }] }), /inputs\.0\.shape: 9 of them; the limit is 8/);
+  t.regex(
+    refused({ ...one, instructions: [{ ...sum, in: Array(4097).fill('x') }] }),
+    /instructions\.0\.in: 4097 of them; the limit is 4096/,
+  );
+  t.regex(
+    refused({ ...one, instructions: [{ ...sum, thresholds: Array(65).fill('x') }] }),
+    /instructions\.0\.thresholds: 65 of them; the limit is 64/,
+  );
+  t.regex(
+    refused({ ...one, inputs: [{ ...share(), shape: Array(9).fill(1) }] }),
+    /inputs\.0\.shape: 9 of them; the limit is 8/,
+  );
   t.regex(refused({ ...one, constants: [{ fracBits: 0, values: [1, 'x'] }] }), /constants\.0\.values/);
   t.regex(refused({ ...one, instructions: [[]] }), /instructions\.0: expected an object/);
   t.regex(refused({ ...one, outputs: [0.5] }), /outputs/);
@@ -141,7 +182,14 @@ test('a message is a thousand characters at most and names eight operands', (t) 
   const text = error(() => checkProgram(program([share()], [{ ...sum, in: Array(4096).fill(0) }])));
   t.regex(text, /needs two shares, got share .*and 4088 more/);
   t.true(text.length < 1000);
-  const long = error(() => checkProgram(program([share()], [{ op: 'compare', in: [0], position: 0, window: 4, thresholds: Array(64).fill('not a number') }])));
+  const long = error(() =>
+    checkProgram(
+      program(
+        [share()],
+        [{ op: 'compare', in: [0], position: 0, window: 4, thresholds: Array(64).fill('not a number') }],
+      ),
+    ),
+  );
   t.is(long.length, 1000);
 });
 
@@ -164,17 +212,26 @@ test('only a lift can be extended: an opening of the operand itself has no share
 });
 
 test('what stays is an opening that says so, not an instruction with that word', (t) => {
-  const kept = (...instructions: Program['instructions']) => error(() => checkProgram(program([share()], instructions, { keeps: [instructions.length] })));
+  const kept = (...instructions: Program['instructions']) =>
+    error(() => checkProgram(program([share()], instructions, { keeps: [instructions.length] })));
   const stays = { op: 'open', in: [0], ...modular, share: 'kept' };
   t.is(kept(stays), '');
   t.regex(kept({ op: 'open', in: [0], ...modular }), /cannot be kept/);
-  t.regex(kept({ op: 'open', in: [0], ...modular }, { op: 'layout', in: [1], shape: [1], strides: [1], offset: 0, share: 'kept' }), /cannot be kept/);
+  t.regex(
+    kept(
+      { op: 'open', in: [0], ...modular },
+      { op: 'layout', in: [1], shape: [1], strides: [1], offset: 0, share: 'kept' },
+    ),
+    /cannot be kept/,
+  );
   t.regex(kept(stays, { op: 'layout', in: [1], shape: [1, 1], strides: [1, 1], offset: 0 }), /cannot be kept/);
   t.regex(kept(stays, { op: 'subOpened', in: [1, 1], magnitude: 14, share: 'kept' }), /cannot be kept/);
 });
 
 test('what runs is what was checked: attributes that an instruction does not know are gone', (t) => {
-  const { program: checked, types } = checkProgram(program([share()], [{ ...sum, tag: 'a', guarded: true, share: 'kept', constant: {} } as never]));
+  const { program: checked, types } = checkProgram(
+    program([share()], [{ ...sum, tag: 'a', guarded: true, share: 'kept', constant: {} } as never]),
+  );
   t.deepEqual(checked.instructions[0], { op: 'add', in: [0, 0], magnitude: 15, tag: 'a', guarded: true });
   t.is(types.length, 2);
   const { types: lifted } = checkProgram(program([share()], [{ op: 'open', in: [0], ...lift }]));
@@ -189,7 +246,9 @@ for (const suite of Object.values(suites))
     const inputs = graph.nodes.filter((n) => n.op === 'input' || n.op === 'oneHot').map(() => writtenTensor);
     const { cost, program: checked }: CheckedProgram = checkProgram(plan(graph, suite, inputs, [0]).program);
     const { work, outputBytes } = cost;
-    t.log(`${checked.instructions.length} instructions, work 2^${Math.log2(work).toFixed(1)}, outputs ${outputBytes}, peak ${cost.peak}, dealer ${cost.dealerPeak}`);
+    t.log(
+      `${checked.instructions.length} instructions, work 2^${Math.log2(work).toFixed(1)}, outputs ${outputBytes}, peak ${cost.peak}, dealer ${cost.dealerPeak}`,
+    );
     t.true(work < 2 ** 42 && outputBytes < 2 ** 27 && checked.instructions.length < programLimits.instructions / 8);
   });
 
@@ -217,13 +276,20 @@ const hostile: Record<string, () => Uint8Array> = {
     ),
   'many values that die at once': () => {
     const sums = list(200_000, () => '{"op":"add","in":[0,0],"magnitude":15}');
-    const ends = Array.from({ length: 4 }, (_, at) => `{"op":"concat","in":[${Array.from({ length: 4096 }, (_, i) => 1 + 4096 * at + i)}]}`);
+    const ends = Array.from(
+      { length: 4 },
+      (_, at) => `{"op":"concat","in":[${Array.from({ length: 4096 }, (_, i) => 1 + 4096 * at + i)}]}`,
+    );
     return textOf([share()], [...sums, ...ends]);
   },
   'scales of many zeros': () =>
     textOf(
       [share([1], 64)],
-      list(200_000, () => '{"op":"affine","in":[0],"scale":"9223372036854775808","offset":"0","fracBits":16,"bits":64,"magnitude":1}'),
+      list(
+        200_000,
+        () =>
+          '{"op":"affine","in":[0],"scale":"9223372036854775808","offset":"0","fracBits":16,"bits":64,"magnitude":1}',
+      ),
     ),
   'comparisons of 64 bits': () =>
     textOf(
@@ -238,7 +304,11 @@ const hostile: Record<string, () => Uint8Array> = {
   series: () =>
     textOf(
       [opened()],
-      list(90_000, () => `{"op":"trig","in":[0],"period":20,"constantTerm":0,"coefficients":[${'[1,1],'.repeat(23)}[1,1]],"seriesBits":18,"bits":40,"magnitude":3}`),
+      list(
+        90_000,
+        () =>
+          `{"op":"trig","in":[0],"period":20,"constantTerm":0,"coefficients":[${'[1,1],'.repeat(23)}[1,1]],"seriesBits":18,"bits":40,"magnitude":3}`,
+      ),
     ),
   'openings of one round': () =>
     textOf(

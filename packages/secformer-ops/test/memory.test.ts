@@ -1,6 +1,18 @@
 import { Arena, availableKernels, encodeFixed, sizeOf, type Words } from '@secformer/ring';
 import test, { type ExecutionContext } from 'ava';
-import { type CheckedProgram, checkProgram, Emitter, type Graph, onesOf, ProgramBuilder, plan, primitives, type Suite, suites, writtenTensor } from '../src/index.js';
+import {
+  type CheckedProgram,
+  checkProgram,
+  Emitter,
+  type Graph,
+  onesOf,
+  ProgramBuilder,
+  plan,
+  primitives,
+  type Suite,
+  suites,
+  writtenTensor,
+} from '../src/index.js';
 import { footprints } from '../src/protocols/footprints.js';
 import { bertGraph } from './bert-graph.js';
 import { compositions, watchedCompositions } from './compositions.js';
@@ -13,7 +25,10 @@ const SMALL = 64 * 1024;
 const PARTS = process.env.SECFORMER_KERNELS === 'wasm' || availableKernels().length === 1 ? 128 * 1024 : 0;
 
 /** Most bytes that a party and the dealer had in use at once, everything of its own size: nothing is used again. */
-async function measured(checked: CheckedProgram, given: (Words | Int32Array)[]): Promise<{ party: number; dealer: number }> {
+async function measured(
+  checked: CheckedProgram,
+  given: (Words | Int32Array)[],
+): Promise<{ party: number; dealer: number }> {
   const roles = new Roles(checked, given);
   await roles.together();
   const arenas = [new Arena(0), new Arena(0), new Arena(0)] as const;
@@ -22,7 +37,10 @@ async function measured(checked: CheckedProgram, given: (Words | Int32Array)[]):
   const { inputs, constants } = checked.program;
   const oneHot = inputs.reduce((sum, i) => sum + (i.kind === 'oneHot' ? 16 * sizeOf(i.shape) : 0), 0);
   const numbers = constants.reduce((sum, c) => sum + 8 * c.values.length, 0);
-  return { party: Math.max(arenas[0].peakBytes, arenas[1].peakBytes) + oneHot + numbers, dealer: arenas[2].peakBytes + oneHot };
+  return {
+    party: Math.max(arenas[0].peakBytes, arenas[1].peakBytes) + oneHot + numbers,
+    dealer: arenas[2].peakBytes + oneHot,
+  };
 }
 
 function holds(t: ExecutionContext, what: string, declared: number, seen: number): void {
@@ -51,7 +69,10 @@ function plansOf(graph: Graph, suite: Suite) {
   const nodes = graph.nodes.filter((n) => n.op === 'input' || n.op === 'oneHot');
   const written = nodes.map(() => writtenTensor);
   const first = plan(graph, suite, written, [0]);
-  const stored = written.map((state, slot) => ({ ...state, stored: first.keeps.flatMap((k) => (k.kind === 'opened' && k.slot === slot ? [k.width] : [])) }));
+  const stored = written.map((state, slot) => ({
+    ...state,
+    stored: first.keeps.flatMap((k) => (k.kind === 'opened' && k.slot === slot ? [k.width] : [])),
+  }));
   return { 'the first time': first, again: plan(graph, suite, stored, [0]) };
 }
 
@@ -64,7 +85,11 @@ for (const suite of Object.values(suites)) {
     test(`declared memory of two layers is what is used: ${suite.name}, ${when}`, async (t) => {
       const checked = checkProgram(program);
       const ids = Int32Array.from(uniform(layers.batch * layers.tokens, 0, layers.vocabulary, 2));
-      const given = bindings.map((b) => (b.kind === 'oneHot' ? onesOf(b, ids) : encodeFixed(kernels, uniform(sizeOf(inputs[b.slot]!.shape), -1, 1, b.slot), 16, 14)));
+      const given = bindings.map((b) =>
+        b.kind === 'oneHot'
+          ? onesOf(b, ids)
+          : encodeFixed(kernels, uniform(sizeOf(inputs[b.slot]!.shape), -1, 1, b.slot), 16, 14),
+      );
       const seen = await measured(checked, given);
       holds(t, 'party', checked.cost.peak, seen.party);
       holds(t, 'dealer', checked.cost.dealerPeak, seen.dealer);

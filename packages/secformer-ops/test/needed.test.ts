@@ -1,7 +1,26 @@
 import { sizeOf, stridesOf } from '@secformer/ring';
 import test from 'ava';
-import { allOf, among, beforeReshape, cover, type Part, type Places, placesOf, shapeOf, within } from '../src/graph/places.js';
-import { checkProgram, evaluateGraph, type Graph, type GraphNode, needed, plan, suiteOf, writtenTensor } from '../src/index.js';
+import {
+  allOf,
+  among,
+  beforeReshape,
+  cover,
+  type Part,
+  type Places,
+  placesOf,
+  shapeOf,
+  within,
+} from '../src/graph/places.js';
+import {
+  checkProgram,
+  evaluateGraph,
+  type Graph,
+  type GraphNode,
+  needed,
+  plan,
+  suiteOf,
+  writtenTensor,
+} from '../src/index.js';
 import { random } from './harness.js';
 
 const listed = (p: Places) => Array.from({ length: p.count }, (_, i) => p.begin + i * p.step);
@@ -9,7 +28,10 @@ const listed = (p: Places) => Array.from({ length: p.count }, (_, i) => p.begin 
 /** Where the elements of a part are among all, in their order. */
 function elements(part: Part, shape: readonly number[]): number[] {
   const strides = stridesOf(shape);
-  return part.reduce<number[]>((all, p, axis) => all.flatMap((at) => listed(p).map((i) => at + i * strides[axis]!)), [0]);
+  return part.reduce<number[]>(
+    (all, p, axis) => all.flatMap((at) => listed(p).map((i) => at + i * strides[axis]!)),
+    [0],
+  );
 }
 
 class Chance {
@@ -118,12 +140,31 @@ function randomGraph(seed: number): Graph {
       },
       () => {
         const part = chance.part(shape);
-        return push({ op: 'slice', begin: part.map((p) => p.begin), strides: part.map((p) => p.step), in: [at], shape: shapeOf(part) });
+        return push({
+          op: 'slice',
+          begin: part.map((p) => p.begin),
+          strides: part.map((p) => p.step),
+          in: [at],
+          shape: shapeOf(part),
+        });
       },
-      () => push({ op: chance.of(['softmax', 'layerNorm', 'logSoftmax'] as const), epsilon: 0.1, in: [at], shape } as GraphNode),
+      () =>
+        push({
+          op: chance.of(['softmax', 'layerNorm', 'logSoftmax'] as const),
+          epsilon: 0.1,
+          in: [at],
+          shape,
+        } as GraphNode),
       () => push({ op: 'cumSum', exclusive: chance.below(2) === 0, reverse: chance.below(2) === 0, in: [at], shape }),
       () => push({ op: chance.of(['max', 'argMax'] as const), in: [at], shape: [...rows, 1] }),
-      () => push({ op: 'topK', k: Math.min(2, last), index: chance.below(2) === 0, in: [at], shape: [...rows, Math.min(2, last)] }),
+      () =>
+        push({
+          op: 'topK',
+          k: Math.min(2, last),
+          index: chance.below(2) === 0,
+          in: [at],
+          shape: [...rows, Math.min(2, last)],
+        }),
       () => {
         const axis = chance.below(rank);
         return push({ op: 'sum', axes: [axis], in: [at], shape: shape.map((d, j) => (j === axis ? 1 : d)) });
@@ -140,18 +181,31 @@ function randomGraph(seed: number): Graph {
         if (rank < 2) return at;
         const [transposeA, transposeB] = [chance.below(2) === 0, chance.below(2) === 0];
         const partner = chance.of([at, at, ...(shape.slice(-2).includes(6) ? [1] : [])]);
-        if (partner === 1 && chance.below(2) && shape.at(-2) === 6) return push({ op: 'matMul', transposeA: false, transposeB: false, in: [1, at], shape });
+        if (partner === 1 && chance.below(2) && shape.at(-2) === 6)
+          return push({ op: 'matMul', transposeA: false, transposeB: false, in: [1, at], shape });
         const b = nodes[partner]!.shape;
         const [height, inner] = transposeA ? [last, shape.at(-2)!] : [shape.at(-2)!, last];
         const [depth, width] = transposeB ? [b.at(-1)!, b.at(-2)!] : [b.at(-2)!, b.at(-1)!];
         if (inner !== depth) return at;
-        return push({ op: 'matMul', transposeA, transposeB, in: [at, partner], shape: [...shape.slice(0, -2), height, width] });
+        return push({
+          op: 'matMul',
+          transposeA,
+          transposeB,
+          in: [at, partner],
+          shape: [...shape.slice(0, -2), height, width],
+        });
       },
     ])();
   }
   const { shape } = nodes[at]!;
   const part = chance.part(shape);
-  const out = push({ op: 'slice', begin: part.map((p) => p.begin), strides: part.map((p) => p.step), in: [at], shape: shapeOf(part) });
+  const out = push({
+    op: 'slice',
+    begin: part.map((p) => p.begin),
+    strides: part.map((p) => p.step),
+    in: [at],
+    shape: shapeOf(part),
+  });
   return { nodes, outputs: [out, ...(chance.below(3) === 0 ? [chance.below(nodes.length)] : [])] };
 }
 
@@ -171,7 +225,9 @@ test('a graph computes the same from what is needed of it', (t) => {
     for (const [i, n] of less.graph.nodes.entries()) {
       t.true(n.op === 'slice' || n.op === graph.nodes[less.origin[i]!]!.op, name);
       // The nodes keep openings of what a client wrote, of the whole
-      if (n.op === 'matMul' || n.op === 'mul') for (const x of n.in) t.false(less.graph.nodes[x]!.op === 'slice' && isInput(less.graph, less.graph.nodes[x]!.in[0]!), name);
+      if (n.op === 'matMul' || n.op === 'mul')
+        for (const x of n.in)
+          t.false(less.graph.nodes[x]!.op === 'slice' && isInput(less.graph, less.graph.nodes[x]!.in[0]!), name);
     }
     if (less.graph !== graph) fewer++;
   }
@@ -185,11 +241,22 @@ function encoder(batch: number, tokens: number, hidden: number, heads: number, f
   const nodes: GraphNode[] = [];
   const push = (node: GraphNode) => nodes.push(node) - 1;
   const rows = batch * tokens;
-  const input = (...shape: number[]) => push({ op: 'input', slot: nodes.filter((n) => n.op === 'input').length, in: [], shape });
+  const input = (...shape: number[]) =>
+    push({ op: 'input', slot: nodes.filter((n) => n.op === 'input').length, in: [], shape });
   const dense = (x: number, from: number, to: number) => {
     const flat = push({ op: 'reshape', in: [x], shape: [rows, from] });
-    const product = push({ op: 'matMul', transposeA: false, transposeB: false, in: [flat, input(from, to)], shape: [rows, to] });
-    return push({ op: 'reshape', in: [push({ op: 'add', in: [product, input(to)], shape: [rows, to] })], shape: [batch, tokens, to] });
+    const product = push({
+      op: 'matMul',
+      transposeA: false,
+      transposeB: false,
+      in: [flat, input(from, to)],
+      shape: [rows, to],
+    });
+    return push({
+      op: 'reshape',
+      in: [push({ op: 'add', in: [product, input(to)], shape: [rows, to] })],
+      shape: [batch, tokens, to],
+    });
   };
   const split = (x: number) => {
     const apart = push({ op: 'reshape', in: [x], shape: [batch, tokens, heads, hidden / heads] });
@@ -201,11 +268,28 @@ function encoder(batch: number, tokens: number, hidden: number, heads: number, f
   };
   const x = norm(input(batch, tokens, hidden), input(tokens, hidden));
   const [q, k, v] = [0, 1, 2].map(() => split(dense(x, hidden, hidden))) as [number, number, number];
-  const scores = push({ op: 'matMul', transposeA: false, transposeB: true, in: [q, k], shape: [batch, heads, tokens, tokens] });
+  const scores = push({
+    op: 'matMul',
+    transposeA: false,
+    transposeB: true,
+    in: [q, k],
+    shape: [batch, heads, tokens, tokens],
+  });
   const masked = push({ op: 'add', in: [scores, input(batch, 1, 1, tokens)], shape: [batch, heads, tokens, tokens] });
   const weights = push({ op: 'softmax', in: [masked], shape: [batch, heads, tokens, tokens] });
-  const context = push({ op: 'matMul', transposeA: false, transposeB: false, in: [weights, v], shape: [batch, heads, tokens, hidden / heads] });
-  const turned = push({ op: 'transpose', perm: [0, 2, 1, 3], in: [context], shape: [batch, tokens, heads, hidden / heads] });
+  const context = push({
+    op: 'matMul',
+    transposeA: false,
+    transposeB: false,
+    in: [weights, v],
+    shape: [batch, heads, tokens, hidden / heads],
+  });
+  const turned = push({
+    op: 'transpose',
+    perm: [0, 2, 1, 3],
+    in: [context],
+    shape: [batch, tokens, heads, hidden / heads],
+  });
   const a = norm(dense(push({ op: 'reshape', in: [turned], shape: [batch, tokens, hidden] }), hidden, hidden), x);
   const up = dense(a, hidden, 4 * hidden);
   const gelu = push({ op: 'gelu', form: 'erf', in: [up], shape: [batch, tokens, 4 * hidden] });

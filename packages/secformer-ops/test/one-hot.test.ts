@@ -1,6 +1,19 @@
 import { decodeFixed, encodeFixed } from '@secformer/ring';
 import test from 'ava';
-import { boundsOf, checkProgram, evaluateGraph, type Graph, type GraphNode, plan, primitives, runTogether, type ShareType, suiteOf, suites, writtenTensor } from '../src/index.js';
+import {
+  boundsOf,
+  checkProgram,
+  evaluateGraph,
+  type Graph,
+  type GraphNode,
+  plan,
+  primitives,
+  runTogether,
+  type ShareType,
+  suiteOf,
+  suites,
+  writtenTensor,
+} from '../src/index.js';
 import { kernels, uniform } from './harness.js';
 
 /** A graph on shares, beside its plaintext; and what it cost. */
@@ -34,7 +47,18 @@ const input = (slot: number, shape: number[]): GraphNode => ({ op: 'input', slot
 
 test('one-hot rows of every index, and zeros for what is outside, of tables of any size', async (t) => {
   for (const depth of [1, 2, 3, 4, 5, 7, 8, 31]) {
-    const indices = Float32Array.from([...Array(depth).keys(), -1, depth, depth + 1, -depth, 2 * depth + 1, 64, -64, 16000, -16000]);
+    const indices = Float32Array.from([
+      ...Array(depth).keys(),
+      -1,
+      depth,
+      depth + 1,
+      -depth,
+      2 * depth + 1,
+      64,
+      -64,
+      16000,
+      -16000,
+    ]);
     const n = indices.length;
     const { got, want } = await run([input(0, [n]), { op: 'oneHotOf', depth, in: [0], shape: [n, depth] }], [indices]);
     t.deepEqual(got, want, `depth ${depth}`);
@@ -81,7 +105,11 @@ test('batches of tables, and a table that was computed', async (t) => {
 });
 
 test('an index that is known to be in the table costs one opening as wide as the table is padded', async (t) => {
-  const nodes = (depth: number): GraphNode[] => [input(0, [4, 7]), { op: 'argMax', in: [0], shape: [4, 1] }, { op: 'oneHotOf', depth, in: [1], shape: [4, 1, depth] }];
+  const nodes = (depth: number): GraphNode[] => [
+    input(0, [4, 7]),
+    { op: 'argMax', in: [0], shape: [4, 1] },
+    { op: 'oneHotOf', depth, in: [1], shape: [4, 1, depth] },
+  ];
   const of = async (list: GraphNode[]) => run(list, [uniform(28, -5, 5, 7)]);
   const [plain, hot, wider] = [await of(nodes(7).slice(0, 2)), await of(nodes(7)), await of(nodes(9))];
   t.is(hot.cost.rounds, plain.cost.rounds + 1);
@@ -89,7 +117,10 @@ test('an index that is known to be in the table costs one opening as wide as the
   t.is(wider.cost.rounds, hot.cost.rounds);
   t.is(wider.instructions.find((i) => i.op === 'open' && i.share === 'modular')!.width, 4);
   t.false(hot.instructions.some((i) => i.op === 'compare' && i.window === 30));
-  const clipped = await run([input(0, [4]), { op: 'oneHotOf', depth: 7, in: [0], shape: [4, 7] }], [Float32Array.of(0, 3, 6, 7)]);
+  const clipped = await run(
+    [input(0, [4]), { op: 'oneHotOf', depth: 7, in: [0], shape: [4, 7] }],
+    [Float32Array.of(0, 3, 6, 7)],
+  );
   t.true(clipped.cost.rounds > 2);
 });
 
@@ -108,12 +139,35 @@ test('what bounds an index', (t) => {
     { op: 'clip', low: -1, high: 9, in: [0], shape: [3, 5] },
     { op: 'concat', axis: 1, in: [1, 9], shape: [3, 3] },
   ];
-  t.deepEqual(boundsOf({ nodes, outputs: [] }), [undefined, [0, 4], [2, 2], [2, 6], [4, 12], [-10, -2], [0, 1], [-(2 ** -8), 1 + 2 ** -8], [-1, 2], [0, 4], [-1, 9], [0, 4]]);
+  t.deepEqual(boundsOf({ nodes, outputs: [] }), [
+    undefined,
+    [0, 4],
+    [2, 2],
+    [2, 6],
+    [4, 12],
+    [-10, -2],
+    [0, 1],
+    [-(2 ** -8), 1 + 2 ** -8],
+    [-1, 2],
+    [0, 4],
+    [-1, 9],
+    [0, 4],
+  ]);
 });
 
 test('a rotation that is none is refused', (t) => {
   const rotate = primitives.get('rotate')!;
-  const opened = (more: object) => ({ kind: 'opened' as const, shape: [3], fracBits: 0, width: 3, offsetLog: -1, modular: true, bits: 3, magnitude: 14, ...more });
+  const opened = (more: object) => ({
+    kind: 'opened' as const,
+    shape: [3],
+    fracBits: 0,
+    width: 3,
+    offsetLog: -1,
+    modular: true,
+    bits: 3,
+    magnitude: 14,
+    ...more,
+  });
   const infer = (more: object, depth: number) => () => rotate.infer([opened(more)], { depth, bits: 32 } as never);
   t.notThrows(infer({}, 7));
   for (const [more, depth] of [

@@ -17,7 +17,13 @@ import {
 import { kernels, uniform } from './harness.js';
 
 /** Runs a graph on shares and in floating point; the largest difference. */
-async function difference(graph: Graph, inputs: Float32Array[], suite = 'exact', salt?: number, ranges?: NodeRanges): Promise<number> {
+async function difference(
+  graph: Graph,
+  inputs: Float32Array[],
+  suite = 'exact',
+  salt?: number,
+  ranges?: NodeRanges,
+): Promise<number> {
   const states = inputs.map(() => writtenTensor);
   const planned = plan(
     graph,
@@ -106,7 +112,8 @@ test('a long lookup goes by buckets and is as exact, with indices more than once
   );
   const ids = uniform(count, 0, depth, 2).map(Math.floor);
   for (const indices of [ids, ids.map((id, i) => (i % 3 ? ids[0]! : id)), new Float32Array(count).fill(depth - 1)]) {
-    for (const salt of [undefined, 1, 2 ** 52 + 12345]) t.true((await difference(graph, [table, indices], 'exact', salt)) <= 2 ** -17);
+    for (const salt of [undefined, 1, 2 ** 52 + 12345])
+      t.true((await difference(graph, [table, indices], 'exact', salt)) <= 2 ** -17);
   }
   // A node that somebody reads for itself stays as it is
   const read = plan({ ...graph, outputs: [2, 1] }, suiteOf('exact'), [writtenTensor, writtenTensor], [0, 1]);
@@ -214,7 +221,10 @@ test('a wider window is for differences: none of values that are not below 0, no
   const relus = online(positive, [7]);
   // A bit an element more, which values that are not below 0 do without
   t.is(online(positive, [8]) - relus, rows - n / 8);
-  const of = (op: 'add' | 'sub', then: GraphNode): Graph => ({ nodes: [...two.nodes.slice(0, 2), { op, in: [0, 1], shape: [n, 1] }, then], outputs: [3] });
+  const of = (op: 'add' | 'sub', then: GraphNode): Graph => ({
+    nodes: [...two.nodes.slice(0, 2), { op, in: [0, 1], shape: [n, 1] }, then],
+    outputs: [3],
+  });
   const relu: GraphNode = { op: 'relu', in: [2], shape: [n, 1] };
   const square: GraphNode = { op: 'square', in: [2], shape: [n, 1] };
   t.is(online(of('sub', relu), [3]), online(of('add', relu), [3]) + n / 8);
@@ -257,7 +267,8 @@ test('a mask over the keys of 2Quad multiplies the keys, and the answer is that 
   t.true((await difference(keys, [q, k, bits(16)], 'fast')) < 3e-4);
   const pairs = graph([8, 8]);
   t.true((await difference(pairs, [q, k, bits(64)], 'fast')) < 3e-4);
-  const online = (g: Graph) => checkProgram(plan(g, suiteOf('fast'), [writtenTensor, writtenTensor, writtenTensor], [0]).program).cost.online;
+  const online = (g: Graph) =>
+    checkProgram(plan(g, suiteOf('fast'), [writtenTensor, writtenTensor, writtenTensor], [0]).program).cost.online;
   t.true(online(keys) < online(pairs));
 });
 
@@ -329,14 +340,20 @@ test('a bias beside the mask of 2Quad is added to the scores, for every suite an
 });
 
 test('planning is deterministic', (t) => {
-  const graph: Graph = { nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4] }, { op: 'gelu', form: 'erf', in: [0], shape: [4] }), outputs: [1] };
+  const graph: Graph = {
+    nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4] }, { op: 'gelu', form: 'erf', in: [0], shape: [4] }),
+    outputs: [1],
+  };
   const once = () => JSON.stringify(plan(graph, suiteOf('exact'), [writtenTensor], [0]));
   t.is(once(), once());
 });
 
 test('an opening of a tensor that is kept is not made again', (t) => {
   const graph: Graph = {
-    nodes: nodes({ op: 'input', slot: 0, in: [], shape: [4, 4] }, { op: 'matMul', transposeA: false, transposeB: false, in: [0, 0], shape: [4, 4] }),
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape: [4, 4] },
+      { op: 'matMul', transposeA: false, transposeB: false, in: [0, 0], shape: [4, 4] },
+    ),
     outputs: [1],
   };
   const first = plan(graph, suiteOf('exact'), [writtenTensor], [0]);
@@ -348,9 +365,17 @@ test('an opening of a tensor that is kept is not made again', (t) => {
 
 test('more parts than one instruction takes are joined in stretches', async (t) => {
   const n = programLimits.operands + 50;
-  const parts = Array.from({ length: n }, (_, i): GraphNode => ({ op: 'slice', begin: [0, n - 1 - i], in: [0], shape: [1, 1] }));
+  const parts = Array.from(
+    { length: n },
+    (_, i): GraphNode => ({ op: 'slice', begin: [0, n - 1 - i], in: [0], shape: [1, 1] }),
+  );
   const graph: Graph = {
-    nodes: nodes({ op: 'input', slot: 0, in: [], shape: [1, n] }, ...parts, { op: 'concat', axis: 1, in: parts.map((_, i) => i + 1), shape: [1, n] }),
+    nodes: nodes({ op: 'input', slot: 0, in: [], shape: [1, n] }, ...parts, {
+      op: 'concat',
+      axis: 1,
+      in: parts.map((_, i) => i + 1),
+      shape: [1, n],
+    }),
     outputs: [n + 1],
   };
   t.true((await difference(graph, [uniform(n, -5, 5, 1)])) < 1e-4);

@@ -1,6 +1,15 @@
 import { Arena, RunStreams, Secret } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, Emitter, gelu, type Program, ProgramBuilder, ProgramError, releaseOutputs, runParty } from '../src/index.js';
+import {
+  checkProgram,
+  Emitter,
+  gelu,
+  type Program,
+  ProgramBuilder,
+  ProgramError,
+  releaseOutputs,
+  runParty,
+} from '../src/index.js';
 import { kernels } from './harness.js';
 
 function sample(): Program {
@@ -12,7 +21,10 @@ function sample(): Program {
 }
 
 /** A program's JSON, to be damaged field by field. */
-type Loose = Record<string, Record<string, unknown>[] & Record<string, Record<string, unknown>>> & { outputs: unknown; version: unknown };
+type Loose = Record<string, Record<string, unknown>[] & Record<string, Record<string, unknown>>> & {
+  outputs: unknown;
+  version: unknown;
+};
 
 const refused = (change: (p: Loose) => void): string => {
   const p = JSON.parse(JSON.stringify(sample()));
@@ -111,7 +123,10 @@ test('only shares are revealed', (t) => {
   const e = new Emitter(builder);
   const x = builder.input({ kind: 'share', shape: [4], fracBits: 16, bits: 64, magnitude: 14 });
   const opened = e.factor(x);
-  t.throws(() => checkProgram(builder.build([opened])), { instanceOf: ProgramError, message: /only shares are revealed/ });
+  t.throws(() => checkProgram(builder.build([opened])), {
+    instanceOf: ProgramError,
+    message: /only shares are revealed/,
+  });
 });
 
 test('equal instructions are emitted once, so one opening serves all its users', (t) => {
@@ -132,7 +147,15 @@ test('a run gives the memory of its outputs back, and not that of what is kept',
   const checked = checkProgram(builder.build([revealed, both], [kept, both]));
   const arena = new Arena(2 ** 20);
   const streams = new RunStreams(kernels, new Secret(new Uint8Array(32)));
-  const values = await runParty({ kernels, role: 0, checked, arena, streams, inputs: [{ share: new BigUint64Array(n) }], exchange: async (_r, mine) => mine });
+  const values = await runParty({
+    kernels,
+    role: 0,
+    checked,
+    arena,
+    streams,
+    inputs: [{ share: new BigUint64Array(n) }],
+    exchange: async (_r, mine) => mine,
+  });
   const bufferOf = (v: number) => values[v]!.share!.buffer;
   releaseOutputs(arena, checked, values);
   const next = Array.from({ length: 4 }, () => arena.borrow(8 * n).buffer);

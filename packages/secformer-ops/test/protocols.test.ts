@@ -1,9 +1,26 @@
 import test from 'ava';
-import { elementwise, erf, exactSoftmax, gelu, layerNorm, lessConstant, maxWithIndex, normalise, quadSoftmax, reciprocal, relu, rsqrt, tanh } from '../src/index.js';
+import {
+  elementwise,
+  erf,
+  exactSoftmax,
+  gelu,
+  layerNorm,
+  lessConstant,
+  maxWithIndex,
+  normalise,
+  quadSoftmax,
+  reciprocal,
+  relu,
+  rsqrt,
+  tanh,
+} from '../src/index.js';
 import { encoded, evaluate, type Input, normal, random, uniform, worst } from './harness.js';
 
 const vector = (values: Float32Array): Input => ({ shape: [values.length], values });
-const rowsOf = (rows: Float32Array[]): Input => ({ shape: [rows.length, rows[0]!.length], values: Float32Array.from(rows.flatMap((r) => Array.from(r))) });
+const rowsOf = (rows: Float32Array[]): Input => ({
+  shape: [rows.length, rows[0]!.length],
+  values: Float32Array.from(rows.flatMap((r) => Array.from(r))),
+});
 
 function perRow(x: Float64Array, width: number, f: (row: Float64Array) => Float64Array): Float64Array {
   const out = new Float64Array(x.length);
@@ -40,7 +57,10 @@ test('GeLU, both forms: largest error 4.6e-5 on ±100 and right beyond the thres
   const x = encoded(values);
   const { outputs, checked } = await evaluate([vector(values)], (e, [v]) => [gelu(e, v!), gelu(e, v!, 'tanh')]);
   t.true(worst(outputs[0]!, (i) => (x[i]! / 2) * (1 + erf(x[i]! / Math.SQRT2))).max <= 4.6e-5);
-  t.true(worst(outputs[1]!, (i) => (x[i]! / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x[i]! + 0.044715 * x[i]! ** 3)))).max <= 6e-5);
+  t.true(
+    worst(outputs[1]!, (i) => (x[i]! / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x[i]! + 0.044715 * x[i]! ** 3))))
+      .max <= 6e-5,
+  );
   t.is(checked.cost.rounds, 3);
 });
 

@@ -1,4 +1,14 @@
-import { Arena, deriveRunKey, KeyStream, Purpose, RunStreams, Secret, sizeOf, type Words, zeros } from '@secformer/ring';
+import {
+  Arena,
+  deriveRunKey,
+  KeyStream,
+  Purpose,
+  RunStreams,
+  Secret,
+  sizeOf,
+  type Words,
+  zeros,
+} from '@secformer/ring';
 import {
   type CheckedProgram,
   clientMask,
@@ -63,7 +73,9 @@ export class Roles {
           waiting[round] = resolve;
         }
       });
-    const values = await Promise.all(([0, 1] as const).map((role) => this.#party(role, { arena: new Arena(0) }, meet(role))));
+    const values = await Promise.all(
+      ([0, 1] as const).map((role) => this.#party(role, { arena: new Arena(0) }, meet(role))),
+    );
     return values.map((of) => this.#outputs(of)) as [Words[], Words[]];
   }
 
@@ -82,7 +94,11 @@ export class Roles {
     });
   }
 
-  async #party(role: Role, { arena, pause, take, ahead }: Around, exchange: (round: number, mine: Uint8Array) => Promise<Uint8Array>): Promise<PartyValue[]> {
+  async #party(
+    role: Role,
+    { arena, pause, take, ahead }: Around,
+    exchange: (round: number, mine: Uint8Array) => Promise<Uint8Array>,
+  ): Promise<PartyValue[]> {
     let [correction, read] = [0, 0];
     const material = async (bytes: number): Promise<Uint8Array> => {
       take?.();
@@ -103,7 +119,12 @@ export class Roles {
       const n = sizeOf(input.shape);
       if (input.kind === 'oneHot') {
         const keys = [this.#streams(0).key(Purpose.input, i, 0), this.#streams(1).key(Purpose.input, i, 0)] as const;
-        const e = maskOneHot(kernels, this.#given[i] as Int32Array, input.width, clientMask(kernels, n, input.width, keys));
+        const e = maskOneHot(
+          kernels,
+          this.#given[i] as Int32Array,
+          input.width,
+          clientMask(kernels, n, input.width, keys),
+        );
         return openOneHot(kernels, e, input.width, oneHotMask(n, input.width, streams, i), zeros(n));
       }
       if (input.kind === 'opened') return this.#opening(i, input.width).party(role);

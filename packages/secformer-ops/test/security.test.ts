@@ -23,7 +23,9 @@ import { evaluate, uniform } from './harness.js';
 
 const kernels = await loadKernels();
 
-/** Upper 1e-6 quantile of chi-square with 255 degrees of freedom (Wilson–Hilferty): one false alarm in a million tests. */
+/**
+ * Upper 1e-6 quantile of chi-square with 255 degrees of freedom (Wilson–Hilferty): one false alarm in a million tests.
+ */
 const BAR = 255 * (1 - 2 / (9 * 255) + 4.7534 * Math.sqrt(2 / (9 * 255))) ** 3;
 
 function histogram(frames: Uint8Array[]): { counts: Float64Array; total: number } {
@@ -54,7 +56,12 @@ function chiSquareOfTwo(a: Uint8Array[], b: Uint8Array[]): number {
 }
 
 type Outputs = (e: Emitter, inputs: number[]) => number[];
-const layers: Outputs = (e, [x]) => [gelu(e, x!), normalise(e, exactSoftmax(e, x!)), layerNorm(e, x!, 1e-12), relu(e, e.matMul(x!, x!, false, true))];
+const layers: Outputs = (e, [x]) => [
+  gelu(e, x!),
+  normalise(e, exactSoftmax(e, x!)),
+  layerNorm(e, x!, 1e-12),
+  relu(e, e.matMul(x!, x!, false, true)),
+];
 const others: Outputs = (e, [x]) => [
   elementwise.exp.emit(e, x!, {}),
   elementwise.round.emit(e, x!, {}),
@@ -68,7 +75,10 @@ const extremes = [
   { shape: [64, 64], values: uniform(4096, -100, 100, 3) },
 ];
 
-/** The words of all openings of 8-bit multiples, so that bytes are whole; packed bits of other widths mix neighbours and stay uniform as well. */
+/**
+ * The words of all openings of 8-bit multiples, so that bytes are whole; packed bits of other widths mix neighbours and
+ * stay uniform as well.
+ */
 async function views(program: Outputs): Promise<Record<'p0' | 'p1' | 'material', Uint8Array[]>[]> {
   const out = [];
   for (const input of extremes) out.push((await evaluate([input], program)).run.received);
@@ -77,7 +87,10 @@ async function views(program: Outputs): Promise<Record<'p0' | 'p1' | 'material',
 
 for (const [name, program] of Object.entries({ layers, others, watched }))
   test(`what each party receives is uniform, and the same for a constant input and a wild one: ${name}`, async (t) => {
-    const [a, b] = (await views(program)) as [Awaited<ReturnType<typeof views>>[0], Awaited<ReturnType<typeof views>>[0]];
+    const [a, b] = (await views(program)) as [
+      Awaited<ReturnType<typeof views>>[0],
+      Awaited<ReturnType<typeof views>>[0],
+    ];
     for (const who of ['p0', 'p1', 'material'] as const) {
       t.true(chiSquare(a[who]) < BAR, `${who}, constant input: ${chiSquare(a[who])}`);
       t.true(chiSquare(b[who]) < BAR, `${who}, wild input: ${chiSquare(b[who])}`);
@@ -97,7 +110,10 @@ test.serial('the same test fails where masking is switched off', async (t) => {
     return stream;
   };
   try {
-    const [a, b] = (await views(layers)) as [Awaited<ReturnType<typeof views>>[0], Awaited<ReturnType<typeof views>>[0]];
+    const [a, b] = (await views(layers)) as [
+      Awaited<ReturnType<typeof views>>[0],
+      Awaited<ReturnType<typeof views>>[0],
+    ];
     t.true(chiSquare(a.p0) > BAR, 'unmasked openings of zeros look uniform');
     t.true(chiSquareOfTwo(a.p0, b.p0) > BAR, 'unmasked openings of different inputs look alike');
   } finally {
@@ -137,7 +153,8 @@ test('the dealer with the client: a ReLU that gives 0 gives away no more, becaus
   const run = await runTogether(kernels, checked, [words]);
   const out = checked.program.outputs[0]!;
   t.true(run.reveal(out).every((v) => v === 0n));
-  const key = () => new RunStreams(kernels, deriveRunKey(new Secret(crypto.getRandomValues(new Uint8Array(32))), new Uint8Array(16)));
+  const key = () =>
+    new RunStreams(kernels, deriveRunKey(new Secret(crypto.getRandomValues(new Uint8Array(32))), new Uint8Array(16)));
   const seed = new Secret(crypto.getRandomValues(new Uint8Array(32)));
   const pair = () => new RunStreams(kernels, deriveRunKey(seed, new Uint8Array(16)));
   const shares = run.shares(out);
@@ -159,7 +176,15 @@ test('a party cannot be made to run a program twice on the same streams', async 
   const x = builder.input({ kind: 'share', shape: [4], fracBits: 16, bits: 64, magnitude: 14 });
   const checked = checkProgram(builder.build([relu(e, x)]));
   const streams = new RunStreams(kernels, new Secret(new Uint8Array(32)));
-  const run = () => runParty({ kernels, role: 0, checked, inputs: [{ share: new BigUint64Array(4) }], streams, exchange: async (_r, mine) => mine });
+  const run = () =>
+    runParty({
+      kernels,
+      role: 0,
+      checked,
+      inputs: [{ share: new BigUint64Array(4) }],
+      streams,
+      exchange: async (_r, mine) => mine,
+    });
   await run();
   await t.throwsAsync(run, { instanceOf: StreamReuseError });
 });
@@ -172,7 +197,8 @@ function inverse(a: bigint): bigint {
 }
 
 /**
- * What the dealer and a client can do together with P1's share of ReLU(x) = x − [x < 0]·x: where c = 1 the share is M·⟦β⟧ − ⟦βr⟧ + 2^32(1 − msb m)·⟦β·msb r⟧ with
+ * What the dealer and a client can do together with P1's share of ReLU(x) = x − [x < 0]·x: where c = 1 the share is
+ * M·⟦β⟧ − ⟦βr⟧ + 2^32(1 − msb m)·⟦β·msb r⟧ with
  * corrections that the dealer sent, so an odd ⟦β⟧ gives the opening m, and with the dealer's r the input.
  */
 function attack(share: Words, [b, br, bh]: [Words, Words, Words]): (bigint | undefined)[] {
@@ -206,7 +232,11 @@ test('the dealer with the client recover hidden inputs from shares that were not
     return to;
   };
   // The last three corrections are those of the selection; the first round is the opening of x
-  const corrections = run.received.material.slice(-3).map((bytes, i) => unpack(bytes, [64, 64, 32][i]!)) as [Words, Words, Words];
+  const corrections = run.received.material.slice(-3).map((bytes, i) => unpack(bytes, [64, 64, 32][i]!)) as [
+    Words,
+    Words,
+    Words,
+  ];
   const m = unpack(run.received.p0[0]!, 32);
   kernels.add(m, m, unpack(run.received.p1[0]!, 32));
   kernels.affine(m, m, 1n, 0n, 32);
@@ -241,7 +271,14 @@ test.serial('a run that is repeated after an abort draws no stream of the first 
         if (round >= last) throw new Error('aborted');
         return mine;
       };
-      await runParty({ kernels, role: 0, checked, inputs: [{ share: new BigUint64Array(4) }], streams, exchange }).catch(() => {});
+      await runParty({
+        kernels,
+        role: 0,
+        checked,
+        inputs: [{ share: new BigUint64Array(4) }],
+        streams,
+        exchange,
+      }).catch(() => {});
     }
   } finally {
     RunStreams.prototype.claim = original;

@@ -34,7 +34,10 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
   ...Object.fromEntries(
     Object.entries(elementwise).map(([op, p]) => [
       op,
-      [[Math.max(p.domain[0], -90), Math.min(p.domain[1], 90)], (e: Emitter, x: number) => p.emit(e, x, functionOf(op)!.parameters ?? {})],
+      [
+        [Math.max(p.domain[0], -90), Math.min(p.domain[1], 90)],
+        (e: Emitter, x: number) => p.emit(e, x, functionOf(op)!.parameters ?? {}),
+      ],
     ]),
   ),
   ...Object.fromEntries(
@@ -63,7 +66,9 @@ for (const [name, [range, emit]] of Object.entries(compositions)) {
   test(`every instruction agrees with its plaintext: ${name}`, async (t) => {
     const checked = programOf([6, 40], emit);
     const values = uniform(240, ...range, 5);
-    const { violation, compared } = await shadowRevealingEverything(kernels, checked, [encodeFixed(kernels, values, 16, 14)]);
+    const { violation, compared } = await shadowRevealingEverything(kernels, checked, [
+      encodeFixed(kernels, values, 16, 14),
+    ]);
     t.is(violation?.message, undefined);
     t.true(compared > 0);
   });
@@ -84,20 +89,29 @@ for (const [name, [range, emit]] of Object.entries(compositions)) {
 
 test('a value beyond its claimed range is named with the instruction, and what was seen', async (t) => {
   const checked = programOf([4], (e, x) => e.truncated(e.square(e.reinterpret(x, 16, 5))));
-  const { violation } = await shadowRevealingEverything(kernels, checked, [encodeFixed(kernels, Float32Array.of(1, 2, 3, 77.5), 16, 14)]);
+  const { violation } = await shadowRevealingEverything(kernels, checked, [
+    encodeFixed(kernels, Float32Array.of(1, 2, 3, 77.5), 16, 14),
+  ]);
   t.is(violation?.kind, 'range');
-  t.regex(violation!.message, /instruction 0 \(affine\): 1 of 4 values leave its range -32 to 32; they reach from .* to 77.5/);
+  t.regex(
+    violation!.message,
+    /instruction 0 \(affine\): 1 of 4 values leave its range -32 to 32; they reach from .* to 77.5/,
+  );
 });
 
 test('a divisor below the domain of a reciprocal is noticed', async (t) => {
   const checked = programOf([4], elementwise.reciprocal.emit.bind(undefined) as never);
-  const { violation } = await shadowRevealingEverything(kernels, checked, [encodeFixed(kernels, Float32Array.of(1, 2, 3, 2 ** -15), 16, 14)]);
+  const { violation } = await shadowRevealingEverything(kernels, checked, [
+    encodeFixed(kernels, Float32Array.of(1, 2, 3, 2 ** -15), 16, 14),
+  ]);
   t.is(violation?.kind, 'range');
 });
 
 test.serial('a protocol that computes something else is noticed', async (t) => {
   const checked = programOf([64], (e, x) => suiteOf('exact').gelu(e, x, 'erf'));
-  const trig = primitives.get('trig')! as unknown as { finish: (c: { kernels: typeof kernels }) => { share: BigUint64Array } };
+  const trig = primitives.get('trig')! as unknown as {
+    finish: (c: { kernels: typeof kernels }) => { share: BigUint64Array };
+  };
   const original = trig.finish;
   trig.finish = (c) => {
     const made = original(c);
@@ -105,7 +119,9 @@ test.serial('a protocol that computes something else is noticed', async (t) => {
     return made;
   };
   try {
-    const { violation } = await shadowRevealingEverything(kernels, checked, [encodeFixed(kernels, uniform(64, -4, 4, 1), 16, 14)]);
+    const { violation } = await shadowRevealingEverything(kernels, checked, [
+      encodeFixed(kernels, uniform(64, -4, 4, 1), 16, 14),
+    ]);
     t.is(violation?.kind, 'error');
     t.is(violation?.op, 'trig');
     t.is(violation?.count, 1);
@@ -150,7 +166,10 @@ test('ranges that calibration has seen make openings narrower, and the answer st
 });
 
 test('values beyond the default range are carried where calibration has seen them', async (t) => {
-  const wide: Graph = { nodes: [...nodes.slice(0, 3), { op: 'mul', in: [2, 2], shape: [8, 24] }, { op: 'add', in: [3, 3], shape: [8, 24] }], outputs: [4] };
+  const wide: Graph = {
+    nodes: [...nodes.slice(0, 3), { op: 'mul', in: [2, 2], shape: [8, 24] }, { op: 'add', in: [3, 3], shape: [8, 24] }],
+    outputs: [4],
+  };
   const values = [uniform(128, -90, 90, 1), uniform(384, -90, 90, 2)];
   const want = evaluateGraph(wide, values.map(encoded))[0]!;
   const bound = 2 ** 31;

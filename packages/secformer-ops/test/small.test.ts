@@ -1,6 +1,17 @@
 import { encodeFixed } from '@secformer/ring';
 import test from 'ava';
-import { checkProgram, type Graph, type GraphNode, ofSmall, plan, type Small, type SmallFunction, shadowRevealingEverything, suiteOf, writtenTensor } from '../src/index.js';
+import {
+  checkProgram,
+  type Graph,
+  type GraphNode,
+  ofSmall,
+  plan,
+  type Small,
+  type SmallFunction,
+  shadowRevealingEverything,
+  suiteOf,
+  writtenTensor,
+} from '../src/index.js';
 import { encoded, evaluate, kernels, random } from './harness.js';
 
 const UNIT = 2 ** -16;
@@ -30,14 +41,21 @@ const cases: Case[] = [
   ['reciprocal', { factor: 1, plus: 0, least: 0.002 }, 1e-5],
 ];
 
-const plain: Record<SmallFunction, (x: number) => number> = { rsqrt: (x) => 1 / Math.sqrt(x), reciprocal: (x) => 1 / x, sqrt: Math.sqrt, log: Math.log };
+const plain: Record<SmallFunction, (x: number) => number> = {
+  rsqrt: (x) => 1 / Math.sqrt(x),
+  reciprocal: (x) => 1 / x,
+  sqrt: Math.sqrt,
+  log: Math.log,
+};
 
 for (const [kind, small, bar] of cases) {
   test(`${kind} of x²·${small.factor.toPrecision(3)} + ${small.plus} or ${small.least}: the error stated`, async (t) => {
     // Beyond 2^20 where the constant leaves no room for more
     const values = samples(6000, Math.min(16_000, 1000 / Math.sqrt(small.factor)));
     const x = encoded(values);
-    const { outputs } = await evaluate([{ shape: [values.length], values }], (e, [v]) => [ofSmall(e, kind, { v: e.square(v!), ...small })]);
+    const { outputs } = await evaluate([{ shape: [values.length], values }], (e, [v]) => [
+      ofSmall(e, kind, { v: e.square(v!), ...small }),
+    ]);
     let worst = { off: 0, at: 0, got: 0, want: 0 };
     x.forEach((v, i) => {
       const operand = Math.max(v * v * small.factor + small.plus, small.least);
@@ -67,12 +85,15 @@ const normalised: GraphNode[] = [
   { op: 'add', in: [7, 5], shape: sums },
   { op: 'div', in: [1, 8], shape: rows },
 ];
-const planned = (nodes: GraphNode[]) => plan({ nodes, outputs: [nodes.length - 1] } satisfies Graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0]);
+const planned = (nodes: GraphNode[]) =>
+  plan({ nodes, outputs: [nodes.length - 1] } satisfies Graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0]);
 
 test('every instruction of x over its norm agrees with its plaintext, for rows of all sizes', async (t) => {
   const { program } = planned(normalised);
   const values = samples(64, 9000).sort((a, b) => Math.abs(a) - Math.abs(b));
-  const { violation, compared } = await shadowRevealingEverything(kernels, checkProgram(program), [encodeFixed(kernels, values, 16, 14)]);
+  const { violation, compared } = await shadowRevealingEverything(kernels, checkProgram(program), [
+    encodeFixed(kernels, values, 16, 14),
+  ]);
   t.is(violation?.message, undefined);
   t.true(compared > 20);
 });

@@ -12,8 +12,14 @@ function rows(x: Float64Array, width: number, f: (row: Float64Array) => Float64A
   return out;
 }
 
-/** Largest difference of each suite's protocols from its own formulas, as measured; and how far the formula itself is from the function meant. */
-const bars: Record<string, { gelu: number; softmax: number; layerNorm: number; range: [number, number]; deviations: number[] }> = {
+/**
+ * Largest difference of each suite's protocols from its own formulas, as measured; and how far the formula itself is
+ * from the function meant.
+ */
+const bars: Record<
+  string,
+  { gelu: number; softmax: number; layerNorm: number; range: [number, number]; deviations: number[] }
+> = {
   exact: { gelu: 4.6e-5, softmax: 1e-4, layerNorm: 5e-6, range: [-100, 100], deviations: [0.3, 3, 40] },
   fast: { gelu: 4.6e-5, softmax: 1e-4, layerNorm: 5e-6, range: [-100, 100], deviations: [0.3, 3, 40] },
   secformer: { gelu: 4e-4, softmax: 1e-6, layerNorm: 3e-4, range: [-100, 100], deviations: [3, 10, 40] },
@@ -83,7 +89,9 @@ test('the error of each GeLU is that of its paper: the sine series 0.0195, the p
   values.set([3 - 2 ** -16, 2.9999, 3, -4, -1.95, -2.4042, 2.4042]);
   const x = encoded(values);
   const error = async (name: string) => {
-    const { outputs } = await evaluate([{ shape: [values.length], values }], (e, [v]) => [suiteOf(name).gelu(e, v!, 'erf')]);
+    const { outputs } = await evaluate([{ shape: [values.length], values }], (e, [v]) => [
+      suiteOf(name).gelu(e, v!, 'erf'),
+    ]);
     return worst(outputs[0]!, (i) => geluOf(x[i]!)).max;
   };
   const [secformer, puma] = [await error('secformer'), await error('puma')];

@@ -32,7 +32,11 @@ export function whatNodesSee(t: Tensor): Visible {
   const states = slots.map((slot) => {
     if ('indices' in slot) return writtenTensor;
     const write = writes.get(slot.tensor);
-    if (!write) throw new SecformerError('NOT_PLAIN', 'a tensor of this graph is known to the nodes alone; look at it before the first read');
+    if (!write)
+      throw new SecformerError(
+        'NOT_PLAIN',
+        'a tensor of this graph is known to the nodes alone; look at it before the first read',
+      );
     return { ...writtenTensor, fracBits: write.fracBits };
   });
   const outputs = kept.map((k) => k.output);

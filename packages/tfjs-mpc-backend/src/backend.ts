@@ -1,5 +1,12 @@
 import { SecformerError } from '@secformer/ring';
-import { type BackendValues, DataStorage, type DataType, engine, KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+import {
+  type BackendValues,
+  DataStorage,
+  type DataType,
+  engine,
+  KernelBackend,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
 import { folds } from './config.js';
 import type { PlainTensor } from './host.js';
 import { release } from './lifetime.js';
@@ -36,7 +43,8 @@ export class SecformerBackend extends KernelBackend {
   }
 
   override write(values: BackendValues, shape: number[], dtype: DataType): object {
-    // By provenance, then dtype: floats of rank 1 and more are secret, integers stay here, rank 0 is part of the program
+    // By provenance, then dtype: floats of rank 1 and more are secret, integers stay here, rank 0 is part of the
+    // program
     const privacy: Privacy = shape.length === 0 ? 'public' : dtype === 'float32' ? 'secret' : 'local';
     return this.#add({ dtype, refCount: 1, privacy, shape, plain: values });
   }
@@ -75,7 +83,9 @@ export class SecformerBackend extends KernelBackend {
   /** What has been read, or follows from what the caller wrote, is as good as written: integers of it are local. */
   privacy(info: TensorInfo): Privacy {
     const record = this.#data.get(info.dataId);
-    return record.privacy === 'secret' && record.dtype !== 'float32' && isKnown(record) && folds() ? 'local' : record.privacy;
+    return record.privacy === 'secret' && record.dtype !== 'float32' && isKnown(record) && folds()
+      ? 'local'
+      : record.privacy;
   }
 
   /** Is the plaintext known here, without the nodes? */
@@ -105,12 +115,16 @@ export class SecformerBackend extends KernelBackend {
   }
 
   /**
-   * Plaintext of a tensor that is not secret or is known anyway, for this process alone: for what is computed on the host, and for what
+   * Plaintext of a tensor that is not secret or is known anyway, for this process alone: for what is computed on the
+   * host, and for what
    * becomes a masked input. Nothing made of it may decide about the graph, or be an attribute of it: see `plain`.
    */
   ownPlain(info: TensorInfo): PlainTensor {
     if (this.privacy(info) === 'secret' || !this.isKnown(info))
-      throw new SecformerError('NOT_PLAIN', `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`);
+      throw new SecformerError(
+        'NOT_PLAIN',
+        `a secret tensor of shape [${info.shape}] has no plaintext that a kernel could use`,
+      );
     return this.known(info);
   }
 
@@ -152,8 +166,15 @@ export class SecformerBackend extends KernelBackend {
     return view;
   }
 
-  #leaf({ plain, privacy, shape, dtype, traits }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype' | 'traits'>): SecretNode {
-    if (dtype === 'string' || dtype === 'complex64') throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
+  #leaf({
+    plain,
+    privacy,
+    shape,
+    dtype,
+    traits,
+  }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype' | 'traits'>): SecretNode {
+    if (dtype === 'string' || dtype === 'complex64')
+      throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
     const values = plain instanceof Float32Array ? plain : Float32Array.from(plain as ArrayLike<number>);
     if (privacy === 'public') return new SecretNode('constant', [], shape, { values: Array.from(values) });
     const node = new SecretNode('leaf', [], shape);
@@ -167,7 +188,11 @@ export class SecformerBackend extends KernelBackend {
   traits(info: TensorInfo): Traits {
     const record = this.#data.get(info.dataId);
     record.traits ??=
-      record.privacy === 'public' ? traitsOfPublic(record.plain as Float32Array, record.shape) : record.node ? traitsOf(record.node) : traitsOfWritten(record.shape);
+      record.privacy === 'public'
+        ? traitsOfPublic(record.plain as Float32Array, record.shape)
+        : record.node
+          ? traitsOf(record.node)
+          : traitsOfWritten(record.shape);
     return reshapedTraits(record.traits, record.shape, info.shape);
   }
 
@@ -179,7 +204,19 @@ export class SecformerBackend extends KernelBackend {
   /** A handle of what this process has computed of known values, and of the node that stands for it. */
   computed({ values, shape, dtype }: PlainTensor, node: SecretNode, shapedBy?: string): TensorInfo {
     node.users++;
-    return { dataId: this.#add({ dtype, refCount: 1, privacy: node.privacy, shape, plain: values, node, ...(shapedBy && { shapedBy }) }), shape, dtype } as TensorInfo;
+    return {
+      dataId: this.#add({
+        dtype,
+        refCount: 1,
+        privacy: node.privacy,
+        shape,
+        plain: values,
+        node,
+        ...(shapedBy && { shapedBy }),
+      }),
+      shape,
+      dtype,
+    } as TensorInfo;
   }
 
   secret(node: SecretNode, dtype: DataType = 'float32'): TensorInfo {
@@ -193,7 +230,19 @@ export class SecformerBackend extends KernelBackend {
    * @param shapedBy the kernel that made its shape of values that are not public, if one did
    */
   unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy, shapedBy?: string, traits?: Traits): TensorInfo {
-    return { dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values, ...(shapedBy && { shapedBy }), ...(traits && { traits }) }), shape, dtype } as TensorInfo;
+    return {
+      dataId: this.#add({
+        dtype,
+        refCount: 1,
+        privacy,
+        shape,
+        plain: values,
+        ...(shapedBy && { shapedBy }),
+        ...(traits && { traits }),
+      }),
+      shape,
+      dtype,
+    } as TensorInfo;
   }
 
   /** The same data under another shape. */
@@ -204,11 +253,24 @@ export class SecformerBackend extends KernelBackend {
 
   makePublic(info: TensorInfo): void {
     const record = this.#data.get(info.dataId);
-    if (record.plain === undefined) throw new SecformerError('NOT_PLAIN', 'asPublic takes a tensor that the caller wrote; the result of a private computation stays secret');
+    if (record.plain === undefined)
+      throw new SecformerError(
+        'NOT_PLAIN',
+        'asPublic takes a tensor that the caller wrote; the result of a private computation stays secret',
+      );
     // Its handle's own, and where what was computed is kept
     const { node } = record;
-    const computed = node !== undefined && [...node.variants].length === 0 && node.tensor === undefined && node.users <= 2 && node.inputs.length === 0;
-    if (node && !computed) throw new SecformerError('NOT_PLAIN', 'asPublic has to be called before the tensor is used in a private computation');
+    const computed =
+      node !== undefined &&
+      [...node.variants].length === 0 &&
+      node.tensor === undefined &&
+      node.users <= 2 &&
+      node.inputs.length === 0;
+    if (node && !computed)
+      throw new SecformerError(
+        'NOT_PLAIN',
+        'asPublic has to be called before the tensor is used in a private computation',
+      );
     if (node) release([node]);
     delete record.node;
     record.privacy = 'public';
@@ -218,7 +280,9 @@ export class SecformerBackend extends KernelBackend {
 
   override async read(dataId: object): Promise<BackendValues> {
     const record = this.#data.get(dataId);
-    return isKnown(record) && folds() ? plainOf(record) : (record.plain ?? typed(await read(record.node!), record.dtype));
+    return isKnown(record) && folds()
+      ? plainOf(record)
+      : (record.plain ?? typed(await read(record.node!), record.dtype));
   }
 
   override readSync(dataId: object): BackendValues {

@@ -8,7 +8,8 @@ import { evaluateCompiled } from './plaintext.js';
 import { compiledFor } from './reads.js';
 
 /**
- * Runs a model on samples in plaintext, on this machine, and records the range of every operation: the planner then claims those ranges, with a margin of two, instead of
+ * Runs a model on samples in plaintext, on this machine, and records the range of every operation: the planner then
+ * claims those ranges, with a margin of two, instead of
  * the default ±16384, so openings are narrower, and values beyond the default fit.
  * @throws ProgramError where a sample leaves the domain of an operation's protocol, naming both
  */
@@ -40,6 +41,10 @@ export async function calibrated<S>(
 
 /** Plans with the ranges, which refuses what no protocol holds. */
 function verify({ job, sources }: Compiled, ranges: NodeRanges): void {
-  const states = job.slots.map((s) => ('indices' in s ? writtenTensor : { ...writtenTensor, fracBits: sources.get(s.tensor)?.().fracBits ?? writtenTensor.fracBits }));
+  const states = job.slots.map((s) =>
+    'indices' in s
+      ? writtenTensor
+      : { ...writtenTensor, fracBits: sources.get(s.tensor)?.().fracBits ?? writtenTensor.fracBits },
+  );
   plan(job.graph, suiteOf(job.suite), states, job.revealed, [], ranges);
 }

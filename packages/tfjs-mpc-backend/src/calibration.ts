@@ -1,7 +1,10 @@
 import { SecformerError } from '@secformer/ring';
 import type { Graph, NodeRanges } from '@secformer/secformer-ops';
 
-/** The range of every operation that a model records, by the operation's fingerprint. Plain JSON: keep it beside the model. */
+/**
+ * The range of every operation that a model records, by the operation's fingerprint. Plain JSON: keep it beside the
+ * model.
+ */
 export interface Calibration {
   version: 1;
   ranges: Record<string, [number, number]>;
@@ -17,7 +20,9 @@ function hash(text: string): string {
   return (a >>> 0).toString(16).padStart(8, '0') + (b >>> 0).toString(16).padStart(8, '0');
 }
 
-/** A fingerprint for every node: its operation, its shape, and what it is computed from, whatever else the graph holds. */
+/**
+ * A fingerprint for every node: its operation, its shape, and what it is computed from, whatever else the graph holds.
+ */
 export function fingerprints({ nodes }: Graph): string[] {
   const keys: string[] = [];
   for (const n of nodes) keys.push(hash(JSON.stringify({ ...n, in: n.in.map((i) => keys[i]) })));
@@ -30,9 +35,12 @@ export function rangesOf(calibration: Calibration | undefined, graph: Graph): No
 }
 
 export function checkCalibration(c: Calibration): void {
-  const bad = (what: string) => new SecformerError('BAD_CONFIGURATION', `calibration: ${what}; expected what calibrate() returned`);
-  if (c?.version !== 1 || typeof c.ranges !== 'object' || c.ranges === null) throw bad(`version ${JSON.stringify(c?.version)}`);
+  const bad = (what: string) =>
+    new SecformerError('BAD_CONFIGURATION', `calibration: ${what}; expected what calibrate() returned`);
+  if (c?.version !== 1 || typeof c.ranges !== 'object' || c.ranges === null)
+    throw bad(`version ${JSON.stringify(c?.version)}`);
   for (const range of Object.values(c.ranges)) {
-    if (!Array.isArray(range) || range.length !== 2 || !range.every(Number.isFinite) || range[0] > range[1]) throw bad('a range is not a pair of finite numbers');
+    if (!Array.isArray(range) || range.length !== 2 || !range.every(Number.isFinite) || range[0] > range[1])
+      throw bad('a range is not a pair of finite numbers');
   }
 }

@@ -10,7 +10,8 @@ const bad = (what: string) => new SecformerError('BAD_CONFIGURATION', what);
 
 /** What a value is; of a text only that it is one, since it may be a secret. */
 export function kindOf(value: unknown): string {
-  if (value === undefined || value === null || typeof value === 'boolean' || typeof value === 'number') return String(value);
+  if (value === undefined || value === null || typeof value === 'boolean' || typeof value === 'number')
+    return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value !== 'object') return `a ${typeof value}`;
   return `an object (${value.constructor?.name ?? 'without a class'})`;
@@ -20,40 +21,53 @@ export function kindOf(value: unknown): string {
 export function textOf(value: unknown): string | undefined {
   if (typeof value === 'string') return value;
   // By its tag: a test runner's or a frame's Uint8Array is another class
-  return Object.prototype.toString.call(value) === '[object Uint8Array]' ? new TextDecoder().decode(value as Uint8Array) : undefined;
+  return Object.prototype.toString.call(value) === '[object Uint8Array]'
+    ? new TextDecoder().decode(value as Uint8Array)
+    : undefined;
 }
 
 /** What each setting may be. */
 const checks: { [K in keyof Required<Configuration>]: Check } = {
   parties: (value, name) => {
-    if (!Array.isArray(value) || value.length !== 2) throw bad(`${name}: expected two URLs, got ${Array.isArray(value) ? JSON.stringify(value) : kindOf(value)}`);
+    if (!Array.isArray(value) || value.length !== 2)
+      throw bad(`${name}: expected two URLs, got ${Array.isArray(value) ? JSON.stringify(value) : kindOf(value)}`);
     for (const [i, url] of value.entries()) checkUrlText(url, `${name}[${i}]`);
   },
   dealer: (value, name) => checkUrlText(value, name),
   token: (value, name) => {
     const text = textOf(value);
-    if (text === undefined) throw bad(`${name}: expected the text of the nodes' --client-token-file, as a string or as bytes, got ${kindOf(value)}`);
+    if (text === undefined)
+      throw bad(
+        `${name}: expected the text of the nodes' --client-token-file, as a string or as bytes, got ${kindOf(value)}`,
+      );
     if (text.trim() === '') throw bad(`${name}: expected the text of the nodes' --client-token-file, got an empty one`);
   },
   suite: (value, name) => {
-    if (typeof value !== 'string') throw bad(`${name}: expected the name of a suite, such as 'exact', got ${kindOf(value)}`);
+    if (typeof value !== 'string')
+      throw bad(`${name}: expected the name of a suite, such as 'exact', got ${kindOf(value)}`);
     suiteOf(value);
   },
   calibration: (value) => checkCalibration(value as Calibration),
   ca: (value, name) => {
     const text = textOf(value);
     if (text === undefined) throw bad(`${name}: expected PEM text, as a string or as bytes, got ${kindOf(value)}`);
-    if (!text.includes('-----BEGIN ')) throw bad(`${name}: expected PEM text with a line '-----BEGIN CERTIFICATE-----', not a path; SECFORMER_CA takes the path of a file`);
+    if (!text.includes('-----BEGIN '))
+      throw bad(
+        `${name}: expected PEM text with a line '-----BEGIN CERTIFICATE-----', not a path; SECFORMER_CA takes the path of a file`,
+      );
   },
   prepareAhead: checkBoolean,
   fold: checkBoolean,
   onRange: (value, name) => {
     if (value !== 'throw' && value !== 'warn' && value !== 'ignore') {
-      throw bad(`${name}: expected 'throw', 'warn' or 'ignore', got ${typeof value === 'string' ? `'${value}'` : kindOf(value)}`);
+      throw bad(
+        `${name}: expected 'throw', 'warn' or 'ignore', got ${typeof value === 'string' ? `'${value}'` : kindOf(value)}`,
+      );
     }
   },
   syncTimeoutMs: (value, name) => {
-    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) throw bad(`${name}: expected a number of milliseconds above 0, got ${kindOf(value)}`);
+    if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
+      throw bad(`${name}: expected a number of milliseconds above 0, got ${kindOf(value)}`);
   },
 };
 
@@ -62,7 +76,10 @@ function checkBoolean(value: unknown, name: string): void {
 }
 
 function checkUrlText(value: unknown, name: string): void {
-  if (typeof value !== 'string' || value.trim() === '') throw bad(`${name}: expected a URL, such as wss://host:24700, got ${value === '' ? 'an empty string' : kindOf(value)}`);
+  if (typeof value !== 'string' || value.trim() === '')
+    throw bad(
+      `${name}: expected a URL, such as wss://host:24700, got ${value === '' ? 'an empty string' : kindOf(value)}`,
+    );
 }
 
 /**
@@ -71,9 +88,14 @@ function checkUrlText(value: unknown, name: string): void {
  */
 export function checkNames(given: unknown): void {
   if (typeof given !== 'object' || given === null || Array.isArray(given))
-    throw new TypeError(`configure was given ${kindOf(given)}; expected an object, such as configure({ suite: 'exact' })`);
+    throw new TypeError(
+      `configure was given ${kindOf(given)}; expected an object, such as configure({ suite: 'exact' })`,
+    );
   const unknown = Object.keys(given).filter((key) => !Object.hasOwn(checks, key));
-  if (unknown.length > 0) throw bad(`configure knows no ${unknown.map((k) => `'${k}'`).join(', ')}; it knows ${Object.keys(checks).join(', ')}`);
+  if (unknown.length > 0)
+    throw bad(
+      `configure knows no ${unknown.map((k) => `'${k}'`).join(', ')}; it knows ${Object.keys(checks).join(', ')}`,
+    );
 }
 
 /**

@@ -5,7 +5,10 @@ import type { SecretNode } from './node-values.js';
 import { peeled } from './peel.js';
 import type { RunJob, Write } from './runtime/messages.js';
 
-/** What a read turns into: a job for the session, what it may have to share first, and which recorded nodes stay at the nodes. */
+/**
+ * What a read turns into: a job for the session, what it may have to share first, and which recorded nodes stay at the
+ * nodes.
+ */
 export interface Compiled {
   job: RunJob;
   /** how to share each tensor that the caller wrote */
@@ -42,7 +45,13 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
     kept.push({ node: n, tensor: newTensor() });
   }
   const graph = compiler.graph(outputs);
-  const job: RunJob = { graph, slots: compiler.slots, revealed: [0], kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })), suite };
+  const job: RunJob = {
+    graph,
+    slots: compiler.slots,
+    revealed: [0],
+    kept: kept.map(({ tensor }, i) => ({ output: i + 1, tensor })),
+    suite,
+  };
   const ranges = rangesOf(calibration, graph);
   if (ranges) job.ranges = ranges;
   return { job, sources: compiler.sources, factors: factorsOf(job), kept, needs: compiler.needs, finish };
@@ -52,7 +61,12 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
  * What stays at the nodes, so that nothing is computed twice: values that a live handle or a node outside this read
  * still refers to. One that was not computed as such, for a rewrite has swallowed it, leaves behind what it is made of.
  */
-function staying(pending: ReadonlySet<SecretNode>, uses: ReadonlyMap<SecretNode, number>, target: SecretNode, compiler: Compiler): Set<SecretNode> {
+function staying(
+  pending: ReadonlySet<SecretNode>,
+  uses: ReadonlyMap<SecretNode, number>,
+  target: SecretNode,
+  compiler: Compiler,
+): Set<SecretNode> {
   const kept = new Set<SecretNode>();
   const left = [...pending].filter((n) => n.users > (uses.get(n) ?? 0)).reverse();
   const seen = new Set(left);

@@ -50,7 +50,10 @@ export class Compiler {
   readonly #slotOf = new Map<number, number>();
   readonly #uses: Map<SecretNode, number>;
   readonly #fold: boolean;
-  /** what a mask was taken out of: it is not looked for in the same value again, where it may be there for good, as NaN is */
+  /**
+   * what a mask was taken out of: it is not looked for in the same value again, where it may be there for good, as NaN
+   * is
+   */
   readonly #bare = new WeakSet<SecretNode>();
   #depth = 0;
   #resumed = false;
@@ -91,7 +94,13 @@ export class Compiler {
   }
 
   /** A changed form of a leaf's plaintext, shared as a tensor of its own. */
-  variant(leaf: SecretNode, key: string, values: () => Float32Array, fracBits = FRAC_BITS, shape: Shape = leaf.shape): number {
+  variant(
+    leaf: SecretNode,
+    key: string,
+    values: () => Float32Array,
+    fracBits = FRAC_BITS,
+    shape: Shape = leaf.shape,
+  ): number {
     let v: Variant | undefined = leaf.variants.get(key);
     if (!v) {
       v = { tensor: newTensor(), values, fracBits };
@@ -173,14 +182,16 @@ export class Compiler {
   /** Arithmetic on what the caller knows is the caller's; views of it are free at the nodes. */
   #folded(n: SecretNode): number | undefined {
     if (HERE.has(n.op)) return this.own(n);
-    if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n)) return undefined;
+    if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n))
+      return undefined;
     if (suiteOf(this.suite).replaces?.includes('gelu') && matchGelu(n)) return undefined;
     return this.own(n);
   }
 
   #rewritten(n: SecretNode): number | undefined {
     const gelu = matchGelu(n);
-    if (gelu) return this.push({ op: 'gelu', form: gelu.form, in: [this.#floored(gelu.x, SATURATING.gelu!)], shape: n.shape });
+    if (gelu)
+      return this.push({ op: 'gelu', form: gelu.form, in: [this.#floored(gelu.x, SATURATING.gelu!)], shape: n.shape });
     const norm = matchLayerNorm(n);
     if (norm) return this.push({ op: 'layerNorm', epsilon: norm.epsilon, in: [this.node(norm.x)], shape: n.shape });
     const folded = matchFoldedLayerNorm(n);
@@ -205,9 +216,13 @@ export class Compiler {
     return this.#unmasked(n) ?? scaledLeaf(this, n) ?? foldedGain(this, n);
   }
 
-  /** What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is multiplied here. */
+  /**
+   * What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is
+   * multiplied here.
+   */
   #unmasked(n: SecretNode): number | undefined {
-    if ((n.op !== 'mul' && n.op !== 'div' && n.op !== 'select') || this.#bare.has(n) || !traitsOf(n).far) return undefined;
+    if ((n.op !== 'mul' && n.op !== 'div' && n.op !== 'select') || this.#bare.has(n) || !traitsOf(n).far)
+      return undefined;
     const { scores, addend } = addendOf(n);
     if (!addend || !scores || scores === n) return undefined;
     this.#bare.add(scores);
@@ -225,7 +240,9 @@ export class Compiler {
     const attrs = floor.weights || far ? floor : { ...floor, from: LEAST };
     if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
     const open = floor.shifts ? this.#openRows(x, scores, addend) : undefined;
-    const shared = this.own(passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }));
+    const shared = this.own(
+      passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }),
+    );
     return this.push({ op: 'add', in: [this.node(open ?? floored(scores, floor)), shared], shape: x.shape });
   }
 
@@ -245,17 +262,23 @@ export class Compiler {
 
   #softmax(n: SecretNode, x: SecretNode): number {
     const { quadratic, maskFloor, shiftable } = suiteOf(this.suite);
-    if (!quadratic) return this.push({ op: 'softmax', in: [this.#floored(x, floorOf(maskFloor, shiftable))], shape: n.shape });
+    if (!quadratic)
+      return this.push({ op: 'softmax', in: [this.#floored(x, floorOf(maskFloor, shiftable))], shape: n.shape });
     warnOfQuad(this.suite);
     const { scores, addend } = addendOf(x, FAR_BELOW_SOFTMAX);
-    if (!addend || (!scores && x.op !== 'add' && x.op !== 'sub' && !traitsOf(addend).far)) return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
+    if (!addend || (!scores && x.op !== 'add' && x.op !== 'sub' && !traitsOf(addend).far))
+      return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
     if (!scores) {
-      const parts = [this.own(passing('biasOnly', [addend], x.shape)), this.own(passing('notMasked', [addend], x.shape), 0)];
+      const parts = [
+        this.own(passing('biasOnly', [addend], x.shape)),
+        this.own(passing('notMasked', [addend], x.shape), 0),
+      ];
       return this.push({ op: 'quad', c: QUAD_CONSTANT, in: parts, shape: n.shape });
     }
     const open = this.#openRows(x, scores, addend);
     let from = this.node(open ?? scores);
-    if (this.nodes[from]!.shape.join() !== x.shape.join()) from = this.push({ op: 'broadcast', in: [from], shape: x.shape });
+    if (this.nodes[from]!.shape.join() !== x.shape.join())
+      from = this.push({ op: 'broadcast', in: [from], shape: x.shape });
     const attrs = { closed: open !== undefined };
     const mask = this.own(passing('notMasked', [addend], addend.shape, attrs), 0);
     const bias = this.own(passing('biasOnly', [addend], addend.shape, attrs));
@@ -279,21 +302,42 @@ export class Compiler {
       const width = sizeOf(table.shape.slice(1));
       let from = this.node(table);
       if (table.shape.length !== 2) from = this.push({ op: 'reshape', in: [from], shape: [depth, width] });
-      const rows = this.push({ op: 'matMul', transposeA: false, transposeB: false, in: [hot, from], shape: [indices.length, width] });
+      const rows = this.push({
+        op: 'matMul',
+        transposeA: false,
+        transposeB: false,
+        in: [hot, from],
+        shape: [indices.length, width],
+      });
       return this.push({ op: 'reshape', in: [rows], shape });
     }
     if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') return this.#extreme(n, n.op);
     if (n.op === 'select') return this.#select(n);
     if (COMPARING.has(n.op)) return this.#compared(n);
     const floor = n.op === 'topK' ? extremeOf(n.attr<number>('k')) : SATURATING[n.op];
-    if (floor) return this.push({ op: n.op, in: [this.#floored(n.inputs[0]!, floor)], shape, ...n.attrs } as unknown as GraphNode);
+    if (floor)
+      return this.push({
+        op: n.op,
+        in: [this.#floored(n.inputs[0]!, floor)],
+        shape,
+        ...n.attrs,
+      } as unknown as GraphNode);
     const ins = n.inputs.map((i) => this.node(i));
     if (n.op === 'mean' || n.op === 'sum') {
       const axes = n.attr<number[]>('axes');
       const inner = n.inputs[0]!.shape;
       const summed = this.push({ op: 'sum', axes, in: ins, shape: inner.map((d, i) => (axes.includes(i) ? 1 : d)) });
-      const scaled = n.op === 'sum' ? summed : this.push({ op: 'mul', in: [summed, this.constant(1 / sizeOf(axes.map((a) => inner[a]!)))], shape: this.nodes[summed]!.shape });
-      return this.nodes[scaled]!.shape.join() === shape.join() ? scaled : this.push({ op: 'reshape', in: [scaled], shape });
+      const scaled =
+        n.op === 'sum'
+          ? summed
+          : this.push({
+              op: 'mul',
+              in: [summed, this.constant(1 / sizeOf(axes.map((a) => inner[a]!)))],
+              shape: this.nodes[summed]!.shape,
+            });
+      return this.nodes[scaled]!.shape.join() === shape.join()
+        ? scaled
+        : this.push({ op: 'reshape', in: [scaled], shape });
     }
     if (n.op === 'leaf') throw new ProgramError(`a tensor of shape [${shape}] is not at the nodes any more`);
     return this.push({ op: n.op, in: ins, shape, ...n.attrs } as unknown as GraphNode);
@@ -328,12 +372,23 @@ export class Compiler {
     const [name, to] = Object.entries(n.attrs)[0] as [string, number];
     let x = n.inputs[0]!;
     const { far } = traitsOf(x);
-    if (!far || Math.abs(to) < FAR_FROM) return this.push({ op: n.op, in: [this.#floored(x, SATURATING[n.op]!)], shape: n.shape, ...n.attrs } as unknown as GraphNode);
+    if (!far || Math.abs(to) < FAR_FROM)
+      return this.push({
+        op: n.op,
+        in: [this.#floored(x, SATURATING[n.op]!)],
+        shape: n.shape,
+        ...n.attrs,
+      } as unknown as GraphNode);
     // What a float32 sum of a mask and a score is to such a number depends on how it was rounded
     if (!addendOf(x).addend || (n.op === 'equal' && !isChosen(x))) throw comparedFar(n, to);
     x = passing('sub', [x, passing('constant', [], [], { values: [to] })], x.shape);
     const exactly = Number.NEGATIVE_INFINITY;
-    return this.push({ op: n.op, in: [this.#floored(x, SATURATING[n.op]!, exactly)], shape: n.shape, [name]: 0 } as unknown as GraphNode);
+    return this.push({
+      op: n.op,
+      in: [this.#floored(x, SATURATING[n.op]!, exactly)],
+      shape: n.shape,
+      [name]: 0,
+    } as unknown as GraphNode);
   }
 
   /** e + c·(t − e) */
@@ -366,5 +421,7 @@ let warned = false;
 function warnOfQuad(suite: string): void {
   if (warned) return;
   warned = true;
-  console.warn(`secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`);
+  console.warn(
+    `secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`,
+  );
 }

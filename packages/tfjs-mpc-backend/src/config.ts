@@ -11,16 +11,23 @@ export interface Configuration {
   dealer?: string;
   /** the nodes' client token: the text of their --client-token-file, or its bytes */
   token?: string | Uint8Array;
-  /** 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or 'crypten' */
+  /**
+   * 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or
+   * 'crypten'
+   */
   suite?: string;
   /** ranges that `calibrate` found for a model */
   calibration?: Calibration;
   /** certificate authority to trust for wss:// in Node, besides Node's own: PEM text, or its bytes */
   ca?: string | Uint8Array;
-  /** whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next read then waits for what is left only, and memory is held for it */
+  /**
+   * whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next
+   * read then waits for what is left only, and memory is held for it
+   */
   prepareAhead?: boolean;
   /**
-   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent): masks,
+   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent):
+   * masks,
    * positions, normalised inputs. Products of matrices, convolutions and lookups in tables are the nodes' all the same.
    * false brings every operation to the nodes, to study their protocols
    */
@@ -49,7 +56,12 @@ export interface Resolved extends Omit<Configuration, 'token' | 'ca'> {
 }
 
 /** The environment variable of each setting that has one. */
-const VARIABLES = { parties: 'SECFORMER_PARTIES', dealer: 'SECFORMER_DEALER', token: 'SECFORMER_TOKEN', suite: 'SECFORMER_SUITE' } as const;
+const VARIABLES = {
+  parties: 'SECFORMER_PARTIES',
+  dealer: 'SECFORMER_DEALER',
+  token: 'SECFORMER_TOKEN',
+  suite: 'SECFORMER_SUITE',
+} as const;
 const CA_VARIABLE = 'SECFORMER_CA';
 
 let chosen: Configuration = {};
@@ -63,11 +75,18 @@ let chosen: Configuration = {};
  */
 export function configure(configuration: Configuration): void {
   checkNames(configuration);
-  const given = Object.fromEntries(Object.entries(configuration).filter(([, value]) => value !== undefined)) as Configuration;
+  const given = Object.fromEntries(
+    Object.entries(configuration).filter(([, value]) => value !== undefined),
+  ) as Configuration;
   merged(given);
   const { parties, token, ca } = given;
   // Copied, and bytes decoded now: what the caller does to them later changes nothing
-  chosen = { ...given, ...(parties && { parties: [...parties] }), ...(token && { token: textOf(token)! }), ...(ca && { ca: textOf(ca)! }) };
+  chosen = {
+    ...given,
+    ...(parties && { parties: [...parties] }),
+    ...(token && { token: textOf(token)! }),
+    ...(ca && { ca: textOf(ca)! }),
+  };
 }
 
 function environment(): Record<string, string | undefined> {

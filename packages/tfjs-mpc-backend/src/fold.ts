@@ -58,8 +58,16 @@ const WORK = [
 
 const RECORDED = new Set([...VIEWS, ...WORK]);
 
-/** A product that sums over nothing, of a column and a row of which one is public or both are the same tensor: a mask's, not a model's. */
-function isOuter(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend): boolean {
+/**
+ * A product that sums over nothing, of a column and a row of which one is public or both are the same tensor: a mask's,
+ * not a model's.
+ */
+function isOuter(
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap | undefined,
+  b: SecformerBackend,
+): boolean {
   if (kernel === 'Einsum') return keepsAll((attrs as { equation?: string })?.equation ?? '');
   if (kernel !== 'BatchMatMul') return false;
   const [x, y] = [inputs.a as TensorInfo, inputs.b as TensorInfo];
@@ -76,13 +84,22 @@ function keepsAll(equation: string): boolean {
 }
 
 /** Kernels that functions are written with of which a suite has others. */
-const PART_OF: Readonly<Record<'softmax' | 'gelu', readonly string[]>> = { softmax: ['Softmax'], gelu: ['Erf', 'Tanh'] };
+const PART_OF: Readonly<Record<'softmax' | 'gelu', readonly string[]>> = {
+  softmax: ['Softmax'],
+  gelu: ['Erf', 'Tanh'],
+};
 
 /**
  * Whether this kernel on these operands, all of which the caller knows, is the caller's own to compute.
  * @param only whether there is no other way, for the kernel has no protocol
  */
-export function isFolded(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, only: boolean): boolean {
+export function isFolded(
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap | undefined,
+  b: SecformerBackend,
+  only: boolean,
+): boolean {
   // Whether something was read before must not change which function it is
   if (suiteOf(configuration().suite).replaces?.some((f) => PART_OF[f].includes(kernel))) return false;
   return (only || !RECORDED.has(kernel) || isOuter(kernel, inputs, attrs, b)) && hasHostKernel(kernel);
@@ -100,13 +117,19 @@ const results = new WeakMap<SecretNode, PlainTensor>();
  * Runs a kernel on known values, or finds what it made of the same ones before.
  * @returns undefined where a result is of a type that has no shares
  */
-export function derive(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend): Derived | undefined {
+export function derive(
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap | undefined,
+  b: SecformerBackend,
+): Derived | undefined {
   const names = Object.keys(inputs);
   const all = names.map((name) => inputs[name] as TensorInfo | undefined);
   let holder: SecretNode | undefined;
   const parts = all.map((t) => {
     if (!t) return '';
-    if (b.privacy(t) === 'public' && sizeOf(t.shape) <= NAMED_BY_VALUES) return `${t.dtype}[${t.shape}]${b.plain(t).values}`;
+    if (b.privacy(t) === 'public' && sizeOf(t.shape) <= NAMED_BY_VALUES)
+      return `${t.dtype}[${t.shape}]${b.plain(t).values}`;
     const node = b.node(t);
     if (!holder || node.id > holder.id) holder = node;
     return `${t.dtype}#${node.id}`;
@@ -115,7 +138,9 @@ export function derive(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedA
   const before = holder!.derived.get(key);
   if (before) return { results: before.map((n) => results.get(n)!), nodes: before };
   const plain = all.map((t) => t && b.known(t));
-  const given: HostInputs = Array.isArray(inputs) ? (plain as PlainTensor[]) : Object.fromEntries(names.map((name, i) => [name, plain[i]]));
+  const given: HostInputs = Array.isArray(inputs)
+    ? (plain as PlainTensor[])
+    : Object.fromEntries(names.map((name, i) => [name, plain[i]]));
   const made = runOnHost(kernel, given, attrs as Record<string, unknown> | undefined);
   if (made.some(({ dtype }) => dtype === 'complex64' || dtype === 'string')) return undefined;
   const operands = all.flatMap((t) => (t ? [{ ...b.traits(t), shape: t.shape }] : []));

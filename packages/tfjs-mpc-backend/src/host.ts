@@ -1,6 +1,13 @@
 // By a name of it: a bundler leaves it out where nothing of it is used, though importing it registers 'cpu'
 import { version_cpu } from '@tensorflow/tfjs-backend-cpu';
-import { type BackendValues, type DataType, findBackend, getKernel, type KernelBackend, type TensorInfo } from '@tensorflow/tfjs-core';
+import {
+  type BackendValues,
+  type DataType,
+  findBackend,
+  getKernel,
+  type KernelBackend,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
 
 /** Values of a tensor that is not secret. */
 export interface PlainTensor {
@@ -20,7 +27,9 @@ function host(): { name: string; backend: Host } {
     const backend = findBackend(name) as Host | null;
     if (backend) return { name, backend };
   }
-  throw new Error(`neither the 'tensorflow' nor the 'cpu' backend (${version_cpu}) is registered, and 'secformer' computes what is not secret on one of them`);
+  throw new Error(
+    `neither the 'tensorflow' nor the 'cpu' backend (${version_cpu}) is registered, and 'secformer' computes what is not secret on one of them`,
+  );
 }
 
 export function hasHostKernel(kernel: string): boolean {
@@ -31,7 +40,11 @@ export function hasHostKernel(kernel: string): boolean {
 export type HostInputs = PlainTensor[] | Record<string, PlainTensor | undefined>;
 
 /** Runs a kernel without secret inputs at once, on the host backend. */
-export function runOnHost(kernel: string, inputs: HostInputs, attrs: Record<string, unknown> | undefined): PlainTensor[] {
+export function runOnHost(
+  kernel: string,
+  inputs: HostInputs,
+  attrs: Record<string, unknown> | undefined,
+): PlainTensor[] {
   const { name, backend } = host();
   const config = getKernel(kernel, name);
   if (!config) throw new Error(`kernel '${kernel}' is not on the host backend '${name}'`);
@@ -41,11 +54,22 @@ export function runOnHost(kernel: string, inputs: HostInputs, attrs: Record<stri
     written.push(dataId);
     return { dataId, shape: t.shape, dtype: t.dtype } as TensorInfo;
   };
-  const infos = Array.isArray(inputs) ? inputs.map(write) : Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t && write(t)]));
+  const infos = Array.isArray(inputs)
+    ? inputs.map(write)
+    : Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t && write(t)]));
   const out = config.kernelFunc({ inputs: infos as never, backend, attrs: attrs as never });
-  const results = (Array.isArray(out) ? out : [out]).map((t) => ({ values: backend.readSync(t.dataId), shape: [...t.shape], dtype: t.dtype, id: t.dataId }));
+  const results = (Array.isArray(out) ? out : [out]).map((t) => ({
+    values: backend.readSync(t.dataId),
+    shape: [...t.shape],
+    dtype: t.dtype,
+    id: t.dataId,
+  }));
   // The host may hand back its input's or its own buffer
-  const copies = results.map(({ values, shape, dtype }) => ({ values: Array.isArray(values) ? values.slice() : (values.slice() as BackendValues), shape, dtype }));
+  const copies = results.map(({ values, shape, dtype }) => ({
+    values: Array.isArray(values) ? values.slice() : (values.slice() as BackendValues),
+    shape,
+    dtype,
+  }));
   for (const id of new Set([...written, ...results.map((r) => r.id)])) backend.disposeData(id, true);
   return copies;
 }

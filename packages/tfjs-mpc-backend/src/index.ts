@@ -23,18 +23,26 @@ registerKernels();
 
 function active(): SecformerBackend {
   const b = getBackend() === BACKEND_NAME ? backend() : undefined;
-  if (!(b instanceof SecformerBackend)) throw new SecformerError('WRONG_BACKEND', `the active backend is '${getBackend()}'; call await tf.setBackend('secformer') first`);
+  if (!(b instanceof SecformerBackend))
+    throw new SecformerError(
+      'WRONG_BACKEND',
+      `the active backend is '${getBackend()}'; call await tf.setBackend('secformer') first`,
+    );
   return b;
 }
 
 /** @throws SecformerError TENSOR_DISPOSED where the tensor is not there any more */
 function present<T extends Tensor>(t: T): T {
   if (!t.isDisposed) return t;
-  throw new SecformerError('TENSOR_DISPOSED', `a tensor of shape [${t.shape}] was disposed of; keep it, by tf.keep or outside tf.tidy`);
+  throw new SecformerError(
+    'TENSOR_DISPOSED',
+    `a tensor of shape [${t.shape}] was disposed of; keep it, by tf.keep or outside tf.tidy`,
+  );
 }
 
 /**
- * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see. Cheaper than a secret where there is
+ * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see. Cheaper
+ * than a secret where there is
  * nothing to hide, such as an attention mask whose length may be known.
  * @returns the same tensor
  */
@@ -62,12 +70,17 @@ export async function share(t: Tensor): Promise<number> {
 }
 
 /**
- * Records the range of every operation of a model over some samples, in plaintext and on this machine. Pass the result to `configure({ calibration })`.
+ * Records the range of every operation of a model over some samples, in plaintext and on this machine. Pass the result
+ * to `configure({ calibration })`.
  * @param model records the model on a sample, such as `(ids) => bert.logits(ids)`
  * @param before an earlier calibration to add to
  * @throws ProgramError where a sample leaves the domain of an operation's protocol
  */
-export function calibrate<S>(model: (sample: S) => Tensor | Tensor[], samples: Iterable<S>, before?: Calibration): Promise<Calibration> {
+export function calibrate<S>(
+  model: (sample: S) => Tensor | Tensor[],
+  samples: Iterable<S>,
+  before?: Calibration,
+): Promise<Calibration> {
   const b = active();
   return calibrated(model, samples, configuration().suite, (t) => b.node(t), before);
 }

@@ -42,21 +42,55 @@ export type RecordedOp =
   | 'biasOnly';
 
 /** Operations that move or repeat elements. */
-export const VIEWS: ReadonlySet<RecordedOp> = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat', 'broadcast'] as const);
+export const VIEWS: ReadonlySet<RecordedOp> = new Set([
+  'reshape',
+  'transpose',
+  'slice',
+  'view',
+  'pick',
+  'concat',
+  'broadcast',
+] as const);
 
 /** Operations that the nodes never see. */
-export const HERE: ReadonlySet<RecordedOp> = new Set(['floorRows', 'belowFloor', 'openRows', 'notMasked', 'biasOnly'] as const);
+export const HERE: ReadonlySet<RecordedOp> = new Set([
+  'floorRows',
+  'belowFloor',
+  'openRows',
+  'notMasked',
+  'biasOnly',
+] as const);
 
 /** Operations of which the caller's own process makes what is made of its own values alone. */
-const ARITHMETIC: ReadonlySet<RecordedOp> = new Set(['add', 'sub', 'mul', 'div', 'square', 'prelu', 'select', ...HERE] as const);
+const ARITHMETIC: ReadonlySet<RecordedOp> = new Set([
+  'add',
+  'sub',
+  'mul',
+  'div',
+  'square',
+  'prelu',
+  'select',
+  ...HERE,
+] as const);
 
 /** Operations that this process can do, where it would do more than its own. */
-const KNOWABLE: ReadonlySet<RecordedOp> = new Set([...VIEWS, ...ARITHMETIC, 'matMul', 'gather', 'oneHot', 'sum', 'mean'] as const);
+const KNOWABLE: ReadonlySet<RecordedOp> = new Set([
+  ...VIEWS,
+  ...ARITHMETIC,
+  'matMul',
+  'gather',
+  'oneHot',
+  'sum',
+  'mean',
+] as const);
 
 /** By provenance: what a tensor's plaintext may be shown to. */
 export type Privacy = 'secret' | 'local' | 'public';
 
-/** A form of a leaf's values that a rewrite asked for: scaled, clamped, or at another scale; each is a tensor of its own at the nodes. */
+/**
+ * A form of a leaf's values that a rewrite asked for: scaled, clamped, or at another scale; each is a tensor of its own
+ * at the nodes.
+ */
 export interface Variant {
   tensor: number;
   values: () => Float32Array;
@@ -66,7 +100,8 @@ export interface Variant {
 let nextId = 1;
 
 /**
- * A secret value in the recorded graph. Kernels make them and point at value objects, never at data ids; they are computed when something is read.
+ * A secret value in the recorded graph. Kernels make them and point at value objects, never at data ids; they are
+ * computed when something is read.
  */
 export class SecretNode {
   readonly id = nextId++;
@@ -108,7 +143,8 @@ export class SecretNode {
 
   /**
    * Does this process know its plaintext without computing what the nodes are there for? True of what the caller wrote
-   * or has read, of public numbers, and of views and arithmetic of those; not of products of matrices and of rows looked
+   * or has read, of public numbers, and of views and arithmetic of those; not of products of matrices and of rows
+   * looked
    * up in a table.
    */
   get own(): boolean {
@@ -140,10 +176,18 @@ export class SecretNode {
 function ofOwn(op: RecordedOp, inputs: readonly SecretNode[]): boolean {
   if (op === 'constant' || op === 'oneHot') return true;
   if (op === 'gather') return inputs[0]!.own && inputs[0]!.shape.length === 1;
-  return (VIEWS.has(op) || ARITHMETIC.has(op) || functionOf(op) !== undefined) && inputs.every((i) => i.values !== undefined || i.own);
+  return (
+    (VIEWS.has(op) || ARITHMETIC.has(op) || functionOf(op) !== undefined) &&
+    inputs.every((i) => i.values !== undefined || i.own)
+  );
 }
 
 /** A node of a compilation: nothing that was recorded counts it as a user. */
-export function passing(op: RecordedOp, inputs: SecretNode[], shape: Shape, attrs: Record<string, unknown> = {}): SecretNode {
+export function passing(
+  op: RecordedOp,
+  inputs: SecretNode[],
+  shape: Shape,
+  attrs: Record<string, unknown> = {},
+): SecretNode {
   return new SecretNode(op, inputs, shape, attrs, false);
 }

@@ -42,7 +42,11 @@ function made(n: SecretNode, of: (input: SecretNode) => Float64Array): Float64Ar
       return sums.map((v) => v / sizeOf(axes.map((a) => shapes[0]![a]!)));
     }
     case 'select': {
-      const [c, t, e] = ins.map((v, i) => broadcastReals(v, shapes[i]!, n.shape)) as [Float64Array, Float64Array, Float64Array];
+      const [c, t, e] = ins.map((v, i) => broadcastReals(v, shapes[i]!, n.shape)) as [
+        Float64Array,
+        Float64Array,
+        Float64Array,
+      ];
       // Not e + c·(t − e), which is no number where one of them is infinite
       return c.map((bit, i) => (bit !== 0 ? t[i]! : e[i]!));
     }
@@ -85,7 +89,12 @@ export function identityOf(n: SecretNode): string {
   const names = new Map<SecretNode, string>();
   for (const next of inOrder(n)) {
     const named = written(next) || (next.ownIndices && !next.origin);
-    names.set(next, named ? nameOf(next) : `${next.op}${next.origin?.id ?? ''}${attributesOf(next.attrs)}[${next.shape}](${next.inputs.map((i) => names.get(i))})`);
+    names.set(
+      next,
+      named
+        ? nameOf(next)
+        : `${next.op}${next.origin?.id ?? ''}${attributesOf(next.attrs)}[${next.shape}](${next.inputs.map((i) => names.get(i))})`,
+    );
   }
   return names.get(n)!;
 }
@@ -116,7 +125,9 @@ export const NAMED_BY_VALUES = 16;
 
 /** Attributes as text, in which −∞, ∞ and NaN are not alike. */
 export function attributesOf(attrs: object): string {
-  return JSON.stringify(attrs, (_, value) => (typeof value === 'number' && !Number.isFinite(value) ? String(value) : value));
+  return JSON.stringify(attrs, (_, value) =>
+    typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+  );
 }
 
 /** The tensor that something made of own values lives as long as: the youngest of those that it is made of. */

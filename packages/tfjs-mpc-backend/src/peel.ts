@@ -30,13 +30,21 @@ export function peeled(target: SecretNode): Peeled {
   const whole = core.tensor !== undefined;
   const logits = whole ? undefined : matchLogSoftmax(core);
   // The logarithm of a masked softmax is its own core: the compiler puts the mask in it at the floor
-  const { scores, addend } = whole || (!logits && !traitsOf(core).far) ? { scores: core, addend: undefined } : addendOf(core, logits ? undefined : Number.NEGATIVE_INFINITY);
+  const { scores, addend } =
+    whole || (!logits && !traitsOf(core).far)
+      ? { scores: core, addend: undefined }
+      : addendOf(core, logits ? undefined : Number.NEGATIVE_INFINITY);
   if (!logits && scores && addend) core = scores;
   const inner = passing('leaf', [], core.shape);
   // Known later
   inner.values = new Float32Array(0);
   let outer = inner;
-  if (scores && addend) outer = passing('broadcast', [passing('add', [outer, copyOf(addend)], broadcastShapes(inner.shape, addend.shape))], shape);
+  if (scores && addend)
+    outer = passing(
+      'broadcast',
+      [passing('add', [outer, copyOf(addend)], broadcastShapes(inner.shape, addend.shape))],
+      shape,
+    );
   for (const { node, at } of layers.reverse()) {
     outer = passing(
       node.op,
@@ -61,6 +69,7 @@ export function peeled(target: SecretNode): Peeled {
 function hiddenOperand(n: SecretNode): number | undefined {
   if (!LAYERS.has(n.op) || n.own || n.tensor !== undefined) return undefined;
   const hidden = n.inputs.flatMap((i, at) => (i.own ? [] : [at]));
-  if (hidden.length !== 1 || (n.op === 'div' && hidden[0] !== 0) || (n.op === 'select' && hidden[0] === 0)) return undefined;
+  if (hidden.length !== 1 || (n.op === 'div' && hidden[0] !== 0) || (n.op === 'select' && hidden[0] === 0))
+    return undefined;
   return hidden[0];
 }

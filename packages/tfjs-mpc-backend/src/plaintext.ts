@@ -8,7 +8,10 @@ export function plainInputs({ job, sources }: Compiled): Float64Array[] {
     if ('indices' in slot) return Float64Array.from(slot.indices);
     const source = sources.get(slot.tensor);
     if (!source) {
-      throw new SecformerError('NOT_PLAIN', 'a tensor of this graph is known to the nodes alone; use tensors that you wrote and results that were not kept by an earlier read');
+      throw new SecformerError(
+        'NOT_PLAIN',
+        'a tensor of this graph is known to the nodes alone; use tensors that you wrote and results that were not kept by an earlier read',
+      );
     }
     return Float64Array.from(source().values);
   });

@@ -31,7 +31,8 @@ const HOLDS: Readonly<Record<string, string>> = {
   layerNorm: 'rows of n values with a variance from 10^-5 to 2^31/n²',
 };
 
-const describe = ({ op, shape, node }: Watched) => `${op} of shape [${shape}] (operation ${node} of the program; it holds ${HOLDS[op] ?? 'values below 16,384 in size'})`;
+const describe = ({ op, shape, node }: Watched) =>
+  `${op} of shape [${shape}] (operation ${node} of the program; it holds ${HOLDS[op] ?? 'values below 16,384 in size'})`;
 
 /**
  * What becomes of a read of which some operations' values have left the range of their protocol.

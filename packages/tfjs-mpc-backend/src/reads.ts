@@ -84,7 +84,10 @@ export function readSync(node: SecretNode): Float32Array {
   const compiled = compiledFor(node, c);
   const attempt = (missing?: number[]) => {
     const setupMs = shareSync(compiled, c, missing);
-    const answer = settled(runtime.askSync({ ...requestOf(c), kind: 'run', job: compiled.job }, c.syncTimeoutMs), compiled);
+    const answer = settled(
+      runtime.askSync({ ...requestOf(c), kind: 'run', job: compiled.job }, c.syncTimeoutMs),
+      compiled,
+    );
     return Array.isArray(answer) ? answer : { ...answer, setupMs };
   };
   let answer = attempt();
@@ -169,7 +172,9 @@ function valuesOf({ outputs }: Answer, { finish }: Compiled): Float32Array {
   return finish ? finish(outputs[0]!) : outputs[0]!;
 }
 
-/** @throws SecformerError RANGE_LEFT where values have left the range that a protocol holds, and nobody chose otherwise */
+/**
+ * @throws SecformerError RANGE_LEFT where values have left the range that a protocol holds, and nobody chose otherwise
+ */
 function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answer, { onRange }: Resolved): void {
   const { kept, job } = compiled;
   const { record, setupMs } = answer;

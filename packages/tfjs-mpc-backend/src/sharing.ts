@@ -55,10 +55,13 @@ export async function share(needed: Sources, c: Resolved, missing?: number[]): P
   return mine;
 }
 
-/** The same while this thread waits. What another call has under way is sent again; the session knows that it has it. */
+/**
+ * The same while this thread waits. What another call has under way is sent again; the session knows that it has it.
+ */
 export function shareSync(needed: Sources, c: Resolved, missing?: number[]): number {
   let ms = 0;
-  for (const writes of writesOf(needed, missing)) ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
+  for (const writes of writesOf(needed, missing))
+    ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
   return ms;
 }
 

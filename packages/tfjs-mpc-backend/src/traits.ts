@@ -63,7 +63,11 @@ function made(n: SecretNode): Traits {
   if (n.values || n.inputs.length === 0) return traitsOfWritten(n.shape);
   const ins = n.inputs.map((i) => ({ ...i.traits!, shape: i.shape }));
   const [x] = ins as [Traits & { shape: Shape }];
-  const alone = { far: ins.some((i) => i.far), alike: rows(n.shape) <= 1, public: !n.ownIndices && ins.every((i) => i.public) };
+  const alone = {
+    far: ins.some((i) => i.far),
+    alike: rows(n.shape) <= 1,
+    public: !n.ownIndices && ins.every((i) => i.public),
+  };
   switch (n.op) {
     case 'reshape':
       return reshapedTraits(x, x.shape, n.shape);

@@ -10,26 +10,53 @@ const positive = () => tf.tensor2d(values(12, 0.2, 9, 3), [3, 4]);
 const cases: Record<string, [() => tf.Tensor, number?]> = {
   'matMul with bias': [() => tf.add(tf.matMul(x(), w()), tf.tensor1d([1, 2, 3, 4, 5]))],
   'matMul, both transposed': [() => tf.matMul(tf.transpose(x()), tf.transpose(w()), true, true)],
-  'batched matMul, broadcast': [() => tf.matMul(tf.tensor3d(values(24, -1, 1), [2, 3, 4]), tf.tensor3d(values(8, -1, 1, 5), [1, 4, 2]))],
-  'fused matMul with relu': [() => tf.fused.matMul({ a: x(), b: w(), transposeA: false, transposeB: false, bias: tf.tensor1d([0, 1, -1, 2, -2]), activation: 'relu' })],
+  'batched matMul, broadcast': [
+    () => tf.matMul(tf.tensor3d(values(24, -1, 1), [2, 3, 4]), tf.tensor3d(values(8, -1, 1, 5), [1, 4, 2])),
+  ],
+  'fused matMul with relu': [
+    () =>
+      tf.fused.matMul({
+        a: x(),
+        b: w(),
+        transposeA: false,
+        transposeB: false,
+        bias: tf.tensor1d([0, 1, -1, 2, -2]),
+        activation: 'relu',
+      }),
+  ],
   'arithmetic with broadcasting': [() => tf.sub(tf.mul(x(), tf.tensor1d([1, 2, 3, -1, 0.5, 0])), tf.scalar(0.7))],
   'scalars: times, over, minus': [() => tf.sub(1, tf.div(tf.mul(x(), 0.3), -7))],
   'addN and neg': [() => tf.neg(tf.addN([x(), x(), x()]))],
   'square, pow and squaredDifference': [() => tf.add(tf.pow(x(), 3), tf.squaredDifference(x(), tf.square(x()))), 2e-3],
   'division by a tensor': [() => tf.div(positive(), positive())],
-  'sqrt, rsqrt, reciprocal': [() => tf.add(tf.sqrt(positive()), tf.add(tf.rsqrt(positive()), tf.reciprocal(positive())))],
+  'sqrt, rsqrt, reciprocal': [
+    () => tf.add(tf.sqrt(positive()), tf.add(tf.rsqrt(positive()), tf.reciprocal(positive()))),
+  ],
   'erf and tanh': [() => tf.add(tf.erf(x()), tf.tanh(x()))],
   'relu, maximum and minimum': [() => tf.add(tf.relu(x()), tf.maximum(tf.minimum(x(), 1), -1))],
   'softmax of rows': [() => tf.softmax(x())],
   'sum and mean over axes': [() => tf.add(tf.sum(x(), 0, true), tf.mean(x(), [0, 1], true))],
   'max over an axis': [() => tf.max(x(), 0)],
   argMax: [() => tf.argMax(x(), 1), 0],
-  'comparison with a number and with a tensor': [() => tf.concat([tf.greater(x(), 0.5), tf.lessEqual(x(), tf.tensor1d([0, 1, -1, 0, 2, 0]))].map((b) => tf.cast(b, 'float32'))), 0],
-  'reshape, transpose, expandDims, squeeze': [() => tf.squeeze(tf.expandDims(tf.transpose(tf.reshape(x(), [2, 3, 4]), [2, 0, 1]), 1)), 1e-4],
-  'slice and stridedSlice': [() => tf.concat([tf.slice(x(), [1, 2], [2, 3]), tf.stridedSlice(x(), [0, 0], [4, 6], [2, 2])], 1)],
+  'comparison with a number and with a tensor': [
+    () =>
+      tf.concat(
+        [tf.greater(x(), 0.5), tf.lessEqual(x(), tf.tensor1d([0, 1, -1, 0, 2, 0]))].map((b) => tf.cast(b, 'float32')),
+      ),
+    0,
+  ],
+  'reshape, transpose, expandDims, squeeze': [
+    () => tf.squeeze(tf.expandDims(tf.transpose(tf.reshape(x(), [2, 3, 4]), [2, 0, 1]), 1)),
+    1e-4,
+  ],
+  'slice and stridedSlice': [
+    () => tf.concat([tf.slice(x(), [1, 2], [2, 3]), tf.stridedSlice(x(), [0, 0], [4, 6], [2, 2])], 1),
+  ],
   'concat, stack, unstack, split': [() => tf.concat([tf.stack(tf.unstack(x())), ...tf.split(x(), 2, 1)], 1)],
   tile: [() => tf.tile(x(), [2, 3])],
-  'gather rows and columns by int32 ids': [() => tf.add(tf.gather(x(), tf.tensor2d([0, 3, 1, 1], [2, 2], 'int32')), tf.scalar(1))],
+  'gather rows and columns by int32 ids': [
+    () => tf.add(tf.gather(x(), tf.tensor2d([0, 3, 1, 1], [2, 2], 'int32')), tf.scalar(1)),
+  ],
   'gather along the second axis': [() => tf.gather(x(), tf.tensor1d([5, 0], 'int32'), 1)],
   'zerosLike and onesLike': [() => tf.add(x(), tf.add(tf.onesLike(x()), tf.zerosLike(x())))],
   pad: [
@@ -45,7 +72,11 @@ const cases: Record<string, [() => tf.Tensor, number?]> = {
   ],
   'einsum, batched and not': [() => tf.einsum('abc,acd->dba', tf.reshape(x(), [2, 3, 4]), tf.reshape(x(), [2, 4, 3]))],
   'concat and stack of int32 tensors, on the host': [
-    () => tf.concat([tf.stack([tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32')]), tf.tensor2d([[5, 6]], [1, 2], 'int32')]),
+    () =>
+      tf.concat([
+        tf.stack([tf.tensor1d([1, 2], 'int32'), tf.tensor1d([3, 4], 'int32')]),
+        tf.tensor2d([[5, 6]], [1, 2], 'int32'),
+      ]),
     0,
   ],
   moments: [() => tf.moments(x(), 1).variance],
@@ -105,7 +136,8 @@ test.serial('LayerNorm with gain and bias folded in, a mean much larger than the
 
 test.serial('additive masks far outside fixed point work before softmax', async (t) => {
   for (const far of [-10000, -1e9, -3.4e38]) {
-    const f = () => tf.softmax(tf.add(x(), tf.mul(tf.sub(1, tf.cast(tf.tensor1d([1, 1, 0, 1, 0, 1], 'int32'), 'float32')), far)));
+    const f = () =>
+      tf.softmax(tf.add(x(), tf.mul(tf.sub(1, tf.cast(tf.tensor1d([1, 1, 0, 1, 0, 1], 'int32'), 'float32')), far)));
     t.true((await difference(f)) < 1e-4, String(far));
   }
 });
@@ -188,7 +220,11 @@ test.serial('a pattern does not look into what stayed at the nodes', async (t) =
   const results = [tf.mul(kept[0]!, b), tf.div(b, kept[1]!), tf.softmax(kept[2]!)];
   const want = await (async () => {
     await tf.setBackend('cpu');
-    const all = [tf.mul(tf.mul(positive(), positive()), positive()), tf.div(positive(), tf.sqrt(positive())), tf.softmax(tf.add(positive(), positive()))];
+    const all = [
+      tf.mul(tf.mul(positive(), positive()), positive()),
+      tf.div(positive(), tf.sqrt(positive())),
+      tf.softmax(tf.add(positive(), positive())),
+    ];
     const data = all.map((r) => r.dataSync());
     await tf.setBackend('secformer');
     return data;
@@ -254,8 +290,14 @@ test.serial('a read that repeats finds its randomness dealt, for new values too'
     const { prepareMs } = lastRun()!;
     tf.dispose([given, y]);
     const [x, m] = [values(24, -3, 3, first), values(30, -2, 2, 7)];
-    const scores = Array.from(got, (_, o) => Math.exp([0, 1, 2, 3, 4, 5].reduce((sum, k) => sum + x[6 * Math.floor(o / 5) + k]! * m[5 * k + (o % 5)]!, 0)));
-    t.true(got.every((v, o) => Math.abs(v - scores[o]! / scores.slice(o - (o % 5), o - (o % 5) + 5).reduce((a, b) => a + b)) < 1e-3));
+    const scores = Array.from(got, (_, o) =>
+      Math.exp([0, 1, 2, 3, 4, 5].reduce((sum, k) => sum + x[6 * Math.floor(o / 5) + k]! * m[5 * k + (o % 5)]!, 0)),
+    );
+    t.true(
+      got.every(
+        (v, o) => Math.abs(v - scores[o]! / scores.slice(o - (o % 5), o - (o % 5) + 5).reduce((a, b) => a + b)) < 1e-3,
+      ),
+    );
     await new Promise((resolve) => setTimeout(resolve, 700));
     return prepareMs;
   };

@@ -34,11 +34,20 @@ function folderIn(t: ExecutionContext, parent: string): string {
 async function bundle(folder: string, format: 'cjs' | 'esm'): Promise<string> {
   const outfile = join(folder, format === 'cjs' ? 'out.cjs' : 'out.mjs');
   const stdin = { contents: program, resolveDir: here };
-  await build({ stdin, bundle: true, platform: 'node', format, outfile, logLevel: 'silent', ...(format === 'esm' && { banner }) });
+  await build({
+    stdin,
+    bundle: true,
+    platform: 'node',
+    format,
+    outfile,
+    logLevel: 'silent',
+    ...(format === 'esm' && { banner }),
+  });
   return outfile;
 }
 
-const run = (file: string) => spawnSync(process.execPath, [file], { cwd: dirname(file), encoding: 'utf8', timeout: 60_000 });
+const run = (file: string) =>
+  spawnSync(process.execPath, [file], { cwd: dirname(file), encoding: 'utf8', timeout: 60_000 });
 
 for (const format of ['cjs', 'esm'] as const) {
   test(`a bundle for Node computes where the packages are installed (${format})`, async (t) => {

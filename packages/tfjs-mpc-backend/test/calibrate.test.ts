@@ -48,12 +48,18 @@ test.serial('calibrations add up, and a sample beyond a protocol is refused by n
   const both = await calibrate((b: tf.Tensor2D) => model.run(b), [batch(4, 2)], first);
   t.deepEqual(Object.keys(both.ranges), Object.keys(first.ranges));
   t.true(Object.entries(both.ranges).some(([key, [low]]) => low < first.ranges[key]![0]));
-  await t.throwsAsync(() => calibrate((b: tf.Tensor2D) => model.run(b), [batch(4, 4000)]), { code: 'BAD_PROGRAM', message: /\(silu\): its input reaches/ });
+  await t.throwsAsync(() => calibrate((b: tf.Tensor2D) => model.run(b), [batch(4, 4000)]), {
+    code: 'BAD_PROGRAM',
+    message: /\(silu\): its input reaches/,
+  });
   model.dispose();
 });
 
 test.serial('what is no calibration is refused', (t) => {
-  t.throws(() => configure({ calibration: { version: 2 } as never }), { code: 'BAD_CONFIGURATION', message: /calibrate\(\)/ });
+  t.throws(() => configure({ calibration: { version: 2 } as never }), {
+    code: 'BAD_CONFIGURATION',
+    message: /calibrate\(\)/,
+  });
   t.throws(() => configure({ calibration: { version: 1, ranges: { a: [3, 1] } } }), { code: 'BAD_CONFIGURATION' });
 });
 
@@ -72,7 +78,10 @@ for (const suite of ['secformer', 'mpcformer', 'mpcformer-2relu', 'puma', 'crypt
   test.serial(`suite ${suite} runs a masked attention`, async (t) => {
     protocols({ suite });
     const scores = tf.tensor3d(sample(2 * 4 * 8, -2, 2, 5), [2, 4, 8]);
-    const mask = tf.mul(tf.sub(1, tf.cast(tf.tensor3d([1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 8], 'int32'), 'float32')), -10000);
+    const mask = tf.mul(
+      tf.sub(1, tf.cast(tf.tensor3d([1, 1, 1, 1, 1, 1, 0, 0], [1, 1, 8], 'int32'), 'float32')),
+      -10000,
+    );
     const values = tf.tensor3d(sample(2 * 8 * 3, -1, 1, 6), [2, 8, 3]);
     const got = (await tf.matMul(tf.softmax(tf.add(scores, mask)), values).array()) as number[][][];
     const [s, v] = [(await scores.array()) as number[][][], (await values.array()) as number[][][]];
@@ -85,9 +94,15 @@ for (const suite of ['secformer', 'mpcformer', 'mpcformer-2relu', 'puma', 'crypt
     let worst = 0;
     s.forEach((head, h) => {
       head.forEach((row, i) => {
-        const p = row.map((x, j) => (j < 6 ? (weight ?? Math.exp)(x) : 0) + (suite === 'mpcformer-2relu' && j >= 6 ? 2 ** -6 : 0));
+        const p = row.map(
+          (x, j) => (j < 6 ? (weight ?? Math.exp)(x) : 0) + (suite === 'mpcformer-2relu' && j >= 6 ? 2 ** -6 : 0),
+        );
         const total = p.reduce((a, b) => a + b, 0);
-        for (let k = 0; k < 3; k++) worst = Math.max(worst, Math.abs(got[h]![i]![k]! - p.reduce((a, b, j) => a + (b / total) * v[h]![j]![k]!, 0)));
+        for (let k = 0; k < 3; k++)
+          worst = Math.max(
+            worst,
+            Math.abs(got[h]![i]![k]! - p.reduce((a, b, j) => a + (b / total) * v[h]![j]![k]!, 0)),
+          );
       });
     });
     t.true(worst < 0.02, `${suite}: ${worst}`);

@@ -23,7 +23,11 @@ async function recorded(url: string): Promise<{ url: string; sent(): number; clo
     }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return { url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`, sent: () => bytes, close: () => server.close() };
+  return {
+    url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    sent: () => bytes,
+    close: () => server.close(),
+  };
 }
 
 /** WebSocket pings of a test's length. */
@@ -45,20 +49,36 @@ test('a value out of range is refused before anything of its read is sent, later
   // More than one batch, of which the last holds the culprit
   const large = () => tf.tensor2d(sample(1_200_000, -1, 1), [1_200_000, 1]);
   const bads: [number, RegExp][] = [
-    [1e6, /^client: element 1 of a tensor of shape \[2\] is larger than 16384; private tensors hold \|v\| ≤ 16384: scale it, or clip it/],
+    [
+      1e6,
+      /^client: element 1 of a tensor of shape \[2\] is larger than 16384; private tensors hold \|v\| ≤ 16384: scale it, or clip it/,
+    ],
     [Number.NaN, /^client: element 1 of a tensor of shape \[2\] is not finite/],
     [Number.NEGATIVE_INFINITY, /^client: element 1 of a tensor of shape \[2\] is not finite/],
   ];
-  const reads: Record<string, (y: tf.Tensor) => unknown> = { data: (y) => y.data(), dataSync: (y) => y.dataSync(), share, prepare };
+  const reads: Record<string, (y: tf.Tensor) => unknown> = {
+    data: (y) => y.data(),
+    dataSync: (y) => y.dataSync(),
+    share,
+    prepare,
+  };
   for (const connected of [false, true]) {
     if (connected) t.true(Math.abs((await tf.relu(tf.tensor1d([-1, 2])).data())[1]! - 2) < 1e-3);
     for (const [value, message] of bads) {
       for (const [name, read] of Object.entries(reads)) {
         const before = sent();
         const y = tf.tidy(() => tf.add(tf.sum(large()), tf.tensor1d([1, value])));
-        await t.throwsAsync(async () => read(y), { instanceOf: EncodingError, code: 'VALUE_OUT_OF_RANGE', message }, `${name} of ${value}`);
+        await t.throwsAsync(
+          async () => read(y),
+          { instanceOf: EncodingError, code: 'VALUE_OUT_OF_RANGE', message },
+          `${name} of ${value}`,
+        );
         await new Promise((resolve) => setTimeout(resolve, 20));
-        for (const [i, bytes] of sent().entries()) t.true(bytes - before[i]! < (connected ? PINGS : 1), `${name} of ${value} sent ${bytes - before[i]!} bytes to node ${i}`);
+        for (const [i, bytes] of sent().entries())
+          t.true(
+            bytes - before[i]! < (connected ? PINGS : 1),
+            `${name} of ${value} sent ${bytes - before[i]!} bytes to node ${i}`,
+          );
         y.dispose();
       }
     }

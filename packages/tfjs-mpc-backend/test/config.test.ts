@@ -1,7 +1,11 @@
 import test, { type ExecutionContext } from 'ava';
 import { type Configuration, configuration, configure } from '../src/config.js';
 
-const real = { parties: ['ws://127.0.0.1:1', 'ws://127.0.0.1:2'], dealer: 'ws://127.0.0.1:3', token: 'a token' } as const satisfies Record<string, unknown>;
+const real = {
+  parties: ['ws://127.0.0.1:1', 'ws://127.0.0.1:2'],
+  dealer: 'ws://127.0.0.1:3',
+  token: 'a token',
+} as const satisfies Record<string, unknown>;
 const nodes = real as unknown as Configuration;
 
 test.serial.afterEach(() => configure({}));
@@ -22,12 +26,27 @@ test.serial('configure takes an object, and says what else it was given', (t) =>
     [7, /was given 7/],
     [() => ({}), /was given a function/],
   ];
-  for (const [given, message] of cases) t.throws(() => configure(given as Configuration), { instanceOf: TypeError, message }, String(message));
+  for (const [given, message] of cases)
+    t.throws(() => configure(given as Configuration), { instanceOf: TypeError, message }, String(message));
 });
 
 test.serial('a setting that there is not is named, beside those that there are', (t) => {
-  const error = t.throws(() => configure({ suit: 'fast', Token: 'x' } as never), { code: 'BAD_CONFIGURATION', message: /no 'suit', 'Token'/ });
-  for (const key of ['parties', 'dealer', 'token', 'suite', 'calibration', 'ca', 'prepareAhead', 'fold', 'onRange', 'syncTimeoutMs'])
+  const error = t.throws(() => configure({ suit: 'fast', Token: 'x' } as never), {
+    code: 'BAD_CONFIGURATION',
+    message: /no 'suit', 'Token'/,
+  });
+  for (const key of [
+    'parties',
+    'dealer',
+    'token',
+    'suite',
+    'calibration',
+    'ca',
+    'prepareAhead',
+    'fold',
+    'onRange',
+    'syncTimeoutMs',
+  ])
     t.regex(error!.message, new RegExp(`\\b${key}\\b`));
   t.throws(() => configure({ toString: 1 } as never), { message: /no 'toString'/ });
 });
@@ -58,11 +77,17 @@ test.serial('each setting has its type and range; the message says what came, an
     [{ calibration: null }, /calibration: /],
   ];
   for (const [given, message] of cases) {
-    const error = t.throws(() => configure(given as Configuration), { code: 'BAD_CONFIGURATION', message }, String(message));
+    const error = t.throws(
+      () => configure(given as Configuration),
+      { code: 'BAD_CONFIGURATION', message },
+      String(message),
+    );
     t.notRegex(error!.message, /hidden/);
   }
   t.is(configuration().suite, 'exact', 'what is refused changes nothing');
-  t.notThrows(() => configure({ suite: undefined, calibration: undefined, prepareAhead: false, syncTimeoutMs: 0.5 } as never));
+  t.notThrows(() =>
+    configure({ suite: undefined, calibration: undefined, prepareAhead: false, syncTimeoutMs: 0.5 } as never),
+  );
 });
 
 test.serial('a token may be a text or a file’s bytes; later changes of what was given change nothing', (t) => {
@@ -90,7 +115,9 @@ test.serial('what configure was given and the environment are one configuration'
   t.like(configuration(), { token: 'a token', suite: 'exact' });
   configure({ ...without, suite: undefined } as never);
   t.is(configuration().suite, 'fast', 'a setting that is undefined is one that is left out');
-  t.throws(() => configure({ parties: nodes.parties! }), { message: /dealer is missing beside parties and SECFORMER_TOKEN/ });
+  t.throws(() => configure({ parties: nodes.parties! }), {
+    message: /dealer is missing beside parties and SECFORMER_TOKEN/,
+  });
   setEnvironment(t, { SECFORMER_SUITE: 'quick' });
   t.throws(() => configure(nodes), { message: /quick/ });
   t.notThrows(() => configure({ ...nodes, suite: 'exact' }));
@@ -98,8 +125,17 @@ test.serial('what configure was given and the environment are one configuration'
 
 test.serial('variables are named where they are wrong, and count for nothing where they are empty', (t) => {
   setEnvironment(t, { SECFORMER_PARTIES: 'ws://a', SECFORMER_DEALER: 'ws://b', SECFORMER_TOKEN: 'c' });
-  t.throws(() => configuration(), { code: 'BAD_CONFIGURATION', message: /SECFORMER_PARTIES: expected two URLs, got \["ws:\/\/a"\]/ });
-  Object.assign(process.env, { SECFORMER_PARTIES: '', SECFORMER_DEALER: '', SECFORMER_TOKEN: '', SECFORMER_SUITE: '', SECFORMER_CA: '' });
+  t.throws(() => configuration(), {
+    code: 'BAD_CONFIGURATION',
+    message: /SECFORMER_PARTIES: expected two URLs, got \["ws:\/\/a"\]/,
+  });
+  Object.assign(process.env, {
+    SECFORMER_PARTIES: '',
+    SECFORMER_DEALER: '',
+    SECFORMER_TOKEN: '',
+    SECFORMER_SUITE: '',
+    SECFORMER_CA: '',
+  });
   t.deepEqual(Object.keys(configuration()).sort(), ['fold', 'suite', 'syncTimeoutMs']);
 });
 

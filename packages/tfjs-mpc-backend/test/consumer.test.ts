@@ -44,9 +44,19 @@ export const stop: () => Promise<void> = startTrio().stop;
 function complaints(folder: string, file: string, text: string, options: ts.CompilerOptions): string[] {
   const path = join(folder, file);
   writeFileSync(path, text);
-  const built = ts.createProgram([path], { strict: true, noEmit: true, skipLibCheck: false, exactOptionalPropertyTypes: true, target: ts.ScriptTarget.ES2020, ...options });
+  const built = ts.createProgram([path], {
+    strict: true,
+    noEmit: true,
+    skipLibCheck: false,
+    exactOptionalPropertyTypes: true,
+    target: ts.ScriptTarget.ES2020,
+    ...options,
+  });
   const mine = built.getSourceFiles().filter((f) => f.fileName === path || ours.test(f.fileName));
-  const all = [...built.getOptionsDiagnostics(), ...mine.flatMap((f) => [...built.getSyntacticDiagnostics(f), ...built.getSemanticDiagnostics(f)])];
+  const all = [
+    ...built.getOptionsDiagnostics(),
+    ...mine.flatMap((f) => [...built.getSyntacticDiagnostics(f), ...built.getSemanticDiagnostics(f)]),
+  ];
   // Otherwise nothing of ours was looked at
   if (mine.length < 5) return [`only ${mine.length} files were found`, ...all.map(said)];
   return all.map(said);
@@ -69,7 +79,8 @@ for (const [name, options] of Object.entries(resolvers)) {
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
     t.deepEqual(complaints(folder, 'main.ts', program, { ...options, lib: LIB, types: [] }), []);
     // Its types need those of Node, and a pass of their own
-    if (name === 'node10') t.deepEqual(complaints(folder, 'node.ts', onNode, { ...options, lib: LIB, types: ['node'] }), []);
+    if (name === 'node10')
+      t.deepEqual(complaints(folder, 'node.ts', onNode, { ...options, lib: LIB, types: ['node'] }), []);
   });
 }
 
@@ -77,7 +88,11 @@ test('resolvers that know no exports find every package by its main', (t) => {
   const require = createRequire(import.meta.url);
   for (const name of ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader']) {
     const file = require.resolve(`@secformer/${name}/package.json`);
-    const manifest = require(file) as { main: string; types: string; exports: { '.': { types: string; default: string } } };
+    const manifest = require(file) as {
+      main: string;
+      types: string;
+      exports: { '.': { types: string; default: string } };
+    };
     t.is(manifest.main, manifest.exports['.'].default);
     t.is(manifest.types, manifest.exports['.'].types);
     t.is(require.resolve(`@secformer/${name}`), join(dirname(file), manifest.main));

@@ -1,4 +1,6 @@
-/** What follows from the caller's own values is computed in the caller's process, once, and shared where it is needed. */
+/**
+ * What follows from the caller's own values is computed in the caller's process, once, and shared where it is needed.
+ */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { whatNodesSee } from '../src/audit.js';
@@ -21,7 +23,8 @@ async function same(t: { true(ok: boolean, why: string): void }, name: string, f
   await tf.setBackend('cpu');
   const want = tf.tidy(f).dataSync().slice();
   await tf.setBackend('secformer');
-  for (const got of [await f().data(), await tf.tidy(f).data()]) t.true(close(got, want), `${name}: ${got} for ${want}`);
+  for (const got of [await f().data(), await tf.tidy(f).data()])
+    t.true(close(got, want), `${name}: ${got} for ${want}`);
 }
 
 test.serial('arithmetic on own values reaches no node; products do, and what comes of them', async (t) => {
@@ -48,7 +51,9 @@ test.serial("every operation is the nodes' where folding is off", async (t) => {
 test.serial('float ids that are whole are looked up as integers are', async (t) => {
   const table = w();
   const layer = tf.layers.embedding({ inputDim: 4, outputDim: 5, weights: [table] });
-  const [floats, ints] = (['float32', 'int32'] as const).map((dtype) => layer.apply(tf.tensor2d([[3, 0, 1]], [1, 3], dtype)) as tf.Tensor);
+  const [floats, ints] = (['float32', 'int32'] as const).map(
+    (dtype) => layer.apply(tf.tensor2d([[3, 0, 1]], [1, 3], dtype)) as tf.Tensor,
+  );
   const [seen, same] = [whatNodesSee(floats!), whatNodesSee(ints!)];
   t.is(seen.hash, same.hash);
   t.deepEqual(seen.graph, same.graph);
@@ -160,7 +165,8 @@ test.serial('masks mean what they mean wherever they stand', async (t) => {
   const outer = () => tf.tensor1d([1, 1, 0]).expandDims(1).mul(keep().expandDims(0));
   const cases: Record<string, () => tf.Tensor> = {
     'before a scale': () => tf.softmax(s().add(negative(-1e9)).div(3)),
-    'behind a reshape and a transpose': () => tf.softmax(s().transpose().add(negative(-1e9).expandDims(1)).transpose().reshape([1, 3, 5])),
+    'behind a reshape and a transpose': () =>
+      tf.softmax(s().transpose().add(negative(-1e9).expandDims(1)).transpose().reshape([1, 3, 5])),
     'a mask and a bias': () =>
       tf.softmax(
         s()
@@ -168,9 +174,12 @@ test.serial('masks mean what they mean wherever they stand', async (t) => {
           .add(tf.tensor1d([1, 2, 3, 4, 5])),
       ),
     'rows that are masked altogether': () => tf.softmax(s().add(tf.sub(1, outer()).mul(-1e9))),
-    'by an outer product of a public mask': () => tf.softmax(s().add(tf.sub(1, tf.matMul(tf.ones([3, 1]), keep().expandDims(0))).mul(-1e9))),
-    'of rows that were looked up': () => tf.softmax(s().add(tf.sub(1, tf.gather(outer(), tf.tensor1d([1, 0, 0], 'int32'))).mul(-1e9))),
-    'by a public condition': () => tf.softmax(tf.where(tf.range(0, 5).less(3).broadcastTo([3, 5]), s(), Number.NEGATIVE_INFINITY)),
+    'by an outer product of a public mask': () =>
+      tf.softmax(s().add(tf.sub(1, tf.matMul(tf.ones([3, 1]), keep().expandDims(0))).mul(-1e9))),
+    'of rows that were looked up': () =>
+      tf.softmax(s().add(tf.sub(1, tf.gather(outer(), tf.tensor1d([1, 0, 0], 'int32'))).mul(-1e9))),
+    'by a public condition': () =>
+      tf.softmax(tf.where(tf.range(0, 5).less(3).broadcastTo([3, 5]), s(), Number.NEGATIVE_INFINITY)),
     'in a logarithm': () => tf.logSoftmax(s().add(negative(-1e9))),
     'multiplied away': () =>
       tf
@@ -194,7 +203,10 @@ test.serial('masks mean what they mean wherever they stand', async (t) => {
 test.serial('a mask that leaves nothing is refused before anything is sent, and nobody sees which', async (t) => {
   const masked = (keep: number[]) => tf.softmax(tf.matMul(x(), w()).add(tf.sub(1, tf.tensor1d(keep)).mul(-1e9)));
   await t.throwsAsync(masked([0, 0, 0, 0, 0]).data(), { code: 'MASK_REFUSED', message: /leaves less than one place/ });
-  await t.throwsAsync(tf.topk(tf.matMul(x(), w()).add(tf.tensor1d([0, -1e9, -1e9, -1e9, -1e9]).mul(1e5)), 2).values.data(), { code: 'MASK_REFUSED' });
+  await t.throwsAsync(
+    tf.topk(tf.matMul(x(), w()).add(tf.tensor1d([0, -1e9, -1e9, -1e9, -1e9]).mul(1e5)), 2).values.data(),
+    { code: 'MASK_REFUSED' },
+  );
   t.is(whatNodesSee(masked([0, 0, 0, 0, 0])).hash, whatNodesSee(masked([1, 0, 1, 1, 0])).hash);
   await t.notThrowsAsync(masked([1, 0, 0, 0, 0]).data());
 });
@@ -215,7 +227,11 @@ test.serial('factors of which nothing is left are refused', async (t) => {
 
 test.serial('evaluate and fit, whose indices are floats', async (t) => {
   const trained = async () => {
-    const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [4], kernelInitializer: tf.initializers.glorotNormal({ seed: 3 }) })] });
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({ units: 1, inputShape: [4], kernelInitializer: tf.initializers.glorotNormal({ seed: 3 }) }),
+      ],
+    });
     model.compile({ loss: 'meanSquaredError', optimizer: tf.train.sgd(0.1), metrics: ['mae'] });
     const target = tf.tensor2d([0.5, -0.5, 0.25], [3, 1]);
     const history = await model.fit(x(), target, { epochs: 1, shuffle: false, verbose: 0 });

@@ -33,7 +33,13 @@ function cosine(x: ArrayLike<number>, y: ArrayLike<number>): number {
 }
 
 // Graphs that tensorflowjs_converter wrote and nobody adapted, against what TensorFlow computed
-for (const name of ['graph-bert-tiny-classifier', 'graph-einsum', 'graph-gelu-new', 'graph-mobilebert', 'graph-minilm']) {
+for (const name of [
+  'graph-bert-tiny-classifier',
+  'graph-einsum',
+  'graph-gelu-new',
+  'graph-mobilebert',
+  'graph-minilm',
+]) {
   const folder = join(models, name);
   const maybe = existsSync(folder) ? test.serial : test.serial.skip;
   maybe(`${name} runs unchanged, within 0.02 of TensorFlow on every sample`, async (t) => {
@@ -45,7 +51,9 @@ for (const name of ['graph-bert-tiny-classifier', 'graph-einsum', 'graph-gelu-ne
     let most = 0;
     let recording = 0;
     for (const sample of samples) {
-      const inputs = Object.fromEntries(Object.entries(sample.inputs).map(([key, v]) => [key, tf.tensor(v.data.flat(9), v.shape, v.dtype)]));
+      const inputs = Object.fromEntries(
+        Object.entries(sample.inputs).map(([key, v]) => [key, tf.tensor(v.data.flat(9), v.shape, v.dtype)]),
+      );
       const start = performance.now();
       const result = model.execute(
         inputs,

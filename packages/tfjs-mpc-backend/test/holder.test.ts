@@ -17,11 +17,24 @@ const square: Graph = {
   ],
   outputs: [1],
 };
-const jobOf = (tensor: number, more: Partial<RunJob> = {}): RunJob => ({ graph: square, slots: [{ tensor }], revealed: [0], kept: [], suite: 'exact', ...more });
+const jobOf = (tensor: number, more: Partial<RunJob> = {}): RunJob => ({
+  graph: square,
+  slots: [{ tensor }],
+  revealed: [0],
+  kept: [],
+  suite: 'exact',
+  ...more,
+});
 
 /** A holder on the embedded trio with watched links. `on` hears of each frame before it leaves; true cuts the link. */
 function watched() {
-  const seen = { dials: 0, frames: [] as string[], refuse: false, on: (_: string): boolean => false, links: [] as Link[] };
+  const seen = {
+    dials: 0,
+    frames: [] as string[],
+    refuse: false,
+    on: (_: string): boolean => false,
+    links: [] as Link[],
+  };
   const dial: Dial = async (node) => {
     seen.dials++;
     if (seen.refuse) throw new NodeError('dealer', 'UNREACHABLE', 'no connection');
@@ -44,7 +57,8 @@ function watched() {
   return {
     seen,
     count: (type: string) => seen.frames.filter((f) => f === type).length,
-    share: (tensors: number[], c = configuration) => holder.handle({ id: id++, kind: 'share', writes: tensors.map(write), configuration: c }),
+    share: (tensors: number[], c = configuration) =>
+      holder.handle({ id: id++, kind: 'share', writes: tensors.map(write), configuration: c }),
     run: (job: RunJob, c = configuration) => holder.handle({ id: id++, kind: 'run', job, configuration: c }),
     prepare: (job: RunJob) => holder.handle({ id: id++, kind: 'prepare', job, configuration }),
     start: (prepared: number) => holder.handle({ id: id++, kind: 'start', prepared, trace: false }),
@@ -70,7 +84,11 @@ test.serial('first requests that come together make one connection', async (t) =
 test.serial('a connection that fails fails all who wait for it, and the next request makes another', async (t) => {
   const h = watched();
   h.seen.refuse = true;
-  t.deepEqual((await Promise.all([h.share([1]), h.share([1]), h.run(jobOf(1))])).map(outcome), ['UNREACHABLE', 'UNREACHABLE', 'UNREACHABLE']);
+  t.deepEqual((await Promise.all([h.share([1]), h.share([1]), h.run(jobOf(1))])).map(outcome), [
+    'UNREACHABLE',
+    'UNREACHABLE',
+    'UNREACHABLE',
+  ]);
   t.is(h.seen.dials, 3, 'one attempt');
   h.seen.refuse = false;
   t.is(outcome(await h.share([1])), 'done');
@@ -96,7 +114,13 @@ test.serial('another configuration makes another connection, and what is under w
 
 test.serial('a tensor is written once, whoever asks, and a run waits for it', async (t) => {
   const h = watched();
-  const replies = await Promise.all([h.share([1, 2]), h.share([2, 1]), h.run(jobOf(2)), h.prepare(jobOf(1)), h.share([1])]);
+  const replies = await Promise.all([
+    h.share([1, 2]),
+    h.share([2, 1]),
+    h.run(jobOf(2)),
+    h.prepare(jobOf(1)),
+    h.share([1]),
+  ]);
   t.deepEqual(replies.map(outcome), ['done', 'done', '7,10,15,22', '1', 'done']);
   t.is(h.count('put'), 6, 'three nodes, two tensors');
   t.is(outcome(await h.start(1)), '7,10,15,22');
@@ -126,14 +150,24 @@ test.serial('a link that is lost between requests: the next one connects again',
   t.is(outcome(await h.run(jobOf(1))), '7,10,15,22');
 });
 
-for (const [type, kinds] of Object.entries({ put: ['share'], program: ['run', 'prepare'], prepare: ['run', 'prepare'] })) {
+for (const [type, kinds] of Object.entries({
+  put: ['share'],
+  program: ['run', 'prepare'],
+  prepare: ['run', 'prepare'],
+})) {
   for (const kind of kinds) {
     test.serial(`a link that turns out to be dead at '${type}': ${kind} connects once more by itself`, async (t) => {
       const h = watched();
       await h.share([1]);
       let cuts = 1;
       h.seen.on = (frame) => frame === type && cuts-- > 0;
-      const replies = await Promise.all(kind === 'share' ? [h.share([2]), h.share([2])] : kind === 'run' ? [h.run(jobOf(1)), h.run(jobOf(1))] : [h.prepare(jobOf(1))]);
+      const replies = await Promise.all(
+        kind === 'share'
+          ? [h.share([2]), h.share([2])]
+          : kind === 'run'
+            ? [h.run(jobOf(1)), h.run(jobOf(1))]
+            : [h.prepare(jobOf(1))],
+      );
       for (const reply of replies) {
         t.is(outcome(reply), kind === 'share' ? 'done' : 'missing 1', 'as a new session answers');
         t.is(reply.session, 2);

@@ -22,28 +22,67 @@ const cases: Record<string, [() => tf.Tensor, number]> = {
     1e-4,
   ],
   'elu, selu': [() => tf.add(tf.elu(x()), tf.selu(y())), 1e-4],
-  'relu6, leakyRelu, prelu': [() => tf.add(tf.add(tf.relu6(tf.mul(x(), 4)), tf.leakyRelu(x(), 0.3)), tf.prelu(x(), tf.tensor2d([0.1, 0.2, 0.3, -0.4, 0.5, 0], [1, 6]))), 2e-4],
+  'relu6, leakyRelu, prelu': [
+    () =>
+      tf.add(
+        tf.add(tf.relu6(tf.mul(x(), 4)), tf.leakyRelu(x(), 0.3)),
+        tf.prelu(x(), tf.tensor2d([0.1, 0.2, 0.3, -0.4, 0.5, 0], [1, 6])),
+      ),
+    2e-4,
+  ],
   'exp, expm1': [() => tf.add(tf.exp(x()), tf.expm1(y())), 2e-4],
   'exp far below 0': [() => tf.exp(tf.tensor1d([-12000, -40, -16, -8, 0, 5.5])), 1e-3],
   'log, log1p': [() => tf.add(tf.log(positive()), tf.log1p(positive())), 2e-3],
   'sqrt at 0': [() => tf.sqrt(tf.tensor1d([0, 2 ** -14, 0.25, 4, 10000])), 1e-4],
-  'reciprocal and division, either sign': [() => tf.add(tf.reciprocal(away()), tf.div(tf.tensor1d([1, -2, 3]), away())), 1e-3],
-  'floor, ceil, round, halves to even': [() => tf.stack([tf.floor(halves()), tf.ceil(halves()), tf.round(halves())]), 0],
+  'reciprocal and division, either sign': [
+    () => tf.add(tf.reciprocal(away()), tf.div(tf.tensor1d([1, -2, 3]), away())),
+    1e-3,
+  ],
+  'floor, ceil, round, halves to even': [
+    () => tf.stack([tf.floor(halves()), tf.ceil(halves()), tf.round(halves())]),
+    0,
+  ],
   'sign, abs, step': [() => tf.stack([tf.sign(halves()), tf.abs(halves()), tf.step(halves())]), 0],
   'step with a slope': [() => tf.step(halves(), 0.5), 1e-4],
   clipByValue: [() => tf.clipByValue(x(), -1.25, 2), 1e-4],
   'min over axes, argMin': [() => tf.add(tf.min(x(), 1), number(tf.argMin(x(), 1))), 1e-4],
-  'equal and notEqual, with a number and with a tensor': [() => tf.stack([tf.equal(halves(), 0.5), tf.notEqual(halves(), tf.tensor1d([0, -1.5, 1, 7, -7, 3]))].map(number)), 0],
+  'equal and notEqual, with a number and with a tensor': [
+    () => tf.stack([tf.equal(halves(), 0.5), tf.notEqual(halves(), tf.tensor1d([0, -1.5, 1, 7, -7, 3]))].map(number)),
+    0,
+  ],
   'greaterEqual, less, lessEqual, greater of equal values': [
-    () => tf.stack([tf.greaterEqual(halves(), 0.5), tf.less(halves(), 0.5), tf.lessEqual(halves(), 0.5), tf.greater(halves(), 0.5)].map(number)),
+    () =>
+      tf.stack(
+        [
+          tf.greaterEqual(halves(), 0.5),
+          tf.less(halves(), 0.5),
+          tf.lessEqual(halves(), 0.5),
+          tf.greater(halves(), 0.5),
+        ].map(number),
+      ),
     0,
   ],
   'logical and, or, not, xor': [
-    () => tf.stack([tf.logicalAnd(bits(), tf.less(y(), 1)), tf.logicalOr(bits(), tf.less(y(), 1)), tf.logicalNot(bits()), tf.logicalXor(bits(), tf.less(y(), 1))].map(number)),
+    () =>
+      tf.stack(
+        [
+          tf.logicalAnd(bits(), tf.less(y(), 1)),
+          tf.logicalOr(bits(), tf.less(y(), 1)),
+          tf.logicalNot(bits()),
+          tf.logicalXor(bits(), tf.less(y(), 1)),
+        ].map(number),
+      ),
     0,
   ],
   'all and any': [() => tf.add(number(tf.all(bits(), 1)), number(tf.any(bits(), 1))), 0],
-  'where, of secrets and of local bits': [() => tf.add(tf.where(bits(), x(), y()), tf.where(tf.tensor2d([1, 0, 1, 0, 1, 0], [1, 6], 'bool').tile([4, 1]), x(), y())), 1e-4],
+  'where, of secrets and of local bits': [
+    () =>
+      tf.add(
+        tf.where(bits(), x(), y()),
+        tf.where(tf.tensor2d([1, 0, 1, 0, 1, 0], [1, 6], 'bool').tile([4, 1]), x(), y()),
+      ),
+    1e-4,
+  ],
   'pow: 0, negative, half': [
     () => {
       const v = tf.add(positive(), 0.5);
@@ -51,7 +90,10 @@ const cases: Record<string, [() => tf.Tensor, number]> = {
     },
     1e-3,
   ],
-  'cumsum along each axis, exclusive and reverse': [() => tf.add(tf.cumsum(x(), 0, true), tf.cumsum(y(), 1, false, true)), 1e-4],
+  'cumsum along each axis, exclusive and reverse': [
+    () => tf.add(tf.cumsum(x(), 0, true), tf.cumsum(y(), 1, false, true)),
+    1e-4,
+  ],
   'topk: values': [() => tf.topk(x(), 3).values, 1e-4],
   'topk: indices, ties to the lower': [() => tf.topk(tf.tensor2d([1, 3, 3, 2, 3, 0], [1, 6]), 4).indices, 0],
   logSoftmax: [() => tf.logSoftmax(x()), 2e-4],
@@ -67,13 +109,17 @@ const cases: Record<string, [() => tf.Tensor, number]> = {
   'fused matMul: activations': [
     () => {
       const w = tf.tensor2d(sample(12, -1, 1, 9), [6, 2]);
-      const fused = (activation: tf.fused.Activation) => tf.fused.matMul({ a: x(), b: w, transposeA: false, transposeB: false, activation, leakyreluAlpha: 0.1 });
+      const fused = (activation: tf.fused.Activation) =>
+        tf.fused.matMul({ a: x(), b: w, transposeA: false, transposeB: false, activation, leakyreluAlpha: 0.1 });
       return tf.concat((['sigmoid', 'elu', 'relu6', 'leakyrelu'] as const).map(fused), 1);
     },
     1e-3,
   ],
   'a function of a function of small values': [() => tf.tanh(tf.sigmoid(tf.tanh(x()))), 3e-4],
-  'a function of bits and of whole numbers': [() => tf.tanh(number(tf.add(number(bits()), number(tf.argMax(x(), 1)).reshape([4, 1])))), 1e-4],
+  'a function of bits and of whole numbers': [
+    () => tf.tanh(number(tf.add(number(bits()), number(tf.argMax(x(), 1)).reshape([4, 1])))),
+    1e-4,
+  ],
 };
 
 for (const [name, [f, bar]] of Object.entries(cases)) {
@@ -85,5 +131,8 @@ for (const [name, [f, bar]] of Object.entries(cases)) {
 
 test.serial('what has no protocol says so by name, when it is called', (t) => {
   t.throws(() => tf.pow(x(), 2.5), { instanceOf: UnsupportedKernelError, message: /whole and from −16 to 16/ });
-  t.throws(() => tf.topk(tf.tensor1d(sample(100, 0, 1)), 65), { instanceOf: UnsupportedKernelError, message: /at most 64/ });
+  t.throws(() => tf.topk(tf.tensor1d(sample(100, 0, 1)), 65), {
+    instanceOf: UnsupportedKernelError,
+    message: /at most 64/,
+  });
 });

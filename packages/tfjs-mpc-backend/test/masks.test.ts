@@ -14,7 +14,9 @@ const x = () => tf.tensor2d(sample(12, -1, 1), [3, 4]);
 const w = () => tf.tensor2d(sample(32, -1, 1, 7), [4, 8]);
 const scoresOf = () => {
   const [a, b] = [sample(12, -1, 1), sample(32, -1, 1, 7)];
-  return Array.from({ length: 3 }, (_, r) => Float64Array.from({ length: 8 }, (_, c) => [0, 1, 2, 3].reduce((s, k) => s + a[4 * r + k]! * b[8 * k + c]!, 0)));
+  return Array.from({ length: 3 }, (_, r) =>
+    Float64Array.from({ length: 8 }, (_, c) => [0, 1, 2, 3].reduce((s, k) => s + a[4 * r + k]! * b[8 * k + c]!, 0)),
+  );
 };
 const floats = (values: number[]) => tf.tensor1d(values);
 /** Of whole numbers, which makes it local. */
@@ -30,7 +32,10 @@ const addends: Record<string, { add: () => tf.Tensor; values: number[] }> = {
   'a mask': { add: () => mask(padded, -10_000), values: padded.map((v) => (v ? 0 : -10_000)) },
   'a mask of −1e9': { add: () => mask(padded, -1e9), values: padded.map((v) => (v ? 0 : -1e9)) },
   'a mask of nothing': { add: () => mask(full, -1e9), values: full.map(() => 0) },
-  'biases and a mask in one': { add: () => floats(biases.map((v, i) => (i % 3 === 1 ? -1e9 : v))), values: biases.map((v, i) => (i % 3 === 1 ? -1e9 : v)) },
+  'biases and a mask in one': {
+    add: () => floats(biases.map((v, i) => (i % 3 === 1 ? -1e9 : v))),
+    values: biases.map((v, i) => (i % 3 === 1 ? -1e9 : v)),
+  },
   'a bias of one number': { add: () => tf.tensor1d([0.75]), values: full.map(() => 0.75) },
 };
 
@@ -46,7 +51,15 @@ function expected(suite: string, values: number[]): number[] {
 }
 
 /** The systems' own approximations are tested elsewhere; here a wrong mask would be off by a tenth. */
-const BARS: Record<string, number> = { exact: 1e-4, fast: 2e-4, secformer: 2e-3, mpcformer: 2e-3, 'mpcformer-2relu': 4e-3, puma: 0.02, crypten: 0.02 };
+const BARS: Record<string, number> = {
+  exact: 1e-4,
+  fast: 2e-4,
+  secformer: 2e-3,
+  mpcformer: 2e-3,
+  'mpcformer-2relu': 4e-3,
+  puma: 0.02,
+  crypten: 0.02,
+};
 
 async function worst(y: tf.Tensor, want: number[]): Promise<number> {
   const got = await y.data();
@@ -180,6 +193,9 @@ test.serial('a mask of 2Quad in plain operations is one by how it was written, n
   );
   t.false(ops().includes('quad'), 'zeros and ones among floats are no structure either');
   const before = lastRun();
-  await t.throwsAsync(() => squares(bits([1, 0, 2, 1, 1, 1, 1, 1]))().data(), { code: 'MASK_REFUSED', message: /element 2/ });
+  await t.throwsAsync(() => squares(bits([1, 0, 2, 1, 1, 1, 1, 1]))().data(), {
+    code: 'MASK_REFUSED',
+    message: /element 2/,
+  });
   t.is(lastRun(), before, 'nothing was sent');
 });

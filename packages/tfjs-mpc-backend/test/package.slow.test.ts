@@ -21,25 +21,56 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
   const folder = mkdtempSync(join(tmpdir(), 'install-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   const npm = (args: string[], cwd: string) =>
-    execFileSync('npm', args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, npm_config_loglevel: 'error' } });
+    execFileSync('npm', args, {
+      cwd,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, npm_config_loglevel: 'error' },
+    });
   for (const p of packages) npm(['pack', '--ignore-scripts', '--pack-destination', folder], join(root, 'packages', p));
   const tarballs = readdirSync(folder).filter((f) => f.endsWith('.tgz'));
   t.is(tarballs.length, packages.length);
   writeFileSync(join(folder, 'package.json'), '{"name":"somebody","private":true}');
-  npm(['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline', '@tensorflow/tfjs@4.22.0', ...tarballs.map((f) => `./${f}`)], folder);
+  npm(
+    [
+      'install',
+      '--ignore-scripts',
+      '--no-audit',
+      '--no-fund',
+      '--prefer-offline',
+      '@tensorflow/tfjs@4.22.0',
+      ...tarballs.map((f) => `./${f}`),
+    ],
+    folder,
+  );
 
   // No script has run, so what multiplies natively there has come in the package
-  const kernels = spawnSync(process.execPath, ['-e', "import('@secformer/ring').then((ring) => console.log(ring.availableKernels().join()))"], { cwd: folder, encoding: 'utf8' });
+  const kernels = spawnSync(
+    process.execPath,
+    ['-e', "import('@secformer/ring').then((ring) => console.log(ring.availableKernels().join()))"],
+    { cwd: folder, encoding: 'utf8' },
+  );
   t.is(kernels.stdout.trim(), availableKernels().join(), kernels.stderr);
   const prebuilt = join(folder, 'node_modules/@secformer/ring/prebuilds', `${process.platform}-${process.arch}`);
-  t.is(existsSync(join(prebuilt, 'kernels.sha256')), existsSync(join(prebuilt, 'kernels.node')), 'with what tells a damaged one');
+  t.is(
+    existsSync(join(prebuilt, 'kernels.sha256')),
+    existsSync(join(prebuilt, 'kernels.node')),
+    'with what tells a damaged one',
+  );
 
   const esm = snippet('## The one line');
   writeFileSync(join(folder, 'esm.mjs'), esm);
   const body = esm.replace(/^import .*$/gm, '');
-  writeFileSync(join(folder, 'required.cjs'), `const tf = require('@tensorflow/tfjs');\nrequire('@secformer/tfjs-mpc-backend');\n(async () => {${body}})();`);
+  writeFileSync(
+    join(folder, 'required.cjs'),
+    `const tf = require('@tensorflow/tfjs');\nrequire('@secformer/tfjs-mpc-backend');\n(async () => {${body}})();`,
+  );
   for (const file of ['esm.mjs', 'required.cjs']) {
-    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, file)], { cwd: folder, encoding: 'utf8', timeout: 60_000 });
+    const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, file)], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
     t.is(status, 0, stderr);
     const numbers = stdout.match(/0\.\d+/g)?.map(Number) ?? [];
     // softmax of (−0.25, −5.5) and (2.125, −3.25)
@@ -49,7 +80,10 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
 });
 
 test('esbuild bundles the backend and the client for a browser, without Node built-ins', async (t) => {
-  for (const contents of ["import '@secformer/tfjs-mpc-backend';", "export { Session } from '@secformer/party-node';"]) {
+  for (const contents of [
+    "import '@secformer/tfjs-mpc-backend';",
+    "export { Session } from '@secformer/party-node';",
+  ]) {
     const result = await build({
       stdin: { contents, resolveDir: dirname(fileURLToPath(import.meta.url)) },
       bundle: true,

@@ -22,10 +22,14 @@ const cases: Record<string, () => tf.Tensor> = {
   'a window larger than the image': () => tf.maxPool(image([1, 3, 2, 2], 8), 7, 1, 'same'),
   '3D, same': () => tf.maxPool3d(image([1, 7, 6, 5, 2], 9) as never as tf.Tensor5D, 3, 2, 'same'),
   'pool over batches, dilated': () => tf.pool(image([1, 9, 9, 2], 10), 2, 'max', 'same', 2, 1),
-  'dilation2d, same': () => tf.dilation2d(image([2, 19, 18, 2], 11, -15000).mul(0.9) as tf.Tensor4D, filter(), 2, 'same'),
-  'dilation2d, same, dilated': () => tf.dilation2d(image([1, 11, 12, 2], 12).mul(0.9) as tf.Tensor4D, filter(), 1, 'same', [2, 3]),
-  'dilation2d of an image smaller than a step': () => tf.dilation2d(image([1, 2, 1, 2], 13).mul(0.9) as tf.Tensor4D, filter(), 1, 'same', 2),
-  'avgPool3d, windows of padding alone': () => tf.avgPool3d(image([1, 2, 2, 2, 1], 15).mul(0.01) as never as tf.Tensor5D, 2, 1, 2),
+  'dilation2d, same': () =>
+    tf.dilation2d(image([2, 19, 18, 2], 11, -15000).mul(0.9) as tf.Tensor4D, filter(), 2, 'same'),
+  'dilation2d, same, dilated': () =>
+    tf.dilation2d(image([1, 11, 12, 2], 12).mul(0.9) as tf.Tensor4D, filter(), 1, 'same', [2, 3]),
+  'dilation2d of an image smaller than a step': () =>
+    tf.dilation2d(image([1, 2, 1, 2], 13).mul(0.9) as tf.Tensor4D, filter(), 1, 'same', 2),
+  'avgPool3d, windows of padding alone': () =>
+    tf.avgPool3d(image([1, 2, 2, 2, 1], 15).mul(0.01) as never as tf.Tensor5D, 2, 1, 2),
   'avgPool, padding given': () => tf.avgPool(image([1, 6, 5, 2], 14).mul(0.01) as tf.Tensor4D, 3, 2, 1),
 };
 
@@ -38,7 +42,10 @@ for (const [name, f] of Object.entries(cases)) {
 
 test.serial('a window of padding alone is refused when it is read', async (t) => {
   await tf.setBackend('secformer');
-  for (const f of [() => tf.maxPool(image([1, 2, 2, 1], 1), 2, 1, 3), () => tf.avgPool(image([1, 2, 2, 1], 1), 2, 1, 3)]) {
+  for (const f of [
+    () => tf.maxPool(image([1, 2, 2, 1], 1), 2, 1, 3),
+    () => tf.avgPool(image([1, 2, 2, 1], 1), 2, 1, 3),
+  ]) {
     const pooled = tf.tidy(f);
     await t.throwsAsync(pooled.data(), { code: 'VALUE_OUT_OF_RANGE', message: /pooling window/ });
   }
@@ -58,7 +65,8 @@ const selections: Record<string, () => tf.Tensor> = {
     const gap = tf.reshape(far().sub(opposite()), [10, 100]);
     return tf.stack([tf.relu6(gap), tf.clipByValue(gap, -20000, 22000), tf.prelu(gap, tf.scalar(0.25))]);
   },
-  'hinge and mean distance': () => tf.stack([tf.relu(far().sub(opposite()).add(1)), tf.abs(far().add(tf.neg(opposite())).mul(0.9))]),
+  'hinge and mean distance': () =>
+    tf.stack([tf.relu(far().sub(opposite()).add(1)), tf.abs(far().add(tf.neg(opposite())).mul(0.9))]),
   'floor, round, elu of a difference': () => {
     const gap = far().sub(opposite().add(0.25));
     return tf.stack([tf.floor(gap), tf.round(gap), tf.elu(gap)]);

@@ -16,10 +16,14 @@ function script(t: { teardown(f: () => void): void }, text: string, env: Record<
   return spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...env } });
 }
 
-const head = "import * as tf from '@tensorflow/tfjs';\nimport '@secformer/tfjs-mpc-backend';\nawait tf.setBackend('secformer');\n";
+const head =
+  "import * as tf from '@tensorflow/tfjs';\nimport '@secformer/tfjs-mpc-backend';\nawait tf.setBackend('secformer');\n";
 
 test('an untouched script exits by itself, with and without a read', (t) => {
-  for (const body of ['console.log("done");', 'console.log((await tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).data())[0].toFixed(2), "done");']) {
+  for (const body of [
+    'console.log("done");',
+    'console.log((await tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).data())[0].toFixed(2), "done");',
+  ]) {
     const { status, stdout, signal } = script(t, head + body);
     t.is(signal, null);
     t.is(status, 0);
@@ -28,7 +32,10 @@ test('an untouched script exits by itself, with and without a read', (t) => {
 });
 
 test('dataSync works as the very first thing', (t) => {
-  const { status, stdout } = script(t, `${head}console.log(tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).dataSync().join());`);
+  const { status, stdout } = script(
+    t,
+    `${head}console.log(tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).dataSync().join());`,
+  );
   t.is(status, 0);
   t.is(stdout.trim().split('\n').at(-1), '0,2');
 });
@@ -87,8 +94,14 @@ try { await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).dat
 server.close();`;
   t.regex(script(t, text).stdout, /UNREACHABLE not trusted/);
   t.regex(script(t, text, { SECFORMER_CA: file('cert') }).stdout, /UNREACHABLE trusted/);
-  t.regex(script(t, text, { SECFORMER_CA: file('nowhere') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: cannot read the file .*nowhere/);
-  t.regex(script(t, text, { SECFORMER_CA: file('text') }).stdout, /BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text holds no certificate/);
+  t.regex(
+    script(t, text, { SECFORMER_CA: file('nowhere') }).stdout,
+    /BAD_CONFIGURATION not trusted .*SECFORMER_CA: cannot read the file .*nowhere/,
+  );
+  t.regex(
+    script(t, text, { SECFORMER_CA: file('text') }).stdout,
+    /BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text holds no certificate/,
+  );
 });
 
 test('in a browser dataSync is refused, with what to use instead', (t) => {

@@ -29,7 +29,14 @@ class Own {
   ints<T = tf.Tensor1D>(shape: number[], below: number): T {
     const n = shape.reduce((a, b) => a * b, 1);
     const random = sample(n, 0, below - 1e-3, this.#next++).map(Math.floor);
-    const kinds: ((i: number) => number)[] = [() => 0, () => Math.min(1, below - 1), (i) => i % below, () => below - 1, (i) => random[i]!, (i) => below - 1 - (i % below)];
+    const kinds: ((i: number) => number)[] = [
+      () => 0,
+      () => Math.min(1, below - 1),
+      (i) => i % below,
+      () => below - 1,
+      (i) => random[i]!,
+      (i) => below - 1 - (i % below),
+    ];
     const kind = kinds[this.#variant] ?? ((i: number) => random[n - 1 - i]!);
     return tf.tensor(
       Int32Array.from({ length: n }, (_, i) => kind(i)),
@@ -38,7 +45,9 @@ class Own {
     ) as T;
   }
 
-  /** Floats that were integers, masks of all sizes: local. The number is public, and that it is far from 0 may be seen. */
+  /**
+   * Floats that were integers, masks of all sizes: local. The number is public, and that it is far from 0 may be seen.
+   */
   mask<T = tf.Tensor>(shape: number[]): T {
     const far = [-10_000, -1e9, -3.4e38, -8192, -1e6, -32_768, -1e4][this.#variant]!;
     return tf.mul(tf.cast(this.ints<tf.Tensor>(shape, 2), 'float32'), far) as T;
@@ -46,7 +55,10 @@ class Own {
 
   /** The same times a small number. */
   bias<T = tf.Tensor>(shape: number[]): T {
-    return tf.mul(tf.cast(this.ints<tf.Tensor>(shape, 3), 'float32'), [1, -1000, 0.5, -4000, 3, 0, -1][this.#variant]!) as T;
+    return tf.mul(
+      tf.cast(this.ints<tf.Tensor>(shape, 3), 'float32'),
+      [1, -1000, 0.5, -4000, 3, 0, -1][this.#variant]!,
+    ) as T;
   }
 
   bits<T = tf.Tensor>(shape: number[]): T {
@@ -57,7 +69,14 @@ class Own {
   floats<T = tf.Tensor>(shape: number[]): T {
     const n = shape.reduce((a, b) => a * b, 1);
     const random = sample(n, -3, 3, this.#next++);
-    const kinds: ((i: number) => number)[] = [() => 0, () => 1, (i) => random[i]!, (i) => (i % 2 ? -1e9 : 0), (i) => (random[i]! > 0 ? 1 : 0), () => -1e4];
+    const kinds: ((i: number) => number)[] = [
+      () => 0,
+      () => 1,
+      (i) => random[i]!,
+      (i) => (i % 2 ? -1e9 : 0),
+      (i) => (random[i]! > 0 ? 1 : 0),
+      () => -1e4,
+    ];
     const kind = kinds[this.#variant] ?? ((i: number) => 1000 * random[i]!);
     return tf.tensor(
       Float32Array.from({ length: n }, (_, i) => kind(i)),
@@ -79,11 +98,13 @@ class Own {
 }
 
 /** Places that are a result themselves. */
-const best = (own: Own): tf.Tensor1D => tf.argMax(tf.matMul(own.x<tf.Tensor2D>([3, 4]), own.floats<tf.Tensor2D>([4, 5])), 1);
+const best = (own: Own): tf.Tensor1D =>
+  tf.argMax(tf.matMul(own.x<tf.Tensor2D>([3, 4]), own.floats<tf.Tensor2D>([4, 5])), 1);
 
 type Case = (own: Own) => tf.Tensor | tf.Tensor[];
 
-const kernel = (name: string, inputs: Record<string, tf.Tensor>, attrs: Record<string, unknown> = {}) => tf.engine().runKernel(name, inputs as never, attrs as never) as tf.Tensor;
+const kernel = (name: string, inputs: Record<string, tf.Tensor>, attrs: Record<string, unknown> = {}) =>
+  tf.engine().runKernel(name, inputs as never, attrs as never) as tf.Tensor;
 const unary =
   (f: (x: tf.Tensor) => tf.Tensor): Case =>
   (own) =>
@@ -91,7 +112,12 @@ const unary =
 /** Of two secrets, and of a secret with what is local, on either side. */
 const binary =
   (f: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Case =>
-  (own) => [f(own.x([2, 3]), own.x([3])), f(own.x([2, 3]), own.mask([2, 3])), f(own.mask([1, 3]), own.x([2, 3])), f(own.floats([2, 3]), own.mask([2, 1]))];
+  (own) => [
+    f(own.x([2, 3]), own.x([3])),
+    f(own.x([2, 3]), own.mask([2, 3])),
+    f(own.mask([1, 3]), own.x([2, 3])),
+    f(own.floats([2, 3]), own.mask([2, 1])),
+  ];
 const comparison =
   (f: (a: tf.Tensor, b: tf.Tensor) => tf.Tensor): Case =>
   (own) => [...(binary(f)(own) as tf.Tensor[]), f(own.x([2, 3]), tf.max(own.mask([4])))];
@@ -142,9 +168,13 @@ const cases: Record<string, Case> = {
   Cast: (own) => [tf.cast(own.x([2, 3]), 'int32'), tf.cast(own.x([2, 3]), 'bool'), tf.cast(own.flags([2]), 'float32')],
   Ceil: unary(tf.ceil),
   ClipByValue: unary((x) => tf.clipByValue(x, -1, 2)),
-  Concat: (own) => [tf.concat([own.x([2, 3]), own.mask([1, 3]), own.floats([2, 3])]), tf.concat([own.x([2, 3]), own.ints<tf.Tensor>([2, 3], 7)], 1)],
+  Concat: (own) => [
+    tf.concat([own.x([2, 3]), own.mask([1, 3]), own.floats([2, 3])]),
+    tf.concat([own.x([2, 3]), own.ints<tf.Tensor>([2, 3], 7)], 1),
+  ],
   Conv2D: (own) => tf.conv2d(image(own), own.floats<tf.Tensor4D>([2, 2, 2, 3]), 1, 'same'),
-  Conv2DBackpropInput: (own) => tf.conv2dTranspose(image(own), own.floats<tf.Tensor4D>([2, 2, 3, 2]), [1, 8, 8, 3], 2, 'same'),
+  Conv2DBackpropInput: (own) =>
+    tf.conv2dTranspose(image(own), own.floats<tf.Tensor4D>([2, 2, 3, 2]), [1, 8, 8, 3], 2, 'same'),
   Conv3D: (own) => tf.conv3d(own.x<tf.Tensor5D>([1, 2, 3, 3, 1]), own.floats<tf.Tensor5D>([2, 2, 2, 1, 2]), 1, 'same'),
   Cos: unary(tf.cos),
   Cosh: unary(tf.cosh),
@@ -160,7 +190,11 @@ const cases: Record<string, Case> = {
   DepthwiseConv2dNative: (own) => tf.depthwiseConv2d(image(own), own.floats<tf.Tensor4D>([2, 2, 2, 1]), 1, 'same'),
   Diag: (own) => tf.diag(own.x([3])),
   Dilation2D: (own) => tf.dilation2d(image(own), own.floats<tf.Tensor3D>([2, 2, 2]), 1, 'same'),
-  Einsum: (own) => [tf.einsum('ij,jk->ik', own.x([2, 3]), own.floats([3, 2])), tf.einsum('bij,bj->bi', own.x([2, 2, 3]), own.mask([2, 3])), tf.einsum('ij->j', own.x([2, 3]))],
+  Einsum: (own) => [
+    tf.einsum('ij,jk->ik', own.x([2, 3]), own.floats([3, 2])),
+    tf.einsum('bij,bj->bi', own.x([2, 2, 3]), own.mask([2, 3])),
+    tf.einsum('ij->j', own.x([2, 3])),
+  ],
   Elu: unary(tf.elu),
   Equal: comparison(tf.equal),
   Erf: unary(tf.erf),
@@ -170,10 +204,32 @@ const cases: Record<string, Case> = {
   FlipLeftRight: (own) => tf.image.flipLeftRight(image(own)),
   Floor: unary(tf.floor),
   FloorDiv: binary(tf.floorDiv),
-  FusedBatchNorm: (own) => tf.batchNorm(image(own), own.floats<tf.Tensor1D>([2]), own.x<tf.Tensor1D>([2]), own.floats<tf.Tensor1D>([2]), own.mask<tf.Tensor1D>([2])),
-  FusedConv2D: (own) => tf.fused.conv2d({ x: image(own), filter: own.floats<tf.Tensor4D>([2, 2, 2, 3]), strides: 1, pad: 'same', bias: own.mask([3]), activation: 'relu' }),
+  FusedBatchNorm: (own) =>
+    tf.batchNorm(
+      image(own),
+      own.floats<tf.Tensor1D>([2]),
+      own.x<tf.Tensor1D>([2]),
+      own.floats<tf.Tensor1D>([2]),
+      own.mask<tf.Tensor1D>([2]),
+    ),
+  FusedConv2D: (own) =>
+    tf.fused.conv2d({
+      x: image(own),
+      filter: own.floats<tf.Tensor4D>([2, 2, 2, 3]),
+      strides: 1,
+      pad: 'same',
+      bias: own.mask([3]),
+      activation: 'relu',
+    }),
   FusedDepthwiseConv2D: (own) =>
-    tf.fused.depthwiseConv2d({ x: image(own), filter: own.floats<tf.Tensor4D>([2, 2, 2, 1]), strides: 1, pad: 'same', bias: own.floats([2]), activation: 'sigmoid' }),
+    tf.fused.depthwiseConv2d({
+      x: image(own),
+      filter: own.floats<tf.Tensor4D>([2, 2, 2, 1]),
+      strides: 1,
+      pad: 'same',
+      bias: own.floats([2]),
+      activation: 'sigmoid',
+    }),
   GatherNd: (own) => [
     tf.gatherND(own.x([4, 5]), own.ints<tf.Tensor>([3, 2], 4)),
     tf.gatherND(own.floats([4, 5]), own.ints<tf.Tensor>([2, 2, 1], 4)),
@@ -227,7 +283,10 @@ const cases: Record<string, Case> = {
   Multiply: (own) => [...(binary(tf.mul)(own) as tf.Tensor[]), tf.mul(own.x([2, 3]), tf.sum(own.mask([4])))],
   Neg: unary(tf.neg),
   NotEqual: comparison(tf.notEqual),
-  OneHot: (own) => [tf.oneHot(best(own), 5), tf.oneHot(tf.cast(own.x<tf.Tensor1D>([3]), 'int32'), 4, 0.9, 0.1, 'float32')],
+  OneHot: (own) => [
+    tf.oneHot(best(own), 5),
+    tf.oneHot(tf.cast(own.x<tf.Tensor1D>([3]), 'int32'), 4, 0.9, 0.1, 'float32'),
+  ],
   OnesLike: unary(tf.onesLike),
   Pack: (own) => tf.stack([own.x([2, 3]), own.mask([2, 3])], 1),
   PadV2: (own) =>
@@ -324,15 +383,33 @@ const cases: Record<string, Case> = {
   ],
   ZerosLike: unary(tf.zerosLike),
   _FusedMatMul: (own) => [
-    tf.fused.matMul({ a: own.x([2, 3]), b: own.floats([3, 2]), transposeA: false, transposeB: false, bias: own.mask([2]), activation: 'relu' }),
-    tf.fused.matMul({ a: own.mask([2, 3]), b: own.x([3, 2]), transposeA: false, transposeB: false, activation: 'prelu', preluActivationWeights: own.floats([2]) }),
+    tf.fused.matMul({
+      a: own.x([2, 3]),
+      b: own.floats([3, 2]),
+      transposeA: false,
+      transposeB: false,
+      bias: own.mask([2]),
+      activation: 'relu',
+    }),
+    tf.fused.matMul({
+      a: own.mask([2, 3]),
+      b: own.x([3, 2]),
+      transposeA: false,
+      transposeB: false,
+      activation: 'prelu',
+      preluActivationWeights: own.floats([2]),
+    }),
   ],
 };
 
 /** Of several kernels together, what rewrites look for. */
 const patterns: Record<string, Case> = {
   'attention of a padded or a full sentence': (own) => {
-    const [q, k, v] = [own.x<tf.Tensor>([1, 2, 4, 3]), own.x<tf.Tensor>([1, 2, 4, 3]), own.floats<tf.Tensor>([1, 2, 4, 3])];
+    const [q, k, v] = [
+      own.x<tf.Tensor>([1, 2, 4, 3]),
+      own.x<tf.Tensor>([1, 2, 4, 3]),
+      own.floats<tf.Tensor>([1, 2, 4, 3]),
+    ];
     const scores = tf.mul(tf.matMul(q, k, false, true), Math.sqrt(1 / 3));
     const mask = tf.reshape(tf.cast(own.ints<tf.Tensor>([1, 4], 2), 'float32'), [1, 1, 1, 4]);
     return [-10_000, -1e9, 1e30].map((far) => tf.matMul(tf.softmax(tf.add(scores, tf.mul(tf.sub(1, mask), far))), v));
@@ -357,7 +434,8 @@ const patterns: Record<string, Case> = {
       tf.softmax(tf.add(tf.matMul(tf.mul(normal, own.mask([4])), own.floats<tf.Tensor>([4, 3])), own.mask([3]))),
     ];
   },
-  'a factor that moves into weights': (own) => tf.mul(tf.add(tf.matMul(own.x<tf.Tensor>([2, 4]), own.floats<tf.Tensor>([4, 3])), own.mask([3])), 0.3),
+  'a factor that moves into weights': (own) =>
+    tf.mul(tf.add(tf.matMul(own.x<tf.Tensor>([2, 4]), own.floats<tf.Tensor>([4, 3])), own.mask([3])), 0.3),
   'GeLU and SiLU': (own) => {
     const [x, y] = [own.x([2, 3]), own.x([2, 3])];
     return [tf.mul(tf.mul(x, 0.5), tf.add(1, tf.erf(tf.mul(x, Math.SQRT1_2)))), tf.mul(y, tf.sigmoid(y))];
@@ -375,7 +453,11 @@ function seen(f: Case, variant: number): Visible[] {
   tf.tidy(() => {
     const own = new Own(variant);
     const b = tf.backend() as SecformerBackend;
-    visible = [f(own)].flat().map((t) => whatNodesSee(b.privacy(t) === 'secret' ? t : tf.mul(own.x<tf.Tensor>(t.shape), tf.cast(t, 'float32'))));
+    visible = [f(own)]
+      .flat()
+      .map((t) =>
+        whatNodesSee(b.privacy(t) === 'secret' ? t : tf.mul(own.x<tf.Tensor>(t.shape), tf.cast(t, 'float32'))),
+      );
   });
   return visible;
 }
@@ -414,7 +496,8 @@ for (const suite of Object.keys(suites)) {
     // What is folded is so before any suite is asked; 2Quad masks otherwise
     for (const fold of suite === 'exact' || suite === 'fast' ? [false, true] : [false]) {
       configure({ suite, fold });
-      for (const [name, f] of Object.entries({ ...cases, ...patterns })) check(t, `${name}${fold ? ', folded' : ''}`, f);
+      for (const [name, f] of Object.entries({ ...cases, ...patterns }))
+        check(t, `${name}${fold ? ', folded' : ''}`, f);
     }
   });
 }

@@ -3,7 +3,8 @@ import test from 'ava';
 import { configure, lastRun, prepare, SecformerError } from '../src/index.js';
 import { difference, sample } from './harness.js';
 
-const row = (n: number, deviation: number) => Float32Array.from({ length: n }, (_, i) => ((i - (n - 1) / 2) / Math.sqrt((n * n - 1) / 12)) * deviation);
+const row = (n: number, deviation: number) =>
+  Float32Array.from({ length: n }, (_, i) => ((i - (n - 1) / 2) / Math.sqrt((n * n - 1) / 12)) * deviation);
 
 const norm = (x: tf.Tensor) => {
   const { mean, variance } = tf.moments(x, -1, true);
@@ -23,31 +24,94 @@ const dense = (x: tf.Tensor) => tf.matMul(x as tf.Tensor2D, weights).relu();
 
 /** Each with something before it or after it. */
 const models: Record<string, Model> = {
-  'softmax of scores far apart': { model: (x) => dense(tf.softmax(x)), named: /softmax of shape \[1,3\]/, left: [1500, 0, -1500], stays: [1000, 0, -1000] },
-  'logSoftmax of scores far apart': { model: (x) => tf.logSoftmax(tf.mul(x, 0.75)), named: /logSoftmax of shape \[1,3\]/, left: [4000, 0, -1500], stays: [1000, 0, -1000] },
-  'LayerNorm of a variance of 10^5': { model: (x) => norm(tf.add(x, 1)).add(1), named: /layerNorm of shape \[1,300\]/, left: row(300, 316.3), stays: row(300, 100) },
-  'LayerNorm of a variance of 10^6': { model: (x) => norm(x).relu(), named: /layerNorm of shape \[1,100\]/, left: row(100, 1000), stays: row(100, 300) },
+  'softmax of scores far apart': {
+    model: (x) => dense(tf.softmax(x)),
+    named: /softmax of shape \[1,3\]/,
+    left: [1500, 0, -1500],
+    stays: [1000, 0, -1000],
+  },
+  'logSoftmax of scores far apart': {
+    model: (x) => tf.logSoftmax(tf.mul(x, 0.75)),
+    named: /logSoftmax of shape \[1,3\]/,
+    left: [4000, 0, -1500],
+    stays: [1000, 0, -1000],
+  },
+  'LayerNorm of a variance of 10^5': {
+    model: (x) => norm(tf.add(x, 1)).add(1),
+    named: /layerNorm of shape \[1,300\]/,
+    left: row(300, 316.3),
+    stays: row(300, 100),
+  },
+  'LayerNorm of a variance of 10^6': {
+    model: (x) => norm(x).relu(),
+    named: /layerNorm of shape \[1,100\]/,
+    left: row(100, 1000),
+    stays: row(100, 300),
+  },
   'LayerNorm of next to nothing': {
-    model: (x) => tf.div(tf.sub(x, tf.mean(x, -1, true)), tf.sqrt(tf.add(tf.mean(tf.square(tf.sub(x, tf.mean(x, -1, true))), -1, true), 1e-12))),
+    model: (x) =>
+      tf.div(
+        tf.sub(x, tf.mean(x, -1, true)),
+        tf.sqrt(tf.add(tf.mean(tf.square(tf.sub(x, tf.mean(x, -1, true))), -1, true), 1e-12)),
+      ),
     named: /layerNorm of shape \[1,8\]/,
     left: row(8, 1e-3),
     stays: row(8, 0.3),
   },
-  '1/x at 0': { model: (x) => dense(tf.reciprocal(tf.mul(x, 2))), named: /reciprocal of shape \[1,3\]/, left: [1, 0, 2], stays: [1, 0.5, -2] },
-  '1/x just above 0': { model: (x) => tf.div(1, tf.add(x, 0)).square(), named: /div of shape \[1,3\]/, left: [1, 1e-5, 2], stays: [1, 0.5, 2] },
-  'a division by 0': { model: (x) => tf.div(tf.slice(x, [0, 0], [1, 2]), tf.slice(x, [0, 1], [1, 2])), named: /div of shape \[1,2\]/, left: [0, 0, 2], stays: [1, 0.5, -2] },
-  'exp beyond its domain': { model: (x) => tf.mul(tf.exp(tf.add(x, 1)), 0.5), named: /exp of shape \[1,3\]/, left: [1, 11, 2], stays: [1, 8, -20] },
-  'log of 0': { model: (x) => tf.log(tf.relu(x)).add(x), named: /log of shape \[1,3\]/, left: [1, 0, 2], stays: [1, 0.5, 2] },
-  'the root of a negative number': { model: (x) => dense(tf.sqrt(tf.mul(x, 0.5))), named: /sqrt of shape \[1,3\]/, left: [1, -1, 2], stays: [1, 0, 2] },
-  'tanh far out': { model: (x) => tf.tanh(tf.mul(x, 100)), named: /tanh of shape \[1,3\]/, left: [1, 50, 2], stays: [1, 19, 2] },
+  '1/x at 0': {
+    model: (x) => dense(tf.reciprocal(tf.mul(x, 2))),
+    named: /reciprocal of shape \[1,3\]/,
+    left: [1, 0, 2],
+    stays: [1, 0.5, -2],
+  },
+  '1/x just above 0': {
+    model: (x) => tf.div(1, tf.add(x, 0)).square(),
+    named: /div of shape \[1,3\]/,
+    left: [1, 1e-5, 2],
+    stays: [1, 0.5, 2],
+  },
+  'a division by 0': {
+    model: (x) => tf.div(tf.slice(x, [0, 0], [1, 2]), tf.slice(x, [0, 1], [1, 2])),
+    named: /div of shape \[1,2\]/,
+    left: [0, 0, 2],
+    stays: [1, 0.5, -2],
+  },
+  'exp beyond its domain': {
+    model: (x) => tf.mul(tf.exp(tf.add(x, 1)), 0.5),
+    named: /exp of shape \[1,3\]/,
+    left: [1, 11, 2],
+    stays: [1, 8, -20],
+  },
+  'log of 0': {
+    model: (x) => tf.log(tf.relu(x)).add(x),
+    named: /log of shape \[1,3\]/,
+    left: [1, 0, 2],
+    stays: [1, 0.5, 2],
+  },
+  'the root of a negative number': {
+    model: (x) => dense(tf.sqrt(tf.mul(x, 0.5))),
+    named: /sqrt of shape \[1,3\]/,
+    left: [1, -1, 2],
+    stays: [1, 0, 2],
+  },
+  'tanh far out': {
+    model: (x) => tf.tanh(tf.mul(x, 100)),
+    named: /tanh of shape \[1,3\]/,
+    left: [1, 50, 2],
+    stays: [1, 19, 2],
+  },
 };
 
 /** Computed by the nodes, and not by whoever wrote it. */
-const tensor = (v: Float32Array | number[]) => tf.matMul(tf.tensor2d(Array.from(v), [1, v.length]), tf.eye(v.length) as tf.Tensor2D) as tf.Tensor2D;
+const tensor = (v: Float32Array | number[]) =>
+  tf.matMul(tf.tensor2d(Array.from(v), [1, v.length]), tf.eye(v.length) as tf.Tensor2D) as tf.Tensor2D;
 
 for (const [name, { model, named, left, stays }] of Object.entries(models))
   test.serial(`reported, and not where it stays in range: ${name}`, async (t) => {
-    const error = await t.throwsAsync(() => tf.tidy(() => model(tensor(left))).data(), { instanceOf: SecformerError, code: 'RANGE_LEFT' });
+    const error = await t.throwsAsync(() => tf.tidy(() => model(tensor(left))).data(), {
+      instanceOf: SecformerError,
+      code: 'RANGE_LEFT',
+    });
     t.regex(error!.message, named);
     t.true((await difference(() => model(tensor(stays)))) < 2e-3 * Math.max(1, ...Array.from(stays, Math.abs)));
   });

@@ -20,7 +20,8 @@ const plain = (t: tf.Tensor) => {
   const c = compiled(t);
   return Array.from(evaluateCompiled(c)[c.job.graph.outputs[0]!]!);
 };
-const near = (got: ArrayLike<number>, want: readonly number[]) => Array.from(got).every((v, i) => Math.abs(v - want[i]!) < 1e-3);
+const near = (got: ArrayLike<number>, want: readonly number[]) =>
+  Array.from(got).every((v, i) => Math.abs(v - want[i]!) < 1e-3);
 
 test.serial('2,000 operations that nobody has read are read', async (t) => {
   t.timeout(60_000);
@@ -65,7 +66,11 @@ test.serial('graphs that are emitted in stretches hold nothing twice', (t) => {
     const a = tf.rsqrt(variance.add(0.01));
     return v.mul(a).add(y.sub(mean.mul(a)));
   };
-  const [few, more, many] = [10, 20, 500].map((n) => compiled(chain(n, normalised)).job.graph.nodes) as [GraphNode[], GraphNode[], GraphNode[]];
+  const [few, more, many] = [10, 20, 500].map((n) => compiled(chain(n, normalised)).job.graph.nodes) as [
+    GraphNode[],
+    GraphNode[],
+    GraphNode[],
+  ];
   t.true(few.some((n) => n.op === 'layerNorm'));
   t.is(many.length, few.length + 49 * (more.length - few.length));
   v.dispose();
@@ -79,7 +84,14 @@ test.serial('LSTM of 256 steps and simpleRNN of 512 compile to what they are', a
     const make = () => {
       const seed = (n: number) => tf.initializers.glorotNormal({ seed: n });
       const model = tf.sequential();
-      model.add(tf.layers[kind]({ units: 3, inputShape: [steps, 2], kernelInitializer: seed(1), recurrentInitializer: seed(2) }));
+      model.add(
+        tf.layers[kind]({
+          units: 3,
+          inputShape: [steps, 2],
+          kernelInitializer: seed(1),
+          recurrentInitializer: seed(2),
+        }),
+      );
       return model.predict(
         tf.tensor3d(
           Float32Array.from({ length: 2 * steps }, (_, i) => Math.sin(i)),

@@ -8,7 +8,8 @@ import { sample } from './harness.js';
 
 const given = (seed = 1) => tf.tensor2d(sample(24, -2, 2, seed), [4, 6]);
 const squares = (seed = 1) => sample(24, -2, 2, seed).map((v) => v * v);
-const close = (got: ArrayLike<number>, want: ArrayLike<number>) => got.length === want.length && Array.from(got).every((v, i) => Math.abs(v - want[i]!) < 1e-3);
+const close = (got: ArrayLike<number>, want: ArrayLike<number>) =>
+  got.length === want.length && Array.from(got).every((v, i) => Math.abs(v - want[i]!) < 1e-3);
 const held = () => [tf.memory().numTensors, tf.engine().backend.numDataIds()];
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -48,8 +49,10 @@ async function refusing(f: () => Promise<unknown>): Promise<Request[]> {
   }
 }
 
-const jobs = (requests: Request[]) => requests.flatMap((r) => (r.kind === 'run' || r.kind === 'prepare' ? [r.job] : []));
-const written = (requests: Request[]) => requests.flatMap((r) => (r.kind === 'share' ? r.writes.map((w) => w.tensor) : []));
+const jobs = (requests: Request[]) =>
+  requests.flatMap((r) => (r.kind === 'run' || r.kind === 'prepare' ? [r.job] : []));
+const written = (requests: Request[]) =>
+  requests.flatMap((r) => (r.kind === 'share' ? r.writes.map((w) => w.tensor) : []));
 const freed = (requests: Request[]) => requests.flatMap((r) => (r.kind === 'free' ? r.tensors : []));
 
 const ways: Record<string, () => Promise<ArrayLike<number>>> = {
@@ -175,7 +178,11 @@ test.serial('a read that its tensor does not outlive is the same program', async
 
 test.serial('reads of one tensor at the same time are one run, that one time may fail', async (t) => {
   const y = given().square();
-  const failed = await refusing(() => Promise.allSettled([y.data(), y.array()]).then((all) => t.true(all.every((s) => s.status === 'rejected' && s.reason.code === 'BUSY'))));
+  const failed = await refusing(() =>
+    Promise.allSettled([y.data(), y.array()]).then((all) =>
+      t.true(all.every((s) => s.status === 'rejected' && s.reason.code === 'BUSY')),
+    ),
+  );
   t.is(jobs(failed).length, 1);
   const requests = await asked(async () => {
     const [a, b] = await Promise.all([y.data(), y.array(), y.data()]);
@@ -217,7 +224,8 @@ test.serial('dataSync beside reads that are under way', async (t) => {
       tf.dispose([y, z]);
     });
     for (const tensor of written(requests)) {
-      const last = (kind: string, has: (r: Request) => boolean) => requests.findLastIndex((r) => r.kind === kind && has(r));
+      const last = (kind: string, has: (r: Request) => boolean) =>
+        requests.findLastIndex((r) => r.kind === kind && has(r));
       const shared = last('share', (r) => written([r]).includes(tensor));
       t.true(last('free', (r) => freed([r]).includes(tensor)) > shared, 'what was shared is freed after that');
     }

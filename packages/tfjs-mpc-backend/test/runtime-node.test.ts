@@ -7,29 +7,49 @@ import type { Request } from '../src/runtime/messages.js';
 import { type Patience, Runtime } from '../src/runtime/node.js';
 
 const compiled = fileURLToPath(new URL('../src/runtime/', import.meta.url));
-const request = (id: number): Request => ({ id, kind: 'share', writes: [], configuration: { suite: 'exact', fold: true, syncTimeoutMs: 1 } });
+const request = (id: number): Request => ({
+  id,
+  kind: 'share',
+  writes: [],
+  configuration: { suite: 'exact', fold: true, syncTimeoutMs: 1 },
+});
 
 /** Far longer than any of these tests takes where the thread's end is noticed. */
 const LONG_MS = 60_000;
 const patient: Patience = { startMs: LONG_MS, silentMs: LONG_MS };
-const answering = 'port.postMessage({ id: request.id, session: 7, answer: { outputs: [], setupMs: 0 } }); if (flag) { Atomics.store(flag, 0, 1); Atomics.notify(flag, 0); }';
-const serving = (body: string) => `export function serveSession(port) { port.on('message', ({ request, flag }) => { ${body} }); }`;
+const answering =
+  'port.postMessage({ id: request.id, session: 7, answer: { outputs: [], setupMs: 0 } }); if (flag) { Atomics.store(flag, 0, 1); Atomics.notify(flag, 0); }';
+const serving = (body: string) =>
+  `export function serveSession(port) { port.on('message', ({ request, flag }) => { ${body} }); }`;
 
 /** A runtime whose thread starts as the session's does, and then does what the test says. */
 function runtimeOf(t: ExecutionContext, files: Record<string, string>, patience = patient): Runtime {
   const folder = mkdtempSync(join(tmpdir(), 'thread-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
   for (const name of ['session-worker.js', 'pulse.js']) copyFileSync(join(compiled, name), join(folder, name));
-  for (const [name, text] of Object.entries({ 'package.json': '{"type":"module"}', ...files })) writeFileSync(join(folder, name), text);
+  for (const [name, text] of Object.entries({ 'package.json': '{"type":"module"}', ...files }))
+    writeFileSync(join(folder, name), text);
   return new Runtime(() => pathToFileURL(join(folder, 'session-worker.js')), patience);
 }
 
 const ends: Record<string, [Record<string, string>, RegExp]> = {
-  'cannot load its modules': [{ 'serve-session.js': "throw new Error('an addon is missing');" }, /session's thread failed \(an addon is missing\)/],
+  'cannot load its modules': [
+    { 'serve-session.js': "throw new Error('an addon is missing');" },
+    /session's thread failed \(an addon is missing\)/,
+  ],
   'has no modules': [{}, /session's thread failed \(Cannot find module/],
-  'throws while it works': [{ 'serve-session.js': serving("throw new Error('out of order');") }, /session's thread failed \(out of order\)/],
-  'rejects while it works': [{ 'serve-session.js': serving("Promise.reject(new Error('no such thing'));") }, /session's thread failed \(no such thing\)/],
-  'is ended while it works': [{ 'serve-session.js': serving('process.exit(3);') }, /session's thread failed \(it ended/],
+  'throws while it works': [
+    { 'serve-session.js': serving("throw new Error('out of order');") },
+    /session's thread failed \(out of order\)/,
+  ],
+  'rejects while it works': [
+    { 'serve-session.js': serving("Promise.reject(new Error('no such thing'));") },
+    /session's thread failed \(no such thing\)/,
+  ],
+  'is ended while it works': [
+    { 'serve-session.js': serving('process.exit(3);') },
+    /session's thread failed \(it ended/,
+  ],
 };
 
 for (const [name, [files, message]] of Object.entries(ends)) {
@@ -52,7 +72,11 @@ test('a thread that hangs without a sign of life, or never runs, is given up bef
 });
 
 test('a thread that is slow is waited for, as long as it lives and no longer than was said', (t) => {
-  const slow = runtimeOf(t, { 'serve-session.js': serving(`setTimeout(() => { ${answering} }, 4000);`) }, { startMs: LONG_MS, silentMs: 2500 });
+  const slow = runtimeOf(
+    t,
+    { 'serve-session.js': serving(`setTimeout(() => { ${answering} }, 4000);`) },
+    { startMs: LONG_MS, silentMs: 2500 },
+  );
   t.is(slow.askSync(request(1), LONG_MS).session, 7);
   t.throws(() => slow.askSync(request(2), 300), { code: 'NO_PROGRESS', message: /waited 300 ms/ });
 });

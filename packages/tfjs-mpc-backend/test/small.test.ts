@@ -10,12 +10,17 @@ async function relative(f: () => tf.Tensor): Promise<{ off: number; got: number[
   const read = tf.tidy(f);
   const got = Array.from(await read.data());
   read.dispose();
-  return { off: want.reduce((worst, v, i) => Math.max(worst, Math.abs(v - got[i]!) / Math.max(1, Math.abs(v))), 0), got, want };
+  return {
+    off: want.reduce((worst, v, i) => Math.max(worst, Math.abs(v - got[i]!) / Math.max(1, Math.abs(v))), 0),
+    got,
+    want,
+  };
 }
 
 const unit = 2 ** -16;
 /** Whole multiples of the last place, so that what is measured is the function. */
-const small = (n: number, size: number, seed = 1) => tf.tensor1d(sample(n, -size, size, seed).map((v) => Math.round(v / unit) * unit));
+const small = (n: number, size: number, seed = 1) =>
+  tf.tensor1d(sample(n, -size, size, seed).map((v) => Math.round(v / unit) * unit));
 const rows = (size: number, seed = 1) => tf.reshape(small(24, size, seed), [3, 8]);
 
 const cases: Record<string, () => tf.Tensor> = {
@@ -27,7 +32,8 @@ const cases: Record<string, () => tf.Tensor> = {
     const x = tf.concat([rows(1e-3), rows(0.1), rows(30), rows(900)]);
     return x.div(tf.norm(x, 2, 1, true));
   },
-  'one over a norm, and over a sum and ε': () => tf.add(tf.div(1, tf.norm(rows(0.02), 2, 1)), tf.div(3, tf.sum(tf.abs(rows(0.02)), 1).add(1e-4))),
+  'one over a norm, and over a sum and ε': () =>
+    tf.add(tf.div(1, tf.norm(rows(0.02), 2, 1)), tf.div(3, tf.sum(tf.abs(rows(0.02)), 1).add(1e-4))),
   'x over its norm and ε': () => {
     const x = rows(0.01);
     return x.div(tf.norm(x, 2, 1, true).add(1e-7));
@@ -95,8 +101,14 @@ test.serial('public numbers that leave nothing right are refused with the operat
     [() => tf.minimum(tf.matMul(x, tf.eye(3)), Number.NEGATIVE_INFINITY), /Infinity among its public numbers/],
     [() => tf.relu(x).div(0), /^div: a division by 0/],
     [() => tf.relu(x).mul(1e-20), /^mul: a factor of 1e−20; .*smaller steps/],
-    [() => tf.softmax(tf.relu(tf.matMul(x, tf.eye(3))).mul(-1e9)), /^softmax: its input is multiplied by −1000000000, and it holds −1023 to 1023\. Scale or clip/],
-    [() => tf.sigmoid(tf.matMul(x, tf.eye(3)).square().mul(-1e4).add(1)), /^sigmoid: its input is multiplied by −10000/],
+    [
+      () => tf.softmax(tf.relu(tf.matMul(x, tf.eye(3))).mul(-1e9)),
+      /^softmax: its input is multiplied by −1000000000, and it holds −1023 to 1023\. Scale or clip/,
+    ],
+    [
+      () => tf.sigmoid(tf.matMul(x, tf.eye(3)).square().mul(-1e4).add(1)),
+      /^sigmoid: its input is multiplied by −10000/,
+    ],
     [
       () =>
         tf.tanh(

@@ -3,7 +3,8 @@ import test from 'ava';
 import { prepare, share } from '../src/index.js';
 import { sample } from './harness.js';
 
-const make = () => tf.matMul(tf.relu(tf.tensor2d(sample(24, -3, 3), [4, 6])), tf.tensor2d(sample(30, -2, 2, 7), [6, 5]));
+const make = () =>
+  tf.matMul(tf.relu(tf.tensor2d(sample(24, -3, 3), [4, 6])), tf.tensor2d(sample(30, -2, 2, 7), [6, 5]));
 let want: Float32Array;
 const right = (got: ArrayLike<number>) => want.every((v, i) => Math.abs(v - got[i]!) < 1e-3);
 

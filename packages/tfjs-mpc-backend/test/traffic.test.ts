@@ -37,7 +37,10 @@ async function recorded(t: tf.Tensor): Promise<{ result: RunResult; sent: Buffer
     const { tensor, values, shape, fracBits } = source();
     await session.write(renamed(tensor), values, shape, { fracBits });
   }
-  const result = await session.run({ ...job, slots: job.slots.map((s) => ('tensor' in s ? { tensor: renamed(s.tensor) } : s)) });
+  const result = await session.run({
+    ...job,
+    slots: job.slots.map((s) => ('tensor' in s ? { tensor: renamed(s.tensor) } : s)),
+  });
   session.close();
   return { result, sent };
 }
@@ -76,7 +79,8 @@ function needles(ids: readonly number[]): Buffer[] {
   ];
 }
 
-const contains = (sent: readonly Buffer[][], needle: Buffer) => sent.some((frames) => Buffer.concat(frames).includes(needle));
+const contains = (sent: readonly Buffer[][], needle: Buffer) =>
+  sent.some((frames) => Buffer.concat(frames).includes(needle));
 
 type Ids = (shape?: number[]) => tf.Tensor;
 const column = (shape: number[]) =>
@@ -90,7 +94,10 @@ const column = (shape: number[]) =>
     shape,
   );
 
-const reads: Record<string, { f: (ids: Ids) => tf.Tensor /** elements that are known */; at: (of: Float32Array) => number[]; want: number[] }> = {
+const reads: Record<
+  string,
+  { f: (ids: Ids) => tf.Tensor /** elements that are known */; at: (of: Float32Array) => number[]; want: number[] }
+> = {
   gatherND: {
     f: (ids) => tf.gatherND(column([ROWS, 1]), ids([4, 1])),
     at: (v) => Array.from(v),
@@ -101,13 +108,21 @@ const reads: Record<string, { f: (ids: Ids) => tf.Tensor /** elements that are k
     at: (v) => Array.from(v),
     want: IDS.map((id) => sample(ROWS, -3, 3, 11)[id]!),
   },
-  scatterND: { f: (ids) => tf.scatterND(ids([4, 1]), column([4]), [ROWS]), at: (v) => IDS.map((id) => v[id]!), want: Array.from(sample(4, -3, 3, 11)) },
+  scatterND: {
+    f: (ids) => tf.scatterND(ids([4, 1]), column([4]), [ROWS]),
+    at: (v) => IDS.map((id) => v[id]!),
+    want: Array.from(sample(4, -3, 3, 11)),
+  },
   unsortedSegmentSum: {
     f: (ids) => tf.unsortedSegmentSum(column([4, 1]), ids() as tf.Tensor1D, ROWS),
     at: (v) => IDS.map((id) => v[id]!),
     want: Array.from(sample(4, -3, 3, 11)),
   },
-  bincount: { f: (ids) => tf.bincount(ids() as tf.Tensor1D, column([4]) as tf.Tensor1D, ROWS), at: (v) => IDS.map((id) => v[id]!), want: Array.from(sample(4, -3, 3, 11)) },
+  bincount: {
+    f: (ids) => tf.bincount(ids() as tf.Tensor1D, column([4]) as tf.Tensor1D, ROWS),
+    at: (v) => IDS.map((id) => v[id]!),
+    want: Array.from(sample(4, -3, 3, 11)),
+  },
   sparseToDense: {
     f: (ids) => tf.sparseToDense(ids(), column([4]), [ROWS], tf.scalar(-2)),
     at: (v) => [...IDS.map((id) => v[id]!), v[0]!],
@@ -137,7 +152,8 @@ for (const [name, { f, at, want }] of Object.entries(reads)) {
     want.forEach((v, i) => {
       t.true(Math.abs(v - got[i]!) < 1e-3, `${got[i]} for ${v}`);
     });
-    for (const needle of needles(IDS)) t.false(contains(sent, needle), `found ${needle.toString('latin1').slice(0, 40)}`);
+    for (const needle of needles(IDS))
+      t.false(contains(sent, needle), `found ${needle.toString('latin1').slice(0, 40)}`);
     // Nor does its length, to any node
     const other = await recorded(f(idsOf([17, 17, 0, 8999], false)));
     const lengths = (frames: Buffer[][]) => frames.map((list) => list.map((frame) => frame.length));
@@ -153,6 +169,10 @@ for (const [name, { f, at, want }] of Object.entries(reads)) {
     want.forEach((v, i) => {
       t.true(Math.abs(v - got[i]!) < 1e-3, `${got[i]} for ${v}`);
     });
-    t.is(sent.filter((frames) => needles(IDS).some((needle) => contains([frames], needle))).length, 3, 'each of the three nodes is told');
+    t.is(
+      sent.filter((frames) => needles(IDS).some((needle) => contains([frames], needle))).length,
+      3,
+      'each of the three nodes is told',
+    );
   });
 }

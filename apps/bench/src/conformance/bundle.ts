@@ -12,12 +12,16 @@ const core = dirname(createRequire(import.meta.url).resolve('@tensorflow/tfjs-co
 const named: Plugin = {
   name: 'named',
   setup(b) {
-    b.onLoad({ filter: /_test\.js$/ }, ({ path }) => ({ contents: `globalThis.specFile(${JSON.stringify(basename(path, '.js'))});\n${readFileSync(path, 'utf8')}`, loader: 'js' }));
+    b.onLoad({ filter: /_test\.js$/ }, ({ path }) => ({
+      contents: `globalThis.specFile(${JSON.stringify(basename(path, '.js'))});\n${readFileSync(path, 'utf8')}`,
+      loader: 'js',
+    }));
   },
 };
 
 /**
- * The specs that tfjs-core ships, bundled: its files cannot be imported one by one in Node. They bring a second copy of core; both share the registries.
+ * The specs that tfjs-core ships, bundled: its files cannot be imported one by one in Node. They bring a second copy of
+ * core; both share the registries.
  * @returns the bundle's path
  */
 export async function bundleSpecs(folder: string, backend: string): Promise<string> {
@@ -31,8 +35,9 @@ setTestEnvs([{ name: '${ENVIRONMENT}', backendName: '${backend}', flags: {}, isD
   );
   writeFileSync(
     join(folder, 'entry.js'),
-    ['index.js', 'public/chained_ops/register_all_chained_ops.js', 'register_all_gradients.js'].map((f) => `import ${dist(f)};\n`).join('') +
-      `import './environment.js';\nimport ${dist('tests.js')};\n`,
+    ['index.js', 'public/chained_ops/register_all_chained_ops.js', 'register_all_gradients.js']
+      .map((f) => `import ${dist(f)};\n`)
+      .join('') + `import './environment.js';\nimport ${dist('tests.js')};\n`,
   );
   const outfile = join(folder, 'specs.cjs');
   await build({

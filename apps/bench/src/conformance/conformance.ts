@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { configure } from '@secformer/tfjs-mpc-backend';
 import { tf } from '../quiet-tfjs.js';
-import { columns, report, UsageError } from '../report.js';
+import { columns, end, report, UsageError } from '../report.js';
 import { useWasm } from '../wasm.js';
 import { bundleSpecs, ENVIRONMENT } from './bundle.js';
 
@@ -98,7 +98,11 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
           if (excluded[nameOf(fullName)] === undefined) counts.certain++;
         } else {
           counts.failed++;
-          failures.push({ file: spec, spec: nameOf(fullName), why: failedExpectations[0]?.message.split('\n').slice(0, 2).join(' ') ?? '' });
+          failures.push({
+            file: spec,
+            spec: nameOf(fullName),
+            why: failedExpectations[0]?.message.split('\n').slice(0, 2).join(' ') ?? '',
+          });
         }
       },
     });
@@ -121,17 +125,25 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
     failed: total((c) => c.failed),
     skipped,
     perSpec: counts,
-    failures: failures.map(({ file, spec, why }) => ({ file, spec, why, ...(f.backend === 'secformer' && { reason: excluded[spec] ?? null }) })),
+    failures: failures.map(({ file, spec, why }) => ({
+      file,
+      spec,
+      why,
+      ...(f.backend === 'secformer' && { reason: excluded[spec] ?? null }),
+    })),
   };
   report(record, f.json, () =>
     [
-      columns([['spec file', 'passed', 'failed'], ...counts.filter((c) => c.failed > 0 || f.failures !== true).map((c) => [c.spec, c.passed, c.failed])]),
+      columns([
+        ['spec file', 'passed', 'failed'],
+        ...counts.filter((c) => c.failed > 0 || f.failures !== true).map((c) => [c.spec, c.passed, c.failed]),
+      ]),
       '',
       ...(f.failures ? failures.map(({ spec, why }) => `${spec}\n    ${why}`) : []),
       `${record.passed} passed, ${record.failed} failed${unexplained.length > 0 ? `, ${unexplained.length} of them without a reason in the list of exclusions` : ''}`,
     ].join('\n'),
   );
-  process.exit();
+  end();
 }
 
 function jasmineOf(): { getEnv(): JasmineEnv } {
@@ -140,8 +152,14 @@ function jasmineOf(): { getEnv(): JasmineEnv } {
 }
 
 interface JasmineEnv {
-  configure(options: { random: boolean; failSpecWithNoExpectations: boolean; specFilter(spec: { getFullName(): string }): boolean }): void;
-  addReporter(reporter: { specDone(result: { id: string; status: string; fullName: string; failedExpectations: { message: string }[] }): void }): void;
+  configure(options: {
+    random: boolean;
+    failSpecWithNoExpectations: boolean;
+    specFilter(spec: { getFullName(): string }): boolean;
+  }): void;
+  addReporter(reporter: {
+    specDone(result: { id: string; status: string; fullName: string; failedExpectations: { message: string }[] }): void;
+  }): void;
   execute(): Promise<unknown>;
 }
 

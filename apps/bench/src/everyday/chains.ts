@@ -77,7 +77,14 @@ export const chains: Program[] = programs('chains', {
   'tf.basicLSTMCell, 4 steps': () => {
     let [c, h]: [Tensor, Tensor] = [tf.zeros([1, 3]), tf.zeros([1, 3])];
     for (let i = 0; i < 4; i++)
-      [c, h] = tf.basicLSTMCell(tf.scalar(1), normal([5, 12], 2, 0.5) as never, normal([12], 3) as never, normal([1, 2], i + 5) as never, c as never, h as never);
+      [c, h] = tf.basicLSTMCell(
+        tf.scalar(1),
+        normal([5, 12], 2, 0.5) as never,
+        normal([12], 3) as never,
+        normal([1, 2], i + 5) as never,
+        c as never,
+        h as never,
+      );
     return [c, h];
   },
 });

@@ -39,15 +39,23 @@ export const checkpoints: Program[] = programs('checkpoint', {
     for (const t of [inputs.inputIds, inputs.attentionMask, inputs.tokenTypeIds]) declaredPublic(t);
     return model.logits(inputs);
   }),
-  'logits with a float mask': asked((model, inputs) => model.logits({ ...inputs, attentionMask: floats(inputs.attentionMask) as never })),
-  'logits with float ids': asked((model, inputs) => model.logits({ ...inputs, inputIds: floats(inputs.inputIds).toInt() as never })),
-  'logits with a mask from the ids': asked((model, inputs) => model.logits({ ...inputs, attentionMask: inputs.inputIds.notEqual(0).toInt() as never })),
+  'logits with a float mask': asked((model, inputs) =>
+    model.logits({ ...inputs, attentionMask: floats(inputs.attentionMask) as never }),
+  ),
+  'logits with float ids': asked((model, inputs) =>
+    model.logits({ ...inputs, inputIds: floats(inputs.inputIds).toInt() as never }),
+  ),
+  'logits with a mask from the ids': asked((model, inputs) =>
+    model.logits({ ...inputs, attentionMask: inputs.inputIds.notEqual(0).toInt() as never }),
+  ),
   'logits, and the label in tidy': asked((model, inputs) => tf.tidy(() => model.logits(inputs).argMax(-1))),
   'an embedding, normalised': asked((model, inputs) => {
     const v = model.embed(inputs);
     return v.div(tf.maximum(tf.norm(v, 2, -1, true), 1e-12));
   }),
-  'an embedding with a float mask': asked((model, inputs) => model.embed({ ...inputs, attentionMask: floats(inputs.attentionMask) as never })),
+  'an embedding with a float mask': asked((model, inputs) =>
+    model.embed({ ...inputs, attentionMask: floats(inputs.attentionMask) as never }),
+  ),
   'two texts of different lengths, a public mask': asked((model) => {
     const two = model.tokenize(['good', 'a very dull and very long film'], LENGTH);
     declaredPublic(two.attentionMask);

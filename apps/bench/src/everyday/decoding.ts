@@ -10,10 +10,12 @@ const table = () => normal([7, 4], 5);
 export const decoding: Program[] = programs('decoding', {
   'embedding of the best': () => tf.gather(table(), tf.argMax(logits(), -1)),
   'embedding of the best of one row': () => tf.gather(table(), tf.argMax(logits().slice([0, 0], [1, 7]), -1)),
-  'embedding of the best, a scalar index': () => tf.gather(table(), tf.argMax(logits().slice([0, 0], [1, 7]).reshape([7]))),
+  'embedding of the best, a scalar index': () =>
+    tf.gather(table(), tf.argMax(logits().slice([0, 0], [1, 7]).reshape([7]))),
   'oneHot of the best': () => tf.oneHot(tf.argMax(logits(), -1) as never, 7),
   'oneHot of the best, on and off': () => tf.oneHot(tf.argMax(logits(), -1) as never, 7, 0.9, 0.1),
-  'oneHot of the best, on and off, as floats': () => tf.oneHot(tf.argMax(logits(), -1) as never, 7, 0.9, 0.1, 'float32'),
+  'oneHot of the best, on and off, as floats': () =>
+    tf.oneHot(tf.argMax(logits(), -1) as never, 7, 0.9, 0.1, 'float32'),
   'oneHot of the best times a table': () =>
     tf
       .oneHot(tf.argMax(logits(), -1) as never, 7)
@@ -22,14 +24,17 @@ export const decoding: Program[] = programs('decoding', {
   'oneHot of the best two': () => tf.oneHot(tf.topk(logits(), 2).indices, 7),
   'embedding of the best three': () => tf.gather(table(), tf.topk(logits(), 3).indices),
   'embedding of the worst': () => tf.gather(table(), tf.argMin(logits(), -1)),
-  'the best label of a public table': () => tf.gather(tf.tensor1d([10, 20, 30, 40, 50, 60, 70]), tf.argMax(logits(), -1)),
-  'the best label of int32 labels': () => tf.gather(tf.tensor1d([10, 20, 30, 40, 50, 60, 70], 'int32'), tf.argMax(logits(), -1)),
+  'the best label of a public table': () =>
+    tf.gather(tf.tensor1d([10, 20, 30, 40, 50, 60, 70]), tf.argMax(logits(), -1)),
+  'the best label of int32 labels': () =>
+    tf.gather(tf.tensor1d([10, 20, 30, 40, 50, 60, 70], 'int32'), tf.argMax(logits(), -1)),
   'columns of the best': () => tf.gather(normal([4, 7], 6), tf.argMax(logits(), -1), 1),
   'the score of the best, batched': () => tf.gather(logits(), tf.argMax(logits(), -1).expandDims(1), 1, 1),
   'a secret index plus one': () => tf.gather(normal([9, 4], 5), tf.argMax(logits(), -1).add(tf.scalar(1, 'int32'))),
   'a secret float index, rounded': () => tf.gather(table(), tf.round(computed(tf.tensor1d([1.2, 5.7, 0]))).toInt()),
   'a secret index of a comparison': () => tf.gather(normal([2, 4], 5), logits().max(-1).greater(1.2).toInt()),
-  'a secret bucket by floor': () => tf.gather(table(), tf.floor(tf.sigmoid(logits().slice([0, 0], [3, 1]).reshape([3])).mul(7)).toInt()),
+  'a secret bucket by floor': () =>
+    tf.gather(table(), tf.floor(tf.sigmoid(logits().slice([0, 0], [3, 1]).reshape([3])).mul(7)).toInt()),
   'a table of three rows': () => tf.gather(normal([3, 5], 5), tf.argMax(logits().slice([0, 0], [3, 3]), -1)),
   'a table of one row': () => tf.gather(normal([1, 5], 5), tf.argMax(logits().slice([0, 0], [3, 1]), -1)),
   'a table of 300 rows': () => tf.gather(normal([300, 4], 5), tf.argMax(logits(), -1).mul(tf.scalar(40, 'int32'))),
@@ -64,7 +69,9 @@ export const decoding: Program[] = programs('decoding', {
     return tf.gather(book, tf.argMin(distances, 1));
   },
   'an embedding layer on the best': () =>
-    seeded(tf.sequential({ layers: [tf.layers.embedding({ inputDim: 7, outputDim: 3, inputLength: 3 })] })).predict(tf.argMax(logits(), -1).expandDims(0)) as Tensor,
+    seeded(tf.sequential({ layers: [tf.layers.embedding({ inputDim: 7, outputDim: 3, inputLength: 3 })] })).predict(
+      tf.argMax(logits(), -1).expandDims(0),
+    ) as Tensor,
   'how often each label is the best': () => tf.bincount(tf.argMax(logits(), -1) as never, [] as never, 7),
   'sums of what each label is the best of': () => tf.unsortedSegmentSum(logits(), tf.argMax(logits(), -1) as never, 7),
   'scores back at their places': () => tf.scatterND(tf.argMax(logits(), -1).expandDims(1), logits().max(-1), [7]),
@@ -82,9 +89,12 @@ export const decoding: Program[] = programs('decoding', {
     const best = tf.oneHot(tf.argMax(logits(), -1) as never, 7).toFloat();
     return tf.argMax(logits().sub(best.mul(1e9)), -1);
   },
-  'confusion matrix of predictions': () => tf.math.confusionMatrix(tf.tensor1d([0, 3, 6], 'int32'), tf.argMax(logits(), -1) as never, 7),
+  'confusion matrix of predictions': () =>
+    tf.math.confusionMatrix(tf.tensor1d([0, 3, 6], 'int32'), tf.argMax(logits(), -1) as never, 7),
   'rows where a secret is true': refused('UNSUPPORTED_KERNEL', async () => tf.whereAsync(logits().greater(0))),
-  'rows kept by a secret mask': refused('UNSUPPORTED_KERNEL', async () => tf.booleanMaskAsync(logits(), logits().max(1).greater(1))),
+  'rows kept by a secret mask': refused('UNSUPPORTED_KERNEL', async () =>
+    tf.booleanMaskAsync(logits(), logits().max(1).greater(1)),
+  ),
   'boxes kept by a suppression of secrets': refused('UNSUPPORTED_KERNEL', async () =>
     tf.image.nonMaxSuppressionAsync(
       computed(
@@ -100,7 +110,8 @@ export const decoding: Program[] = programs('decoding', {
   ),
   'unique of secrets': refused('UNSUPPORTED_KERNEL', () => tf.unique(tf.argMax(logits(), -1)).values),
   'a choice of secrets by multinomial': refused('UNSUPPORTED_KERNEL', () => tf.multinomial(logits() as never, 1, 7)),
-  'read, then written as int32': async () => tf.gather(table(), tf.tensor1d(Array.from(await tf.argMax(logits(), -1).data()), 'int32')),
+  'read, then written as int32': async () =>
+    tf.gather(table(), tf.tensor1d(Array.from(await tf.argMax(logits(), -1).data()), 'int32')),
   'read, then used as it is': async () => {
     const best = tf.argMax(logits(), -1);
     await best.data();

@@ -1,4 +1,7 @@
-/** What leaves a protocol's domain, or has no finite answer: of own values the client knows it, of a model's the parties say so. */
+/**
+ * What leaves a protocol's domain, or has no finite answer: of own values the client knows it, of a model's the parties
+ * say so.
+ */
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../quiet-tfjs.js';
 import { type Answer, computed, normal, type Program, programs, refused } from './program.js';
@@ -66,7 +69,8 @@ export const domains: Program[] = [
       const x = tf.tensor2d([[1, NaN, 3]]);
       return tf.where(tf.isNaN(x), tf.zerosLike(x), x).matMul(normal([3, 2], 4) as never);
     },
-    'own Infinity clipped, then a product': () => tf.clipByValue(tf.tensor2d([[1, Infinity, -Infinity]]), -5, 5).matMul(normal([3, 2], 4) as never),
+    'own Infinity clipped, then a product': () =>
+      tf.clipByValue(tf.tensor2d([[1, Infinity, -Infinity]]), -5, 5).matMul(normal([3, 2], 4) as never),
     'own NaN replaced by the mean of the others': () => {
       const x = tf.tensor1d([1, NaN, 3]);
       const known = tf.logicalNot(tf.isNaN(x));

@@ -17,13 +17,17 @@ const MESSAGE = 160;
 function line(v: Verdict): string {
   const mark = v.expected ? '' : v.outcome === 'refused' ? ' (without a reason)' : '';
   if (v.outcome === 'right') return `right    ${v.name}  ${v.maxError!.toExponential(1)}`;
-  if (v.outcome === 'wrong') return `wrong    ${v.name}  off by ${v.maxError!.toPrecision(3)}: ${v.got} for ${v.wanted}`;
+  if (v.outcome === 'wrong')
+    return `wrong    ${v.name}  off by ${v.maxError!.toPrecision(3)}: ${v.got} for ${v.wanted}`;
   return `${v.outcome.padEnd(8)} ${v.name}  ${v.code}${mark}: ${v.message!.replaceAll(/\s+/g, ' ').slice(0, MESSAGE)}`;
 }
 
-/** Every program on 'cpu' and on 'secformer'; exit 1 where one is wrong, or refused without a reason in the documents. */
+/**
+ * Every program on 'cpu' and on 'secformer'; exit 1 where one is wrong, or refused without a reason in the documents.
+ */
 export async function everyday(f: EverydayFlags): Promise<void> {
-  if (f.models !== undefined && !existsSync(f.models)) throw new UsageError(`--models ${f.models}: there is no such folder`);
+  if (f.models !== undefined && !existsSync(f.models))
+    throw new UsageError(`--models ${f.models}: there is no such folder`);
   const all = everydayPrograms(f.models).filter((p) => f.only === undefined || new RegExp(f.only).test(p.name));
   if (all.length === 0) throw new UsageError(`--only ${f.only}: no program has this in its name`);
   const steps = new Steps(2 * all.length, f.json === '-');
@@ -61,7 +65,9 @@ export async function everyday(f: EverydayFlags): Promise<void> {
       ...cases.map(line),
       '',
       `${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} wrong${record.invalid > 0 ? `, ${record.invalid} that 'cpu' does not run` : ''}`,
-      unexpected.length === 0 ? 'every refusal has its reason in the documents' : `${unexpected.length} not as documented`,
+      unexpected.length === 0
+        ? 'every refusal has its reason in the documents'
+        : `${unexpected.length} not as documented`,
     ].join('\n'),
   );
   process.exit(unexpected.length > 0 ? 1 : 0);

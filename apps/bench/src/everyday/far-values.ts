@@ -108,7 +108,8 @@ const sums: Record<string, () => Answer> = {
   'rows of a bias, looked up': () => tf.softmax(scores().add(floats().sub(1).mul(1e9).gather([1, 0]))),
   'rows of masked scores, looked up': () => tf.softmax(scores().add(floats().sub(1).mul(1e9)).gather([1, 0])),
   'of step': () => tf.softmax(scores().add(tf.step(scores().sub(1.5)).sub(1).mul(1e9))),
-  'of logicalNot of what is greater': () => tf.softmax(scores().add(tf.logicalNot(scores().greater(1.5)).cast('float32').mul(-1e9))),
+  'of logicalNot of what is greater': () =>
+    tf.softmax(scores().add(tf.logicalNot(scores().greater(1.5)).cast('float32').mul(-1e9))),
   'where a score is greater': () => tf.softmax(tf.where(scores().greater(0.9), scores(), tf.fill([2, 3], -1e9))),
   'where a score is less': () => tf.softmax(tf.where(scores().less(0.9), -1e9, scores())),
   'of step, a row masked altogether': () =>
@@ -158,7 +159,10 @@ const SUMS: Record<string, () => Tensor> = {
   'public bias': () => scores().add(shared()),
 };
 for (const [name, sum] of Object.entries(SUMS)) {
-  const may = name === 'literal mask' ? (run: () => Promise<Answer>) => refused('VALUE_OUT_OF_RANGE', run) : (run: () => Promise<Answer>) => run;
+  const may =
+    name === 'literal mask'
+      ? (run: () => Promise<Answer>) => refused('VALUE_OUT_OF_RANGE', run)
+      : (run: () => Promise<Answer>) => run;
   readFirst[`${name}, read before its softmax`] = may(async () => {
     const z = sum();
     const p = tf.softmax(z);
@@ -211,5 +215,8 @@ export const farValues: Program[] = [
   ...after('float mask', () => scores().add(floats().sub(1).mul(1e9))),
   ...programs('far', sums),
   ...programs('far', readFirst),
-  ...programs('far', Object.fromEntries(Object.entries(lost).map(([name, run]) => [name, refused('VALUE_OUT_OF_RANGE', run)]))),
+  ...programs(
+    'far',
+    Object.fromEntries(Object.entries(lost).map(([name, run]) => [name, refused('VALUE_OUT_OF_RANGE', run)])),
+  ),
 ];

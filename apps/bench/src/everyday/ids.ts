@@ -1,11 +1,15 @@
-/** Ids and indices as people have them: float32 from a buffer or padded lists, cast, made by cumsum or range, of any shape. */
+/**
+ * Ids and indices as people have them: float32 from a buffer or padded lists, cast, made by cumsum or range, of any
+ * shape.
+ */
 import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../quiet-tfjs.js';
 import { computed, declaredPublic, normal, type Program, programs, refused } from './program.js';
 import { seeded } from './seeded.js';
 
 const table = () => normal([10, 4], 3);
-const embedding = () => seeded(tf.sequential({ layers: [tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5 })] }));
+const embedding = () =>
+  seeded(tf.sequential({ layers: [tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5 })] }));
 
 export const ids: Program[] = programs('ids', {
   'embedding layer by float ids': () => embedding().predict(tf.tensor2d([[3, 7, 1, 0, 0]])) as Tensor,
@@ -70,14 +74,17 @@ export const ids: Program[] = programs('ids', {
     const mask = tf.tensor2d([[1, 1, 1, 0]]);
     return tf.gather(table(), tf.cumsum(mask, 1).mul(mask).add(1).toInt());
   },
-  'positions by cumsum of an int32 mask, exclusive': () => tf.gather(table(), tf.cumsum(tf.tensor2d([[1, 1, 1, 0]], [1, 4], 'int32'), 1, true)),
-  'positions added to words': () => tf.gather(table(), tf.tensor2d([[4, 2, 7]]).toInt()).add(tf.gather(normal([6, 4], 5), tf.range(0, 3, 1, 'int32'))),
+  'positions by cumsum of an int32 mask, exclusive': () =>
+    tf.gather(table(), tf.cumsum(tf.tensor2d([[1, 1, 1, 0]], [1, 4], 'int32'), 1, true)),
+  'positions added to words': () =>
+    tf.gather(table(), tf.tensor2d([[4, 2, 7]]).toInt()).add(tf.gather(normal([6, 4], 5), tf.range(0, 3, 1, 'int32'))),
   'relative positions': () => {
     const r = tf.range(0, 4);
     return tf.gather(normal([7, 2], 5), r.expandDims(0).sub(r.expandDims(1)).add(3).toInt());
   },
   'buckets by floor of a quotient': () => tf.gather(table(), tf.tensor1d([11, 37, 95]).div(10).floor().toInt()),
-  'buckets by floorDiv': () => tf.gather(table(), tf.floorDiv(tf.tensor1d([11, 37, 95], 'int32'), tf.scalar(10, 'int32'))),
+  'buckets by floorDiv': () =>
+    tf.gather(table(), tf.floorDiv(tf.tensor1d([11, 37, 95], 'int32'), tf.scalar(10, 'int32'))),
   'hashed by mod': () => tf.gather(table(), tf.mod(tf.tensor1d([11, 37, 95], 'int32'), tf.scalar(10, 'int32'))),
   'the last real token of each row': () => {
     const h = computed(normal([2, 4, 3], 6));
@@ -145,12 +152,18 @@ export const ids: Program[] = programs('ids', {
       ),
     ),
   'scatterND at floats cast': () => tf.scatterND(tf.tensor2d([[0], [3]]).toInt(), computed(normal([2, 3], 1)), [5, 3]),
-  'unsortedSegmentSum by floats cast': () => tf.unsortedSegmentSum(computed(normal([4, 2], 1)), tf.tensor1d([0, 1, 0, 2]).toInt(), 3),
+  'unsortedSegmentSum by floats cast': () =>
+    tf.unsortedSegmentSum(computed(normal([4, 2], 1)), tf.tensor1d([0, 1, 0, 2]).toInt(), 3),
   'bincount of floats cast': () => tf.bincount(tf.tensor1d([0, 1, 1, 2]).toInt(), tf.tensor1d([]), 4),
-  'a row by slice, its number computed': () => table().slice([tf.tensor1d([1, 4, 2]).toInt().max().dataSync()[0]!, 0], [1, 4]),
-  'rows by booleanMask of own flags': refused('SHAPE_NOT_PUBLIC', async () => computed(await tf.booleanMaskAsync(table(), tf.tensor1d([1, 0, 1, 0, 0, 0, 1, 0, 0, 0], 'bool')))),
-  'token types by zerosLike of float ids': () => tf.gather(normal([2, 4], 8), tf.zerosLike(tf.tensor2d([[4, 2, 7]])).toInt()),
-  'ids reversed and concatenated': () => tf.gather(table(), tf.concat([tf.tensor1d([1, 2]), tf.reverse(tf.tensor1d([3, 4]))]).toInt()),
+  'a row by slice, its number computed': () =>
+    table().slice([tf.tensor1d([1, 4, 2]).toInt().max().dataSync()[0]!, 0], [1, 4]),
+  'rows by booleanMask of own flags': refused('SHAPE_NOT_PUBLIC', async () =>
+    computed(await tf.booleanMaskAsync(table(), tf.tensor1d([1, 0, 1, 0, 0, 0, 1, 0, 0, 0], 'bool'))),
+  ),
+  'token types by zerosLike of float ids': () =>
+    tf.gather(normal([2, 4], 8), tf.zerosLike(tf.tensor2d([[4, 2, 7]])).toInt()),
+  'ids reversed and concatenated': () =>
+    tf.gather(table(), tf.concat([tf.tensor1d([1, 2]), tf.reverse(tf.tensor1d([3, 4]))]).toInt()),
   'ids sorted by topk': () => tf.gather(table(), tf.topk(tf.tensor1d([1, 5, 2]), 3).indices),
   'argMax of own values as an index': () =>
     tf.gather(
@@ -163,5 +176,6 @@ export const ids: Program[] = programs('ids', {
         1,
       ),
     ),
-  'a batch shuffled by own indices': () => tf.gather(normal([4, 3], 2), tf.tensor1d(new Float32Array([2, 0, 3, 1])).toInt()),
+  'a batch shuffled by own indices': () =>
+    tf.gather(normal([4, 3], 2), tf.tensor1d(new Float32Array([2, 0, 3, 1])).toInt()),
 });

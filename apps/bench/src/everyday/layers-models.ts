@@ -8,7 +8,10 @@ type Layer = ReturnType<typeof tf.layers.dense>;
 const sequential = (...layers: unknown[]): LayersModel => seeded(tf.sequential({ layers: layers as Layer[] }));
 const predict = (model: LayersModel, x: Tensor | Tensor[]): Tensor => model.predict(x) as Tensor;
 const classifier = () => {
-  const model = sequential(tf.layers.dense({ units: 8, activation: 'relu', inputShape: [4] }), tf.layers.dense({ units: 3, activation: 'softmax' }));
+  const model = sequential(
+    tf.layers.dense({ units: 8, activation: 'relu', inputShape: [4] }),
+    tf.layers.dense({ units: 3, activation: 'softmax' }),
+  );
   model.compile({ optimizer: 'sgd', loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
   return model;
 };
@@ -21,7 +24,10 @@ const sentences = () =>
 /** Attention as a custom layer has it, the mask made of what the layer below says. */
 const attention = (x: Tensor, mask: Tensor): Tensor => {
   const scores = tf.matMul(x, x, false, true).div(2);
-  return tf.matMul(tf.layers.softmax({ axis: -1 }).apply(scores, { mask: mask.expandDims(1).tile([1, 5, 1]) }) as Tensor, x);
+  return tf.matMul(
+    tf.layers.softmax({ axis: -1 }).apply(scores, { mask: mask.expandDims(1).tile([1, 5, 1]) }) as Tensor,
+    x,
+  );
 };
 
 export const layersModels: Program[] = programs('layers', {
@@ -29,8 +35,15 @@ export const layersModels: Program[] = programs('layers', {
   'dense classifier, a batch of one': () => predict(classifier(), normal([1, 4], 1)),
   'predict with a batch size': () => classifier().predict(normal([7, 4], 1), { batchSize: 3 }) as Tensor,
   predictOnBatch: () => classifier().predictOnBatch(normal([3, 4], 1)) as Tensor,
-  evaluate: () => classifier().evaluate(normal([6, 4], 1), tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat()) as Tensor[],
-  'evaluate with a batch size': () => classifier().evaluate(normal([6, 4], 1), tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat(), { batchSize: 4 }) as Tensor[],
+  evaluate: () =>
+    classifier().evaluate(
+      normal([6, 4], 1),
+      tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat(),
+    ) as Tensor[],
+  'evaluate with a batch size': () =>
+    classifier().evaluate(normal([6, 4], 1), tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat(), {
+      batchSize: 4,
+    }) as Tensor[],
   'evaluate, mean squared error': () => {
     const model = sequential(tf.layers.dense({ units: 1, inputShape: [4] }));
     model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
@@ -48,11 +61,21 @@ export const layersModels: Program[] = programs('layers', {
   },
   'embedding, pooling, dense by float ids': () =>
     predict(
-      sequential(tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5 }), tf.layers.globalAveragePooling1d(), tf.layers.dense({ units: 2, activation: 'softmax' })),
+      sequential(
+        tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5 }),
+        tf.layers.globalAveragePooling1d(),
+        tf.layers.dense({ units: 2, activation: 'softmax' }),
+      ),
       sentences(),
     ),
   'embedding with maskZero and an LSTM': () =>
-    predict(sequential(tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5, maskZero: true }), tf.layers.lstm({ units: 3 })), sentences()),
+    predict(
+      sequential(
+        tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5, maskZero: true }),
+        tf.layers.lstm({ units: 3 }),
+      ),
+      sentences(),
+    ),
   'masking and a GRU': () =>
     predict(
       sequential(tf.layers.masking({ maskValue: 0, inputShape: [4, 2] }), tf.layers.gru({ units: 3 })),
@@ -66,9 +89,23 @@ export const layersModels: Program[] = programs('layers', {
       ]),
     ),
   'bidirectional LSTM': () =>
-    predict(sequential(tf.layers.bidirectional({ layer: tf.layers.lstm({ units: 3 }) as never, inputShape: [4, 2], mergeMode: 'concat' })), normal([2, 4, 2], 1)),
-  'simpleRNN that returns sequences': () => predict(sequential(tf.layers.simpleRNN({ units: 3, returnSequences: true, inputShape: [5, 2] })), normal([2, 5, 2], 1)),
-  'LSTM of 256 steps': () => predict(sequential(tf.layers.lstm({ units: 2, inputShape: [256, 1] })), normal([1, 256, 1], 1)),
+    predict(
+      sequential(
+        tf.layers.bidirectional({
+          layer: tf.layers.lstm({ units: 3 }) as never,
+          inputShape: [4, 2],
+          mergeMode: 'concat',
+        }),
+      ),
+      normal([2, 4, 2], 1),
+    ),
+  'simpleRNN that returns sequences': () =>
+    predict(
+      sequential(tf.layers.simpleRNN({ units: 3, returnSequences: true, inputShape: [5, 2] })),
+      normal([2, 5, 2], 1),
+    ),
+  'LSTM of 256 steps': () =>
+    predict(sequential(tf.layers.lstm({ units: 2, inputShape: [256, 1] })), normal([1, 256, 1], 1)),
   'conv1d and global max pooling': () =>
     predict(
       sequential(
@@ -99,13 +136,32 @@ export const layersModels: Program[] = programs('layers', {
       ),
       normal([1, 6, 6, 2], 3),
     ),
-  'separable convolution': () => predict(sequential(tf.layers.separableConv2d({ filters: 3, kernelSize: 3, inputShape: [6, 6, 2] })), normal([1, 6, 6, 2], 3)),
+  'separable convolution': () =>
+    predict(
+      sequential(tf.layers.separableConv2d({ filters: 3, kernelSize: 3, inputShape: [6, 6, 2] })),
+      normal([1, 6, 6, 2], 3),
+    ),
   'transposed convolution and upsampling': () =>
-    predict(sequential(tf.layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, inputShape: [4, 4, 2] }), tf.layers.upSampling2d({})), normal([1, 4, 4, 2], 3)),
-  'layer normalisation': () => predict(sequential(tf.layers.layerNormalization({ inputShape: [8] })), normal([3, 8], 3)),
-  'layer normalisation, epsilon 1e-12': () => predict(sequential(tf.layers.layerNormalization({ inputShape: [8], epsilon: 1e-12 })), normal([3, 8], 3)),
+    predict(
+      sequential(
+        tf.layers.conv2dTranspose({ filters: 2, kernelSize: 3, strides: 2, inputShape: [4, 4, 2] }),
+        tf.layers.upSampling2d({}),
+      ),
+      normal([1, 4, 4, 2], 3),
+    ),
+  'layer normalisation': () =>
+    predict(sequential(tf.layers.layerNormalization({ inputShape: [8] })), normal([3, 8], 3)),
+  'layer normalisation, epsilon 1e-12': () =>
+    predict(sequential(tf.layers.layerNormalization({ inputShape: [8], epsilon: 1e-12 })), normal([3, 8], 3)),
   'dropout at prediction': () =>
-    predict(sequential(tf.layers.dense({ units: 4, inputShape: [4] }), tf.layers.dropout({ rate: 0.5 }), tf.layers.gaussianNoise({ stddev: 1 })), normal([2, 4], 1)),
+    predict(
+      sequential(
+        tf.layers.dense({ units: 4, inputShape: [4] }),
+        tf.layers.dropout({ rate: 0.5 }),
+        tf.layers.gaussianNoise({ stddev: 1 }),
+      ),
+      normal([2, 4], 1),
+    ),
   'activations one after the other': () =>
     predict(
       sequential(
@@ -123,13 +179,17 @@ export const layersModels: Program[] = programs('layers', {
     ),
   'two inputs, concatenated, added, dotted': () => {
     const [a, b] = [tf.input({ shape: [4] }), tf.input({ shape: [4] })];
-    const joined = tf.layers.concatenate().apply([a, b, tf.layers.add().apply([a, b]), tf.layers.dot({ axes: 1, normalize: true }).apply([a, b])] as never);
+    const joined = tf.layers
+      .concatenate()
+      .apply([a, b, tf.layers.add().apply([a, b]), tf.layers.dot({ axes: 1, normalize: true }).apply([a, b])] as never);
     const out = tf.layers.dense({ units: 2 }).apply(joined) as never;
     return predict(seeded(tf.model({ inputs: [a, b], outputs: out })), [normal([3, 4], 1), normal([3, 4], 2)]);
   },
   'average, maximum, minimum and product of two': () => {
     const [a, b] = [tf.input({ shape: [4] }), tf.input({ shape: [4] })];
-    const outputs = [tf.layers.average(), tf.layers.maximum(), tf.layers.minimum(), tf.layers.multiply()].map((l) => l.apply([a, b]) as never);
+    const outputs = [tf.layers.average(), tf.layers.maximum(), tf.layers.minimum(), tf.layers.multiply()].map(
+      (l) => l.apply([a, b]) as never,
+    );
     return tf.model({ inputs: [a, b], outputs }).predict([normal([3, 4], 1), normal([3, 4], 2)]) as Tensor[];
   },
   'attention of embeddings with their mask': () => {
@@ -142,7 +202,11 @@ export const layersModels: Program[] = programs('layers', {
       const x = predict(sequential(tf.layers.embedding({ inputDim: 10, outputDim: 4, inputLength: 5 })), sentences());
       return attention(x, sentences().notEqual(0));
     }),
-  'time-distributed dense': () => predict(sequential(tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 3 }), inputShape: [4, 2] })), normal([2, 4, 2], 1)),
+  'time-distributed dense': () =>
+    predict(
+      sequential(tf.layers.timeDistributed({ layer: tf.layers.dense({ units: 3 }), inputShape: [4, 2] })),
+      normal([2, 4, 2], 1),
+    ),
   'repeatVector, permute, reshape, cropping, zeroPadding': () =>
     predict(
       sequential(
@@ -159,9 +223,21 @@ export const layersModels: Program[] = programs('layers', {
       ),
       normal([2, 3], 1),
     ),
-  convLstm2d: () => predict(sequential(tf.layers.convLstm2d({ filters: 2, kernelSize: 3, inputShape: [3, 5, 5, 1] })), normal([1, 3, 5, 5, 1], 1)),
-  'pixels rescaled by a layer': () => predict(sequential(tf.layers.rescaling({ scale: 1 / 255, inputShape: [4, 4, 1] })), tf.randomUniform([1, 4, 4, 1], 0, 255, 'float32', 1)),
-  'pixels of 40,000 rescaled by a layer': () => predict(sequential(tf.layers.rescaling({ scale: 1 / 65535, inputShape: [4] })), tf.tensor2d([[40000, 65535, 0, 1]])),
+  convLstm2d: () =>
+    predict(
+      sequential(tf.layers.convLstm2d({ filters: 2, kernelSize: 3, inputShape: [3, 5, 5, 1] })),
+      normal([1, 3, 5, 5, 1], 1),
+    ),
+  'pixels rescaled by a layer': () =>
+    predict(
+      sequential(tf.layers.rescaling({ scale: 1 / 255, inputShape: [4, 4, 1] })),
+      tf.randomUniform([1, 4, 4, 1], 0, 255, 'float32', 1),
+    ),
+  'pixels of 40,000 rescaled by a layer': () =>
+    predict(
+      sequential(tf.layers.rescaling({ scale: 1 / 65535, inputShape: [4] })),
+      tf.tensor2d([[40000, 65535, 0, 1]]),
+    ),
   'saved and loaded again': async () => {
     const model = classifier();
     let saved: io.ModelArtifacts = {};
@@ -175,7 +251,11 @@ export const layersModels: Program[] = programs('layers', {
   },
   fit: refused('UNSUPPORTED_KERNEL', async () => {
     const model = classifier();
-    const history = await model.fit(normal([6, 4], 1), tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat(), { epochs: 1, shuffle: false, verbose: 0 });
+    const history = await model.fit(
+      normal([6, 4], 1),
+      tf.oneHot(tf.tensor1d([0, 1, 2, 0, 1, 2], 'int32'), 3).toFloat(),
+      { epochs: 1, shuffle: false, verbose: 0 },
+    );
     return history.history.loss as number[];
   }),
 });

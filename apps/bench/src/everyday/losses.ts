@@ -18,18 +18,23 @@ const q = () => tf.sigmoid(computed(normal([4, 1], 6)));
 export const losses: Program[] = programs('losses', {
   softmaxCrossEntropy: () => tf.losses.softmaxCrossEntropy(labels(), logits()),
   'softmaxCrossEntropy with label smoothing': () => tf.losses.softmaxCrossEntropy(labels(), logits(), undefined, 0.1),
-  'softmaxCrossEntropy with oneHot labels': () => tf.losses.softmaxCrossEntropy(tf.oneHot(tf.tensor1d([0, 2, 1, 2], 'int32'), 3), logits()),
-  'softmaxCrossEntropy with oneHot of float labels': () => tf.losses.softmaxCrossEntropy(tf.oneHot(tf.tensor1d([0, 2, 1, 2]).toInt(), 3), logits()),
-  'softmaxCrossEntropy with weights': () => tf.losses.softmaxCrossEntropy(labels(), logits(), tf.tensor1d([1, 0, 2, 1])),
+  'softmaxCrossEntropy with oneHot labels': () =>
+    tf.losses.softmaxCrossEntropy(tf.oneHot(tf.tensor1d([0, 2, 1, 2], 'int32'), 3), logits()),
+  'softmaxCrossEntropy with oneHot of float labels': () =>
+    tf.losses.softmaxCrossEntropy(tf.oneHot(tf.tensor1d([0, 2, 1, 2]).toInt(), 3), logits()),
+  'softmaxCrossEntropy with weights': () =>
+    tf.losses.softmaxCrossEntropy(labels(), logits(), tf.tensor1d([1, 0, 2, 1])),
   sigmoidCrossEntropy: () => tf.losses.sigmoidCrossEntropy(binary(), computed(normal([4, 1], 6))),
-  'sigmoidCrossEntropy with label smoothing': () => tf.losses.sigmoidCrossEntropy(binary(), computed(normal([4, 1], 6)), undefined, 0.1),
+  'sigmoidCrossEntropy with label smoothing': () =>
+    tf.losses.sigmoidCrossEntropy(binary(), computed(normal([4, 1], 6)), undefined, 0.1),
   logLoss: () => tf.losses.logLoss(binary(), q()),
   meanSquaredError: () => tf.losses.meanSquaredError(binary(), q()),
   absoluteDifference: () => tf.losses.absoluteDifference(binary(), q()),
   huberLoss: () => tf.losses.huberLoss(binary(), computed(normal([4, 1], 6, 3))),
   hingeLoss: () => tf.losses.hingeLoss(binary(), computed(normal([4, 1], 6))),
   cosineDistance: () => tf.losses.cosineDistance(labels(), p(), 1),
-  'computeWeightedLoss with a mask of padding': () => tf.losses.computeWeightedLoss(computed(normal([4, 3], 7)).square(), tf.tensor2d([[1], [1], [0], [0]])),
+  'computeWeightedLoss with a mask of padding': () =>
+    tf.losses.computeWeightedLoss(computed(normal([4, 3], 7)).square(), tf.tensor2d([[1], [1], [0], [0]])),
   'cross entropy by hand': () =>
     labels()
       .mul(tf.log(p().add(1e-7)))
@@ -61,7 +66,8 @@ export const losses: Program[] = programs('losses', {
   'metrics.sparseCategoricalAccuracy': () => tf.metrics.sparseCategoricalAccuracy(tf.tensor1d([0, 2, 1, 2]), p()),
   'metrics.cosineProximity': () => tf.metrics.cosineProximity(labels(), p()),
   'metrics.meanAbsoluteError': () => tf.metrics.meanAbsoluteError(binary(), q()),
-  'metrics.meanAbsolutePercentageError': () => tf.metrics.meanAbsolutePercentageError(tf.tensor2d([[1], [2], [0.5], [4]]), q()),
+  'metrics.meanAbsolutePercentageError': () =>
+    tf.metrics.meanAbsolutePercentageError(tf.tensor2d([[1], [2], [0.5], [4]]), q()),
   'metrics.meanSquaredError': () => tf.metrics.meanSquaredError(binary(), q()),
   'metrics.precision': () => tf.metrics.precision(labels(), tf.oneHot(tf.argMax(p(), 1) as never, 3).toFloat()),
   'metrics.recall': () => tf.metrics.recall(binary(), q().greater(0.5).toFloat()),

@@ -1,4 +1,7 @@
-/** Masks of scores, in every way that people write one: by comparison, by product, by select, of floats, integers and booleans. */
+/**
+ * Masks of scores, in every way that people write one: by comparison, by product, by select, of floats, integers and
+ * booleans.
+ */
 import type { Tensor, Tensor2D } from '@tensorflow/tfjs';
 import { tf } from '../quiet-tfjs.js';
 import { type Answer, computed, declaredPublic, normal, type Program, programs } from './program.js';
@@ -66,7 +69,8 @@ const written: Record<string, Masked> = {
     ),
   'public int32 mask': (s) => tf.softmax(s.add(negative(declaredPublic(tf.tensor2d(KEEP, [1, 3], 'int32'))))),
   'public float mask, −1e4': (s) => tf.softmax(s.add(negative(declaredPublic(tf.tensor2d(KEEP)), -1e4))),
-  'public bool mask, where': (s) => tf.softmax(tf.where(declaredPublic(tf.tensor2d(KEEP, [1, 3], 'bool')), s, tf.scalar(-1e9))),
+  'public bool mask, where': (s) =>
+    tf.softmax(tf.where(declaredPublic(tf.tensor2d(KEEP, [1, 3], 'bool')), s, tf.scalar(-1e9))),
   'the bias itself, −1e9': (s) => tf.softmax(s.add(tf.tensor2d([[0, 0, -1e9]]))),
   'the bias itself, −1e4': (s) => tf.softmax(s.add(tf.tensor1d([0, 0, -1e4]))),
   'the bias itself, −Infinity': (s) => tf.softmax(s.add(tf.tensor2d([[0, 0, -Infinity]]))),
@@ -79,11 +83,14 @@ const written: Record<string, Masked> = {
   'where, lowest float': (s) => tf.softmax(tf.where(causal().greater(0), s, tf.scalar(-3.4028234663852886e38))),
   'where, onesLike of the scores': (s) => tf.softmax(tf.where(causal().cast('bool'), s, tf.onesLike(s).mul(-1e9))),
   'where, the other way round': (s) => tf.softmax(tf.where(causal().equal(0), tf.fill([3, 3], -1e9), s)),
-  'where of zero and −Infinity, added': (s) => tf.softmax(s.add(tf.where(causal().equal(1), tf.scalar(0), tf.scalar(-Infinity)))),
-  'where of zerosLike and −1e9, added': (s) => tf.softmax(s.add(tf.where(causal().equal(1), tf.zeros([3, 3]), tf.fill([3, 3], -1e9)))),
+  'where of zero and −Infinity, added': (s) =>
+    tf.softmax(s.add(tf.where(causal().equal(1), tf.scalar(0), tf.scalar(-Infinity)))),
+  'where of zerosLike and −1e9, added': (s) =>
+    tf.softmax(s.add(tf.where(causal().equal(1), tf.zeros([3, 3]), tf.fill([3, 3], -1e9)))),
   'log of the mask': (s) => tf.softmax(s.add(tf.log(tf.tensor2d(KEEP)))),
   'log of the mask plus little': (s) => tf.softmax(s.add(tf.log(tf.tensor2d(KEEP).add(1e-30)))),
-  'padding and causal': (s) => tf.softmax(s.add(negative(tf.logicalAnd(tf.tensor2d(KEEP, [1, 3], 'bool'), causal().cast('bool')).toFloat()))),
+  'padding and causal': (s) =>
+    tf.softmax(s.add(negative(tf.logicalAnd(tf.tensor2d(KEEP, [1, 3], 'bool'), causal().cast('bool')).toFloat()))),
   'padding times causal, floats': (s) => tf.softmax(s.add(negative(tf.tensor2d(KEEP).mul(causal())))),
   'lowest of two masks': (s) => tf.softmax(s.add(tf.minimum(negative(tf.tensor2d(KEEP)), negative(causal())))),
   'as long as lengths say': (s) =>
@@ -98,7 +105,8 @@ const written: Record<string, Masked> = {
         ),
       ),
     ),
-  'as long as int32 lengths say': (s) => tf.softmax(tf.where(tf.range(0, 3, 1, 'int32').less(tf.tensor2d([[2], [3], [1]], [3, 1], 'int32')), s, -1e9)),
+  'as long as int32 lengths say': (s) =>
+    tf.softmax(tf.where(tf.range(0, 3, 1, 'int32').less(tf.tensor2d([[2], [3], [1]], [3, 1], 'int32')), s, -1e9)),
   'ids that are not padding': (s) =>
     tf.softmax(
       s.add(
@@ -151,8 +159,10 @@ const written: Record<string, Masked> = {
   },
   'through tile and reshape': (s) => tf.softmax(s.add(negative(tf.tensor1d([1, 1, 0]).reshape([1, 3]).tile([3, 1])))),
   'through broadcastTo': (s) => tf.softmax(s.add(negative(tf.tensor1d([1, 1, 0])).broadcastTo([3, 3]))),
-  'through stack': (s) => tf.softmax(s.add(negative(tf.stack([tf.tensor1d([1, 1, 0]), tf.tensor1d([1, 0, 0]), tf.ones([3])])))),
-  'through concat of ones and zeros': (s) => tf.softmax(s.add(negative(tf.concat([tf.ones([3, 2]), tf.zeros([3, 1])], 1)))),
+  'through stack': (s) =>
+    tf.softmax(s.add(negative(tf.stack([tf.tensor1d([1, 1, 0]), tf.tensor1d([1, 0, 0]), tf.ones([3])])))),
+  'through concat of ones and zeros': (s) =>
+    tf.softmax(s.add(negative(tf.concat([tf.ones([3, 2]), tf.zeros([3, 1])], 1)))),
   'through pad': (s) =>
     tf.softmax(
       s.add(
@@ -168,7 +178,8 @@ const written: Record<string, Masked> = {
   'through slice': (s) => tf.softmax(s.add(negative(tf.linalg.bandPart(tf.ones([5, 5]), -1, 0)).slice([0, 0], [3, 3]))),
   'through reverse and transpose': (s) => tf.softmax(s.add(tf.reverse(negative(causal()), [0, 1]).transpose())),
   'one after the other': (s) => tf.softmax(s.add(negative(tf.tensor2d(KEEP))).add(negative(causal()))),
-  'two of −1e4, summed first': (s) => tf.softmax(s.add(negative(tf.tensor2d(KEEP), -1e4).add(negative(causal(), -1e4)))),
+  'two of −1e4, summed first': (s) =>
+    tf.softmax(s.add(negative(tf.tensor2d(KEEP), -1e4).add(negative(causal(), -1e4)))),
   'then a bias': (s) => tf.softmax(s.add(negative(tf.tensor2d(KEEP))).add(tf.tensor1d([0.5, -0.5, 1]))),
   'after a bias': (s) => tf.softmax(s.add(tf.tensor1d([0.5, -0.5, 1])).add(negative(tf.tensor2d(KEEP)))),
   'before the scale': (s) => tf.softmax(s.add(negative(tf.tensor2d(KEEP))).div(Math.sqrt(8))),
@@ -261,8 +272,13 @@ const consumers: Record<string, Masked> = {
     const e = s.add(negative(tf.tensor2d(KEEP))).exp();
     return e.div(e.sum(-1, true));
   },
-  'softmax along the first axis, by transpose': (s) => tf.softmax(s.add(negative(tf.tensor2d([[1], [1], [0]]))).transpose()).transpose(),
-  'cross entropy of masked logits': (s) => tf.losses.softmaxCrossEntropy(tf.eye(3).slice([0, 0], [2, 3]), s.add(negative(tf.tensor2d([[1, 1, 0]]))).slice([0, 0], [2, 3])),
+  'softmax along the first axis, by transpose': (s) =>
+    tf.softmax(s.add(negative(tf.tensor2d([[1], [1], [0]]))).transpose()).transpose(),
+  'cross entropy of masked logits': (s) =>
+    tf.losses.softmaxCrossEntropy(
+      tf.eye(3).slice([0, 0], [2, 3]),
+      s.add(negative(tf.tensor2d([[1, 1, 0]]))).slice([0, 0], [2, 3]),
+    ),
   'greater than a number': (s) => s.add(negative(tf.tensor2d(KEEP))).greater(0.75),
 };
 
@@ -289,8 +305,12 @@ const layers: Record<string, () => Answer> = {
         ),
       ),
     ),
-  '4-D scores, where, causal': () => tf.softmax(tf.where(causal().toBool().reshape([1, 1, 3, 3]).tile([2, 2, 1, 1]), four(), tf.scalar(-1e9))),
-  '4-D scores, padding and causal': () => tf.softmax(four().add(negative(tf.minimum(tf.tensor4d([1, 1, 0, 1, 0, 0], [2, 1, 1, 3]), causal().reshape([1, 1, 3, 3]))))),
+  '4-D scores, where, causal': () =>
+    tf.softmax(tf.where(causal().toBool().reshape([1, 1, 3, 3]).tile([2, 2, 1, 1]), four(), tf.scalar(-1e9))),
+  '4-D scores, padding and causal': () =>
+    tf.softmax(
+      four().add(negative(tf.minimum(tf.tensor4d([1, 1, 0, 1, 0, 0], [2, 1, 1, 3]), causal().reshape([1, 1, 3, 3])))),
+    ),
   'tf.layers.softmax with a mask': () =>
     tf.layers.softmax({ axis: -1 }).apply(computed(tf.tensor2d(ROWS)), {
       mask: tf.tensor2d(
@@ -311,7 +331,8 @@ const layers: Record<string, () => Answer> = {
         [1, 1, 1],
       ]),
     }) as Tensor,
-  'tf.layers.softmax with a mask, own scores': () => tf.tidy(() => tf.layers.softmax({ axis: -1 }).apply(tf.tensor2d(ROWS), { mask: causal().toBool() }) as Tensor),
+  'tf.layers.softmax with a mask, own scores': () =>
+    tf.tidy(() => tf.layers.softmax({ axis: -1 }).apply(tf.tensor2d(ROWS), { mask: causal().toBool() }) as Tensor),
   'an attention head, causal': () => {
     const [q, k, v] = [1, 2, 3].map((seed) => normal([4, 8], seed) as Tensor2D);
     const r = tf.range(0, 4);
@@ -396,4 +417,8 @@ const layers: Record<string, () => Answer> = {
   },
 };
 
-export const masks: Program[] = [...bothWays('mask', written), ...bothWays('masked', consumers), ...programs('attention', layers)];
+export const masks: Program[] = [
+  ...bothWays('mask', written),
+  ...bothWays('masked', consumers),
+  ...programs('attention', layers),
+];

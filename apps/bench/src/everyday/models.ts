@@ -15,23 +15,33 @@ interface Samples {
 
 function inputsOf(folder: string): NamedTensorMap {
   const { samples } = JSON.parse(readFileSync(join(folder, 'samples.json'), 'utf8')) as Samples;
-  return Object.fromEntries(Object.entries(samples[0]!.inputs).map(([name, { data, shape, dtype }]) => [name, tf.tensor(data, shape, dtype)]));
+  return Object.fromEntries(
+    Object.entries(samples[0]!.inputs).map(([name, { data, shape, dtype }]) => [name, tf.tensor(data, shape, dtype)]),
+  );
 }
 
 /** As converted, and with a mask that anybody may know. */
 export function modelPrograms(folder: string): Program[] {
-  const names = readdirSync(folder).filter((name) => ['model.json', 'samples.json'].every((file) => existsSync(join(folder, name, file))));
+  const names = readdirSync(folder).filter((name) =>
+    ['model.json', 'samples.json'].every((file) => existsSync(join(folder, name, file))),
+  );
   return names.flatMap((name) => {
     const ask = async (publicMask: boolean): Promise<Tensor[]> => {
       const model = await load(join(folder, name));
       const given = inputsOf(join(folder, name));
       // A layers model that is loaded again has names with a number
-      const inputs = Object.fromEntries(model.inputs.map((i) => [i.name, (given[i.name] ?? given[i.name.replace(/:\d+$|_\d+$/, '')])!]));
+      const inputs = Object.fromEntries(
+        model.inputs.map((i) => [i.name, (given[i.name] ?? given[i.name.replace(/:\d+$|_\d+$/, '')])!]),
+      );
       for (const [input, t] of Object.entries(inputs)) if (publicMask && /mask/.test(input)) declaredPublic(t);
       return Object.values(await model.predict(inputs));
     };
     const masked = Object.keys(inputsOf(join(folder, name))).some((input) => /mask/.test(input));
-    const as = (how: string, publicMask: boolean): Program => ({ name: `model/${name}${how}`, tolerance: TOLERANCE, run: () => ask(publicMask) });
+    const as = (how: string, publicMask: boolean): Program => ({
+      name: `model/${name}${how}`,
+      tolerance: TOLERANCE,
+      run: () => ask(publicMask),
+    });
     return [as('', false), ...(masked ? [as(', a public mask', true)] : [])];
   });
 }

@@ -61,12 +61,21 @@ export const ownValues: Program[] = programs('own values', {
   '50,000 times 1e-4': () => tf.tensor1d([50000]).mul(tf.tensor1d([1e-4])),
   '50,000 alone': () => tf.tensor1d([50000]).add(1),
   'half times 100,000': () => tf.tensor1d([0.5]).mul(1e5),
-  'dense on years': refused('VALUE_OUT_OF_RANGE', () => seeded(tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] })).predict(houses()) as Tensor),
+  'dense on years': refused(
+    'VALUE_OUT_OF_RANGE',
+    () =>
+      seeded(tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] })).predict(houses()) as Tensor,
+  ),
   'a product of 450,000': refused('VALUE_OUT_OF_RANGE', () => model(houses())),
-  'dense on years alone': () => seeded(tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [1] })] })).predict(tf.tensor2d([[1962], [2004]])) as Tensor,
+  'dense on years alone': () =>
+    seeded(tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [1] })] })).predict(
+      tf.tensor2d([[1962], [2004]]),
+    ) as Tensor,
   'pixels over 255': () => tf.conv2d(image().div(255) as never, normal([3, 3, 3, 4], 5, 0.3) as never, 1, 'same'),
-  'pixels over 255, int32 image': () => tf.conv2d(image().round().toInt().toFloat().div(255) as never, normal([3, 3, 3, 4], 5, 0.3) as never, 1, 'same'),
-  'pixels to −1 … 1': () => tf.conv2d(image().div(127.5).sub(1) as never, normal([3, 3, 3, 4], 5, 0.3) as never, 2, 'same'),
+  'pixels over 255, int32 image': () =>
+    tf.conv2d(image().round().toInt().toFloat().div(255) as never, normal([3, 3, 3, 4], 5, 0.3) as never, 1, 'same'),
+  'pixels to −1 … 1': () =>
+    tf.conv2d(image().div(127.5).sub(1) as never, normal([3, 3, 3, 4], 5, 0.3) as never, 2, 'same'),
   'pixels less their channel means': () =>
     tf.conv2d(
       image()
@@ -77,7 +86,12 @@ export const ownValues: Program[] = programs('own values', {
       'valid',
     ),
   'an image resized, then a convolution': () =>
-    tf.conv2d(tf.image.resizeBilinear(image() as Tensor4D, [5, 5]).div(255) as Tensor4D, normal([3, 3, 3, 4], 5, 0.3) as never, 1, 'same'),
+    tf.conv2d(
+      tf.image.resizeBilinear(image() as Tensor4D, [5, 5]).div(255) as Tensor4D,
+      normal([3, 3, 3, 4], 5, 0.3) as never,
+      1,
+      'same',
+    ),
   'an image standardised': () => {
     const { mean, variance } = tf.moments(image());
     return tf.conv2d(image().sub(mean).div(variance.sqrt()) as never, normal([3, 3, 3, 4], 5, 0.3) as never, 1, 'same');
@@ -88,7 +102,14 @@ export const ownValues: Program[] = programs('own values', {
     return model(tf.batchNorm(x, mean as never, variance as never, undefined, undefined, 1e-3));
   },
   'batchNorm of a model with own statistics': () =>
-    tf.batchNorm(computed(normal([4, 3], 6)), tf.tensor1d([0.1, -0.2, 0.3]), tf.tensor1d([0.5, 1, 2]), tf.tensor1d([0, 0.1, 0.2]), tf.tensor1d([1, 1.1, 0.9]), 1e-3),
+    tf.batchNorm(
+      computed(normal([4, 3], 6)),
+      tf.tensor1d([0.1, -0.2, 0.3]),
+      tf.tensor1d([0.5, 1, 2]),
+      tf.tensor1d([0, 0.1, 0.2]),
+      tf.tensor1d([1, 1.1, 0.9]),
+      1e-3,
+    ),
   'signals by a difference of big numbers': () => model(tf.tensor2d([[100001.5, 100002, 100003.25]]).sub(100000)),
   'powers of own values': () =>
     model(
@@ -147,7 +168,8 @@ export const ownValues: Program[] = programs('own values', {
     return model(x.div(tf.norm(x, 2, 1, true)));
   },
   'softmax of own logits as weights': () => model(tf.softmax(tf.tensor2d([[100, 99, 0]]))),
-  'a stacked batch of normalised rows': () => model(tf.stack([tf.tensor1d([50000, 1, 2]), tf.tensor1d([70000, 3, 4])]).div(tf.tensor1d([100000, 10, 10]))),
+  'a stacked batch of normalised rows': () =>
+    model(tf.stack([tf.tensor1d([50000, 1, 2]), tf.tensor1d([70000, 3, 4])]).div(tf.tensor1d([100000, 10, 10]))),
   'differences along time': () => {
     const x = tf.tensor1d([40000, 40010, 40025, 40005]);
     return model(x.slice(1).sub(x.slice(0, 3)).expandDims(0));

@@ -1,5 +1,6 @@
 /**
- * A small program as TensorFlow.js users write them. It names no backend, so that the same lines run on 'cpu' and on 'secformer'; what it
+ * A small program as TensorFlow.js users write them. It names no backend, so that the same lines run on 'cpu' and on
+ * 'secformer'; what it
  * returns is read by whoever runs it, unless it has read it itself.
  */
 import { asPublic } from '@secformer/tfjs-mpc-backend';
@@ -27,7 +28,10 @@ type Entry = Run | (Omit<Program, 'name'> & { run: Run });
 
 /** The programs of a topic, by what they do. */
 export function programs(topic: string, entries: Readonly<Record<string, Entry>>): Program[] {
-  return Object.entries(entries).map(([name, e]) => ({ name: `${topic}/${name}`, ...(typeof e === 'function' ? { run: e } : e) }));
+  return Object.entries(entries).map(([name, e]) => ({
+    name: `${topic}/${name}`,
+    ...(typeof e === 'function' ? { run: e } : e),
+  }));
 }
 
 /** A program that may be refused, and with which code; right is as good. */
@@ -51,4 +55,5 @@ export function computed<T extends Tensor>(t: T): T {
   return rows.reshape(t.shape) as T;
 }
 
-export const normal = (shape: number[], seed: number, deviation = 1): Tensor => tf.randomNormal(shape, 0, deviation, 'float32', seed);
+export const normal = (shape: number[], seed: number, deviation = 1): Tensor =>
+  tf.randomNormal(shape, 0, deviation, 'float32', seed);

@@ -18,6 +18,21 @@ import { smallNumbers } from './small-numbers.js';
 
 /** @param models a folder of converted models to try as well */
 export function everydayPrograms(models?: string): Program[] {
-  const small = [masks, farValues, domains, extrema, smallNumbers, reads, ids, ownValues, decoding, losses, chains, layersModels, graphs, checkpoints].flat();
+  const small = [
+    masks,
+    farValues,
+    domains,
+    extrema,
+    smallNumbers,
+    reads,
+    ids,
+    ownValues,
+    decoding,
+    losses,
+    chains,
+    layersModels,
+    graphs,
+    checkpoints,
+  ].flat();
   return models === undefined ? small : [...small, ...modelPrograms(models)];
 }

@@ -143,7 +143,9 @@ export const reads: Program[] = programs('reads', {
     return [await p, await v.data()];
   },
   'an input disposed after predict': async () => {
-    const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones' })] });
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones' })],
+    });
     const a = x();
     const y = model.predict(a) as Tensor;
     a.dispose();
@@ -152,12 +154,18 @@ export const reads: Program[] = programs('reads', {
     return p;
   },
   'predict in tidy, array awaited outside': async () => {
-    const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones', activation: 'softmax' })] });
-    const p = tf.tidy(() => ({ values: (model.predict(x()) as Tensor).data() }) as never) as { values: Promise<ArrayLike<number>> };
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones', activation: 'softmax' })],
+    });
+    const p = tf.tidy(() => ({ values: (model.predict(x()) as Tensor).data() }) as never) as {
+      values: Promise<ArrayLike<number>>;
+    };
     return p.values;
   },
   'a model disposed while its prediction is read': async () => {
-    const model = tf.sequential({ layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones' })] });
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 3, inputShape: [2], kernelInitializer: 'ones' })],
+    });
     const p = (model.predict(x()) as Tensor).data();
     model.dispose();
     return p;
@@ -184,7 +192,8 @@ export const reads: Program[] = programs('reads', {
     return [(await p[0]).flat(), await p[1]];
   },
   'dataSync of many in turn': () => [0, 1, 2, 3].map((i) => product().add(i).dataSync()),
-  'pixels of an image': async () => tf.browser.toPixels(tf.sigmoid(product().reshape([2, 3, 1])) as never) as unknown as ArrayLike<number>,
+  'pixels of an image': async () =>
+    tf.browser.toPixels(tf.sigmoid(product().reshape([2, 3, 1])) as never) as unknown as ArrayLike<number>,
   'batches of a dataset': async () => {
     const w = normal([2, 3], 1);
     const batches = tf.data
@@ -195,7 +204,9 @@ export const reads: Program[] = programs('reads', {
       ])
       .batch(2);
     const rows: number[] = [];
-    await batches.forEachAsync((batch) => void rows.push(...tf.tidy(() => Array.from(tf.matMul(batch as never, w as never).dataSync()))));
+    await batches.forEachAsync(
+      (batch) => void rows.push(...tf.tidy(() => Array.from(tf.matMul(batch as never, w as never).dataSync()))),
+    );
     return rows;
   },
   'a callback after each batch': async () => {

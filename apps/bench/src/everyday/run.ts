@@ -74,7 +74,11 @@ export async function runProgram({ prepare, run }: Program): Promise<Outcome> {
     return { kind: 'values', values };
   } catch (error) {
     const { code, message, name } = error as { code?: unknown; message?: string; name?: string };
-    return { kind: 'error', code: typeof code === 'string' ? code : 'NO_CODE', message: message ? `${message}` : `${name ?? error}` };
+    return {
+      kind: 'error',
+      code: typeof code === 'string' ? code : 'NO_CODE',
+      message: message ? `${message}` : `${name ?? error}`,
+    };
   } finally {
     tf.engine().endScope();
     tf.disposeVariables();
@@ -107,7 +111,8 @@ function heads(wanted: Values[], got: Values[], tolerance: number): { wanted: st
     w.findIndex((v, i) => !(v === g[i] || Math.abs(v - g[i]!) <= tolerance * Math.max(1, Math.abs(v)))),
   );
   const at = from > 0 ? ` from ${from}` : '';
-  const head = (values: number[]) => `[${values.slice(from, from + HEAD).map(rounded)}${values.length > from + HEAD ? ',…' : ''}]${at}`;
+  const head = (values: number[]) =>
+    `[${values.slice(from, from + HEAD).map(rounded)}${values.length > from + HEAD ? ',…' : ''}]${at}`;
   return { wanted: head(w), got: head(g) };
 }
 
@@ -115,11 +120,17 @@ function heads(wanted: Values[], got: Values[], tolerance: number): { wanted: st
 export async function judge(p: Program, wanted: Outcome, runs: number): Promise<Verdict> {
   const start = performance.now();
   const verdict: Verdict = { name: p.name, outcome: 'right', expected: true, runs, ms: 0, maxError: null };
-  if (wanted.kind === 'error') return { ...verdict, outcome: 'invalid', expected: false, runs: 0, code: wanted.code, message: wanted.message };
+  if (wanted.kind === 'error')
+    return { ...verdict, outcome: 'invalid', expected: false, runs: 0, code: wanted.code, message: wanted.message };
   for (let i = 0; i < runs && verdict.outcome === 'right'; i++) {
     const got = await runProgram(p);
     if (got.kind === 'error') {
-      Object.assign(verdict, { outcome: 'refused', code: got.code, message: got.message, expected: got.code === p.refusal });
+      Object.assign(verdict, {
+        outcome: 'refused',
+        code: got.code,
+        message: got.message,
+        expected: got.code === p.refusal,
+      });
       break;
     }
     const error = errorOf(wanted.values, got.values);

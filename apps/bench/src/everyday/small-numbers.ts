@@ -71,7 +71,8 @@ export const smallNumbers: Program[] = [
     'times 1e-4': (x) => x([100, 5000]).mul(1e-4),
     'over 1e5': (x) => x([16000, 100]).div(1e5).mul(1e4),
     'activations around 0.01 in a LayerNorm': (x) => layerNorm(x([0.01, -0.02, 0.015, 0]).reshape([1, 4]), 1e-12),
-    'activations around 0.01 in a LayerNorm of epsilon 1e-5': (x) => layerNorm(x([0.01, -0.02, 0.015, 0]).reshape([1, 4]), 1e-5),
+    'activations around 0.01 in a LayerNorm of epsilon 1e-5': (x) =>
+      layerNorm(x([0.01, -0.02, 0.015, 0]).reshape([1, 4]), 1e-5),
     'equal values in a LayerNorm': (x) => layerNorm(x([0.5, 0.5, 0.5, 0.5]).reshape([1, 4]), 1e-12),
     'softmax plus 1e-9, logarithm': (x) =>
       tf
@@ -86,7 +87,11 @@ export const smallNumbers: Program[] = [
     'squares of small values, summed': (x) => x([0.001, 0.002]).square().sum().mul(1e6),
   }),
   ...programs('small numbers', {
-    'weights of 1e-5': refused('VALUE_TOO_SMALL', () => tf.tensor2d(new Float32Array(100).fill(100), [1, 100]).matMul(tf.tensor2d(new Float32Array(200).fill(1e-5), [100, 2]))),
+    'weights of 1e-5': refused('VALUE_TOO_SMALL', () =>
+      tf
+        .tensor2d(new Float32Array(100).fill(100), [1, 100])
+        .matMul(tf.tensor2d(new Float32Array(200).fill(1e-5), [100, 2])),
+    ),
     // 0.0025 is 164 units
     'rows of norm 0.01, normalised': within(6e-3, () => {
       const x = normal([4, 16], 3, 0.0025).matMul(tf.eye(16) as never);
@@ -96,7 +101,8 @@ export const smallNumbers: Program[] = [
       const x = normal([4, 16], 3).matMul(normal([16, 32], 4, 0.25) as never);
       return unit(x, 1e-12);
     },
-    'LayerNorm of a model, epsilon 1e-12': () => layerNorm(normal([4, 16], 3).matMul(normal([16, 32], 4, 0.25) as never), 1e-12),
+    'LayerNorm of a model, epsilon 1e-12': () =>
+      layerNorm(normal([4, 16], 3).matMul(normal([16, 32], 4, 0.25) as never), 1e-12),
     'RMSNorm of a model, epsilon 1e-6': () => {
       const x = normal([4, 16], 3).matMul(normal([16, 32], 4, 0.25) as never);
       return x.mul(x.square().mean(-1, true).add(1e-6).rsqrt());
@@ -112,7 +118,8 @@ export const smallNumbers: Program[] = [
         .sum(-1)
         .div(tf.norm(a!, 2, -1).mul(tf.norm(b!, 2, -1)));
     },
-    'losses.cosineDistance of own unit vectors': () => tf.losses.cosineDistance(tf.tensor2d([[0.6, 0.8]]), tf.tensor2d([[0.8, 0.6]]), 1),
+    'losses.cosineDistance of own unit vectors': () =>
+      tf.losses.cosineDistance(tf.tensor2d([[0.6, 0.8]]), tf.tensor2d([[0.8, 0.6]]), 1),
     'a gradient step by hand, rate 1e-3': () => {
       const [w, x, y] = [normal([4, 1], 1), normal([8, 4], 2), normal([8, 1], 3)];
       const error = x.matMul(w as never).sub(y);

@@ -34,7 +34,9 @@ export interface OpFlags {
   json?: string;
 }
 
-/** One measured batch: what goes in, what is emitted, and what should come out. Errors are against the encoded inputs. */
+/**
+ * One measured batch: what goes in, what is emitted, and what should come out. Errors are against the encoded inputs.
+ */
 export interface Case {
   inputs: { shape: number[]; values: Float32Array; fracBits?: number; words?: Words }[];
   lookup?: { indices: Int32Array; depth: number };
@@ -50,8 +52,10 @@ export interface Case {
 
 export type MakeCase = (n: number, f: OpFlags) => Case;
 
-const draw = (n: number, low: number, high: number) => Float32Array.from({ length: n }, () => low + (high - low) * Math.random());
-const drawLog = (n: number, low: number, high: number) => Float32Array.from({ length: n }, () => Math.min(high, Math.max(low, low * (high / low) ** Math.random())));
+const draw = (n: number, low: number, high: number) =>
+  Float32Array.from({ length: n }, () => low + (high - low) * Math.random());
+const drawLog = (n: number, low: number, high: number) =>
+  Float32Array.from({ length: n }, () => Math.min(high, Math.max(low, low * (high / low) ** Math.random())));
 const gauss = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random());
 
 /** Log-uniform where a function lives on positive numbers of many sizes, uniform elsewhere. */
@@ -66,12 +70,20 @@ function usual([low, high]: readonly [number, number]): [number, number] {
   return low >= 0 ? [Math.max(low, 2 ** -12), high] : [Math.max(low, -LIMIT), Math.min(high, LIMIT)];
 }
 
-function simple(op: ElementwiseOp, changed: Partial<Elementwise> = {}, parametersOf: (f: OpFlags) => Record<string, number> = () => ({})): MakeCase {
+function simple(
+  op: ElementwiseOp,
+  changed: Partial<Elementwise> = {},
+  parametersOf: (f: OpFlags) => Record<string, number> = () => ({}),
+): MakeCase {
   const protocol = { ...elementwise[op], ...changed };
   return (n, f) => {
     const p = { ...functionOf(op)!.parameters, ...parametersOf(f) };
     const values = sample(n, ...(f.range ?? usual(protocol.domain)));
-    return { inputs: [{ shape: [n], values }], emit: (e, [x]) => protocol.emit(e, x!, p), want: ([x]) => x!.map((v) => functionOf(op)!.plain(v, p)) };
+    return {
+      inputs: [{ shape: [n], values }],
+      emit: (e, [x]) => protocol.emit(e, x!, p),
+      want: ([x]) => x!.map((v) => functionOf(op)!.plain(v, p)),
+    };
   };
 }
 
@@ -163,7 +175,11 @@ const truncate: MakeCase = (n, f) => {
   const bytes = new Uint8Array(words.buffer);
   for (let i = 0; i < bytes.length; i += 65536) crypto.getRandomValues(bytes.subarray(i, i + 65536));
   for (let i = 0; i < n; i++) halves[2 * i + 1] = Math.floor(low + (high - low) * Math.random());
-  return { inputs: [{ shape: [n], values: new Float32Array(0), fracBits: 32, words }], emit: (e, [x]) => e.truncated(x!), want: ([x]) => x! };
+  return {
+    inputs: [{ shape: [n], values: new Float32Array(0), fracBits: 32, words }],
+    emit: (e, [x]) => e.truncated(x!),
+    want: ([x]) => x!,
+  };
 };
 
 const matmul: MakeCase = (_n, { m, n, k, range }) => {
@@ -196,27 +212,43 @@ const gather: MakeCase = (n, f) => {
     inputs: [{ shape: [depth, width], values: draw(depth * width, ...(f.range ?? ([-60, 60] as const))) }],
     lookup: { indices, depth },
     emit: (e, [hot, t]) => e.truncated(e.product(hot!, e.operand(t!))),
-    want: ([t]) => Float64Array.from({ length: rows * width }, (_, i) => t![indices[Math.floor(i / width)]! * width + (i % width)]!),
+    want: ([t]) =>
+      Float64Array.from({ length: rows * width }, (_, i) => t![indices[Math.floor(i / width)]! * width + (i % width)]!),
   };
 };
 
 /** An operation on rows of the last axis, with as many results a row as it says. */
-function rowwise(usualWidth: number, emit: (e: Emitter, x: number) => number, f: (row: Float64Array) => ArrayLike<number>, limit = LIMIT): MakeCase {
+function rowwise(
+  usualWidth: number,
+  emit: (e: Emitter, x: number) => number,
+  f: (row: Float64Array) => ArrayLike<number>,
+  limit = LIMIT,
+): MakeCase {
   return (n, { row, range }) => {
     const width = row ?? usualWidth;
     const rows = Math.max(1, Math.floor(n / width));
     return {
       inputs: [{ shape: [rows, width], values: draw(rows * width, ...(range ?? ([-limit, limit] as const))) }],
       emit: (e, [x]) => emit(e, x!),
-      want: ([x]) => Float64Array.from(Array.from({ length: rows }, (_, r) => Array.from(f(x!.subarray(r * width, (r + 1) * width)))).flat()),
+      want: ([x]) =>
+        Float64Array.from(
+          Array.from({ length: rows }, (_, r) => Array.from(f(x!.subarray(r * width, (r + 1) * width)))).flat(),
+        ),
     };
   };
 }
 
-function binary(emit: (e: Emitter, a: number, b: number) => number, f: (a: number, b: number) => number, second?: [number, number]): MakeCase {
+function binary(
+  emit: (e: Emitter, a: number, b: number) => number,
+  f: (a: number, b: number) => number,
+  second?: [number, number],
+): MakeCase {
   return (n, { range }) => {
     const [low, high] = range ?? [-LIMIT, LIMIT];
-    const inputs = [draw(n, low, high), draw(n, ...(second ?? ([low, high] as const)))].map((values) => ({ shape: [n], values }));
+    const inputs = [draw(n, low, high), draw(n, ...(second ?? ([low, high] as const)))].map((values) => ({
+      shape: [n],
+      values,
+    }));
     return { inputs, emit: (e, [a, b]) => emit(e, a!, b!), want: ([a, b]) => a!.map((v, i) => f(v, b![i]!)) };
   };
 }

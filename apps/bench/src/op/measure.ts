@@ -1,5 +1,14 @@
 import { decodeFixed, encodeFixed, type Kernels, sizeOf, type Words } from '@secformer/ring';
-import { type CheckedProgram, checkProgram, Emitter, type Program, ProgramBuilder, runTogether, type ShareType, shadowRevealingEverything } from '@secformer/secformer-ops';
+import {
+  type CheckedProgram,
+  checkProgram,
+  Emitter,
+  type Program,
+  ProgramBuilder,
+  runTogether,
+  type ShareType,
+  shadowRevealingEverything,
+} from '@secformer/secformer-ops';
 import type { Case } from './cases.js';
 import { timeBothParties } from './parties.js';
 
@@ -47,7 +56,10 @@ export interface Measured {
 /** Reals behind words, all 64 bits counted. */
 function realsOf(words: Words, fracBits: number): Float64Array {
   const halves = new Int32Array(words.buffer, words.byteOffset, 2 * words.length);
-  return Float64Array.from({ length: words.length }, (_, i) => (halves[2 * i + 1]! * 2 ** 32 + (halves[2 * i]! >>> 0)) / 2 ** fracBits);
+  return Float64Array.from(
+    { length: words.length },
+    (_, i) => (halves[2 * i + 1]! * 2 ** 32 + (halves[2 * i]! >>> 0)) / 2 ** fracBits,
+  );
 }
 
 /** log2 of what the values claim: the default range, or more where they need it. */
@@ -59,8 +71,17 @@ function magnitudeOf(values: Float32Array): number {
 /** A case as a Program, and its inputs as words. */
 function compile(kernels: Kernels, c: Case): { program: Program; checked: CheckedProgram; words: Words[] } {
   const builder = new ProgramBuilder();
-  const hot = c.lookup && builder.input({ kind: 'oneHot', shape: [c.lookup.indices.length, c.lookup.depth], width: 32 });
-  const ids = c.inputs.map((i) => builder.input({ kind: 'share', shape: i.shape, fracBits: i.fracBits ?? 16, bits: 64, magnitude: magnitudeOf(i.values) }));
+  const hot =
+    c.lookup && builder.input({ kind: 'oneHot', shape: [c.lookup.indices.length, c.lookup.depth], width: 32 });
+  const ids = c.inputs.map((i) =>
+    builder.input({
+      kind: 'share',
+      shape: i.shape,
+      fracBits: i.fracBits ?? 16,
+      bits: 64,
+      magnitude: magnitudeOf(i.values),
+    }),
+  );
   const out = c.emit(new Emitter(builder), hot === undefined ? ids : [hot, ...ids]);
   const program = builder.build([out]);
   const words = c.inputs.map((i) => i.words ?? encodeFixed(kernels, i.values, 16, magnitudeOf(i.values)));
@@ -73,7 +94,9 @@ export async function timeOnline(kernels: Kernels, c: Case, runs: number): Promi
   return timeBothParties(kernels, new TextEncoder().encode(JSON.stringify(program)), words, runs);
 }
 
-/** Runs a case with both parties and the dealer in this process; `unit` scales its errors, or is taken from the result. */
+/**
+ * Runs a case with both parties and the dealer in this process; `unit` scales its errors, or is taken from the result.
+ */
 export async function measure(
   kernels: Kernels,
   c: Case,

@@ -24,7 +24,9 @@ export async function op(name: string, f: OpFlags): Promise<void> {
     const c = make(n, f);
     different ||= c.model !== undefined;
     width = c.width ?? c.inputs[0]!.shape.at(-1);
-    batches.push(await measure(kernels, c, error, vsModel, { lastPlace: name === 'truncate', shadow: f.shadow === true }));
+    batches.push(
+      await measure(kernels, c, error, vsModel, { lastPlace: name === 'truncate', shadow: f.shadow === true }),
+    );
     left -= name === 'matmul' ? left : n;
   }
   const timed = f.shadow || f.runs === 0 ? undefined : make(f.size, f);
@@ -65,7 +67,9 @@ export async function op(name: string, f: OpFlags): Promise<void> {
         ['mean error, absolute', record.error.meanAbs.toExponential(3)],
         ['mean error, signed', record.meanError.toExponential(3)],
         ['largest relative error', record.error.maxRel.toExponential(3)],
-        ...(different ? [["largest error against the unmodified model's function", vsModel.record.maxAbs.toExponential(3)]] : []),
+        ...(different
+          ? [["largest error against the unmodified model's function", vsModel.record.maxAbs.toExponential(3)]]
+          : []),
         ['bytes an element, online (sent + received)', record.bytesPerElement.online.toFixed(3)],
         ['bytes an element, dealer', record.bytesPerElement.offline.toFixed(3)],
         ['rounds', record.rounds],

@@ -16,7 +16,12 @@ const key = () => crypto.getRandomValues(new Uint8Array(32));
  * @param inputs words of each input
  * @returns milliseconds of the slower party, one figure a run; a first run, which compiles, is left out
  */
-export async function timeBothParties(kernels: Kernels, program: Uint8Array, inputs: readonly Words[], runs: number): Promise<number[]> {
+export async function timeBothParties(
+  kernels: Kernels,
+  program: Uint8Array,
+  inputs: readonly Words[],
+  runs: number,
+): Promise<number[]> {
   const checked = readProgram(program);
   const { port1, port2 } = new MessageChannel();
   const halves = inputs.map((x) => {
@@ -55,7 +60,10 @@ export async function timeBothParties(kernels: Kernels, program: Uint8Array, inp
           corrections.push(bytes.slice());
         },
       });
-      await both((role) => ({ key: keys[role], corrections: role === 1 ? Buffer.concat(corrections) : new Uint8Array(0) }));
+      await both((role) => ({
+        key: keys[role],
+        corrections: role === 1 ? Buffer.concat(corrections) : new Uint8Array(0),
+      }));
       await setTimeout(SETTLE_MS);
       const took = (await both(() => 'run')).map((answer) => (answer as { ms: number }).ms);
       if (run > 0) ms.push(Math.max(...took));

@@ -1,8 +1,18 @@
-/** One party of a measured operation, as a thread: prepares when it is handed its part of the randomness, runs on the word, and says how long that took. */
+/**
+ * One party of a measured operation, as a thread: prepares when it is handed its part of the randomness, runs on the
+ * word, and says how long that took.
+ */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { limits, PortLink } from '@secformer/party-node';
 import { Arena, loadKernels, RunStreams, Secret, type Words } from '@secformer/ring';
-import { type PreparedParty, prepareParty, type Role, readProgram, releaseOutputs, runParty } from '@secformer/secformer-ops';
+import {
+  type PreparedParty,
+  prepareParty,
+  type Role,
+  readProgram,
+  releaseOutputs,
+  runParty,
+} from '@secformer/secformer-ops';
 
 export interface PartyWorkerData {
   role: Role;
@@ -75,7 +85,16 @@ let prepared: PreparedParty;
 parentPort!.on('message', async (m: ToParty) => {
   if (m === 'run') {
     const start = performance.now();
-    const values = await runParty({ kernels, role, checked, streams, arena, prepared, inputs: inputs.map((share) => ({ share })), exchange });
+    const values = await runParty({
+      kernels,
+      role,
+      checked,
+      streams,
+      arena,
+      prepared,
+      inputs: inputs.map((share) => ({ share })),
+      exchange,
+    });
     const ms: FromParty = { ms: performance.now() - start };
     releaseOutputs(arena, checked, values);
     parentPort!.postMessage(ms);

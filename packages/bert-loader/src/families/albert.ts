@@ -29,7 +29,9 @@ export const albert: Family = {
     const shared = Array.from({ length: groups }, (_, g): Layer[] => {
       const group = r.under(`${stem}${g}.`);
       group.checkCount('albert_layers.', inner, 'inner_group_num');
-      return Array.from({ length: inner }, (_, i) => plainLayer(readLayer(group.under(`albert_layers.${i}.`), layer, c), c));
+      return Array.from({ length: inner }, (_, i) =>
+        plainLayer(readLayer(group.under(`albert_layers.${i}.`), layer, c), c),
+      );
     });
     // Consecutive layers are of one group
     const layers = Array.from({ length: c.layers }, (_, i) => shared[Math.floor(i / (c.layers / groups))]!).flat();

@@ -39,13 +39,15 @@ function shapeOf(c: BertConfig, json: ConfigReader): Shape {
   const bottleneck = json.flag('use_bottleneck', true);
   const narrowValues = json.flag('use_bottleneck_attention', false);
   // The reference itself cannot run it otherwise
-  if (bottleneck && !narrowValues && !json.flag('key_query_shared_bottleneck', true)) json.refuse('key_query_shared_bottleneck false is not understood; true is');
+  if (bottleneck && !narrowValues && !json.flag('key_query_shared_bottleneck', true))
+    json.refuse('key_query_shared_bottleneck false is not understood; true is');
   const norm = json.raw('normalization_type') ?? 'no_norm';
   if (norm !== 'no_norm') json.refuse(`normalization_type '${norm}' is not understood; 'no_norm' is`);
   const feedForwards = json.whole(['num_feedforward_networks'], 4);
   if (feedForwards < 1) json.refuse('num_feedforward_networks is 0; there has to be one');
   const width = bottleneck ? json.whole(['intra_bottleneck_size'], 128) : c.hidden;
-  if (width % c.heads !== 0) json.refuse(`intra_bottleneck_size ${width} is not a multiple of num_attention_heads ${c.heads}`);
+  if (width % c.heads !== 0)
+    json.refuse(`intra_bottleneck_size ${width} is not a multiple of num_attention_heads ${c.heads}`);
   return { width, bottleneck, narrowValues, feedForwards };
 }
 
@@ -85,7 +87,8 @@ function readLayer(r: WeightReader, c: BertConfig, s: Shape, json: ConfigReader)
 /** A layer between bottlenecks, with several feed-forward networks (section 3.1 and figure 1c). */
 function mobileLayer(w: MobileLayer, c: BertConfig, s: Shape): Layer {
   const through = (x: tf.Tensor, block: Block) => normalize(dense(x, block.dense), block.norm);
-  const residual = (y: tf.Tensor, block: Block, x: tf.Tensor) => normalize(tf.add(dense(y, block.dense), x), block.norm);
+  const residual = (y: tf.Tensor, block: Block, x: tf.Tensor) =>
+    normalize(tf.add(dense(y, block.dense), x), block.norm);
   return (x, scores) => {
     const narrow = w.bottleneck ? through(x, w.bottleneck.input) : x;
     const asked = w.bottleneck && !s.narrowValues ? through(x, w.bottleneck.attention!) : narrow;
@@ -129,7 +132,9 @@ export const mobilebert: Family = {
     };
     const stem = 'encoder.layer.';
     r.checkCount(stem, c.layers, 'num_hidden_layers');
-    const layers = Array.from({ length: c.layers }, (_, i) => mobileLayer(readLayer(r.under(`${stem}${i}.`), c, s, json), c, s));
+    const layers = Array.from({ length: c.layers }, (_, i) =>
+      mobileLayer(readLayer(r.under(`${stem}${i}.`), c, s, json), c, s),
+    );
     return { embeddings, layers };
   },
   heads: (c, json) => ({

@@ -42,6 +42,8 @@ export function readLayer(r: WeightReader, names: LayerNames, c: BertConfig): La
 export function readTransformer(r: WeightReader, c: BertConfig, stem: string, names: LayerNames): Encoder {
   const embeddings = readEmbeddings(r, c);
   r.checkCount(stem, c.layers, 'num_hidden_layers');
-  const layers = Array.from({ length: c.layers }, (_, i) => plainLayer(readLayer(r.under(`${stem}${i}.`), names, c), c));
+  const layers = Array.from({ length: c.layers }, (_, i) =>
+    plainLayer(readLayer(r.under(`${stem}${i}.`), names, c), c),
+  );
   return { embeddings, layers };
 }

@@ -11,7 +11,8 @@ export function checkSize({ instructions, inputs, outputs, keeps }: Program): vo
     const most = programLimits[what as keyof typeof lists];
     if (count <= most) continue;
     const why = `the read is a program of ${count} ${what}, and nodes take ${most} at most`;
-    const remedy = 'read tensors on the way to it first, such as the state after a part of the steps: the next read starts there';
+    const remedy =
+      'read tensors on the way to it first, such as the state after a part of the steps: the next read starts there';
     throw new NodeError('client', 'LIMIT_EXCEEDED', `${why}; ${remedy}`);
   }
 }

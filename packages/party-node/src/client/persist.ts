@@ -7,7 +7,8 @@ function passing(error: unknown): error is NodeError {
 }
 
 /**
- * Tries again what a node had no room for, for some seconds: after what the node said, more or less, so that many clients do not come back at once.
+ * Tries again what a node had no room for, for some seconds: after what the node said, more or less, so that many
+ * clients do not come back at once.
  * @param f what has left nothing behind when it fails
  */
 export async function persist<T>(f: () => Promise<T>, persistMs: number = limits.persistMs): Promise<T> {

@@ -1,6 +1,17 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
-import { decodeFixed, EncodingError, encodeFixed, type Kernels, KeyStream, loadKernels, packedBytes, Secret, sizeOf, type Words } from '@secformer/ring';
+import {
+  decodeFixed,
+  EncodingError,
+  encodeFixed,
+  type Kernels,
+  KeyStream,
+  loadKernels,
+  packedBytes,
+  Secret,
+  sizeOf,
+  type Words,
+} from '@secformer/ring';
 import {
   type CheckedProgram,
   clientMask,
@@ -42,7 +53,10 @@ const KEYS_BYTES = 64;
 /** How a client reaches the three nodes. */
 export type Dial = (node: NodeRole) => Promise<Link>;
 
-/** An input of a run: a tensor of the session, or indices that stay with the client and reach the parties as a masked one-hot matrix. */
+/**
+ * An input of a run: a tensor of the session, or indices that stay with the client and reach the parties as a masked
+ * one-hot matrix.
+ */
 export type RunSlot = { tensor: number } | { indices: Int32Array };
 
 export interface RunRequest {
@@ -77,7 +91,10 @@ export interface RunRecord {
 export interface RunResult {
   outputs: Float32Array[];
   record: RunRecord;
-  /** operations whose values have left the domain of their protocol, of a run that is watched: what comes of them is wrong */
+  /**
+   * operations whose values have left the domain of their protocol, of a run that is watched: what comes of them is
+   * wrong
+   */
   left: Watched[];
 }
 
@@ -116,7 +133,8 @@ interface Planned {
 }
 
 /**
- * A client's connection to the three nodes, browser-safe. It alone sees plaintext: it shares what is written, plans graphs, masks indices and
+ * A client's connection to the three nodes, browser-safe. It alone sees plaintext: it shares what is written, plans
+ * graphs, masks indices and
  * combines outputs. A session dies with any of its links; its tensors at the nodes die with it.
  */
 export class Session {
@@ -145,7 +163,14 @@ export class Session {
     for (const [role, link] of this.#links) {
       link.accept = (m) => this.#accept(role, m);
       link.onMessage = (m, payload) => this.#receive(role, m, payload);
-      link.onClose = (why) => this.#lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why}); it is used again once it is back`));
+      link.onClose = (why) =>
+        this.#lost(
+          new NodeError(
+            nodeName[role],
+            'LINK_CLOSED',
+            `the connection was lost (${why}); it is used again once it is back`,
+          ),
+        );
     }
   }
 
@@ -184,7 +209,8 @@ export class Session {
       throw failed.reason;
     }
     const session = new Session(kernels, links);
-    for (const [role, why] of closed) session.#lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why})`));
+    for (const [role, why] of closed)
+      session.#lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why})`));
     const id = bytesToHex(randomBytes(16));
     await Promise.all(NODES.map((role) => session.#ask(role, (re) => ({ t: 'open', re, session: id }))));
     return session;
@@ -205,9 +231,13 @@ export class Session {
   #accept(role: NodeRole, m: Message): number {
     if (m.t !== 'result' && m.t !== 'prepared') return 0;
     const w = this.#waiting.get(m.ticket);
-    if (m.t === 'prepared') return role === 'dealer' ? KEYS_BYTES * (w?.checked.program.inputs.length ?? programLimits.inputs) : 0;
+    if (m.t === 'prepared')
+      return role === 'dealer' ? KEYS_BYTES * (w?.checked.program.inputs.length ?? programLimits.inputs) : 0;
     if (!w?.results.has(role)) return 0;
-    const outputs = w.checked.program.outputs.reduce((n, v) => n + packedBytes(sizeOf(w.checked.types[v]!.shape), (w.checked.types[v] as ShareType).bits), 0);
+    const outputs = w.checked.program.outputs.reduce(
+      (n, v) => n + packedBytes(sizeOf(w.checked.types[v]!.shape), (w.checked.types[v] as ShareType).bits),
+      0,
+    );
     return outputs + (w.traced ? limits.traceBytes : 0);
   }
 
@@ -262,18 +292,34 @@ export class Session {
    * Shares a tensor: P0 is sent a seed, P1 the difference, the dealer its type.
    * @throws EncodingError where a value is out of range or not finite
    */
-  async write(tensor: number, values: Float32Array, shape: readonly number[], state: Partial<InputState> = {}): Promise<void> {
+  async write(
+    tensor: number,
+    values: Float32Array,
+    shape: readonly number[],
+    state: Partial<InputState> = {},
+  ): Promise<void> {
     const full: InputState = { ...writtenTensor, ...state, stored: [] };
     const { fracBits, bits, magnitude } = full;
-    if (values.length > programLimits.elements) throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
+    if (values.length > programLimits.elements)
+      throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
     const words = encodeFixed(this.kernels, values, fracBits, magnitude, `a tensor of shape [${shape}]`);
     const seed = randomBytes(32);
     const first = new KeyStream(this.kernels, new Secret(seed)).words(words.length, bits);
     this.kernels.sub(words, words, first);
     const bytes = new Uint8Array(packedBytes(words.length, bits));
     this.kernels.pack(bytes, words, bits);
-    const put = (re: number, withSeed: boolean): Message => ({ t: 'put', re, tensor, shape: [...shape], fracBits, bits, magnitude, seed: withSeed });
-    const share = (role: NodeRole, ...payload: Uint8Array[]) => persist(() => this.#ask(role, (re) => put(re, role === 'party0'), ...payload));
+    const put = (re: number, withSeed: boolean): Message => ({
+      t: 'put',
+      re,
+      tensor,
+      shape: [...shape],
+      fracBits,
+      bits,
+      magnitude,
+      seed: withSeed,
+    });
+    const share = (role: NodeRole, ...payload: Uint8Array[]) =>
+      persist(() => this.#ask(role, (re) => put(re, role === 'party0'), ...payload));
     await Promise.all([share('party0', seed), share('party1', bytes), share('dealer')]);
     this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
   }
@@ -289,7 +335,10 @@ export class Session {
 
   // ---- runs
 
-  /** Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its randomness dealt. */
+  /**
+   * Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its
+   * randomness dealt.
+   */
   async run(request: RunRequest): Promise<RunResult> {
     return this.#inTurn(async () => {
       const planned = this.#planned(request);
@@ -298,7 +347,10 @@ export class Session {
       // Another run has other masks, so trying again gives nothing away
       const afresh = () => persist(async () => this.#online(request, ones, await this.#prepare(planned, 'streamed')));
       const result = (await this.#runSpare(request, ones, planned)) ?? (await afresh());
-      if (this.prepareAhead && !this.dead) this.#spares.over(planned.key, planned.checked.cost.dealer + planned.checked.cost.online, () => this.#spare(planned));
+      if (this.prepareAhead && !this.dead)
+        this.#spares.over(planned.key, planned.checked.cost.dealer + planned.checked.cost.online, () =>
+          this.#spare(planned),
+        );
       return result;
     });
   }
@@ -317,7 +369,8 @@ export class Session {
       let used = false;
       return {
         run: async ({ trace = false } = {}) => {
-          if (used) throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
+          if (used)
+            throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
           used = true;
           return this.#online(request, ones, attempt, trace);
         },
@@ -336,7 +389,11 @@ export class Session {
       return await this.#online(request, ones, spare, false, performance.now() - start);
     } catch (error) {
       // Whatever a party has sent of it was masked with what is given up: another run has other masks
-      if (spare.waiting.error instanceof NodeError && ['GAVE_WAY', 'LIMIT_EXCEEDED', 'BUSY'].includes(spare.waiting.error.code)) return undefined;
+      if (
+        spare.waiting.error instanceof NodeError &&
+        ['GAVE_WAY', 'LIMIT_EXCEEDED', 'BUSY'].includes(spare.waiting.error.code)
+      )
+        return undefined;
       throw error;
     }
   }
@@ -352,15 +409,43 @@ export class Session {
     const states = request.slots.map((s) => {
       if ('indices' in s) return { ...writtenTensor, stored: [] };
       const t = this.#tensors.get(s.tensor);
-      if (!t) throw new NodeError('client', 'TENSOR_LOST', `tensor ${s.tensor} is not at the nodes any more; compute it again`);
+      if (!t)
+        throw new NodeError(
+          'client',
+          'TENSOR_LOST',
+          `tensor ${s.tensor} is not at the nodes any more; compute it again`,
+        );
       return { ...t.state, stored: [...t.openings.keys()].sort((a, b) => a - b) };
     });
     const kept = request.kept.map((k) => k.output);
-    const key = bytesToHex(sha256(new TextEncoder().encode(JSON.stringify([request.graph, states, request.revealed, kept, request.suite, request.ranges, request.watched]))));
+    const key = bytesToHex(
+      sha256(
+        new TextEncoder().encode(
+          JSON.stringify([
+            request.graph,
+            states,
+            request.revealed,
+            kept,
+            request.suite,
+            request.ranges,
+            request.watched,
+          ]),
+        ),
+      ),
+    );
     let entry = this.#plans.get(key);
     let bytes: Uint8Array | undefined;
     if (!entry) {
-      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges, this.#salt, request.watched);
+      const made = plan(
+        request.graph,
+        suiteOf(request.suite),
+        states,
+        request.revealed,
+        kept,
+        request.ranges,
+        this.#salt,
+        request.watched,
+      );
       checkSize(made.program);
       bytes = encodeProgram(made);
       const checked = readProgram(bytes);
@@ -382,7 +467,9 @@ export class Session {
   async #prepare(planned: Planned, mode: MessageOf<'prepare'>['mode']): Promise<Prepare> {
     const { hash, bytes } = planned;
     if (bytes) {
-      await Promise.all(NODES.map((role) => persist(() => this.#ask(role, (re) => ({ t: 'program', re, hash }), bytes))));
+      await Promise.all(
+        NODES.map((role) => persist(() => this.#ask(role, (re) => ({ t: 'program', re, hash }), bytes))),
+      );
       this.#sent.add(hash);
       // The nodes forget the oldest program too
       if (this.#sent.size > limits.sessionPrograms) this.#sent.delete(this.#sent.values().next().value!);
@@ -401,7 +488,14 @@ export class Session {
         const list = jsonBytes(inputs);
         await Promise.all(NODES.map((role) => this.#send(role, { t: 'prepare', ticket, program: hash, mode }, list)));
         const answers = await Promise.all(
-          NODES.map((role) => timed(waiting.prepared.get(role)!.promise, 2 * limits.progressMs, nodeName[role], 'its word that the run is prepared')),
+          NODES.map((role) =>
+            timed(
+              waiting.prepared.get(role)!.promise,
+              2 * limits.progressMs,
+              nodeName[role],
+              'its word that the run is prepared',
+            ),
+          ),
         );
         const masks = this.#inputMasks(planned, answers[2]!.payload);
         return { run: answers[0]!.header.run, masks, ms: performance.now() - start };
@@ -426,8 +520,17 @@ export class Session {
     this.#tell({ t: 'cancel', ticket });
   }
 
-  /** Starts a run and waits for its results. @param waited milliseconds that were spent on its randomness, if not all since it was asked for */
-  async #online(request: RunRequest, ones: Int32Array[], { planned, ticket, waiting, ready }: Prepare, trace = false, waited?: number): Promise<RunResult> {
+  /**
+   * Starts a run and waits for its results. @param waited milliseconds that were spent on its randomness, if not all
+   * since it was asked for
+   */
+  async #online(
+    request: RunRequest,
+    ones: Int32Array[],
+    { planned, ticket, waiting, ready }: Prepare,
+    trace = false,
+    waited?: number,
+  ): Promise<RunResult> {
     const { checked } = waiting;
     try {
       const { run, masks, ms } = await ready;
@@ -436,15 +539,18 @@ export class Session {
       const masked = this.#maskInputs(ones, planned, masks);
       const inputs = masked.reduce((n, e) => n + e.length, 0);
       const shares = planned.plan.bindings.flatMap((b) => (b.kind === 'share' ? [tensorOf(request, b.slot)] : []));
-      const keeps = planned.plan.keeps.map((k) => (k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot)));
+      const keeps = planned.plan.keeps.map((k) =>
+        k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot),
+      );
       const names = jsonBytes({ shares, keeps });
       const message: Message = { t: 'run', ticket, names: names.length, ...(trace && { trace }) };
       this.runsStarted++;
       await Promise.all(NODES.map((role) => this.#send(role, message, names, ...(role === 'dealer' ? [] : masked))));
-      const [a, b] = (await Promise.all(PARTIES.map((role) => timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result')))) as [
-        Answer<'result'>,
-        Answer<'result'>,
-      ];
+      const [a, b] = (await Promise.all(
+        PARTIES.map((role) =>
+          timed(waiting.results.get(role)!.promise, 10 * limits.progressMs, nodeName[role], 'its result'),
+        ),
+      )) as [Answer<'result'>, Answer<'result'>];
       const onlineMs = performance.now() - start;
       const dealt = await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const { outputs, left } = this.#combine(planned.plan, checked, a.payload, b.payload);
@@ -461,15 +567,24 @@ export class Session {
         prepareMs: waited ?? ms,
         onlineMs,
         rounds: a.header.rounds,
-        bytes: { p0p1: a.header.bytesSent, p1p0: b.header.bytesSent, dealer: dealt.header.bytes, overhead: a.header.overheadBytes + b.header.overheadBytes, inputs },
+        bytes: {
+          p0p1: a.header.bytesSent,
+          p1p0: b.header.bytesSent,
+          dealer: dealt.header.bytes,
+          overhead: a.header.overheadBytes + b.header.overheadBytes,
+          inputs,
+        },
         perOp: a.header.perOp,
         waitMs: a.header.waitMs,
         memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },
-        ...(trace && { traces: [a, b].map((answer, i) => ({ node: nodeName[PARTIES[i]!], events: eventsOf(answer) })) }),
+        ...(trace && {
+          traces: [a, b].map((answer, i) => ({ node: nodeName[PARTIES[i]!], events: eventsOf(answer) })),
+        }),
       };
       return { outputs, record, left };
     } catch (error) {
-      // Where it was refused here, the nodes have not heard of it; where a party failed, the dealer may have noted what stays
+      // Where it was refused here, the nodes have not heard of it; where a party failed, the dealer may have noted what
+      // stays
       if (!waiting.error) this.#cancel(ticket, waiting);
       this.#tell({ t: 'free', tensors: request.kept.map((k) => k.tensor).filter((t) => !this.#tensors.has(t)) });
       throw error;
@@ -478,29 +593,49 @@ export class Session {
     }
   }
 
-  /** The masks of a run's indices, from the keys that the dealer gave for them: those of both halves, one input after another. */
+  /**
+   * The masks of a run's indices, from the keys that the dealer gave for them: those of both halves, one input after
+   * another.
+   */
   #inputMasks({ plan: { bindings }, checked: { program } }: Planned, keys: Uint8Array): Words[] {
-    const inputs = bindings.flatMap((b, i) => (b.kind === 'oneHot' ? [program.inputs[i] as { shape: number[]; width: number }] : []));
-    if (keys.length !== inputs.length * KEYS_BYTES) throw new NodeError('dealer', 'BAD_MESSAGE', `sent ${keys.length} bytes of keys for ${inputs.length} inputs`);
+    const inputs = bindings.flatMap((b, i) =>
+      b.kind === 'oneHot' ? [program.inputs[i] as { shape: number[]; width: number }] : [],
+    );
+    if (keys.length !== inputs.length * KEYS_BYTES)
+      throw new NodeError('dealer', 'BAD_MESSAGE', `sent ${keys.length} bytes of keys for ${inputs.length} inputs`);
     return inputs.map(({ shape, width }, i) => {
-      const [a, b] = [0, 1].map((half) => new Secret(keys.slice(i * KEYS_BYTES + (half * KEYS_BYTES) / 2, i * KEYS_BYTES + ((half + 1) * KEYS_BYTES) / 2)));
+      const [a, b] = [0, 1].map(
+        (half) =>
+          new Secret(
+            keys.slice(i * KEYS_BYTES + (half * KEYS_BYTES) / 2, i * KEYS_BYTES + ((half + 1) * KEYS_BYTES) / 2),
+          ),
+      );
       return clientMask(this.kernels, sizeOf(shape), width, [a!, b!]);
     });
   }
 
   /** Where the ones are of every index input. @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED */
   #ones(request: RunRequest, { plan: { bindings } }: Planned): Int32Array[] {
-    return bindings.flatMap((b) => (b.kind === 'oneHot' ? [onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices)] : []));
+    return bindings.flatMap((b) =>
+      b.kind === 'oneHot' ? [onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices)] : [],
+    );
   }
 
   /** Indices under their masks, which are used up. */
   #maskInputs(ones: Int32Array[], { plan: { bindings }, checked: { program } }: Planned, masks: Words[]): Uint8Array[] {
-    const widths = bindings.flatMap((b, i) => (b.kind === 'oneHot' ? [(program.inputs[i] as { width: number }).width] : []));
+    const widths = bindings.flatMap((b, i) =>
+      b.kind === 'oneHot' ? [(program.inputs[i] as { width: number }).width] : [],
+    );
     return widths.map((width, i) => maskOneHot(this.kernels, ones[i]!, width, masks[i]!));
   }
 
   /** What is revealed, and after it the digests that are zero where nothing is to be told. */
-  #combine({ checks }: Plan, { program, types }: CheckedProgram, fromP0: Uint8Array, fromP1: Uint8Array): Pick<RunResult, 'outputs' | 'left'> {
+  #combine(
+    { checks }: Plan,
+    { program, types }: CheckedProgram,
+    fromP0: Uint8Array,
+    fromP1: Uint8Array,
+  ): Pick<RunResult, 'outputs' | 'left'> {
     let at = 0;
     const words = program.outputs.map((v) => {
       const t = types[v] as ShareType;
@@ -521,7 +656,9 @@ export class Session {
 
 /** The timeline behind a result's outputs. */
 function eventsOf({ header, payload }: Answer<'result'>): TraceEvent[] {
-  return JSON.parse(new TextDecoder().decode(payload.subarray(payload.length - (header.traceBytes ?? 0)))) as TraceEvent[];
+  return JSON.parse(
+    new TextDecoder().decode(payload.subarray(payload.length - (header.traceBytes ?? 0))),
+  ) as TraceEvent[];
 }
 
 /** The tensor that a slot of a request is. */

@@ -23,13 +23,20 @@ interface Spare<A> {
 const REMEMBERED = 16;
 /** A program that others have passed over so often leaves its place to one that repeats. */
 const PATIENCE = 8;
-/** All spares together take so much more than the largest program alone, at most: many programs cost the nodes hardly more memory than one. */
+/**
+ * All spares together take so much more than the largest program alone, at most: many programs cost the nodes hardly
+ * more memory than one.
+ */
 const ROOM = 1.25;
 
 /**
- * Runs prepared in the background for programs that repeat: after the second run of a program its randomness is dealt once more, so that the third finds it
- * there. Its masks are of that run alone: what is given up is never used for another. The nodes see no more than that a program may come again.
- * Bounded: `limits.spareRuns` programs, one run each, and in memory a quarter more than the largest program that was seen of late takes alone. What is still being prepared gives way at once to any other run, for somebody waits for that one.
+ * Runs prepared in the background for programs that repeat: after the second run of a program its randomness is dealt
+ * once more, so that the third finds it
+ * there. Its masks are of that run alone: what is given up is never used for another. The nodes see no more than that a
+ * program may come again.
+ * Bounded: `limits.spareRuns` programs, one run each, and in memory a quarter more than the largest program that was
+ * seen of late takes alone. What is still being prepared gives way at once to any other run, for somebody waits for
+ * that one.
  */
 export class Spares<A extends Attempt> {
   readonly #spares = new Map<string, Spare<A>>();

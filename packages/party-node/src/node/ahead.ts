@@ -8,10 +8,15 @@ export interface AheadRoom {
 }
 
 /**
- * How a party that has `left` bytes stores the randomness of a run whose corrections take `dealer` bytes and whose openings `online`.
+ * How a party that has `left` bytes stores the randomness of a run whose corrections take `dealer` bytes and whose
+ * openings `online`.
  * @param left at least twice the dealer's lead
  */
-export function aheadRoom(index: Role, { dealer, online }: { dealer: number; online: number }, left: number): AheadRoom {
+export function aheadRoom(
+  index: Role,
+  { dealer, online }: { dealer: number; online: number },
+  left: number,
+): AheadRoom {
   // Drawn ahead it is 64-bit words, about twice its packed size
   const ahead = Math.min(limits.aheadBytes, 2 * (dealer + online), left - limits.dealerLeadBytes);
   if (index === 0) return { ahead, window: 0 };

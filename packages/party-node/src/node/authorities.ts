@@ -18,7 +18,8 @@ export function trusting(ca: string): tls.SecureContext {
 }
 
 /**
- * What Node trusts where nothing is said: its own list and NODE_EXTRA_CA_CERTS; from Node 22.15 on also what its options
+ * What Node trusts where nothing is said: its own list and NODE_EXTRA_CA_CERTS; from Node 22.15 on also what its
+ * options
  * add.
  */
 function ownAuthorities(): readonly string[] {

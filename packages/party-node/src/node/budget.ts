@@ -16,7 +16,10 @@ export class Account {
 /** Buffers are larger than what is asked for, by an eighth at most. */
 const CLASSES = 9 / 8;
 
-/** Memory that a run takes at a node, in bytes. @param peak of its values, as its Program declares them @param sent inputs and outputs as they travel */
+/**
+ * Memory that a run takes at a node, in bytes. @param peak of its values, as its Program declares them @param sent
+ * inputs and outputs as they travel
+ */
 export function memoryOf(peak: number, sent: number): number {
   return Math.ceil(CLASSES * peak) + sent;
 }
@@ -28,12 +31,16 @@ export function defaultMemory(role: NodeRole): number {
 }
 
 /**
- * A node's memory: what sessions' tensors take, and what runs were promised. Everything is counted here before it is allocated, in every mode, so that
+ * A node's memory: what sessions' tensors take, and what runs were promised. Everything is counted here before it is
+ * allocated, in every mode, so that
  * clients together can ask for no more than the node has, and one of them for no more than its part.
  */
 export class Budget {
   readonly bytes: number;
-  /** called where something does not fit: gives up what may be given up until so many bytes are left, of this session's promises first */
+  /**
+   * called where something does not fit: gives up what may be given up until so many bytes are left, of this session's
+   * promises first
+   */
   makeRoom: (bytes: number, account: Account) => void = () => {};
   /** called when sessions keep more or less than before */
   changed: () => void = () => {};
@@ -56,7 +63,10 @@ export class Budget {
     return this.room - this.#reserved;
   }
 
-  /** Counts what stays in a session. @throws NodeError LIMIT_EXCEEDED, or BUSY where runs have the memory now; and nothing is counted */
+  /**
+   * Counts what stays in a session. @throws NodeError LIMIT_EXCEEDED, or BUSY where runs have the memory now; and
+   * nothing is counted
+   */
   hold(account: Account, bytes: number, what: string): void {
     const most = Math.floor(this.bytes * limits.sessionPart);
     if (account.held + bytes > most) {
@@ -84,14 +94,18 @@ export class Budget {
     this.changed();
   }
 
-  /** What one more run of a session may have now, at most. @param only whether it can do without no more than it asks for, and is the session's only one */
+  /**
+   * What one more run of a session may have now, at most. @param only whether it can do without no more than it asks
+   * for, and is the session's only one
+   */
   leftFor(account: Account, only = account.runs === 0): number {
     const share = only ? this.room : Math.floor(this.room * limits.sessionRunsPart) - account.reserved;
     return Math.min(share, this.left);
   }
 
   /**
-   * Promises memory to a run. A session's only run may have all that tensors leave; several of one session no more than three quarters of it together.
+   * Promises memory to a run. A session's only run may have all that tensors leave; several of one session no more than
+   * three quarters of it together.
    * @throws NodeError LIMIT_EXCEEDED where the run will never fit, BUSY where it does not fit now
    */
   reserve(account: Account, bytes: number, retryAfterMs: number): void {
@@ -104,9 +118,14 @@ export class Budget {
     }
     if (bytes > this.leftFor(account)) this.makeRoom(bytes, account);
     if (bytes > this.leftFor(account)) {
-      throw new NodeError(this.#node, 'BUSY', `the run takes ${bytes} bytes, which other runs have at present; try again later, or run or cancel what is prepared`, {
-        retryAfterMs,
-      });
+      throw new NodeError(
+        this.#node,
+        'BUSY',
+        `the run takes ${bytes} bytes, which other runs have at present; try again later, or run or cancel what is prepared`,
+        {
+          retryAfterMs,
+        },
+      );
     }
     account.reserved += bytes;
     account.runs++;

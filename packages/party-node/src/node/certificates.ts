@@ -32,8 +32,12 @@ export function certificatesIn(text: string, name: string): X509Certificate[] {
   const begun = text.match(BEGINS)?.length ?? 0;
   const blocks = text.match(CERTIFICATE) ?? [];
   if (begun === 0 && KEY.test(text)) throw bad(`${name} holds a private key, where a certificate is expected`);
-  if (begun === 0) throw bad(`${name} holds no certificate; expected PEM text with a line '-----BEGIN CERTIFICATE-----'`);
-  if (blocks.length < begun) throw bad(`${name} is damaged: of ${begun} certificates that begin in it, ${blocks.length} have an end; copy it again`);
+  if (begun === 0)
+    throw bad(`${name} holds no certificate; expected PEM text with a line '-----BEGIN CERTIFICATE-----'`);
+  if (blocks.length < begun)
+    throw bad(
+      `${name} is damaged: of ${begun} certificates that begin in it, ${blocks.length} have an end; copy it again`,
+    );
   return blocks.map((block, i) => {
     try {
       return new X509Certificate(block);
@@ -64,21 +68,32 @@ function signed(one: X509Certificate, issuer: X509Certificate): boolean {
  * @throws NodeError BAD_CONFIGURATION, with the file and what is wrong with it
  */
 export function readIdentity({ tlsCert, tlsKey, tlsPassphraseFile }: IdentityFiles): Identity | undefined {
-  if ((tlsCert === undefined) !== (tlsKey === undefined)) throw bad('--tls-cert and --tls-key belong together; one of them is missing');
+  if ((tlsCert === undefined) !== (tlsKey === undefined))
+    throw bad('--tls-cert and --tls-key belong together; one of them is missing');
   if (tlsCert === undefined || tlsKey === undefined) {
-    if (tlsPassphraseFile !== undefined) throw bad('--tls-passphrase-file is for an encrypted --tls-key, which is missing');
+    if (tlsPassphraseFile !== undefined)
+      throw bad('--tls-passphrase-file is for an encrypted --tls-key, which is missing');
     return undefined;
   }
   const cert = readText(tlsCert, 'certificate');
   const all = certificatesIn(cert, `the certificate file ${tlsCert}`);
   for (const [i, one] of all.entries()) {
     const issuer = all.find((other) => one.checkIssued(other));
-    if (issuer && !signed(one, issuer)) throw bad(`the certificate file ${tlsCert} is damaged: its certificate ${i + 1} of ${all.length} has another signature than its issuer's`);
+    if (issuer && !signed(one, issuer))
+      throw bad(
+        `the certificate file ${tlsCert} is damaged: its certificate ${i + 1} of ${all.length} has another signature than its issuer's`,
+      );
   }
   const key = readKey(tlsKey, tlsPassphraseFile);
   const whose = all.findIndex((one) => one.checkPrivateKey(key));
-  if (whose === -1) throw bad(`the key file ${tlsKey} is not the key of the certificate in ${tlsCert}; give the two that were made together`);
-  if (whose > 0) throw bad(`the certificate file ${tlsCert} has the certificate of ${tlsKey} in place ${whose + 1}; it has to be the first, and its issuers behind it`);
+  if (whose === -1)
+    throw bad(
+      `the key file ${tlsKey} is not the key of the certificate in ${tlsCert}; give the two that were made together`,
+    );
+  if (whose > 0)
+    throw bad(
+      `the certificate file ${tlsCert} has the certificate of ${tlsKey} in place ${whose + 1}; it has to be the first, and its issuers behind it`,
+    );
   const identity = { cert, key: key.export({ type: 'pkcs8', format: 'pem' }) as string };
   try {
     createSecureContext(identity);
@@ -92,19 +107,26 @@ function readKey(file: string, passphraseFile: string | undefined): KeyObject {
   const text = readSecret(file, 'key');
   const name = `the key file ${file}`;
   if (!KEY.test(text)) {
-    const what = text.match(BEGINS) ? 'a certificate, where its private key is expected' : "no private key; expected PEM text with a line '-----BEGIN PRIVATE KEY-----'";
+    const what = text.match(BEGINS)
+      ? 'a certificate, where its private key is expected'
+      : "no private key; expected PEM text with a line '-----BEGIN PRIVATE KEY-----'";
     throw bad(`${name} holds ${what}`);
   }
   // Of PKCS #8, or of the older files that say so in a line of their own
   const encrypted = /-----BEGIN ENCRYPTED |^Proc-Type:.*ENCRYPTED/m.test(text);
   if (encrypted && passphraseFile === undefined)
-    throw bad(`${name} is encrypted; give a file with its passphrase as --tls-passphrase-file, or decrypt it: openssl pkey -in ${file} -out OTHER`);
-  const passphrase = passphraseFile === undefined ? undefined : readSecret(passphraseFile, 'passphrase').replace(/\r?\n$/, '');
+    throw bad(
+      `${name} is encrypted; give a file with its passphrase as --tls-passphrase-file, or decrypt it: openssl pkey -in ${file} -out OTHER`,
+    );
+  const passphrase =
+    passphraseFile === undefined ? undefined : readSecret(passphraseFile, 'passphrase').replace(/\r?\n$/, '');
   try {
     return createPrivateKey({ key: text, ...(encrypted && passphrase !== undefined && { passphrase }) });
   } catch (cause) {
     throw bad(
-      encrypted ? `the passphrase in ${passphraseFile} does not open ${name}, or it is damaged` : `${name} is damaged, or not a private key: it cannot be read; copy it again`,
+      encrypted
+        ? `the passphrase in ${passphraseFile} does not open ${name}, or it is damaged`
+        : `${name} is damaged, or not a private key: it cannot be read; copy it again`,
       cause,
     );
   }

@@ -47,18 +47,29 @@ interface Flags {
 /** Token files by the node that this one shares them with. */
 function pairTokenFiles(role: NodeRole, f: Flags): Partial<Record<NodeRole, string>> {
   const other = role === 'party0' ? 'party1' : 'party0';
-  const files = role === 'dealer' ? { party0: f.party0TokenFile, party1: f.party1TokenFile } : { dealer: f.dealerTokenFile, [other]: f.peerTokenFile };
+  const files =
+    role === 'dealer'
+      ? { party0: f.party0TokenFile, party1: f.party1TokenFile }
+      : { dealer: f.dealerTokenFile, [other]: f.peerTokenFile };
   return Object.fromEntries(Object.entries(files).filter(([, file]) => file !== undefined));
 }
 
-/** The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. @param through see `ServeOptions` */
+/**
+ * The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. @param through see
+ * `ServeOptions`
+ */
 export async function main(argv: string[], through?: ServeOptions['through']): Promise<void> {
-  const log = (event: string, fields: Record<string, unknown> = {}) => process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`);
+  const log = (event: string, fields: Record<string, unknown> = {}) =>
+    process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), event, ...fields })}\n`);
   const run = async (role: 'party0' | 'party1' | 'dealer', f: Flags) => {
     const dials = { ...(f.dealer && { dealer: f.dealer }), ...(role === 'party1' && f.peer && { party0: f.peer }) };
     const { host, port } = f.listen;
     // What was given empty, such as by a variable that is not set, is refused as a file and not passed over
-    const tls = Object.fromEntries((['tlsCert', 'tlsKey', 'tlsPassphraseFile', 'tlsCa'] as const).flatMap((k) => (f[k] === undefined ? [] : [[k, f[k]]])));
+    const tls = Object.fromEntries(
+      (['tlsCert', 'tlsKey', 'tlsPassphraseFile', 'tlsCa'] as const).flatMap((k) =>
+        f[k] === undefined ? [] : [[k, f[k]]],
+      ),
+    );
     const node = await serve({
       role,
       host,
@@ -78,15 +89,25 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
   };
-  const program = new Command('party-node').description('The nodes of a private inference: two parties that compute on shares and a dealer of randomness').exitOverride();
+  const program = new Command('party-node')
+    .description('The nodes of a private inference: two parties that compute on shares and a dealer of randomness')
+    .exitOverride();
   const common = (c: Command) =>
     c
       .requiredOption('--listen <host:port>', 'address to listen on; port 0 takes a free one', address)
       .option('--node-token-file <file>', 'one secret of all three nodes, for nodes on one machine only')
       .requiredOption('--client-token-file <file>', 'secret of the clients that may use this node')
       .option('--data-dir <dir>', 'where the node writes its address')
-      .option('--memory <size>', "memory for all clients' tensors and runs, such as 8G; a part of the machine's if not given", memory)
-      .option('--threads <n>', 'threads of a large kernel, such as a matrix product; as many as the machine has if not given', threads)
+      .option(
+        '--memory <size>',
+        "memory for all clients' tensors and runs, such as 8G; a part of the machine's if not given",
+        memory,
+      )
+      .option(
+        '--threads <n>',
+        'threads of a large kernel, such as a matrix product; as many as the machine has if not given',
+        threads,
+      )
       .option('--tls-cert <file>', 'certificate (PEM); without it the node listens on loopback only')
       .option('--tls-key <file>', 'its private key (PEM)')
       .option('--tls-passphrase-file <file>', 'passphrase of an encrypted --tls-key')
@@ -99,7 +120,8 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
     .option('--dealer-token-file <file>', 'secret that this party and the dealer alone have')
     .option('--peer-token-file <file>', 'secret that the two parties alone have')
     .action(async (f: Flags) => {
-      if (f.index === '1' && !f.peer) throw new InvalidArgumentError('party 1 dials party 0: give --peer ws://HOST:PORT');
+      if (f.index === '1' && !f.peer)
+        throw new InvalidArgumentError('party 1 dials party 0: give --peer ws://HOST:PORT');
       await run(f.index === '0' ? 'party0' : 'party1', f);
     });
   common(program.command('dealer').description('the dealer of correlated randomness'))
@@ -118,7 +140,8 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
     const { exitCode, code, message } = error as { exitCode?: number; code?: string; message: string };
     if (exitCode === 0) return;
     // commander has printed its own line already
-    if (error instanceof SecformerError || !code?.startsWith('commander.') || error instanceof InvalidArgumentError) process.stderr.write(`party-node: ${message}\n`);
+    if (error instanceof SecformerError || !code?.startsWith('commander.') || error instanceof InvalidArgumentError)
+      process.stderr.write(`party-node: ${message}\n`);
     process.exitCode = 2;
   }
 }

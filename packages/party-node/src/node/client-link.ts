@@ -34,7 +34,8 @@ export class ClientLink {
     this.#closed = true;
     const session = this.#session;
     if (!session) return;
-    for (const run of [...this.#engine.runs.values()]) if (run.session === session) this.#engine.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
+    for (const run of [...this.#engine.runs.values()])
+      if (run.session === session) this.#engine.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
     session.close();
   }
 
@@ -47,14 +48,21 @@ export class ClientLink {
     return this.#session;
   }
 
-  /** Before any memory is taken: what a message takes, and what a tensor will take, is counted here. @param bytes of its payload, as its header says */
+  /**
+   * Before any memory is taken: what a message takes, and what a tensor will take, is counted here. @param bytes of its
+   * payload, as its header says
+   */
   #accept(m: Message, bytes: number): number {
     if (m.t === 'open') return 0;
     const session = this.#mine;
     if (m.t === 'put') {
       const n = sizeOf(m.shape);
       const { sent, kept } = this.#engine.putBytes(m);
-      if (n > programLimits.elements) throw new Unwanted(bad(`a tensor of ${n} elements; the limit is ${programLimits.elements}`, 'LIMIT_EXCEEDED'), sent);
+      if (n > programLimits.elements)
+        throw new Unwanted(
+          bad(`a tensor of ${n} elements; the limit is ${programLimits.elements}`, 'LIMIT_EXCEEDED'),
+          sent,
+        );
       this.#hold(session, sent + kept, `a tensor of shape [${m.shape}]`, sent);
       return sent;
     }
@@ -96,7 +104,9 @@ export class ClientLink {
       this.#link.close(report.message);
       return;
     }
-    await this.#link.send('re' in m ? { t: 'failed', re: m.re, error: report } : { t: 'abort', ticket: m.ticket, error: report }).catch(() => {});
+    await this.#link
+      .send('re' in m ? { t: 'failed', re: m.re, error: report } : { t: 'abort', ticket: m.ticket, error: report })
+      .catch(() => {});
   }
 
   async #command(m: Message, payload: Uint8Array): Promise<void> {
@@ -147,7 +157,11 @@ export class ClientLink {
     try {
       session.checkNew(m.tensor);
       const type = shareType(m.shape, m.fracBits, m.bits, m.magnitude);
-      if (payload.length !== sent) throw bad(`sent ${payload.length} bytes for a share of ${sizeOf(m.shape)} words modulo 2^${m.bits}; expected ${sent}`, 'BAD_FRAME');
+      if (payload.length !== sent)
+        throw bad(
+          `sent ${payload.length} bytes for a share of ${sizeOf(m.shape)} words modulo 2^${m.bits}; expected ${sent}`,
+          'BAD_FRAME',
+        );
       const share = await this.#engine.put(m, payload);
       if (this.#closed) return;
       session.checkNew(m.tensor);
@@ -158,17 +172,22 @@ export class ClientLink {
     }
   }
 
-  /** The client's word to start. A second one would put other inputs under the same masks and give away their difference, so it ends the run. */
+  /**
+   * The client's word to start. A second one would put other inputs under the same masks and give away their
+   * difference, so it ends the run.
+   */
   #begin(run: NodeRun, m: MessageOf<'run'>, payload: Uint8Array): void {
     const { session, checked } = run;
     const { program, types } = checked;
     const expected = this.#engine.inputBytes(run);
     if (run.started) throw bad('sent the inputs of a run twice', 'INPUT_REFUSED');
-    if (payload.length !== m.names + expected) throw bad(`sent ${payload.length - m.names} bytes of inputs, the program takes ${expected}`, 'BAD_FRAME');
+    if (payload.length !== m.names + expected)
+      throw bad(`sent ${payload.length - m.names} bytes of inputs, the program takes ${expected}`, 'BAD_FRAME');
     const { shares, keeps } = readJson(startOf, payload.subarray(0, m.names), 'client', 'tensors of a run');
     const wanted = program.inputs.filter((i) => i.kind === 'share');
     if (shares.length !== wanted.length) throw bad(`bound ${shares.length} shares of ${wanted.length}`);
-    if (keeps.length !== program.keeps.length) throw bad(`bound ${keeps.length} kept values of ${program.keeps.length}`);
+    if (keeps.length !== program.keeps.length)
+      throw bad(`bound ${keeps.length} kept values of ${program.keeps.length}`);
     shares.forEach((tensor, i) => {
       session.bound(tensor, wanted[i]!);
     });
@@ -177,8 +196,10 @@ export class ClientLink {
     const fresh = new Set<number>();
     keeps.forEach((tensor, i) => {
       const isOutput = types[program.keeps[i]!]!.kind === 'share';
-      if (!isOutput && !session.tensors.has(tensor)) throw bad(`keeps an opening of tensor ${tensor}, which does not exist`);
-      if (isOutput && (session.tensors.has(tensor) || fresh.has(tensor))) throw bad(`keeps an output as tensor ${tensor}, which exists`);
+      if (!isOutput && !session.tensors.has(tensor))
+        throw bad(`keeps an opening of tensor ${tensor}, which does not exist`);
+      if (isOutput && (session.tensors.has(tensor) || fresh.has(tensor)))
+        throw bad(`keeps an output as tensor ${tensor}, which exists`);
       if (isOutput) fresh.add(tensor);
     });
     run.started = true;

@@ -20,7 +20,10 @@ class DealerRunState extends NodeRun {
   readonly kept = { party0: new Deferred<string>(), party1: new Deferred<string>() };
 }
 
-/** The dealer: hands out correlated randomness. It sees programs, shapes, tickets, numbers of tensors and when a run starts, and no share, opening or input of anybody. */
+/**
+ * The dealer: hands out correlated randomness. It sees programs, shapes, tickets, numbers of tensors and when a run
+ * starts, and no share, opening or input of anybody.
+ */
 export class Dealer extends Engine<DealerRunState> {
   readonly #turns = new Turns();
 
@@ -33,7 +36,12 @@ export class Dealer extends Engine<DealerRunState> {
     return this.#turns.active;
   }
 
-  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[], checked: CheckedProgram): DealerRunState {
+  protected newRun(
+    session: NodeSession,
+    m: MessageOf<'prepare'>,
+    inputs: BoundInput[],
+    checked: CheckedProgram,
+  ): DealerRunState {
     return new DealerRunState(m.ticket, session, checked, inputs, m.mode);
   }
 
@@ -71,16 +79,26 @@ export class Dealer extends Engine<DealerRunState> {
     } catch (cause) {
       run.check();
       if (!(cause instanceof NodeError) || cause.code !== 'NO_PROGRESS') throw cause;
-      throw new NodeError('dealer', 'BUSY', `other runs took all of ${limits.queueMs} ms; try again later`, { cause, retryAfterMs: this.#turns.retryAfterMs });
+      throw new NodeError('dealer', 'BUSY', `other runs took all of ${limits.queueMs} ms; try again later`, {
+        cause,
+        retryAfterMs: this.#turns.retryAfterMs,
+      });
     }
   }
 
-  /** Waits until P1 has room; another run has the turn meanwhile, if it takes long: P1 may be waiting for its client. */
+  /**
+   * Waits until P1 has room; another run has the turn meanwhile, if it takes long: P1 may be waiting for its client.
+   */
   async #roomFor(run: DealerRunState, bytes: number): Promise<void> {
     const enough = async () => {
       while (run.window < bytes) {
         run.room = new Deferred<void>();
-        await run.within(run.room.promise, Math.max(run.patience, limits.progressMs), 'party 1', 'room for more corrections');
+        await run.within(
+          run.room.promise,
+          Math.max(run.patience, limits.progressMs),
+          'party 1',
+          'room for more corrections',
+        );
       }
     };
     const waiting = enough();
@@ -108,7 +126,10 @@ export class Dealer extends Engine<DealerRunState> {
     const start = performance.now();
     for (const party of ['party0', 'party1'] as const) await peers.get(party)!.link.send({ t: 'turn', ticket });
     const seeds = [peers.get('party0')!.seed, peers.get('party1')!.seed] as const;
-    const streams = seeds.map((s) => new RunStreams(this.kernels, deriveRunKey(s, run.runId))) as [RunStreams, RunStreams];
+    const streams = seeds.map((s) => new RunStreams(this.kernels, deriveRunKey(s, run.runId))) as [
+      RunStreams,
+      RunStreams,
+    ];
     const slotKeys: Uint8Array[] = [];
     const inputs: DealerValue[] = run.inputs.map((b, i) => {
       if (b.kind === 'share') return {};
@@ -147,7 +168,8 @@ export class Dealer extends Engine<DealerRunState> {
           buffer.set(correction, filled);
           filled += correction.length;
         } else {
-          for (let at = 0; at < correction.length; at += buffer.length) await send(correction.subarray(at, at + buffer.length));
+          for (let at = 0; at < correction.length; at += buffer.length)
+            await send(correction.subarray(at, at + buffer.length));
         }
       },
     });
@@ -165,8 +187,14 @@ export class Dealer extends Engine<DealerRunState> {
   async #keepWith(run: DealerRunState, given: Given, values: DealerValue[]): Promise<void> {
     const mine = namesHash(given);
     for (const role of ['party0', 'party1'] as const) {
-      const theirs = await run.within(run.kept[role].promise, 10 * limits.progressMs, nodeName[role], 'its word that it is done');
-      if (theirs !== mine) throw new NodeError('client', 'INPUT_REFUSED', `named other tensors to the dealer than to ${nodeName[role]}`);
+      const theirs = await run.within(
+        run.kept[role].promise,
+        10 * limits.progressMs,
+        nodeName[role],
+        'its word that it is done',
+      );
+      if (theirs !== mine)
+        throw new NodeError('client', 'INPUT_REFUSED', `named other tensors to the dealer than to ${nodeName[role]}`);
     }
     this.keep(run, given.keeps, values, this.holdKept(run, values));
   }

@@ -40,8 +40,10 @@ const FAREWELL_MS = 200;
 const SLACK = 64;
 
 /**
- * Where connections arrive. Whatever a stranger sends, whole, broken or not at all, costs a bounded amount of memory and time and ends with its own connection: everything
- * that has not proved who it is stands in one list, from the moment that TCP accepts it, with a time limit, a limit of bytes, and a length beyond which the oldest goes.
+ * Where connections arrive. Whatever a stranger sends, whole, broken or not at all, costs a bounded amount of memory
+ * and time and ends with its own connection: everything
+ * that has not proved who it is stands in one list, from the moment that TCP accepts it, with a time limit, a limit of
+ * bytes, and a length beyond which the oldest goes.
  */
 export class Door {
   readonly #o: DoorOptions;
@@ -53,8 +55,15 @@ export class Door {
 
   constructor(options: DoorOptions) {
     this.#o = options;
-    const times = { headersTimeout: limits.handshakeMs, requestTimeout: limits.handshakeMs, keepAliveTimeout: 1, connectionsCheckingInterval: 1_000 };
-    this.#server = options.tls ? createTls({ ...options.tls, ...times, handshakeTimeout: limits.handshakeMs }) : createPlain(times);
+    const times = {
+      headersTimeout: limits.handshakeMs,
+      requestTimeout: limits.handshakeMs,
+      keepAliveTimeout: 1,
+      connectionsCheckingInterval: 1_000,
+    };
+    this.#server = options.tls
+      ? createTls({ ...options.tls, ...times, handshakeTimeout: limits.handshakeMs })
+      : createPlain(times);
     this.#server.maxConnections = limits.unprovenConnections + limits.clients + SLACK;
     this.#sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: limits.frameBytes });
     this.#server.on('connection', (socket: NetSocket) => this.#arrived(socket));
@@ -105,7 +114,8 @@ export class Door {
     const stranger: Stranger = { name, socket, over: socket, late };
     this.#strangers.set(name, stranger);
     socket.once('close', () => this.#forget(stranger));
-    if (this.#strangers.size > limits.unprovenConnections) this.#turnAway(this.#strangers.values().next().value!, `${CROWDED}: try again`);
+    if (this.#strangers.size > limits.unprovenConnections)
+      this.#turnAway(this.#strangers.values().next().value!, `${CROWDED}: try again`);
   }
 
   #upgraded(web: WebSocket, over: NetSocket): void {
@@ -141,7 +151,9 @@ export class Door {
   }
 
   #look(): void {
-    for (const stranger of this.#strangers.values()) if (stranger.over.bytesRead > limits.unprovenBytes) this.#turnAway(stranger, 'sent too much before it proved who it is');
+    for (const stranger of this.#strangers.values())
+      if (stranger.over.bytesRead > limits.unprovenBytes)
+        this.#turnAway(stranger, 'sent too much before it proved who it is');
   }
 }
 
@@ -155,9 +167,20 @@ const REMEDIES: Record<string, string> = {
 
 function cannotListen(host: string, port: number, cause: NodeJS.ErrnoException): NodeError {
   const remedy = REMEDIES[cause.code ?? ''];
-  return new NodeError('client', 'BAD_CONFIGURATION', `cannot listen on ${host}:${port} (${cause.message})${remedy ? `; ${remedy}` : ''}`, { cause });
+  return new NodeError(
+    'client',
+    'BAD_CONFIGURATION',
+    `cannot listen on ${host}:${port} (${cause.message})${remedy ? `; ${remedy}` : ''}`,
+    { cause },
+  );
 }
 
-function nameOf({ remoteAddress, remotePort }: { remoteAddress?: string | undefined; remotePort?: number | undefined }): string {
+function nameOf({
+  remoteAddress,
+  remotePort,
+}: {
+  remoteAddress?: string | undefined;
+  remotePort?: number | undefined;
+}): string {
   return `${remoteAddress} ${remotePort}`;
 }

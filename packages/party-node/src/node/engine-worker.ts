@@ -1,4 +1,7 @@
-/** The thread of a node that computes. Its parent hands it links as message ports: proven ones in a process of its own, new ones in the trio, which it proves itself. */
+/**
+ * The thread of a node that computes. Its parent hands it links as message ports: proven ones in a process of its own,
+ * new ones in the trio, which it proves itself.
+ */
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
@@ -24,7 +27,10 @@ export type ToEngine =
   | { accept: MessagePort }
   | { dialled: NodeRole; port: MessagePort }
   | { dialled: NodeRole; failed: string };
-export type FromEngine = { dial: NodeRole } | { tidied: true } | { log: string; fields: Record<string, unknown> | undefined };
+export type FromEngine =
+  | { dial: NodeRole }
+  | { tidied: true }
+  | { log: string; fields: Record<string, unknown> | undefined };
 
 const { role, threads, memory, gate: proves } = workerData as EngineWorkerData;
 const parent = parentPort!;
@@ -53,7 +59,10 @@ const gate =
   proves &&
   new Gate({
     role,
-    tokens: { nodes: Object.fromEntries(Object.entries(proves.nodes).map(([r, bytes]) => [r, secret(bytes)])), client: secret(proves.client) },
+    tokens: {
+      nodes: Object.fromEntries(Object.entries(proves.nodes).map(([r, bytes]) => [r, secret(bytes)])),
+      client: secret(proves.client),
+    },
     dial: Object.fromEntries(proves.dials.map((to) => [to, () => dial(to)])),
     welcome: (proven, left) => engine.welcome({ ...proven, left }),
     log,

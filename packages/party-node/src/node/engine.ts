@@ -51,7 +51,8 @@ export interface Welcomed {
 }
 
 /**
- * What a party and a dealer have in common: links to the other nodes, sessions of clients, the agreement on a run and its abort. A failure
+ * What a party and a dealer have in common: links to the other nodes, sessions of clients, the agreement on a run and
+ * its abort. A failure
  * anywhere ends the run at every node and burns its ticket; the node lives on.
  */
 export abstract class Engine<R extends NodeRun> {
@@ -120,18 +121,24 @@ export abstract class Engine<R extends NodeRun> {
     this.#peerWaiters.get(role)?.resolve(peer);
     this.#peerWaiters.delete(role);
     link.accept = (m) => this.#acceptFromNode(role, m);
-    link.room = (m, bytes) => (m.t === 'round' || m.t === 'material' ? this.arena.borrow(bytes) : new Uint8Array(bytes));
+    link.room = (m, bytes) =>
+      m.t === 'round' || m.t === 'material' ? this.arena.borrow(bytes) : new Uint8Array(bytes);
     link.dropped = (payload) => this.arena.release([payload]);
     link.onMessage = (m, payload) => this.#fromNode(peer, m, payload);
     link.onClose = (why) => {
       if (this.#peers.get(role) === peer) this.#peers.delete(role);
-      for (const run of [...this.runs.values()]) this.abort(run, new NodeError(nodeName[role], 'LINK_CLOSED', `the link from ${nodeName[this.role]} was lost (${why})`));
+      for (const run of [...this.runs.values()])
+        this.abort(
+          run,
+          new NodeError(nodeName[role], 'LINK_CLOSED', `the link from ${nodeName[this.role]} was lost (${why})`),
+        );
       closed(why);
     };
   }
 
   #acceptFromNode(role: NodeRole, m: Message): number {
-    if (m.t === 'agree' || m.t === 'abort' || m.t === 'turn' || m.t === 'confirm' || m.t === 'credit' || m.t === 'kept') return 0;
+    if (m.t === 'agree' || m.t === 'abort' || m.t === 'turn' || m.t === 'confirm' || m.t === 'credit' || m.t === 'kept')
+      return 0;
     if (m.t === 'round' || m.t === 'material') return this.acceptPayload(role, m);
     throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
   }
@@ -156,7 +163,12 @@ export abstract class Engine<R extends NodeRun> {
   protected abstract acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number;
   /** A message of a run from another node. */
   protected abstract receive(run: R, from: NodeRole, m: Message, payload: Uint8Array): void | Promise<void>;
-  protected abstract newRun(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[], checked: CheckedProgram): R;
+  protected abstract newRun(
+    session: NodeSession,
+    m: MessageOf<'prepare'>,
+    inputs: BoundInput[],
+    checked: CheckedProgram,
+  ): R;
   /** The run itself, once it is agreed; throws to abort. */
   protected abstract execute(run: R, peers: ReadonlyMap<NodeRole, Peer>): Promise<void>;
   /** Gives up what the run holds: called once, when nothing of it is under way any more. */
@@ -193,15 +205,32 @@ export abstract class Engine<R extends NodeRun> {
     try {
       for (const role of others) {
         const peer = await this.#connected(run, role);
-        await peer.link.send({ t: 'agree', ticket: run.ticket, session: run.session.id, program, bindings, nonce: bytesToHex(run.nonce) });
+        await peer.link.send({
+          t: 'agree',
+          ticket: run.ticket,
+          session: run.session.id,
+          program,
+          bindings,
+          nonce: bytesToHex(run.nonce),
+        });
         run.check();
       }
       const nonces = new Map<NodeRole, string>([[this.role, bytesToHex(run.nonce)]]);
       const peers = new Map<NodeRole, Peer>();
       for (const [role, deferred] of pending) {
-        const { peer, message } = await run.within(deferred.promise, limits.agreeMs, nodeName[role], 'its agreement to the run');
+        const { peer, message } = await run.within(
+          deferred.promise,
+          limits.agreeMs,
+          nodeName[role],
+          'its agreement to the run',
+        );
         const same = message.program === program && message.session === run.session.id && message.bindings === bindings;
-        if (!same) throw new NodeError('client', 'BAD_MESSAGE', `asked ${nodeName[this.role]} and ${nodeName[role]} for different programs, inputs or modes`);
+        if (!same)
+          throw new NodeError(
+            'client',
+            'BAD_MESSAGE',
+            `asked ${nodeName[this.role]} and ${nodeName[role]} for different programs, inputs or modes`,
+          );
         nonces.set(role, message.nonce);
         peers.set(role, peer);
       }
@@ -222,7 +251,9 @@ export abstract class Engine<R extends NodeRun> {
       return await run.within(waiter.promise, limits.reconnectMs, nodeName[role], 'a connection');
     } catch (error) {
       run.check();
-      throw new NodeError(nodeName[role], 'UNREACHABLE', `${nodeName[this.role]} has no connection to it`, { cause: error });
+      throw new NodeError(nodeName[role], 'UNREACHABLE', `${nodeName[this.role]} has no connection to it`, {
+        cause: error,
+      });
     }
   }
 
@@ -236,7 +267,8 @@ export abstract class Engine<R extends NodeRun> {
   }
 
   prepare(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[]): void {
-    if (this.runs.has(m.ticket) || this.#burnt.has(m.ticket)) throw new NodeError('client', 'BAD_MESSAGE', 'used a ticket twice');
+    if (this.runs.has(m.ticket) || this.#burnt.has(m.ticket))
+      throw new NodeError('client', 'BAD_MESSAGE', 'used a ticket twice');
     if (session.runs >= limits.sessionRuns) {
       const what = `${session.runs} runs of this session are prepared or under way; run or cancel some of them`;
       throw new NodeError(nodeName[this.role], 'BUSY', what, { retryAfterMs: limits.retryMs });
@@ -280,7 +312,12 @@ export abstract class Engine<R extends NodeRun> {
   }
 
   /** Outputs that stay become tensors, openings go to the tensor they are of. @param bytes what `holdKept` counted */
-  protected keep({ checked, session, runId }: R, tensors: readonly number[], values: readonly { share?: Words; stored?: StoredOpening }[], bytes: readonly number[]): void {
+  protected keep(
+    { checked, session, runId }: R,
+    tensors: readonly number[],
+    values: readonly { share?: Words; stored?: StoredOpening }[],
+    bytes: readonly number[],
+  ): void {
     tensors.forEach((tensor, i) => {
       const v = checked.program.keeps[i]!;
       const type = checked.types[v]!;
@@ -294,7 +331,12 @@ export abstract class Engine<R extends NodeRun> {
     this.runs.delete(ticket);
     this.unreserve(run);
     this.#burn(ticket, limits.listBytes + this.inputBytes(run));
-    this.log('run', { mode, ms: Math.round(performance.now() - born), rounds: checked.cost.rounds, instructions: checked.program.instructions.length });
+    this.log('run', {
+      mode,
+      ms: Math.round(performance.now() - born),
+      rounds: checked.cost.rounds,
+      instructions: checked.program.instructions.length,
+    });
   }
 
   /** Ends a run everywhere. What was computed of it is dropped, and nothing more is opened. */
@@ -337,14 +379,18 @@ export abstract class Engine<R extends NodeRun> {
     this.#rest = setTimeout(() => this.#toRest(), limits.restMs).unref();
   }
 
-  /** Nobody has computed anything for a while: what was made ready for programs that may repeat goes, and memory back to the machine. */
+  /**
+   * Nobody has computed anything for a while: what was made ready for programs that may repeat goes, and memory back to
+   * the machine.
+   */
   #toRest(): void {
     const all = [...this.runs.values()];
     if (all.some((run) => run.started || run.mode === 'streamed')) {
       this.#restLater();
       return;
     }
-    for (const run of all.filter((r) => r.mode === 'spare')) this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'nobody has computed anything here for a while'));
+    for (const run of all.filter((r) => r.mode === 'spare'))
+      this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'nobody has computed anything here for a while'));
     this.#rest = setTimeout(() => {
       this.arena.rest();
       for (const client of this.#clients) client.rest();

@@ -22,8 +22,10 @@ interface Present {
 }
 
 /**
- * Who is let in: dials the nodes that this one dials, accepts the others and clients, and lets nothing pass that has not proved who it is. A node that this one
- * dials is not accepted, so that whoever dials in its name gets nowhere; a node that is there and answers keeps its place, whoever else claims to be it.
+ * Who is let in: dials the nodes that this one dials, accepts the others and clients, and lets nothing pass that has
+ * not proved who it is. A node that this one
+ * dials is not accepted, so that whoever dials in its name gets nowhere; a node that is there and answers keeps its
+ * place, whoever else claims to be it.
  */
 export class Gate {
   readonly #o: GateOptions;
@@ -64,16 +66,30 @@ export class Gate {
   async #admit(role: WireRole, process: string): Promise<void> {
     if (role === 'client') {
       if (this.#clients.size >= limits.clients)
-        throw new NodeError(nodeName[this.#o.role], 'TOO_MANY_CONNECTIONS', `${limits.clients} clients are connected; try again later`, { retryAfterMs: limits.retryMs });
+        throw new NodeError(
+          nodeName[this.#o.role],
+          'TOO_MANY_CONNECTIONS',
+          `${limits.clients} clients are connected; try again later`,
+          { retryAfterMs: limits.retryMs },
+        );
       return;
     }
-    if (this.#o.dial[role]) throw new NodeError(nodeName[role], 'NOT_AUTHENTICATED', `is dialled by ${nodeName[this.#o.role]} and not accepted from there; check the addresses`);
+    if (this.#o.dial[role])
+      throw new NodeError(
+        nodeName[role],
+        'NOT_AUTHENTICATED',
+        `is dialled by ${nodeName[this.#o.role]} and not accepted from there; check the addresses`,
+      );
     const there = this.#nodes.get(role);
     // The same process again: it knows that its old link is dead
     if (!there || there.process === process) return;
     const alive = (await there.link.answers?.(limits.answerMs)) ?? true;
     if (alive && this.#nodes.get(role) === there)
-      throw new NodeError(nodeName[role], 'ALREADY_CONNECTED', `another process that is ${nodeName[role]} is connected to ${nodeName[this.#o.role]} and answers; stop it first`);
+      throw new NodeError(
+        nodeName[role],
+        'ALREADY_CONNECTED',
+        `another process that is ${nodeName[role]} is connected to ${nodeName[this.#o.role]} and answers; stop it first`,
+      );
   }
 
   #enter(proven: Proven, closed: () => void = () => {}): void {

@@ -63,7 +63,9 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
       String(threadsBeside(role)),
     ];
     // A node itself says and hears nothing over the channel; what is run in its place may
-    const child = spawn(process.execPath, [...script, ...flags[role](), ...common], { stdio: ['ignore', 'ignore', 'pipe', 'ipc'] });
+    const child = spawn(process.execPath, [...script, ...flags[role](), ...common], {
+      stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+    });
     const lines = logs[role];
     createInterface(child.stderr!).on('line', (line) => {
       lines.push(line);
@@ -71,7 +73,8 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
     });
     processes[role] = child;
     for (const began = performance.now(); !existsSync(join(data, 'address')); ) {
-      if (child.exitCode !== null || performance.now() - began > START_MS) throw new Error(`${role} did not start: ${lines.slice(-20).join('\n')}`);
+      if (child.exitCode !== null || performance.now() - began > START_MS)
+        throw new Error(`${role} did not start: ${lines.slice(-20).join('\n')}`);
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     const url = `ws://${readFileSync(join(data, 'address'), 'utf8').trim()}`;
@@ -91,5 +94,13 @@ export async function startLocalNodes(script: readonly string[] = [bin]): Promis
     throw error;
   }
   process.once('exit', stop);
-  return { urls, token: tokens.client, nodeToken: tokens.node, processes, log: (role) => [...logs[role]], restart: (role) => start(role, ports[role]), stop };
+  return {
+    urls,
+    token: tokens.client,
+    nodeToken: tokens.node,
+    processes,
+    log: (role) => [...logs[role]],
+    restart: (role) => start(role, ports[role]),
+    stop,
+  };
 }

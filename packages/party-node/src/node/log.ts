@@ -7,7 +7,8 @@ export type Log = (event: string, fields?: Record<string, unknown>) => void;
 const REASONS = 64;
 
 /**
- * A log that a stranger cannot fill: a refusal that was said less than a minute ago is counted, and its number said with the next one of its kind.
+ * A log that a stranger cannot fill: a refusal that was said less than a minute ago is counted, and its number said
+ * with the next one of its kind.
  * Everything else passes.
  */
 export function quiet(log: Log, now: () => number = () => performance.now()): Log {

@@ -1,6 +1,17 @@
 import { createHash } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { type Arena, deriveRunKey, KeyStream, packedBytes, RunStreams, Secret, scratch, sizeOf, type Words, zeros } from '@secformer/ring';
+import {
+  type Arena,
+  deriveRunKey,
+  KeyStream,
+  packedBytes,
+  RunStreams,
+  Secret,
+  scratch,
+  sizeOf,
+  type Words,
+  zeros,
+} from '@secformer/ring';
 import {
   type CheckedProgram,
   giveUp,
@@ -66,7 +77,12 @@ export class Party extends Engine<PartyRunState> {
     this.budget.makeRoom = (bytes, account) => this.#makeRoom(bytes, account);
   }
 
-  protected newRun(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[], checked: CheckedProgram): PartyRunState {
+  protected newRun(
+    session: NodeSession,
+    m: MessageOf<'prepare'>,
+    inputs: BoundInput[],
+    checked: CheckedProgram,
+  ): PartyRunState {
     return new PartyRunState(this.arena, m.ticket, session, checked, inputs, m.mode);
   }
 
@@ -95,13 +111,23 @@ export class Party extends Engine<PartyRunState> {
     Object.assign(run, room, { reserved: bytes });
   }
 
-  /** What was prepared for programs that may repeat gives way, the oldest of this session first and then of others, until one more run may have so many bytes. */
+  /**
+   * What was prepared for programs that may repeat gives way, the oldest of this session first and then of others,
+   * until one more run may have so many bytes.
+   */
   #makeRoom(bytes: number, account: Account): void {
     const spares = [...this.runs.values()].filter((run) => run.mode === 'spare' && !run.started);
     const mine = spares.filter((run) => run.session.account === account);
     for (const run of [...mine, ...spares.filter((run) => !mine.includes(run))]) {
       if (this.budget.leftFor(account, account.runs === 0) >= bytes) return;
-      this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'what was prepared for the next run had to give its memory to what is waited for'));
+      this.abort(
+        run,
+        new NodeError(
+          nodeName[this.role],
+          'GAVE_WAY',
+          'what was prepared for the next run had to give its memory to what is waited for',
+        ),
+      );
     }
   }
 
@@ -118,7 +144,8 @@ export class Party extends Engine<PartyRunState> {
     // Of a run that is over: what was on its way is let in and dropped
     if (!run) return m.t === 'material' ? limits.frameBytes : programLimits.roundBytes;
     if (m.t === 'material') {
-      if (role !== 'dealer' || this.#index !== 1) throw new NodeError(nodeName[role], 'BAD_MESSAGE', 'sent corrections to a node that takes none from it');
+      if (role !== 'dealer' || this.#index !== 1)
+        throw new NodeError(nodeName[role], 'BAD_MESSAGE', 'sent corrections to a node that takes none from it');
       return Math.min(limits.frameBytes, run.checked.cost.dealer - run.material.received);
     }
     if (role !== this.#other || m.round < run.nextRound || m.round > run.nextRound + 1 || run.frames.has(m.round))
@@ -157,14 +184,22 @@ export class Party extends Engine<PartyRunState> {
       const part = share.subarray(at, at + limits.expandWords);
       if (stream) stream.words(part.length, m.bits, part);
       // So many words of any width begin at a byte
-      else this.kernels.unpack(part, payload.subarray((at / 8) * m.bits, (at / 8) * m.bits + packedBytes(part.length, m.bits)), m.bits);
+      else
+        this.kernels.unpack(
+          part,
+          payload.subarray((at / 8) * m.bits, (at / 8) * m.bits + packedBytes(part.length, m.bits)),
+          m.bits,
+        );
       if (at + limits.expandWords < n) await new Promise((resolve) => setImmediate(resolve));
     }
     return share;
   }
 
   inputBytes(run: PartyRunState): number {
-    return run.checked.program.inputs.reduce((n, i) => n + (i.kind === 'oneHot' ? packedBytes(sizeOf(i.shape), i.width) : 0), 0);
+    return run.checked.program.inputs.reduce(
+      (n, i) => n + (i.kind === 'oneHot' ? packedBytes(sizeOf(i.shape), i.width) : 0),
+      0,
+    );
   }
 
   protected async execute(run: PartyRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
@@ -200,7 +235,13 @@ export class Party extends Engine<PartyRunState> {
       run.prepared = await prepareParty(from, run.ahead);
       if (this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
     }
-    await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: performance.now() - prepareStart, bytes: checked.cost.dealer });
+    await session.link.send({
+      t: 'prepared',
+      ticket,
+      run: bytesToHex(run.runId),
+      ms: performance.now() - prepareStart,
+      bytes: checked.cost.dealer,
+    });
 
     const given = await run.start();
     const start = performance.now();
@@ -211,7 +252,12 @@ export class Party extends Engine<PartyRunState> {
     // A wait that an abort does not end: what follows writes into the run's memory
     run.check();
     const sameInputs = async () => {
-      const theirs = await run.within(run.theirInputs.promise, limits.progressMs, nodeName[this.#other], 'its word on the inputs');
+      const theirs = await run.within(
+        run.theirInputs.promise,
+        limits.progressMs,
+        nodeName[this.#other],
+        'its word on the inputs',
+      );
       if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     };
     const trace = newTrace(given.traced);
@@ -228,7 +274,9 @@ export class Party extends Engine<PartyRunState> {
       // Of a run without rounds
       await sameInputs();
       run.check();
-      outputs = checked.program.outputs.map((v, i) => reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i));
+      outputs = checked.program.outputs.map((v, i) =>
+        reshareOutput(this.kernels, this.#index, values[v]!.share!, (checked.types[v] as ShareType).bits, pair, i),
+      );
       if (checked.program.keeps.length > 0) await this.#keepTogether(run, given, values, [other, dealer]);
     } finally {
       releaseOutputs(this.arena, checked, values);
@@ -249,7 +297,10 @@ export class Party extends Engine<PartyRunState> {
     else await session.link.send({ ...record, traceBytes: events.length }, ...outputs, events);
   }
 
-  /** Keeps what is to stay once the other party has come as far: what one of the three nodes has of a failed run, no later run can use. */
+  /**
+   * Keeps what is to stay once the other party has come as far: what one of the three nodes has of a failed run, no
+   * later run can use.
+   */
   async #keepTogether(run: PartyRunState, given: Given, values: PartyValue[], others: readonly Peer[]): Promise<void> {
     const bytes = this.holdKept(run, values);
     try {
@@ -273,7 +324,12 @@ export class Party extends Engine<PartyRunState> {
     return masks;
   }
 
-  #inputs(run: PartyRunState, { payload, shares }: Given, masks: Map<number, Words>, room: Map<number, Words>): PartyValue[] {
+  #inputs(
+    run: PartyRunState,
+    { payload, shares }: Given,
+    masks: Map<number, Words>,
+    room: Map<number, Words>,
+  ): PartyValue[] {
     let [at, share] = [0, 0];
     return run.inputs.map((b, i) => {
       if (b.kind === 'oneHot') {
@@ -287,8 +343,17 @@ export class Party extends Engine<PartyRunState> {
     });
   }
 
-  /** The other party's frame. Until it is handed on it is the run's, which gives it back however it ends. @param sameInputs what is known before the first frame is used */
-  async #exchange(run: PartyRunState, other: Peer, round: number, mine: Uint8Array, sameInputs: () => Promise<void>): Promise<Uint8Array> {
+  /**
+   * The other party's frame. Until it is handed on it is the run's, which gives it back however it ends. @param
+   * sameInputs what is known before the first frame is used
+   */
+  async #exchange(
+    run: PartyRunState,
+    other: Peer,
+    round: number,
+    mine: Uint8Array,
+    sameInputs: () => Promise<void>,
+  ): Promise<Uint8Array> {
     run.nextRound = round;
     const sent = other.link.send({ t: 'round', ticket: run.ticket, round }, mine);
     sent.catch(() => {});

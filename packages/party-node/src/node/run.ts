@@ -9,10 +9,16 @@ import type { NodeSession } from './session.js';
 
 export type { NodeRole } from '../wire/tokens.js';
 
-/** How long instructions may follow one another before messages are looked at: most take microseconds, and a turn of the event loop as much. */
+/**
+ * How long instructions may follow one another before messages are looked at: most take microseconds, and a turn of the
+ * event loop as much.
+ */
 const BREATH_MS = 2;
 
-/** What the client says when a run starts: its masked inputs, the tensors that are the program's shares, and those that kept values belong to. */
+/**
+ * What the client says when a run starts: its masked inputs, the tensors that are the program's shares, and those that
+ * kept values belong to.
+ */
 export interface Given {
   payload: Uint8Array;
   shares: number[];
@@ -30,7 +36,10 @@ export function namesHash({ shares, keeps }: Given): string {
 /** How long each kind of run may wait for its client. */
 const STARTS = { streamed: limits.startMs, ahead: limits.preparedMs, spare: limits.spareMs } as const;
 
-/** One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams again. */
+/**
+ * One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams
+ * again.
+ */
 export abstract class NodeRun {
   readonly aborted = new Deferred<never>();
   error: NodeError | undefined;
@@ -62,7 +71,10 @@ export abstract class NodeRun {
       return await this.within(this.given.promise, this.patience, 'client', 'the start of the run');
     } catch (cause) {
       if (this.mode !== 'spare') throw cause;
-      throw this.error ?? new NodeError('client', 'GAVE_WAY', 'did not come for what was prepared in the background', { cause });
+      throw (
+        this.error ??
+        new NodeError('client', 'GAVE_WAY', 'did not come for what was prepared in the background', { cause })
+      );
     }
   }
 
@@ -79,7 +91,10 @@ export abstract class NodeRun {
     }
   }
 
-  /** Stops here after an abort: to be called after every wait that an abort does not end, before anything is read or written for the run. */
+  /**
+   * Stops here after an abort: to be called after every wait that an abort does not end, before anything is read or
+   * written for the run.
+   */
   check(): void {
     if (this.error) throw this.error;
   }

@@ -36,7 +36,9 @@ export interface ServeOptions extends TokenFiles, IdentityFiles {
   through?: (link: Link) => Link;
 }
 
-/** The engine's short-lived objects are headers and views; V8 would let them grow to three times this before it looks. */
+/**
+ * The engine's short-lived objects are headers and views; V8 would let them grow to three times this before it looks.
+ */
 const YOUNG_MIB = 16;
 
 /** Passes frames between two links, each side's backpressure included. @param closed told when they end */
@@ -62,12 +64,18 @@ function writeAddress(folder: string, address: string): void {
     writeFileSync(join(folder, 'address.new'), `${address}\n`);
     renameSync(join(folder, 'address.new'), join(folder, 'address'));
   } catch (cause) {
-    throw new NodeError('client', 'BAD_CONFIGURATION', `cannot write into the folder ${folder} of --data-dir (${(cause as Error).message})`, { cause });
+    throw new NodeError(
+      'client',
+      'BAD_CONFIGURATION',
+      `cannot write into the folder ${folder} of --data-dir (${(cause as Error).message})`,
+      { cause },
+    );
   }
 }
 
 /**
- * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings and strangers are answered while the engine's
+ * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings
+ * and strangers are answered while the engine's
  * thread computes.
  * @returns the address it listens on, and how to stop it
  * @throws NodeError BAD_CONFIGURATION
@@ -86,8 +94,16 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
   const local = isLoopback(o.host) && urls.every(({ hostname }) => isLoopback(hostname));
   const tokens = readTokens(o.role, o, local);
   const log = quiet(o.log);
-  const data: EngineWorkerData = { role: o.role, threads: o.threads ?? threadsAlone(), memory: o.memory ?? defaultMemory(o.role) };
-  const worker = new Worker(engineFile(), { workerData: data, execArgv: [], resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB } });
+  const data: EngineWorkerData = {
+    role: o.role,
+    threads: o.threads ?? threadsAlone(),
+    memory: o.memory ?? defaultMemory(o.role),
+  };
+  const worker = new Worker(engineFile(), {
+    workerData: data,
+    execArgv: [],
+    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
+  });
   const welcome = ({ role, seed, link }: Proven, left: (why: string) => void) => {
     const { port1, port2 } = new MessageChannel();
     // A socket still reads a frame when its `send` has resolved
@@ -95,10 +111,18 @@ export async function serve(o: ServeOptions): Promise<{ host: string; port: numb
     const message: ToEngine = { proven: role, seed: seed.bytes, port: port2 };
     worker.postMessage(message, [port2]);
   };
-  const dial = Object.fromEntries(Object.entries(o.dials).map(([role, url]) => [role, () => dialSocket(url, nodeName[role as NodeRole], ca)]));
+  const dial = Object.fromEntries(
+    Object.entries(o.dials).map(([role, url]) => [role, () => dialSocket(url, nodeName[role as NodeRole], ca)]),
+  );
   const gate = new Gate({ role: o.role, tokens, dial, welcome, log });
   const { host, port: wanted, through } = o;
-  const door = new Door({ host, port: wanted, ...(tls && { tls }), enter: (link, proven) => gate.accept(through?.(link) ?? link, proven), log });
+  const door = new Door({
+    host,
+    port: wanted,
+    ...(tls && { tls }),
+    enter: (link, proven) => gate.accept(through?.(link) ?? link, proven),
+    log,
+  });
   let port: number;
   try {
     port = await door.open();

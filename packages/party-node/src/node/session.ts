@@ -1,5 +1,11 @@
 import { type Kernels, StoredWords, type Words } from '@secformer/ring';
-import { type CheckedProgram, type Program, readProgram, type ShareType, type StoredOpening } from '@secformer/secformer-ops';
+import {
+  type CheckedProgram,
+  type Program,
+  readProgram,
+  type ShareType,
+  type StoredOpening,
+} from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
@@ -72,7 +78,10 @@ export class NodeSession {
     return checked;
   }
 
-  /** Keeps a Program that has been checked, in the place of the oldest where there are too many. @throws NodeError LIMIT_EXCEEDED */
+  /**
+   * Keeps a Program that has been checked, in the place of the oldest where there are too many. @throws NodeError
+   * LIMIT_EXCEEDED
+   */
   addProgram(hash: string, checked: CheckedProgram, text: Uint8Array): void {
     if (this.#programs.has(hash)) return;
     this.hold(text.length, 'a program');
@@ -105,15 +114,24 @@ export class NodeSession {
   /** @throws NodeError where a tensor of that number is not wanted */
   checkNew(id: number): void {
     if (this.tensors.has(id)) throw bad(`tensor ${id} exists already`);
-    if (this.tensors.size >= limits.sessionTensors) throw bad(`more than ${limits.sessionTensors} tensors in one session`, 'LIMIT_EXCEEDED');
+    if (this.tensors.size >= limits.sessionTensors)
+      throw bad(`more than ${limits.sessionTensors} tensors in one session`, 'LIMIT_EXCEEDED');
   }
 
   /** Keeps a tensor whose bytes are counted already. */
   store(kernels: Kernels, id: number, type: ShareType, share: Words | undefined, bytes: number): void {
-    this.tensors.set(id, { type, ...(share && { share: new StoredWords(kernels, share) }), openings: new Map(), bytes });
+    this.tensors.set(id, {
+      type,
+      ...(share && { share: new StoredWords(kernels, share) }),
+      openings: new Map(),
+      bytes,
+    });
   }
 
-  /** Keeps an opening whose bytes are counted already, in the place of an earlier one of that width, which no run to come will name. */
+  /**
+   * Keeps an opening whose bytes are counted already, in the place of an earlier one of that width, which no run to
+   * come will name.
+   */
   storeOpening(id: number, run: string, opening: StoredOpening, bytes: number): void {
     const t = this.tensors.get(id);
     if (!t) {
@@ -166,7 +184,12 @@ export class NodeSession {
   bound(tensor: number, wants: Pick<ShareType, 'shape' | 'fracBits' | 'bits' | 'magnitude'>): StoredTensor {
     const t = this.tensor(tensor);
     const { shape, fracBits, bits, magnitude } = t.type;
-    if (shape.join() !== wants.shape.join() || fracBits !== wants.fracBits || bits !== wants.bits || magnitude !== wants.magnitude)
+    if (
+      shape.join() !== wants.shape.join() ||
+      fracBits !== wants.fracBits ||
+      bits !== wants.bits ||
+      magnitude !== wants.magnitude
+    )
       throw bad(`bound an input to tensor ${tensor}, which is of another type`);
     return t;
   }

@@ -10,7 +10,8 @@ import { type Failure, reasonOf } from './unreachable.js';
 export { checkUrl, isLoopback } from '../wire/url.js';
 
 /**
- * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; where it was blocked or the machine slept all
+ * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; where
+ * it was blocked or the machine slept all
  * the same, the other end is given its time again, for its answers have not been read.
  */
 export function keepAlive(socket: WebSocket, pongMs: number = limits.pongMs): void {
@@ -42,7 +43,8 @@ export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Li
       perMessageDeflate: false,
       maxPayload: limits.frameBytes,
       handshakeTimeout: limits.connectMs,
-      // Masking keeps scripts in browsers from writing what a proxy takes for HTTP; these frames go through TLS or stay on this machine, and a zero key saves two passes over each
+      // Masking keeps scripts in browsers from writing what a proxy takes for HTTP; these frames go through TLS or stay
+      // on this machine, and a zero key saves two passes over each
       generateMask: (mask) => void mask.fill(0),
       ...trust,
     });
@@ -53,7 +55,9 @@ export function dialSocket(url: string, node: NodeName, ca?: string): Promise<Li
     socket.on('error', (cause: Failure) => {
       // It was there and ended the connection: who has to make room before a WebSocket is open cannot be told so
       const after = cause.code === 'ECONNRESET' ? { retryAfterMs: limits.retryMs } : {};
-      reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause, tls)})`, { cause, ...after }));
+      reject(
+        new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${reasonOf(cause, tls)})`, { cause, ...after }),
+      );
     });
   });
 }

@@ -42,14 +42,26 @@ export function writeToken(file: string): void {
     writeFileSync(file, `${randomBytes(TOKEN_BYTES).toString('base64')}\n`, { mode: 0o600, flag: 'wx' });
   } catch (cause) {
     const there = (cause as NodeJS.ErrnoException).code === 'EEXIST';
-    throw bad(there ? `${file} is there already, and a token may be in use; give another name or remove it` : `cannot write ${file} (${(cause as Error).message})`, cause);
+    throw bad(
+      there
+        ? `${file} is there already, and a token may be in use; give another name or remove it`
+        : `cannot write ${file} (${(cause as Error).message})`,
+      cause,
+    );
   }
 }
 
 function readToken(file: string): { secret: Secret; text: string } {
   const text = readSecret(file, 'token').trim();
-  const bytes = /^([0-9a-f]{2})+$/i.test(text) ? text.length / 2 : /^[\w+/-]+=*$/.test(text) ? Math.floor((text.replace(/=+$/, '').length * 3) / 4) : 0;
-  if (bytes < TOKEN_BYTES) throw bad(`the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; make another with: party-node token FILE`);
+  const bytes = /^([0-9a-f]{2})+$/i.test(text)
+    ? text.length / 2
+    : /^[\w+/-]+=*$/.test(text)
+      ? Math.floor((text.replace(/=+$/, '').length * 3) / 4)
+      : 0;
+  if (bytes < TOKEN_BYTES)
+    throw bad(
+      `the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; make another with: party-node token FILE`,
+    );
   return { secret: tokenFrom(text), text };
 }
 
@@ -63,13 +75,17 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
   const fresh = (file: string): Secret => {
     const { secret, text } = readToken(file);
     const other = seen.get(text);
-    if (other !== undefined) throw bad(`${file} and ${other} hold the same token: whoever has one of them could pose as a node; make another with: party-node token FILE`);
+    if (other !== undefined)
+      throw bad(
+        `${file} and ${other} hold the same token: whoever has one of them could pose as a node; make another with: party-node token FILE`,
+      );
     seen.set(text, file);
     return secret;
   };
   const others = NODES.filter((r) => r !== mine);
   if (files.nodeTokenFile !== undefined) {
-    if (Object.keys(files.pairTokenFiles ?? {}).length > 0) throw bad('give either --node-token-file or a token file for each other node');
+    if (Object.keys(files.pairTokenFiles ?? {}).length > 0)
+      throw bad('give either --node-token-file or a token file for each other node');
     if (!local)
       throw bad(
         '--node-token-file is for three nodes on one machine: with it each operator could pose as another; give a token file for each other node, which the two of you alone have',
@@ -79,7 +95,10 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
   const nodes: Partial<Record<NodeRole, Secret>> = {};
   for (const role of others) {
     const file = files.pairTokenFiles?.[role];
-    if (file === undefined) throw bad(`needs ${flagOf(mine, role)}: a secret that this node and ${role} alone have (or, for three nodes on one machine, --node-token-file)`);
+    if (file === undefined)
+      throw bad(
+        `needs ${flagOf(mine, role)}: a secret that this node and ${role} alone have (or, for three nodes on one machine, --node-token-file)`,
+      );
     nodes[role] = fresh(file);
   }
   return { nodes, client: client.secret };

@@ -16,8 +16,10 @@ interface Waiting {
 }
 
 /**
- * Turns of runs at the dealer: a few at a time, and never all of them of one session. Who waits longest in a session stands for it; sessions come round, the one that was served longest ago first;
- * what nobody waits for comes last. A run that has to wait for somebody else gives its turn up meanwhile, and is next when it can go on.
+ * Turns of runs at the dealer: a few at a time, and never all of them of one session. Who waits longest in a session
+ * stands for it; sessions come round, the one that was served longest ago first;
+ * what nobody waits for comes last. A run that has to wait for somebody else gives its turn up meanwhile, and is next
+ * when it can go on.
  */
 export class Turns {
   readonly #active = new Map<Taker, number>();
@@ -36,7 +38,12 @@ export class Turns {
     }
     const fresh = this.#queue.filter((w) => !w.again).length;
     if (fresh >= limits.queuedRuns) {
-      throw new NodeError('dealer', 'BUSY', `${limits.concurrentRuns} runs are under way and ${limits.queuedRuns} wait; try again later`, { retryAfterMs: this.retryAfterMs });
+      throw new NodeError(
+        'dealer',
+        'BUSY',
+        `${limits.concurrentRuns} runs are under way and ${limits.queuedRuns} wait; try again later`,
+        { retryAfterMs: this.retryAfterMs },
+      );
     }
     await this.#enqueue(taker, false, wait);
   }

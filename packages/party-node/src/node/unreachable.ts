@@ -20,7 +20,8 @@ const certificates: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: `the authority of its certificate is unknown here; ${AUTHORITY}`,
   CERT_HAS_EXPIRED: "its certificate has expired; its operator has to renew it, unless this machine's clock is wrong",
   CERT_NOT_YET_VALID: "its certificate is not valid yet; is this machine's clock right?",
-  CERT_SIGNATURE_FAILURE: 'the signature of its certificate is not that of its authority; another authority may have the same name',
+  CERT_SIGNATURE_FAILURE:
+    'the signature of its certificate is not that of its authority; another authority may have the same name',
   CERT_REVOKED: 'its certificate was revoked',
   INVALID_PURPOSE: 'its certificate is not for servers; its operator needs one that is',
 };
@@ -43,11 +44,15 @@ export function reasonOf(cause: Failure, tls: boolean): string {
   const known = certificates[code];
   if (known) return `${known} (${code})`;
   if (addresses[code]) return `${addresses[code]}: ${said}`;
-  if (code === 'ECONNRESET') return `it ended the connection (${said}); ${tls ? 'does it speak TLS? ws:// is for nodes without a certificate' : 'does it speak TLS, as wss://?'}`;
-  if (code === 'EPROTO') return 'what listens there does not speak TLS as this side does; ws:// is for nodes without a certificate';
+  if (code === 'ECONNRESET')
+    return `it ended the connection (${said}); ${tls ? 'does it speak TLS? ws:// is for nodes without a certificate' : 'does it speak TLS, as wss://?'}`;
+  if (code === 'EPROTO')
+    return 'what listens there does not speak TLS as this side does; ws:// is for nodes without a certificate';
   const status = /^Unexpected server response: (\d+)$/.exec(said)?.[1];
-  if (status) return `it answered ${status} (${STATUS_CODES[status] ?? 'unknown'}); something before the node, such as a proxy, or what is no node`;
-  if (code.startsWith('HPE_') || /^Invalid (Upgrade|Sec-WebSocket)/.test(said)) return `what listens there is no node (${said})`;
+  if (status)
+    return `it answered ${status} (${STATUS_CODES[status] ?? 'unknown'}); something before the node, such as a proxy, or what is no node`;
+  if (code.startsWith('HPE_') || /^Invalid (Upgrade|Sec-WebSocket)/.test(said))
+    return `what listens there is no node (${said})`;
   return said;
 }
 

@@ -9,7 +9,10 @@ import { threadsBeside } from '../node/threads.js';
 import { PortLink } from '../wire/port-link.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 
-/** Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs the process. */
+/**
+ * Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs
+ * the process.
+ */
 export interface Trio {
   dial: Dial;
   token: Secret;
@@ -38,7 +41,8 @@ export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
     ['dealer party1', randomBytes(32)],
     ['party0 party1', randomBytes(32)],
   ]);
-  const pairsOf = (role: NodeRole) => Object.fromEntries(NODES.filter((r) => r !== role).map((r) => [r, pairs.get([role, r].sort().join(' '))!]));
+  const pairsOf = (role: NodeRole) =>
+    Object.fromEntries(NODES.filter((r) => r !== role).map((r) => [r, pairs.get([role, r].sort().join(' '))!]));
   const file = engineFile();
   for (const role of ['dealer', 'party0', 'party1'] as const) {
     const gate = { nodes: pairsOf(role), client: token.bytes, dials: DIALS[role] };

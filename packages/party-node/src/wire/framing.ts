@@ -30,11 +30,15 @@ interface Partial {
 const UNFINISHED = 64;
 
 /**
- * Messages over a link: a JSON header and a payload, cut into frames so that a long message does not keep a short one waiting. The
+ * Messages over a link: a JSON header and a payload, cut into frames so that a long message does not keep a short one
+ * waiting. The
  * receiver says how long a payload may be before any memory is taken.
  */
 export class MessageLink {
-  /** Largest payload that the receiver takes for this header now, which says that it has so many bytes; throws to close the link, or `Unwanted`. */
+  /**
+   * Largest payload that the receiver takes for this header now, which says that it has so many bytes; throws to close
+   * the link, or `Unwanted`.
+   */
   accept: (header: Message, bytes: number) => number = () => 0;
   onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
   onClose: (why: string) => void = () => {};
@@ -74,7 +78,12 @@ export class MessageLink {
   /** Resolves when all of it is on its way. The payload is copied frame by frame, never as a whole. */
   async send(header: Message, ...payload: Uint8Array[]): Promise<void> {
     const json = new TextEncoder().encode(JSON.stringify(header));
-    if (json.length > limits.headerBytes) throw new NodeError('client', 'LIMIT_EXCEEDED', `a message header of ${json.length} bytes; the limit is ${limits.headerBytes}`);
+    if (json.length > limits.headerBytes)
+      throw new NodeError(
+        'client',
+        'LIMIT_EXCEEDED',
+        `a message header of ${json.length} bytes; the limit is ${limits.headerBytes}`,
+      );
     const total = payload.reduce((n, p) => n + p.length, 0);
     const id = this.#nextId++ >>> 0;
     let [part, at, sent] = [0, 0, 0];
@@ -114,7 +123,8 @@ export class MessageLink {
   }
 
   #frame(frame: Uint8Array): void | Promise<void> {
-    if (frame.length < HEAD || frame.length > this.frameLimit) throw this.#bad(`a frame of ${frame.length} bytes; ${HEAD} to ${this.frameLimit} are allowed`);
+    if (frame.length < HEAD || frame.length > this.frameLimit)
+      throw this.#bad(`a frame of ${frame.length} bytes; ${HEAD} to ${this.frameLimit} are allowed`);
     const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
     if (view.getUint8(0) !== WIRE_VERSION)
       throw new NodeError(
@@ -129,7 +139,8 @@ export class MessageLink {
     if (kind === MORE) {
       const p = this.#partial.get(id);
       const body = frame.subarray(HEAD);
-      if (!p || headLength !== 0 || total !== p.total || p.filled + body.length > total || body.length === 0) throw this.#bad('a continuation of no message');
+      if (!p || headLength !== 0 || total !== p.total || p.filled + body.length > total || body.length === 0)
+        throw this.#bad('a continuation of no message');
       p.payload?.set(body, p.filled);
       p.filled += body.length;
       if (p.filled < total) return;
@@ -139,7 +150,8 @@ export class MessageLink {
     if (kind !== FIRST || HEAD + headLength > frame.length) throw this.#bad('a frame of an unknown kind');
     const header = this.#header(frame.subarray(HEAD, HEAD + headLength));
     const body = frame.subarray(HEAD + headLength);
-    if (!Number.isSafeInteger(total) || total < body.length) throw this.#bad(`'${header.t}' with ${total} bytes, of which ${body.length} are in its first frame`);
+    if (!Number.isSafeInteger(total) || total < body.length)
+      throw this.#bad(`'${header.t}' with ${total} bytes, of which ${body.length} are in its first frame`);
     let most: number;
     let unwanted: NodeError | undefined;
     try {
@@ -149,7 +161,8 @@ export class MessageLink {
       [most, unwanted] = [error.bytes, error.reason];
     }
     if (total > most) throw this.#bad(`'${header.t}' with ${total} bytes; at most ${most} are expected here`);
-    if (body.length < total && (this.#partial.size >= UNFINISHED || this.#partial.has(id))) throw this.#bad('too many unfinished messages');
+    if (body.length < total && (this.#partial.size >= UNFINISHED || this.#partial.has(id)))
+      throw this.#bad('too many unfinished messages');
     const payload = unwanted ? undefined : this.room(header, total);
     payload?.set(body);
     if (body.length < total) this.#partial.set(id, { header, payload, total, filled: body.length });

@@ -11,13 +11,23 @@ import type { Link } from './link.js';
 import type { Message, MessageOf } from './messages.js';
 import type { Tokens, WireRole } from './tokens.js';
 
-export const nodeName: Record<WireRole, NodeName> = { party0: 'party 0', party1: 'party 1', dealer: 'dealer', client: 'client' };
+export const nodeName: Record<WireRole, NodeName> = {
+  party0: 'party 0',
+  party1: 'party 1',
+  dealer: 'dealer',
+  client: 'client',
+};
 
 /** What a connection's reason starts with where it had to make room; there is no time for more. */
 export const CROWDED = 'TOO_MANY_CONNECTIONS';
 
 /** Codes that the other side may refuse with; anything else it says is NOT_AUTHENTICATED. */
-const REFUSALS: readonly string[] = ['VERSION_MISMATCH', 'ALREADY_CONNECTED', 'TOO_MANY_CONNECTIONS', 'BUSY'] satisfies NodeErrorCode[];
+const REFUSALS: readonly string[] = [
+  'VERSION_MISMATCH',
+  'ALREADY_CONNECTED',
+  'TOO_MANY_CONNECTIONS',
+  'BUSY',
+] satisfies NodeErrorCode[];
 
 /** Compares without telling, by its time, where the difference is. */
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
@@ -43,7 +53,10 @@ export interface HandshakeOptions {
   side: 'dial' | 'accept';
   /** the role that must be at the other end, if that is known */
   expect?: WireRole;
-  /** of the accepting side: whether somebody who has proved to be of that role is let in; throws to refuse, and its error is what the other end is told */
+  /**
+   * of the accepting side: whether somebody who has proved to be of that role is let in; throws to refuse, and its
+   * error is what the other end is told
+   */
   admit?: (role: WireRole, process: string) => void | Promise<void>;
   /** called in the same tick as the last message, so that the link's handlers are set before another frame is read */
   ready?: (proven: Proven) => void;
@@ -57,9 +70,12 @@ export interface HandshakeOptions {
  *   3. A → B: HMAC-SHA256(token, 'a' ‖ transcript)
  *   4. B → A: HMAC-SHA256(token, 'b' ‖ transcript)
  *
- * transcript = SHA-256 of 1 and 2; seed = HKDF(X25519 secret, transcript). Between nodes it is the token of the two, where one side is a client the
- * clients' token. Whoever dials proves first: a stranger who dials is told nothing that a token could be guessed against. Whoever does not know the token
- * learns neither it nor the seed; the seed is never sent. A refusal is a message with a code, and both sides fail with it.
+ * transcript = SHA-256 of 1 and 2; seed = HKDF(X25519 secret, transcript). Between nodes it is the token of the two,
+ * where one side is a client the
+ * clients' token. Whoever dials proves first: a stranger who dials is told nothing that a token could be guessed
+ * against. Whoever does not know the token
+ * learns neither it nor the seed; the seed is never sent. A refusal is a message with a code, and both sides fail with
+ * it.
  * @throws NodeError NOT_AUTHENTICATED, VERSION_MISMATCH, LINK_CLOSED, or what `admit` of the other side said
  */
 export function handshake(link: Link, o: HandshakeOptions): Promise<Proven> {
@@ -79,7 +95,8 @@ function freshKey(): Key {
 let recent: (Key & { until: number }) | undefined;
 
 /**
- * The accepting side's key, which serves for some seconds: the seeds differ by the other side's key and by both nonces, and nothing is multiplied for somebody who has not
+ * The accepting side's key, which serves for some seconds: the seeds differ by the other side's key and by both nonces,
+ * and nothing is multiplied for somebody who has not
  * proved who it is. After those seconds the key is gone, and with it whatever could find old seeds.
  */
 function recentKey(): Key {
@@ -110,7 +127,10 @@ class Handshake {
     this.#reject = reject;
     this.#channel = new MessageLink(link, () => this.#name);
     this.#channel.frameLimit = limits.handshakeFrameBytes;
-    this.#timer = setTimeout(() => this.#fail(this.#refusal(`did not finish the handshake in ${this.#wait} ms`)), this.#wait);
+    this.#timer = setTimeout(
+      () => this.#fail(this.#refusal(`did not finish the handshake in ${this.#wait} ms`)),
+      this.#wait,
+    );
   }
 
   get #wait(): number {
@@ -138,13 +158,21 @@ class Handshake {
       this.#end(new NodeError(this.#name, code, `closed the connection during the handshake (${why})`, after));
     };
     // The accepting side spends nothing on a stranger who says nothing
-    if (this.#o.side === 'dial') channel.send(this.#introduction()).catch((error) => this.#fail(this.#refusal(String(error), 'LINK_CLOSED')));
+    if (this.#o.side === 'dial')
+      channel.send(this.#introduction()).catch((error) => this.#fail(this.#refusal(String(error), 'LINK_CLOSED')));
   }
 
   #introduction(): MessageOf<'hello'> {
     const { secret, key } = this.#o.side === 'accept' ? recentKey() : freshKey();
     this.#secret = secret;
-    this.#hello = { t: 'hello', version: WIRE_VERSION, role: this.#o.mine, nonce: bytesToHex(randomBytes(32)), key, process: this.#o.process };
+    this.#hello = {
+      t: 'hello',
+      version: WIRE_VERSION,
+      role: this.#o.mine,
+      nonce: bytesToHex(randomBytes(32)),
+      key,
+      process: this.#o.process,
+    };
     return this.#hello;
   }
 
@@ -184,7 +212,10 @@ class Handshake {
 
   /** What is said against somebody with another token, and read by who has to mend it. */
   #unknown(): string {
-    const where = this.#other!.role === 'client' ? "clients give what is in the nodes' --client-token-file" : 'the two nodes need the same token file for each other';
+    const where =
+      this.#other!.role === 'client'
+        ? "clients give what is in the nodes' --client-token-file"
+        : 'the two nodes need the same token file for each other';
     return `does not know the token; ${where}`;
   }
 
@@ -192,8 +223,14 @@ class Handshake {
     this.#other = h;
     const { mine, expect, process } = this.#o;
     if (h.version !== WIRE_VERSION)
-      throw this.#refusal(`speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`, 'VERSION_MISMATCH');
-    if (h.role === mine || (expect && h.role !== expect)) throw this.#refusal(`expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`);
+      throw this.#refusal(
+        `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`,
+        'VERSION_MISMATCH',
+      );
+    if (h.role === mine || (expect && h.role !== expect))
+      throw this.#refusal(
+        `expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`,
+      );
     if (h.process === process) throw this.#refusal('is this process itself; check the addresses');
     this.#token();
   }
@@ -202,7 +239,8 @@ class Handshake {
     const { mine, tokens } = this.#o;
     const theirs = this.#other!.role;
     const token = mine === 'client' || theirs === 'client' ? tokens.client : tokens.nodes?.[theirs];
-    if (!token) throw this.#refusal(`is not expected here: ${nodeName[mine]} has no token for a link with ${nodeName[theirs]}`);
+    if (!token)
+      throw this.#refusal(`is not expected here: ${nodeName[mine]} has no token for a link with ${nodeName[theirs]}`);
     return token;
   }
 
@@ -226,7 +264,9 @@ class Handshake {
     if (this.#over) return;
     this.#end(error);
     const { code, message, retryAfterMs } = reportOf(error, this.#name);
-    this.#channel.send({ t: 'refused', code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) }).catch(() => {});
+    this.#channel
+      .send({ t: 'refused', code, message, ...(retryAfterMs !== undefined && { retryAfterMs }) })
+      .catch(() => {});
     this.#channel.close(error.message);
   }
 

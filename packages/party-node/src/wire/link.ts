@@ -1,25 +1,37 @@
 /**
- * A two-way stream of binary frames. Implementations: a message port between threads, a WebSocket between processes; one
- * compliance suite tests both. Whatever comes from the other end or from a handler ends this link at most, never the process.
+ * A two-way stream of binary frames. Implementations: a message port between threads, a WebSocket between processes;
+ * one
+ * compliance suite tests both. Whatever comes from the other end or from a handler ends this link at most, never the
+ * process.
  */
 export interface Link {
   /** Memory for a frame that goes to `send` next, where the link has some. */
   frame?(length: number): Uint8Array;
-  /** Resolves when there is room for more; rejects once the link is closed. A frame that is a whole buffer is the link's from then on. */
+  /**
+   * Resolves when there is room for more; rejects once the link is closed. A frame that is a whole buffer is the link's
+   * from then on.
+   */
   send(frame: Uint8Array): Promise<void>;
   /**
-   * Called for each frame, which is valid until it returns or resolves; a pending promise holds the sender back. Set before the
+   * Called for each frame, which is valid until it returns or resolves; a pending promise holds the sender back. Set
+   * before the
    * first await after the link was made. Where it throws or rejects, the link is closed with the error's message.
    */
   onFrame: (frame: Uint8Array) => void | Promise<void>;
   /** Called once. */
   onClose: (why: string) => void;
   close(why: string): void;
-  /** Asks the other end's transport whether it is there, and waits `ms` for its answer; absent where an end is noticed at once. */
+  /**
+   * Asks the other end's transport whether it is there, and waits `ms` for its answer; absent where an end is noticed
+   * at once.
+   */
   answers?(ms: number): Promise<boolean>;
 }
 
-/** Tells a link's owner that it is closed. What the owner makes of it is not the transport's business, whose event this is. */
+/**
+ * Tells a link's owner that it is closed. What the owner makes of it is not the transport's business, whose event this
+ * is.
+ */
 export function told(link: Link, why: string): void {
   try {
     link.onClose(why);

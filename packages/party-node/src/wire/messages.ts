@@ -51,7 +51,11 @@ export function readJson<T>(schema: z.ZodType<T>, bytes: Uint8Array, from: NodeN
   const parsed = schema.safeParse(json);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0]!;
-  throw new NodeError(from, 'BAD_MESSAGE', `sent ${what} whose field '${issue.path.join('.') || 't'}' is wrong: ${issue.message}`);
+  throw new NodeError(
+    from,
+    'BAD_MESSAGE',
+    `sent ${what} whose field '${issue.path.join('.') || 't'}' is wrong: ${issue.message}`,
+  );
 }
 
 const milliseconds = z.number().min(0).max(3_600_000);
@@ -63,7 +67,10 @@ const report = z.object({
 });
 const cost = z.object({ op: z.string(), ms: z.number(), bytes: z.number(), rounds: z.number() });
 
-/** Every message that travels, by its `t`. Headers are JSON; shares, corrections, openings and long lists are the payload. */
+/**
+ * Every message that travels, by its `t`. Headers are JSON; shares, corrections, openings and long lists are the
+ * payload.
+ */
 export const message = z.discriminatedUnion('t', [
   // handshake
   z.object({
@@ -76,18 +83,31 @@ export const message = z.discriminatedUnion('t', [
     process: hex(16),
   }),
   z.object({ t: z.literal('proof'), mac: hex(32) }),
-  z.object({ t: z.literal('refused'), code: z.string().max(64), message: z.string().max(1000), retryAfterMs: milliseconds.optional() }),
+  z.object({
+    t: z.literal('refused'),
+    code: z.string().max(64),
+    message: z.string().max(1000),
+    retryAfterMs: milliseconds.optional(),
+  }),
   // client to nodes
   z.object({ t: z.literal('open'), re: id, session: ticket }),
   z.object({ t: z.literal('program'), re: id, hash: hex(32) }),
-  z.object({ t: z.literal('put'), re: id, tensor: id, ...type, /** P0 expands a seed, P1 is sent the difference, the dealer learns the type */ seed: z.boolean() }),
+  z.object({
+    t: z.literal('put'),
+    re: id,
+    tensor: id,
+    ...type,
+    /** P0 expands a seed, P1 is sent the difference, the dealer learns the type */ seed: z.boolean(),
+  }),
   z.object({ t: z.literal('free'), tensors: z.array(id).max(FREED) }),
   z.object({
     t: z.literal('prepare'),
     ticket,
     /** the payload is what its inputs are bound to, see `bindings` */
     program: hex(32),
-    /** 'streamed': dealt while it runs; 'ahead': dealt before; 'spare': the same, for a client that does not wait for it */
+    /**
+     * 'streamed': dealt while it runs; 'ahead': dealt before; 'spare': the same, for a client that does not wait for it
+     */
     mode: z.enum(['streamed', 'ahead', 'spare']),
   }),
   z.object({
@@ -120,7 +140,8 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('dealt'), ticket, ms: z.number(), bytes: z.number(), memory: z.number() }),
   // everybody
   z.object({ t: z.literal('abort'), ticket, error: report }),
-  // nodes to each other: of a run's values rounds and material alone, under masks. The others name tickets, times and tensors, which the client has told each of the three
+  // nodes to each other: of a run's values rounds and material alone, under masks. The others name tickets, times and
+  // tensors, which the client has told each of the three
   /** bindings: hash of what the inputs are bound to and of the mode */
   z.object({ t: z.literal('agree'), ticket, session: ticket, program: hex(32), bindings: hex(32), nonce: hex(16) }),
   /** of the dealer: it begins to deal */

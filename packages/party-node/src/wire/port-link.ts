@@ -13,7 +13,10 @@ type PortEvents = Port & {
   start?(): void;
 };
 
-/** What travels through a port: a frame at the start of a buffer, its acknowledgement, perhaps with the buffer for the next frame, or the reason of the end. */
+/**
+ * What travels through a port: a frame at the start of a buffer, its acknowledgement, perhaps with the buffer for the
+ * next frame, or the reason of the end.
+ */
 type PortMessage = { frame: ArrayBuffer; length: number } | { taken: number; spare?: ArrayBuffer } | { closed: string };
 
 /** Frames smaller than this are not worth a buffer of their own that comes back. */
@@ -22,7 +25,8 @@ const WORTH = 65_536;
 const SPARE = limits.inFlightBytes / limits.frameBytes;
 
 /**
- * Frames through a message port; the receiver acknowledges bytes, so that a fast sender waits. Buffers travel back with the acknowledgement, so that a long
+ * Frames through a message port; the receiver acknowledges bytes, so that a fast sender waits. Buffers travel back with
+ * the acknowledgement, so that a long
  * run does not allocate one for every frame.
  */
 export class PortLink implements Link {
@@ -84,7 +88,8 @@ export class PortLink implements Link {
   }
 
   async send(frame: Uint8Array): Promise<void> {
-    while (!this.#closed && this.#onTheWay > limits.inFlightBytes) await new Promise<void>((resolve) => this.#room.push(resolve));
+    while (!this.#closed && this.#onTheWay > limits.inFlightBytes)
+      await new Promise<void>((resolve) => this.#room.push(resolve));
     if (this.#closed) throw new Error(this.#closed);
     const whole = frame.byteLength === frame.buffer.byteLength || this.#lent.delete(frame.buffer as ArrayBuffer);
     const buffer = (whole ? frame : frame.slice()).buffer as ArrayBuffer;

@@ -7,7 +7,10 @@ export interface Socket {
   readonly bufferedAmount: number;
   send(data: Uint8Array, done?: (error?: Error) => void): void;
   close(code?: number, reason?: string): void;
-  addEventListener(event: string, listener: (event: { data?: unknown; reason?: string; message?: string }) => void): void;
+  addEventListener(
+    event: string,
+    listener: (event: { data?: unknown; reason?: string; message?: string }) => void,
+  ): void;
   /** of `ws` only */
   pause?(): void;
   resume?(): void;
@@ -34,7 +37,8 @@ export class SocketLink implements Link {
 
   #receive(data: unknown): void {
     if (this.#closed) return;
-    // Of no use to anybody; and `ws` hands out the same buffer for each empty message, which can be transferred once only
+    // Of no use to anybody; and `ws` hands out the same buffer for each empty message, which can be transferred once
+    // only
     if (!(data instanceof ArrayBuffer) || data.byteLength === 0) {
       this.close('only binary frames that are not empty are understood');
       return;
@@ -60,7 +64,11 @@ export class SocketLink implements Link {
     if (this.#closed) throw new Error(this.#closed);
     this.#socket.send(frame);
     // A WebSocket has no event for room in its buffer
-    for (let wait = 1; this.#socket.bufferedAmount > limits.inFlightBytes && !this.#closed; wait = Math.min(4, wait * 2)) {
+    for (
+      let wait = 1;
+      this.#socket.bufferedAmount > limits.inFlightBytes && !this.#closed;
+      wait = Math.min(4, wait * 2)
+    ) {
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
     if (this.#closed) throw new Error(this.#closed);

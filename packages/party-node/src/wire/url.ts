@@ -20,8 +20,16 @@ export function checkUrl(url: string, node: NodeName): URL {
     throw new NodeError(node, 'BAD_CONFIGURATION', `'${url}' is not a URL; ${EXPECTED}`, { cause });
   }
   if (parsed.protocol !== 'wss:' && parsed.protocol !== 'ws:')
-    throw new NodeError(node, 'BAD_CONFIGURATION', `'${url}' begins with ${parsed.protocol}, and nodes speak over WebSockets; ${EXPECTED}`);
+    throw new NodeError(
+      node,
+      'BAD_CONFIGURATION',
+      `'${url}' begins with ${parsed.protocol}, and nodes speak over WebSockets; ${EXPECTED}`,
+    );
   if (parsed.protocol === 'ws:' && !isLoopback(parsed.hostname))
-    throw new NodeError(node, 'BAD_CONFIGURATION', `'${url}' would carry shares unencrypted; use wss:// for anything but this machine`);
+    throw new NodeError(
+      node,
+      'BAD_CONFIGURATION',
+      `'${url}' would carry shares unencrypted; use wss:// for anything but this machine`,
+    );
   return parsed;
 }

@@ -8,9 +8,11 @@ import { census, connect, harm, honest, inChild, linesOf, median, showCensus, sl
 const attack = new URL('./flood.js', import.meta.url).href;
 
 /**
- * Proves that connections which prove nothing, however many wait at a node and come back at once, keep out neither clients nor a party that restarts: the list of those that have
+ * Proves that connections which prove nothing, however many wait at a node and come back at once, keep out neither
+ * clients nor a party that restarts: the list of those that have
  * proved nothing has room for who comes next, because the oldest goes, and a
- * client that had to go before it could be told why tries again. Fails where a full list refuses the newest in its place.
+ * client that had to go before it could be told why tries again. Fails where a full list refuses the newest in its
+ * place.
  * @param count at each of the three nodes
  */
 const floods = test.macro(async (t, count: number) => {
@@ -20,9 +22,14 @@ const floods = test.macro(async (t, count: number) => {
   await honest(nodes);
   const before = census(nodes);
   let there = false;
-  const f = inChild<Flood>(attack, 'flood', { targets: NODES.map((role) => targetOf(nodes.urls[role])), count, ms: 12_000 }, () => {
-    there = true;
-  });
+  const f = inChild<Flood>(
+    attack,
+    'flood',
+    { targets: NODES.map((role) => targetOf(nodes.urls[role])), count, ms: 12_000 },
+    () => {
+      there = true;
+    },
+  );
   t.teardown(f.kill);
   t.true(await until(() => there));
   const took: number[] = [];
@@ -32,7 +39,9 @@ const floods = test.macro(async (t, count: number) => {
     took.push(performance.now() - start);
     session.close();
   }
-  t.log(`${took.length} clients connected: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`);
+  t.log(
+    `${took.length} clients connected: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`,
+  );
   t.true(Math.max(...took) < 5_000, `${took.map((ms) => ms.toFixed())}`);
 
   const ready = (role: 'party0' | 'dealer') => linesOf(nodes.log(role), 'ready').length;

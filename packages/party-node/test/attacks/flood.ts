@@ -12,7 +12,10 @@ export interface Flood {
 }
 
 /** Keeps so many connections at each node; every third says nothing, the others open a WebSocket. */
-export async function flood({ targets, count, ms }: { targets: Target[]; count: number; ms: number }, note: (note: unknown) => void): Promise<Flood> {
+export async function flood(
+  { targets, count, ms }: { targets: Target[]; count: number; ms: number },
+  note: (note: unknown) => void,
+): Promise<Flood> {
   const end = performance.now() + ms;
   const tally: Flood = { made: 0, opened: 0, cut: 0 };
   const open = new Set<Socket>();

@@ -8,10 +8,16 @@ import { NODES } from '../../src/wire/tokens.js';
 import { type Mutated, type Recording, recorded } from './frames.js';
 import { census, harm, honest, honestRun, inChild, linesOf, median, showCensus, sleep, until } from './kit.js';
 
-/** Everything that a client says, once: the commands, a run of indices, a prepared one and its end, a tensor of several frames. */
+/**
+ * Everything that a client says, once: the commands, a run of indices, a prepared one and its end, a tensor of several
+ * frames.
+ */
 async function record(nodes: LocalNodes): Promise<Recording> {
   const recording: Recording = { party0: [], party1: [], dealer: [] };
-  const session = await Session.connect(async (role) => recorded(await dialSocket(nodes.urls[role], nodeName[role]), recording[role]), tokenFrom(nodes.token));
+  const session = await Session.connect(
+    async (role) => recorded(await dialSocket(nodes.urls[role], nodeName[role]), recording[role]),
+    tokenFrom(nodes.token),
+  );
   session.prepareAhead = false;
   await honestRun(session, 1);
   await honestRun(session, 2);
@@ -24,7 +30,13 @@ async function record(nodes: LocalNodes): Promise<Recording> {
     outputs: [2],
   };
   for (const tensor of [3, 4]) await session.write(tensor, Float32Array.of(1, 2, 3), [3]);
-  const request = { graph: product, slots: [{ tensor: 3 }, { tensor: 4 }], revealed: [0], kept: [{ output: 0, tensor: 5 }], suite: 'exact' };
+  const request = {
+    graph: product,
+    slots: [{ tensor: 3 }, { tensor: 4 }],
+    revealed: [0],
+    kept: [{ output: 0, tensor: 5 }],
+    suite: 'exact',
+  };
   await session.run({ ...request, kept: [] });
   await (await session.prepare({ ...request, kept: [] })).run();
   (await session.prepare({ ...request, kept: [] })).cancel();
@@ -40,7 +52,8 @@ async function record(nodes: LocalNodes): Promise<Recording> {
 const count = Number(process.env.FRAMES ?? 40_000);
 
 /**
- * Proves that what a client sends after its handshake, whole or broken, ends its own link at most: the nodes live, remember nothing of it, and compute right results for
+ * Proves that what a client sends after its handshake, whole or broken, ends its own link at most: the nodes live,
+ * remember nothing of it, and compute right results for
  * others meanwhile. Fails where a handler's error leaves its link.
  */
 test.serial('tens of thousands of changed frames of clients end no node and change no result', async (t) => {
@@ -65,7 +78,9 @@ test.serial('tens of thousands of changed frames of clients end no node and chan
     await sleep(20);
   }
   t.log(`${JSON.stringify(await end)} in ${((performance.now() - start) / 1000).toFixed()} s`);
-  t.log(`${took.length} honest runs meanwhile, all right: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`);
+  t.log(
+    `${took.length} honest runs meanwhile, all right: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`,
+  );
   t.true(took.length > 10);
   t.true((await end).answers > 1_000, 'much of it was understood and answered');
   // Runs that wait for a client which has gone are over by then

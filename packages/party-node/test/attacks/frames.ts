@@ -1,4 +1,6 @@
-/** A client that has proved itself, and sends what no client should: recorded messages with something wrong about them. */
+/**
+ * A client that has proved itself, and sends what no client should: recorded messages with something wrong about them.
+ */
 import { createHash, createHmac, randomBytes } from 'node:crypto';
 import type { Secret } from '@secformer/ring';
 import { tokenFrom } from '../../src/index.js';
@@ -76,9 +78,27 @@ const mutations: Record<string, (frame: Buffer, random: Random) => Buffer[]> = {
   'a bit of the header': (f, random) => [flipped(f, HEAD * 8 + random(8 * Math.max(1, f.readUInt16LE(2))))],
   'a bit anywhere': (f, random) => [flipped(f, random(f.length * 8))],
   'the length of the header': (f, random) => [patched(f, (b) => b.writeUInt16LE(random(65_536), 2))],
-  'the number of the message': (f, random) => [patched(f, (b) => b.writeUInt32LE(random(2) ? random(8) : 2 ** 32 - 1, 4))],
+  'the number of the message': (f, random) => [
+    patched(f, (b) => b.writeUInt32LE(random(2) ? random(8) : 2 ** 32 - 1, 4)),
+  ],
   'the length of the payload': (f, random) => [
-    patched(f, (b) => b.writeDoubleLE([0, -1, 0.5, b.readDoubleLE(8) + 1, b.readDoubleLE(8) - 1, 2 ** 31, 2 ** 53, 1e308, Number.NaN, Number.POSITIVE_INFINITY][random(10)]!, 8)),
+    patched(f, (b) =>
+      b.writeDoubleLE(
+        [
+          0,
+          -1,
+          0.5,
+          b.readDoubleLE(8) + 1,
+          b.readDoubleLE(8) - 1,
+          2 ** 31,
+          2 ** 53,
+          1e308,
+          Number.NaN,
+          Number.POSITIVE_INFINITY,
+        ][random(10)]!,
+        8,
+      ),
+    ),
   ],
   'the kind': (f, random) => [patched(f, (b) => b.writeUInt8(1 + random(255), 1))],
   // `ws` has one buffer for all empty messages of a process
@@ -86,13 +106,26 @@ const mutations: Record<string, (frame: Buffer, random: Random) => Buffer[]> = {
   'a part': (f, random) => [f.subarray(0, 1 + random(f.length - 1))],
   'more behind it': (f, random) => [Buffer.concat([f, Buffer.alloc(1 + random(100), random(256))])],
   'sent twice': (f) => [f, f],
-  'a continuation of nothing': (f, random) => [patched(f.subarray(0, HEAD + random(f.length - HEAD)), (b) => [b.writeUInt8(1, 1), b.writeUInt16LE(0, 2)])],
-  'a message that never ends': (f, random) => [patched(f, (b) => b.writeUInt32LE(2 ** 20 + random(2 ** 20), 4)).subarray(0, Math.max(HEAD, f.length - 1))],
-  'a field': (f, random) => [edited(f, random, (h, key) => Object.assign(h, { [key]: STRANGE[random(STRANGE.length)] }))],
+  'a continuation of nothing': (f, random) => [
+    patched(f.subarray(0, HEAD + random(f.length - HEAD)), (b) => [b.writeUInt8(1, 1), b.writeUInt16LE(0, 2)]),
+  ],
+  'a message that never ends': (f, random) => [
+    patched(f, (b) => b.writeUInt32LE(2 ** 20 + random(2 ** 20), 4)).subarray(0, Math.max(HEAD, f.length - 1)),
+  ],
+  'a field': (f, random) => [
+    edited(f, random, (h, key) => Object.assign(h, { [key]: STRANGE[random(STRANGE.length)] })),
+  ],
   'a field left out': (f, random) => [edited(f, random, (h, key) => delete h[key])],
-  'a field within a field': (f, random) => [edited(f, random, (h, key) => Object.assign(h, { [key]: { [key]: h[key] } }))],
+  'a field within a field': (f, random) => [
+    edited(f, random, (h, key) => Object.assign(h, { [key]: { [key]: h[key] } })),
+  ],
   'a strange name': (f, random) => [
-    edited(f, random, (h) => Object.defineProperty(h, ['__proto__', 'constructor', 'toString'][random(3)]!, { value: STRANGE[random(STRANGE.length)], enumerable: true })),
+    edited(f, random, (h) =>
+      Object.defineProperty(h, ['__proto__', 'constructor', 'toString'][random(3)]!, {
+        value: STRANGE[random(STRANGE.length)],
+        enumerable: true,
+      }),
+    ),
   ],
   // These keep the form of a message, so that more of a node hears them
   'another ticket': (f) => [
@@ -104,27 +137,71 @@ const mutations: Record<string, (frame: Buffer, random: Random) => Buffer[]> = {
   ],
   'another number': (f, random) => [edited(f, random, (h) => 're' in h && Object.assign(h, { re: 1 + random(1000) }))],
   'another tensor': (f, random) => [
-    edited(f, random, (h) => ('tensor' in h && Object.assign(h, { tensor: 1 + random(100) })) || ('tensors' in h && Object.assign(h, { tensors: [1 + random(100)] }))),
+    edited(
+      f,
+      random,
+      (h) =>
+        ('tensor' in h && Object.assign(h, { tensor: 1 + random(100) })) ||
+        ('tensors' in h && Object.assign(h, { tensors: [1 + random(100)] })),
+    ),
   ],
   'another shape': (f, random) => [
-    edited(f, random, (h) => 'shape' in h && Object.assign(h, { shape: [[], [0], [1], [2, 2], [3, 0, 5], [2 ** 31, 2 ** 31], [1000], [1, 1, 1, 1, 1, 1, 1, 1]][random(8)] })),
+    edited(
+      f,
+      random,
+      (h) =>
+        'shape' in h &&
+        Object.assign(h, {
+          shape: [[], [0], [1], [2, 2], [3, 0, 5], [2 ** 31, 2 ** 31], [1000], [1, 1, 1, 1, 1, 1, 1, 1]][random(8)],
+        }),
+    ),
   ],
-  'another type': (f, random) => [edited(f, random, (h) => 'bits' in h && Object.assign(h, { bits: 1 + random(64), fracBits: random(80) - 8, magnitude: random(80) - 8 }))],
-  'another mode': (f, random) => [edited(f, random, (h) => 'mode' in h && Object.assign(h, { mode: ['streamed', 'ahead', 'spare'][random(3)] }))],
+  'another type': (f, random) => [
+    edited(
+      f,
+      random,
+      (h) =>
+        'bits' in h && Object.assign(h, { bits: 1 + random(64), fracBits: random(80) - 8, magnitude: random(80) - 8 }),
+    ),
+  ],
+  'another mode': (f, random) => [
+    edited(f, random, (h) => 'mode' in h && Object.assign(h, { mode: ['streamed', 'ahead', 'spare'][random(3)] })),
+  ],
   'another hash': (f) => [
     edited(
       f,
       () => 0,
-      (h) => Object.assign(h, 'hash' in h ? { hash: '00'.repeat(32) } : 'program' in h ? { program: '00'.repeat(32) } : {}),
+      (h) =>
+        Object.assign(h, 'hash' in h ? { hash: '00'.repeat(32) } : 'program' in h ? { program: '00'.repeat(32) } : {}),
     ),
   ],
-  'another number of names': (f, random) => [edited(f, random, (h) => 'names' in h && Object.assign(h, { names: random(2) ? random(200) : 2 ** 40 }))],
+  'another number of names': (f, random) => [
+    edited(f, random, (h) => 'names' in h && Object.assign(h, { names: random(2) ? random(200) : 2 ** 40 })),
+  ],
   'another payload': (f, random) => [
-    patched(f, (b) => b.length > HEAD + b.readUInt16LE(2) && b.fill(random(256), HEAD + b.readUInt16LE(2) + random(b.length - HEAD - b.readUInt16LE(2)))),
+    patched(
+      f,
+      (b) =>
+        b.length > HEAD + b.readUInt16LE(2) &&
+        b.fill(random(256), HEAD + b.readUInt16LE(2) + random(b.length - HEAD - b.readUInt16LE(2))),
+    ),
   ],
   'a message of nodes': (f, random) => [
     withHeader(f, {
-      t: ['agree', 'turn', 'confirm', 'kept', 'round', 'material', 'credit', 'result', 'done', 'prepared', 'dealt', 'hello'][random(12)],
+      t: [
+        'agree',
+        'turn',
+        'confirm',
+        'kept',
+        'round',
+        'material',
+        'credit',
+        'result',
+        'done',
+        'prepared',
+        'dealt',
+        'hello',
+      ][random(12)],
       ticket: '00'.repeat(16),
       round: 0,
       bytes: 1,
@@ -151,7 +228,11 @@ function flipped(frame: Buffer, bit: number): Buffer {
   });
 }
 
-function edited(frame: Buffer, random: Random, change: (header: Record<string, unknown>, key: string) => unknown): Buffer {
+function edited(
+  frame: Buffer,
+  random: Random,
+  change: (header: Record<string, unknown>, key: string) => unknown,
+): Buffer {
   const header = headerOf(frame);
   if (!header) return frame;
   const keys = Object.keys(header);
@@ -160,7 +241,10 @@ function edited(frame: Buffer, random: Random, change: (header: Record<string, u
 }
 
 export interface Mutated {
-  /** changed frames that were sent; those of them to a link that was open, as far as the sender knew; and unchanged ones in between */
+  /**
+   * changed frames that were sent; those of them to a link that was open, as far as the sender knew; and unchanged ones
+   * in between
+   */
   mutated: number;
   looked: number;
   plain: number;
@@ -179,7 +263,14 @@ const LONG = 2 ** 18;
 
 /** Sends so many changed frames, in sessions of three connections each, some sessions at a time. */
 export async function mutate(
-  { urls, token, recording, count, seed, atOnce }: Pick<LocalNodes, 'urls' | 'token'> & { recording: Recording; count: number; seed: number; atOnce: number },
+  {
+    urls,
+    token,
+    recording,
+    count,
+    seed,
+    atOnce,
+  }: Pick<LocalNodes, 'urls' | 'token'> & { recording: Recording; count: number; seed: number; atOnce: number },
   note: (note: unknown) => void,
 ): Promise<Mutated> {
   const tally: Mutated = { mutated: 0, looked: 0, plain: 0, connections: 0, ended: 0, answers: 0, refused: {} };
@@ -216,7 +307,10 @@ export async function mutate(
             // The parts of a long message, now and then: it is not bytes that do harm
             if (frame[1] === 0) large = frame.length > LONG && own(20) > 0;
             if (large) continue;
-            const changes = own(at === 0 ? 8 : 3) < (at === 0 ? 1 : 2) ? mutations[own(12) === 0 ? hard[own(hard.length)]! : soft[own(soft.length)]!]!(frame, own) : undefined;
+            const changes =
+              own(at === 0 ? 8 : 3) < (at === 0 ? 1 : 2)
+                ? mutations[own(12) === 0 ? hard[own(hard.length)]! : soft[own(soft.length)]!]!(frame, own)
+                : undefined;
             for (const changed of changes ?? [frame]) await link.send(new Uint8Array(changed));
             if (changes) sent++;
             if (changes) tally.mutated++;
@@ -225,7 +319,8 @@ export async function mutate(
             // What comes back is looked at, so that not much is sent to a link that is over
             if (looks && own(3) === 0) await new Promise((resolve) => setImmediate(resolve));
           }
-          for (let waited = 0; open && waited < 100; waited += 10) await new Promise((resolve) => setTimeout(resolve, 10));
+          for (let waited = 0; open && waited < 100; waited += 10)
+            await new Promise((resolve) => setTimeout(resolve, 10));
           open = false;
           link.close('done');
         } catch (error) {
@@ -251,7 +346,8 @@ export async function mutate(
 }
 
 /**
- * A client's side of a handshake, cheaper than an honest one's: whoever wants no secret of his own takes the same key every time, and computes no seed.
+ * A client's side of a handshake, cheaper than an honest one's: whoever wants no secret of his own takes the same key
+ * every time, and computes no seed.
  */
 async function prove(link: Link, role: NodeRole, token: Secret): Promise<void> {
   const channel = new MessageLink(link, () => nodeName[role]);
@@ -292,6 +388,7 @@ function ids(recording: Recording): Set<string> {
 function renamed(frame: Buffer, to: ReadonlyMap<string, string>): Buffer {
   const header = headerOf(frame);
   if (!header) return frame;
-  for (const field of ['session', 'ticket']) if (typeof header[field] === 'string') header[field] = to.get(header[field] as string) ?? header[field];
+  for (const field of ['session', 'ticket'])
+    if (typeof header[field] === 'string') header[field] = to.get(header[field] as string) ?? header[field];
   return withHeader(frame, header);
 }

@@ -35,11 +35,17 @@ async function honestWhile(nodes: LocalNodes, lasts: Promise<unknown>): Promise<
 const LEAST_MS = 100;
 
 /**
- * Honest runs before an attack and during it: the slowest may take three times the usual. A machine that others use delays one now and then, and an attack that is a
+ * Honest runs before an attack and during it: the slowest may take three times the usual. A machine that others use
+ * delays one now and then, and an attack that is a
  * danger delays them always: it is the best of three. Time that
  * a node had no processor for does not count, for an attacker brings its own.
  */
-async function bounded<T>(t: ExecutionContext, nodes: LocalNodes, name: string, attack: (again: number) => Promise<T>): Promise<T[]> {
+async function bounded<T>(
+  t: ExecutionContext,
+  nodes: LocalNodes,
+  name: string,
+  attack: (again: number) => Promise<T>,
+): Promise<T[]> {
   const results: T[] = [];
   const figures: string[] = [];
   for (let again = 0; again < 3; again++) {
@@ -48,14 +54,16 @@ async function bounded<T>(t: ExecutionContext, nodes: LocalNodes, name: string, 
     const result = attack(again);
     const took = await honestWhile(nodes, result);
     results.push(await result);
-    const ms = [median(usual), Math.max(...usual), median(took.map((r) => r.ms)), Math.max(...took.map((r) => r.ms)), Math.max(...took.map((r) => r.own))].map(Math.round) as [
-      number,
-      number,
-      number,
-      number,
-      number,
-    ];
-    figures.push(`usual median ${ms[0]}, slowest ${ms[1]}; ${took.length} runs meanwhile median ${ms[2]}, slowest ${ms[3]} ms, ${ms[4]} of them with a processor`);
+    const ms = [
+      median(usual),
+      Math.max(...usual),
+      median(took.map((r) => r.ms)),
+      Math.max(...took.map((r) => r.ms)),
+      Math.max(...took.map((r) => r.own)),
+    ].map(Math.round) as [number, number, number, number, number];
+    figures.push(
+      `usual median ${ms[0]}, slowest ${ms[1]}; ${took.length} runs meanwhile median ${ms[2]}, slowest ${ms[3]} ms, ${ms[4]} of them with a processor`,
+    );
     if (ms[4] <= 3 * Math.max(ms[0], LEAST_MS)) break;
     if (again === 2) t.fail(`${name}: ${figures.join(' | ')}`);
   }
@@ -64,49 +72,72 @@ async function bounded<T>(t: ExecutionContext, nodes: LocalNodes, name: string, 
 }
 
 /**
- * Proves that a stranger, whatever it sends, ends no node, keeps no connection, descriptor or memory of it, and lets an honest run take three times as long as
+ * Proves that a stranger, whatever it sends, ends no node, keeps no connection, descriptor or memory of it, and lets an
+ * honest run take three times as long as
  * usual at most. Fails where a socket has no 'error' listener, or the door's
  * list is one of addresses that connections may lack or share.
  */
-test.serial('2,500 connections of garbage, 1,000 plain requests and a crowd end no node and slow no client down', async (t) => {
-  t.timeout(120_000);
-  const nodes = await startLocalNodes();
-  t.teardown(() => nodes.stop());
-  const targets = NODES.map((role) => targetOf(nodes.urls[role]));
-  for (let i = 0; i < 12; i++) await honest(nodes);
-  const before = census(nodes);
-  const thrown: Thrown[] = [];
-  for (let wave = 0; wave < 5; wave++)
-    thrown.push(
-      ...(await bounded(t, nodes, `garbage ${wave}`, (again) => inChild<Thrown>(attack, 'throwGarbage', { targets, count: 500, seed: 10 * wave + again, perSecond: 200 }).result)),
+test.serial(
+  '2,500 connections of garbage, 1,000 plain requests and a crowd end no node and slow no client down',
+  async (t) => {
+    t.timeout(120_000);
+    const nodes = await startLocalNodes();
+    t.teardown(() => nodes.stop());
+    const targets = NODES.map((role) => targetOf(nodes.urls[role]));
+    for (let i = 0; i < 12; i++) await honest(nodes);
+    const before = census(nodes);
+    const thrown: Thrown[] = [];
+    for (let wave = 0; wave < 5; wave++)
+      thrown.push(
+        ...(await bounded(
+          t,
+          nodes,
+          `garbage ${wave}`,
+          (again) =>
+            inChild<Thrown>(attack, 'throwGarbage', { targets, count: 500, seed: 10 * wave + again, perSecond: 200 })
+              .result,
+        )),
+      );
+    const longest = thrown
+      .flatMap(({ byKind }) => Object.entries(byKind))
+      .sort(([, a], [, b]) => b.longestMs - a.longestMs);
+    t.log(
+      `${thrown.reduce((n, { connections }) => n + connections, 0)} connections; the longest open: ${longest.slice(0, 3).map(([kind, { longestMs }]) => `${kind} ${longestMs} ms`)}`,
     );
-  const longest = thrown.flatMap(({ byKind }) => Object.entries(byKind)).sort(([, a], [, b]) => b.longestMs - a.longestMs);
-  t.log(
-    `${thrown.reduce((n, { connections }) => n + connections, 0)} connections; the longest open: ${longest.slice(0, 3).map(([kind, { longestMs }]) => `${kind} ${longestMs} ms`)}`,
-  );
-  t.deepEqual(
-    thrown.flatMap(({ left }) => left),
-    [],
-    'every connection was closed by the node',
-  );
-  t.deepEqual(harm(before, census(nodes)), []);
+    t.deepEqual(
+      thrown.flatMap(({ left }) => left),
+      [],
+      'every connection was closed by the node',
+    );
+    t.deepEqual(harm(before, census(nodes)), []);
 
-  for (const asked of await bounded(t, nodes, 'requests', () => inChild<Awaited<ReturnType<typeof ask426>>>(attack, 'ask426', { targets, count: 1000, atOnce: 10 }).result)) {
-    t.log(`plain requests: ${JSON.stringify(asked)}`);
-    t.is(asked.answered, 1000, '426 and closed');
-  }
+    for (const asked of await bounded(
+      t,
+      nodes,
+      'requests',
+      () => inChild<Awaited<ReturnType<typeof ask426>>>(attack, 'ask426', { targets, count: 1000, atOnce: 10 }).result,
+    )) {
+      t.log(`plain requests: ${JSON.stringify(asked)}`);
+      t.is(asked.answered, 1000, '426 and closed');
+    }
 
-  const people = inChild<Awaited<ReturnType<typeof crowd>>>(attack, 'crowd', { targets, count: limits.unprovenConnections + 200 }).result;
-  const took = await honestWhile(nodes, people);
-  t.log(`a crowd at each node: ${JSON.stringify(await people)}; ${took.length} honest runs, the slowest ${Math.max(...took.map((r) => r.ms)).toFixed()} ms`);
-  t.true((await people).toldToGo > 200);
+    const people = inChild<Awaited<ReturnType<typeof crowd>>>(attack, 'crowd', {
+      targets,
+      count: limits.unprovenConnections + 200,
+    }).result;
+    const took = await honestWhile(nodes, people);
+    t.log(
+      `a crowd at each node: ${JSON.stringify(await people)}; ${took.length} honest runs, the slowest ${Math.max(...took.map((r) => r.ms)).toFixed()} ms`,
+    );
+    t.true((await people).toldToGo > 200);
 
-  for (const role of NODES) await resetUnseen(targetOf(nodes.urls[role]), 100, nodes.processes[role]);
-  await sleep(limits.handshakeMs + 500);
-  await honest(nodes);
-  const after = census(nodes);
-  t.deepEqual(harm(before, after), []);
-  t.log(`before: ${showCensus(before)}`);
-  t.log(`after: ${showCensus(after)}`);
-  for (const role of NODES) t.deepEqual(linesOf(nodes.log(role), 'failed'), [], `${role} has nothing to regret`);
-});
+    for (const role of NODES) await resetUnseen(targetOf(nodes.urls[role]), 100, nodes.processes[role]);
+    await sleep(limits.handshakeMs + 500);
+    await honest(nodes);
+    const after = census(nodes);
+    t.deepEqual(harm(before, after), []);
+    t.log(`before: ${showCensus(before)}`);
+    t.log(`after: ${showCensus(after)}`);
+    for (const role of NODES) t.deepEqual(linesOf(nodes.log(role), 'failed'), [], `${role} has nothing to regret`);
+  },
+);

@@ -46,42 +46,70 @@ function reset(socket: Socket): void {
   else socket.resetAndDestroy();
 }
 
-const hello = { t: 'hello', version: 3, role: 'client', nonce: '00'.repeat(32), key: '09'.padEnd(64, '0'), process: '11'.repeat(16) };
+const hello = {
+  t: 'hello',
+  version: 3,
+  role: 'client',
+  nonce: '00'.repeat(32),
+  key: '09'.padEnd(64, '0'),
+  process: '11'.repeat(16),
+};
 
 export const kinds: Record<string, Garbage> = {
   nothing: (to) => bare(to),
   'nothing on a WebSocket': (to) => web(to),
   'two empty messages': (to) => web(to, webFrame(BINARY, Buffer.alloc(0)), webFrame(BINARY, Buffer.alloc(0))),
   'an empty message': (to) => web(to, webFrame(BINARY, Buffer.alloc(0))),
-  'an empty message in fragments': (to) => web(to, webFrame(BINARY, Buffer.alloc(0), { fin: false }), webFrame(CONTINUATION, Buffer.alloc(0))),
+  'an empty message in fragments': (to) =>
+    web(to, webFrame(BINARY, Buffer.alloc(0), { fin: false }), webFrame(CONTINUATION, Buffer.alloc(0))),
   text: (to) => web(to, webFrame(TEXT, Buffer.from('{"t":"hello"}'))),
   'broken text': (to) => web(to, webFrame(TEXT, Buffer.from([0xff, 0xfe]))),
-  'a message beyond the limit': (to, random) => web(to, webFrame(BINARY, Buffer.alloc(1000), { length: 2 ** 20 + 1 + random(2 ** 31) * 2 ** random(20) })),
-  'a message that does not end': (to, random) => web(to, webFrame(BINARY, Buffer.alloc(1000), { length: 2 ** 20 - random(1000) })),
+  'a message beyond the limit': (to, random) =>
+    web(to, webFrame(BINARY, Buffer.alloc(1000), { length: 2 ** 20 + 1 + random(2 ** 31) * 2 ** random(20) })),
+  'a message that does not end': (to, random) =>
+    web(to, webFrame(BINARY, Buffer.alloc(1000), { length: 2 ** 20 - random(1000) })),
   fragments: (to, random) =>
     web(
       to,
       webFrame(BINARY, randomBytesFrom(random, 20), { fin: false }),
-      ...Array.from({ length: random(200) }, () => webFrame(CONTINUATION, randomBytesFrom(random, random(3)), { fin: false })),
+      ...Array.from({ length: random(200) }, () =>
+        webFrame(CONTINUATION, randomBytesFrom(random, random(3)), { fin: false }),
+      ),
       webFrame(CONTINUATION, randomBytesFrom(random, 5)),
     ),
   'a continuation of nothing': (to) => web(to, webFrame(CONTINUATION, Buffer.alloc(5))),
   'reserved bits': (to, random) => web(to, webFrame(BINARY, Buffer.alloc(5), { reserved: 1 + random(7) })),
-  'an unknown opcode': (to, random) => web(to, webFrame([3, 4, 5, 6, 7, 11, 12, 13, 14, 15][random(10)]!, Buffer.alloc(5))),
+  'an unknown opcode': (to, random) =>
+    web(to, webFrame([3, 4, 5, 6, 7, 11, 12, 13, 14, 15][random(10)]!, Buffer.alloc(5))),
   'no mask': (to) => web(to, webFrame(BINARY, Buffer.alloc(5), { masked: false })),
   'a long ping': (to) => web(to, webFrame(PING, Buffer.alloc(126))),
   'a ping in fragments': (to) => web(to, webFrame(PING, Buffer.alloc(5), { fin: false })),
-  'a wrong close': (to, random) => web(to, webFrame(CLOSE, [Buffer.alloc(1), Buffer.from([0, 0]), Buffer.from([3, 0xed]), Buffer.from([3, 0xe8, 0xff])][random(4)]!)),
-  'more pings than a handshake has bytes': (to) => web(to, Buffer.concat(Array(16_000).fill(webFrame(PING, Buffer.alloc(0))))),
+  'a wrong close': (to, random) =>
+    web(
+      to,
+      webFrame(
+        CLOSE,
+        [Buffer.alloc(1), Buffer.from([0, 0]), Buffer.from([3, 0xed]), Buffer.from([3, 0xe8, 0xff])][random(4)]!,
+      ),
+    ),
+  'more pings than a handshake has bytes': (to) =>
+    web(to, Buffer.concat(Array(16_000).fill(webFrame(PING, Buffer.alloc(0))))),
   'random bytes on a WebSocket': (to, random) => web(to, randomBytesFrom(random, random(3000))),
   'random bytes in a message': (to, random) => web(to, webFrame(BINARY, randomBytesFrom(random, 1 + random(3000)))),
   'a message of another version': (to, random) => web(to, wire(hello, { version: random(256) })),
   'a hello and no proof': (to) => web(to, wire(hello)),
   'a hello twice': (to) => web(to, wire(hello), wire(hello)),
   'a hello with a wrong proof': (to) => web(to, wire(hello), wire({ t: 'proof', mac: '00'.repeat(32) })),
-  'a hello with a key of low order': (to) => web(to, wire({ ...hello, key: '00'.repeat(32) }), wire({ t: 'proof', mac: '00'.repeat(32) })),
-  'a hello of another type': (to, random) => web(to, wire({ ...hello, [Object.keys(hello)[random(6)]!]: [null, -1, {}, [], 'x', 1e300][random(6)] })),
-  'a hello as a node': (to, random) => web(to, wire({ ...hello, role: ['party0', 'party1', 'dealer'][random(3)] }), wire({ t: 'proof', mac: '00'.repeat(32) })),
+  'a hello with a key of low order': (to) =>
+    web(to, wire({ ...hello, key: '00'.repeat(32) }), wire({ t: 'proof', mac: '00'.repeat(32) })),
+  'a hello of another type': (to, random) =>
+    web(to, wire({ ...hello, [Object.keys(hello)[random(6)]!]: [null, -1, {}, [], 'x', 1e300][random(6)] })),
+  'a hello as a node': (to, random) =>
+    web(
+      to,
+      wire({ ...hello, role: ['party0', 'party1', 'dealer'][random(3)] }),
+      wire({ t: 'proof', mac: '00'.repeat(32) }),
+    ),
   'a proof and no hello': (to) => web(to, wire({ t: 'proof', mac: '00'.repeat(32) })),
   'a refusal': (to) => web(to, wire({ t: 'refused', code: 'BUSY', message: 'x'.repeat(1000) })),
   'a command and no handshake': (to) => web(to, wire({ t: 'open', re: 1, session: '00'.repeat(16) })),
@@ -102,14 +130,19 @@ export const kinds: Record<string, Garbage> = {
     ),
   'a request and an upgrade': (to) => bare(to, `GET / HTTP/1.1\r\nHost: x\r\n\r\n${upgradeRequest(to)}`),
   'an upgrade twice': (to) => bare(to, upgradeRequest(to) + upgradeRequest(to)),
-  'an upgrade and garbage at once': (to, random) => bare(to, upgradeRequest(to), randomBytesFrom(random, 1 + random(300))),
-  'headers without end': (to) => bare(to, `GET / HTTP/1.1\r\n${'X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n'.repeat(3000)}`),
+  'an upgrade and garbage at once': (to, random) =>
+    bare(to, upgradeRequest(to), randomBytesFrom(random, 1 + random(300))),
+  'headers without end': (to) =>
+    bare(to, `GET / HTTP/1.1\r\n${'X: yyyyyyyyyyyyyyyyyyyyyyyyyyyyyyyy\r\n'.repeat(3000)}`),
   GET: (to) => bare(to, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'),
-  'a POST and its body': (to, random) => bare(to, 'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n', Buffer.alloc(random(200_000))),
-  'a POST that waits for its turn': (to) => bare(to, 'POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n'),
+  'a POST and its body': (to, random) =>
+    bare(to, 'POST /x HTTP/1.1\r\nHost: x\r\nContent-Length: 10000000\r\n\r\n', Buffer.alloc(random(200_000))),
+  'a POST that waits for its turn': (to) =>
+    bare(to, 'POST /x HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 10\r\n\r\n'),
   CONNECT: (to) => bare(to, 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n'),
   // Record, version, length; a ClientHello with nothing that a server could use
-  'a TLS ClientHello': (to, random) => bare(to, Buffer.from('160301004a010000460303', 'hex'), randomBytesFrom(random, 67)),
+  'a TLS ClientHello': (to, random) =>
+    bare(to, Buffer.from('160301004a010000460303', 'hex'), randomBytesFrom(random, 67)),
   'random bytes': (to, random) => bare(to, randomBytesFrom(random, 1 + random(3000))),
   'half a close': async (to) => {
     const socket = await web(to);
@@ -141,7 +174,17 @@ export interface Thrown {
 const PATIENCE_MS = 12_000;
 
 /** Throws so many connections of garbage at nodes, as many in a second. */
-export async function throwGarbage({ targets, count, seed, perSecond }: { targets: Target[]; count: number; seed: number; perSecond: number }): Promise<Thrown> {
+export async function throwGarbage({
+  targets,
+  count,
+  seed,
+  perSecond,
+}: {
+  targets: Target[];
+  count: number;
+  seed: number;
+  perSecond: number;
+}): Promise<Thrown> {
   const random = randomFrom(seed);
   const began = performance.now();
   const names = Object.keys(kinds);
@@ -158,7 +201,10 @@ export async function throwGarbage({ targets, count, seed, perSecond }: { target
       socket.destroy();
     }
     const kind = thrown.byKind[name] ?? { count: 0, longestMs: 0 };
-    thrown.byKind[name] = { count: kind.count + 1, longestMs: Math.max(kind.longestMs, Math.round(performance.now() - start)) };
+    thrown.byKind[name] = {
+      count: kind.count + 1,
+      longestMs: Math.max(kind.longestMs, Math.round(performance.now() - start)),
+    };
   };
   const all: Promise<void>[] = [];
   while (all.length < count) {
@@ -177,14 +223,26 @@ async function ended(socket: Socket): Promise<boolean> {
   return socket.destroyed;
 }
 
-/** Plain requests, which a node answers and ends. @returns how many were answered with 426 and closed, and the longest of them */
-export async function ask426({ targets, count, atOnce }: { targets: Target[]; count: number; atOnce: number }): Promise<{ answered: number; longestMs: number }> {
+/**
+ * Plain requests, which a node answers and ends. @returns how many were answered with 426 and closed, and the longest
+ * of them
+ */
+export async function ask426({
+  targets,
+  count,
+  atOnce,
+}: {
+  targets: Target[];
+  count: number;
+  atOnce: number;
+}): Promise<{ answered: number; longestMs: number }> {
   let [asked, answered, longestMs] = [0, 0, 0];
   const one = async () => {
     while (asked < count) {
       const at = asked++;
       const start = performance.now();
-      const request = at % 2 ? 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' : 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi';
+      const request =
+        at % 2 ? 'GET / HTTP/1.1\r\nHost: x\r\n\r\n' : 'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi';
       const socket = await bare(targets[at % targets.length]!, request);
       let text = '';
       socket.on('data', (chunk) => {
@@ -200,10 +258,17 @@ export async function ask426({ targets, count, atOnce }: { targets: Target[]; co
 }
 
 /**
- * Connects more often than a node takes, says nothing, and sends an invalid frame on each connection as soon as that is told to make room; and, with the node full, on new
+ * Connects more often than a node takes, says nothing, and sends an invalid frame on each connection as soon as that is
+ * told to make room; and, with the node full, on new
  * ones at once. @returns how many were told to go
  */
-export async function crowd({ targets, count }: { targets: Target[]; count: number }): Promise<{ opened: number; toldToGo: number }> {
+export async function crowd({
+  targets,
+  count,
+}: {
+  targets: Target[];
+  count: number;
+}): Promise<{ opened: number; toldToGo: number }> {
   const invalid = Buffer.from('ff8000000000', 'hex');
   let [opened, toldToGo] = [0, 0];
   const sockets: Socket[] = [];
@@ -226,8 +291,15 @@ export async function crowd({ targets, count }: { targets: Target[]; count: numb
   return { opened, toldToGo };
 }
 
-/** Connections that are reset before the node, which is stopped meanwhile, looks at them: they arrive without an address. */
-export async function resetUnseen(target: Target, count: number, node: { kill(signal: 'SIGSTOP' | 'SIGCONT'): boolean }): Promise<void> {
+/**
+ * Connections that are reset before the node, which is stopped meanwhile, looks at them: they arrive without an
+ * address.
+ */
+export async function resetUnseen(
+  target: Target,
+  count: number,
+  node: { kill(signal: 'SIGSTOP' | 'SIGCONT'): boolean },
+): Promise<void> {
   node.kill('SIGSTOP');
   const sockets = Array.from({ length: count }, () => rawSocket(target));
   await Promise.all(

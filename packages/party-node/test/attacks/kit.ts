@@ -14,7 +14,9 @@ import { NODES, type NodeRole } from '../../src/wire/tokens.js';
 
 export const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Whole numbers below `n`, the same for the same seed (mulberry32): an attack that found something can be made again. */
+/**
+ * Whole numbers below `n`, the same for the same seed (mulberry32): an attack that found something can be made again.
+ */
 export function randomFrom(seed: number): (n: number) => number {
   let state = seed | 0;
   return (n) => {
@@ -45,7 +47,10 @@ export function targetOf(url: string): Target {
   return { host: hostname, port: Number(port), tls: protocol === 'wss:' };
 }
 
-/** A connection without WebSocket, through TLS where the target speaks it. A stranger does not care whose certificate it is. */
+/**
+ * A connection without WebSocket, through TLS where the target speaks it. A stranger does not care whose certificate it
+ * is.
+ */
 export function rawSocket({ host, port, tls }: Target): Socket {
   const socket = tls ? connectTls({ host, port, rejectUnauthorized: false }) : connectPlain({ host, port });
   socket.on('error', () => {});
@@ -64,7 +69,9 @@ export interface OneNode {
 }
 
 /** Files that only this user reads, as nodes want their tokens. @returns their paths, and how to remove them */
-export function secretFiles<K extends string>(texts: Record<K, string>): { path: Record<K, string>; remove: () => void } {
+export function secretFiles<K extends string>(
+  texts: Record<K, string>,
+): { path: Record<K, string>; remove: () => void } {
   const folder = mkdtempSync(join(tmpdir(), 'attack-'));
   const path = {} as Record<K, string>;
   for (const name of Object.keys(texts) as K[]) {
@@ -76,20 +83,25 @@ export function secretFiles<K extends string>(texts: Record<K, string>): { path:
 
 /** Starts the command `party-node` with these arguments, and waits until it listens. */
 export async function startNode(...args: string[]): Promise<OneNode> {
-  const child = spawn(process.execPath, [bin, ...args, '--listen', '127.0.0.1:0', '--threads', '1'], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, [bin, ...args, '--listen', '127.0.0.1:0', '--threads', '1'], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
   const log: string[] = [];
   createInterface(child.stderr).on('line', (line) => log.push(line));
   process.once('exit', () => child.kill('SIGKILL'));
   for (const until = performance.now() + 20_000; ; await sleep(20)) {
     const listening = linesOf(log, 'listening')[0];
     if (listening) return { url: String(listening.address), child, log };
-    if (child.exitCode !== null || performance.now() > until) throw new Error(`the node did not start: ${log.join('\n')}`);
+    if (child.exitCode !== null || performance.now() > until)
+      throw new Error(`the node did not start: ${log.join('\n')}`);
   }
 }
 
 /** Lines of a log with this event. */
 export function linesOf(log: readonly string[], event: string): Record<string, unknown>[] {
-  return log.filter((line) => line.startsWith('{')).flatMap((line) => [JSON.parse(line) as Record<string, unknown>].filter((fields) => fields.event === event));
+  return log
+    .filter((line) => line.startsWith('{'))
+    .flatMap((line) => [JSON.parse(line) as Record<string, unknown>].filter((fields) => fields.event === event));
 }
 
 /** Waits for something that is looked at again and again. @returns whether it came in time */
@@ -119,7 +131,10 @@ export function census(nodes: LocalNodes): Record<NodeRole, Census> {
   return Object.fromEntries(NODES.map((role) => [role, censusOf(nodes.processes[role])])) as Record<NodeRole, Census>;
 }
 
-/** Milliseconds that the thread of a node which holds its connections was ready to go on, and had no processor: not what an attack on the node costs. Of Linux alone. */
+/**
+ * Milliseconds that the thread of a node which holds its connections was ready to go on, and had no processor: not what
+ * an attack on the node costs. Of Linux alone.
+ */
 export function waited(child: ChildProcess): number {
   if (process.platform !== 'linux' || child.exitCode !== null || child.signalCode !== null) return 0;
   return Number(readFileSync(`/proc/${child.pid}/schedstat`, 'utf8').split(' ')[1]) / 1e6;
@@ -131,9 +146,11 @@ export function harm(before: Record<string, Census>, after: Record<string, Censu
     const a = after[name]!;
     const wrong: string[] = [];
     if (a.ended || a.pid !== b.pid) wrong.push(`${name} ended`);
-    if (a.descriptors > b.descriptors + 4) wrong.push(`${name} has ${a.descriptors} descriptors open, ${b.descriptors} before`);
+    if (a.descriptors > b.descriptors + 4)
+      wrong.push(`${name} has ${a.descriptors} descriptors open, ${b.descriptors} before`);
     // The heap grows with use and is not given back at once; what leaks with each connection or frame would be more
-    if (a.resident > b.resident + 160 * 2 ** 20) wrong.push(`${name} takes ${a.resident >> 20} MiB, ${b.resident >> 20} before`);
+    if (a.resident > b.resident + 160 * 2 ** 20)
+      wrong.push(`${name} takes ${a.resident >> 20} MiB, ${b.resident >> 20} before`);
     return wrong;
   });
 }
@@ -154,17 +171,22 @@ const gelu: Graph = {
   outputs: [1],
 };
 
-export const connect = (nodes: Pick<LocalNodes, 'urls' | 'token'>) => Session.connect((role) => dialSocket(nodes.urls[role], nodeName[role]), tokenFrom(nodes.token));
+export const connect = (nodes: Pick<LocalNodes, 'urls' | 'token'>) =>
+  Session.connect((role) => dialSocket(nodes.urls[role], nodeName[role]), tokenFrom(nodes.token));
 
 export async function honestRun(session: Session, tensor = 1): Promise<void> {
   await session.write(tensor, Float32Array.of(1, -1), [2]);
   const { outputs } = await session.run({ graph: gelu, slots: [{ tensor }], revealed: [0], kept: [], suite: 'exact' });
   session.free([tensor]);
   const [y, z] = outputs[0]!;
-  if (Math.abs(y! - 0.8413447) > 1e-4 || Math.abs(z! + 0.1586553) > 1e-4) throw new Error(`a wrong result: ${outputs[0]}`);
+  if (Math.abs(y! - 0.8413447) > 1e-4 || Math.abs(z! + 0.1586553) > 1e-4)
+    throw new Error(`a wrong result: ${outputs[0]}`);
 }
 
-/** Connects, writes, runs, looks at the result and leaves, with the tries that a Session makes by itself. @returns milliseconds of all of it, and of connecting */
+/**
+ * Connects, writes, runs, looks at the result and leaves, with the tries that a Session makes by itself. @returns
+ * milliseconds of all of it, and of connecting
+ */
 export async function honest(nodes: Pick<LocalNodes, 'urls' | 'token'>): Promise<{ ms: number; connectMs: number }> {
   const start = performance.now();
   const session = await connect(nodes);
@@ -184,7 +206,12 @@ export async function honest(nodes: Pick<LocalNodes, 'urls' | 'token'>): Promise
  * @param onNote what the attack says on its way
  * @returns its result, and how to end it at once
  */
-export function inChild<T>(module: string, name: string, argument: unknown, onNote: (note: unknown) => void = () => {}): { result: Promise<T>; kill: () => void } {
+export function inChild<T>(
+  module: string,
+  name: string,
+  argument: unknown,
+  onNote: (note: unknown) => void = () => {},
+): { result: Promise<T>; kill: () => void } {
   const child = fork(fileURLToPath(new URL('./child.js', import.meta.url)), [module, name], {
     execArgv: [],
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],

@@ -14,7 +14,12 @@ export interface Stayed {
 type Wire = ReturnType<typeof rawSocket>;
 
 /** Writes parts with pauses between them, until the other end has had enough. */
-async function drip(socket: Wire | undefined, part: (at: number) => Uint8Array | undefined, pauseMs: number, mostMs = 10_000): Promise<Stayed> {
+async function drip(
+  socket: Wire | undefined,
+  part: (at: number) => Uint8Array | undefined,
+  pauseMs: number,
+  mostMs = 10_000,
+): Promise<Stayed> {
   const start = performance.now();
   if (!socket) return { ms: 0, bytes: 0 };
   socket.resume();
@@ -36,7 +41,9 @@ async function clientHello(): Promise<Buffer> {
   const { port } = server.address() as { port: number };
   const client = connectTls({ host: '127.0.0.1', port });
   client.on('error', () => {});
-  const hello = await new Promise<Buffer>((resolve) => server.once('connection', (socket) => socket.on('error', () => {}).once('data', resolve)));
+  const hello = await new Promise<Buffer>((resolve) =>
+    server.once('connection', (socket) => socket.on('error', () => {}).once('data', resolve)),
+  );
   client.destroy();
   server.close();
   return hello;
@@ -68,7 +75,8 @@ export const slow: Record<string, (target: Target) => Promise<Stayed>> = {
     return drip(rawSocket(to), (at) => request.subarray(at, at + 1), 40);
   },
   'a WebSocket and a ping now and then': async (to) => drip(await openWeb(to), () => webFrame(9, Buffer.alloc(4)), 100),
-  'a message, byte by byte': async (to) => drip(await openWeb(to), (at) => (at === 0 ? webFrame(2, Buffer.alloc(1), { length: 2000 }) : Buffer.alloc(1)), 40),
+  'a message, byte by byte': async (to) =>
+    drip(await openWeb(to), (at) => (at === 0 ? webFrame(2, Buffer.alloc(1), { length: 2000 }) : Buffer.alloc(1)), 40),
 };
 
 /** 400 KB in a second: more than a stranger may send, and slow enough to see when it is noticed. */
@@ -77,9 +85,16 @@ const PART_MS = 20;
 
 /** Long ones: a node has to close each before it has sent much more than a stranger may. */
 export const long: Record<string, (target: Target) => Promise<Stayed>> = {
-  'one long message': async (to) => drip(await openWeb(to), (at) => (at === 0 ? webFrame(2, PART, { length: 2 ** 20 - 1 }) : PART), PART_MS),
+  'one long message': async (to) =>
+    drip(await openWeb(to), (at) => (at === 0 ? webFrame(2, PART, { length: 2 ** 20 - 1 }) : PART), PART_MS),
   fragments: async (to) => drip(await openWeb(to), (at) => webFrame(at === 0 ? 2 : 0, PART, { fin: false }), PART_MS),
   // More of them at once, and `ws` itself ends a connection that does not take its pongs
-  pings: async (to) => drip(await openWeb(to), () => Buffer.concat(Array(16).fill(webFrame(9, PART.subarray(0, 120)))), PART_MS / 4),
-  'the body of a request': async (to) => drip(rawSocket(to), (at) => (at === 0 ? Buffer.from('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n') : PART), PART_MS),
+  pings: async (to) =>
+    drip(await openWeb(to), () => Buffer.concat(Array(16).fill(webFrame(9, PART.subarray(0, 120)))), PART_MS / 4),
+  'the body of a request': async (to) =>
+    drip(
+      rawSocket(to),
+      (at) => (at === 0 ? Buffer.from('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n') : PART),
+      PART_MS,
+    ),
 };

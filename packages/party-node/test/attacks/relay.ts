@@ -17,7 +17,13 @@ export interface Posed {
 }
 
 /** Dials a node as somebody, with tokens. @param process as which process; another one if absent */
-export async function pose(url: string, to: NodeRole, as: WireRole, tokens: Tokens, process = randomBytes(16).toString('hex')): Promise<Posed> {
+export async function pose(
+  url: string,
+  to: NodeRole,
+  as: WireRole,
+  tokens: Tokens,
+  process = randomBytes(16).toString('hex'),
+): Promise<Posed> {
   const start = performance.now();
   const link = await dialSocket(url, nodeName[to]);
   const seen: Uint8Array[] = [];

@@ -7,7 +7,19 @@ import { limits } from '../../src/limits.js';
 import { dialSocket } from '../../src/node.js';
 import { handshake } from '../../src/wire/handshake.js';
 import type { ask426, Thrown } from './garbage.js';
-import { censusOf, harm, inChild, linesOf, median, type OneNode, secretFiles, showCensus, sleep, startNode, targetOf } from './kit.js';
+import {
+  censusOf,
+  harm,
+  inChild,
+  linesOf,
+  median,
+  type OneNode,
+  secretFiles,
+  showCensus,
+  sleep,
+  startNode,
+  targetOf,
+} from './kit.js';
 import { long, slow } from './limits.js';
 
 const openssl = spawnSync('openssl', ['version']).status === 0;
@@ -17,7 +29,14 @@ const secret = () => randomBytes(32).toString('base64');
 const { path, remove } = secretFiles({ client: secret(), party0: secret(), party1: secret(), key: '', cert: '' });
 test.after.always(remove);
 
-const files = ['--client-token-file', path.client, '--party0-token-file', path.party0, '--party1-token-file', path.party1];
+const files = [
+  '--client-token-file',
+  path.client,
+  '--party0-token-file',
+  path.party0,
+  '--party1-token-file',
+  path.party1,
+];
 
 function certificate(): string[] {
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
@@ -32,13 +51,20 @@ async function honestly({ url }: OneNode): Promise<number> {
   const start = performance.now();
   const link = await dialSocket(url, 'dealer', url.startsWith('wss') ? readFileSync(path.cert, 'utf8') : undefined);
   const process = randomBytes(16).toString('hex');
-  await handshake(link, { mine: 'client', process, tokens: { client: tokenFrom(readFileSync(path.client, 'utf8')) }, side: 'dial', expect: 'dealer' });
+  await handshake(link, {
+    mine: 'client',
+    process,
+    tokens: { client: tokenFrom(readFileSync(path.client, 'utf8')) },
+    side: 'dial',
+    expect: 'dealer',
+  });
   link.close('done');
   return performance.now() - start;
 }
 
 /**
- * Proves that the limits of time and of bytes hold from the moment that TCP accepts a connection, before, during and after a TLS handshake, and that garbage does no more harm
+ * Proves that the limits of time and of bytes hold from the moment that TCP accepts a connection, before, during and
+ * after a TLS handshake, and that garbage does no more harm
  * behind it than before it. Fails where bytes are counted of the WebSocket alone, or time from its opening.
  */
 const bounded = test.macro(async (t, tls: boolean) => {
@@ -56,12 +82,18 @@ const bounded = test.macro(async (t, tls: boolean) => {
   const sent = await Promise.all(Object.entries(long).map(async ([name, f]) => [name, await f(target)] as const));
   t.log(`closed after: ${sent.map(([name, { ms, bytes }]) => `${name} ${bytes >> 10} KiB in ${ms.toFixed()} ms`)}`);
   // Looked at every 50 ms: what is in the buffers of the machine by then is more on a slow one
-  for (const [name, { ms, bytes }] of sent) t.true(bytes < 6 * limits.unprovenBytes && ms < limits.handshakeMs - 500, `${name}: ${bytes} bytes in ${ms} ms`);
+  for (const [name, { ms, bytes }] of sent)
+    t.true(bytes < 6 * limits.unprovenBytes && ms < limits.handshakeMs - 500, `${name}: ${bytes} bytes in ${ms} ms`);
 
   if (tls) {
     const thrown = inChild<Thrown>(attack, 'throwGarbage', { targets: [target], count: 400, seed: 3, perSecond: 100 });
     // What a plain port would take, at one that speaks TLS
-    const plain = inChild<Thrown>(attack, 'throwGarbage', { targets: [{ ...target, tls: false }], count: 200, seed: 4, perSecond: 50 });
+    const plain = inChild<Thrown>(attack, 'throwGarbage', {
+      targets: [{ ...target, tls: false }],
+      count: 200,
+      seed: 4,
+      perSecond: 50,
+    });
     const took: number[] = [];
     let over = false;
     const end = Promise.all([thrown.result, plain.result]).finally(() => {
@@ -75,8 +107,14 @@ const bounded = test.macro(async (t, tls: boolean) => {
       t.true(connections >= 200);
       t.deepEqual(left, []);
     }
-    t.log(`${took.length} honest handshakes during 600 connections of garbage: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`);
-    const asked = await inChild<Awaited<ReturnType<typeof ask426>>>(attack, 'ask426', { targets: [target], count: 100, atOnce: 5 }).result;
+    t.log(
+      `${took.length} honest handshakes during 600 connections of garbage: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`,
+    );
+    const asked = await inChild<Awaited<ReturnType<typeof ask426>>>(attack, 'ask426', {
+      targets: [target],
+      count: 100,
+      atOnce: 5,
+    }).result;
     t.is(asked.answered, 100);
   }
   await sleep(500);
@@ -89,4 +127,8 @@ const bounded = test.macro(async (t, tls: boolean) => {
 });
 
 test.serial('without TLS: whoever is slow or long is closed in time', bounded, false);
-(openssl ? test.serial : test.serial.skip)('with TLS: whoever is slow or long is closed in time, before it and behind it, and garbage does no harm', bounded, true);
+(openssl ? test.serial : test.serial.skip)(
+  'with TLS: whoever is slow or long is closed in time, before it and behind it, and garbage does no harm',
+  bounded,
+  true,
+);

@@ -3,8 +3,10 @@ import { startLocalNodes } from '../../src/node.js';
 import { connect, honestRun, linesOf, secretFiles, sleep, startNode, until } from './kit.js';
 
 /**
- * Proves that a party which is started twice by mistake harms nobody: the first keeps its links and every run works, the second says once to each node that it dials why it is not let
- * in, and goes on asking quietly. Fails where a newcomer throws out who is there: the two take turns then, and runs end in the middle.
+ * Proves that a party which is started twice by mistake harms nobody: the first keeps its links and every run works,
+ * the second says once to each node that it dials why it is not let
+ * in, and goes on asking quietly. Fails where a newcomer throws out who is there: the two take turns then, and runs end
+ * in the middle.
  */
 test.serial('the same party twice: the first stays, the second says why it waits', async (t) => {
   t.timeout(90_000);
@@ -15,7 +17,16 @@ test.serial('the same party twice: the first stays, the second says why it waits
     remove();
   });
   const tokens = ['--node-token-file', path.node, '--client-token-file', path.client];
-  const second = await startNode('party', '--index', '1', '--dealer', nodes.urls.dealer, '--peer', nodes.urls.party0, ...tokens);
+  const second = await startNode(
+    'party',
+    '--index',
+    '1',
+    '--dealer',
+    nodes.urls.dealer,
+    '--peer',
+    nodes.urls.party0,
+    ...tokens,
+  );
   t.teardown(() => second.child.kill('SIGKILL'));
   t.true(await until(() => linesOf(second.log, 'unreachable').length === 2));
   const began = performance.now();
@@ -28,7 +39,9 @@ test.serial('the same party twice: the first stays, the second says why it waits
   // It has asked several times by now: the pauses grow to four seconds
   await sleep(Math.max(0, 6_000 - (performance.now() - began)));
   const lines = linesOf(second.log, 'unreachable');
-  t.log(`the second said in ${((performance.now() - began) / 1000).toFixed()} s: ${JSON.stringify(lines.map(({ node, code }) => [node, code]))}`);
+  t.log(
+    `the second said in ${((performance.now() - began) / 1000).toFixed()} s: ${JSON.stringify(lines.map(({ node, code }) => [node, code]))}`,
+  );
   t.deepEqual(lines.map(({ node, code }) => [node, code]).sort(), [
     ['dealer', 'ALREADY_CONNECTED'],
     ['party 0', 'ALREADY_CONNECTED'],

@@ -17,7 +17,9 @@ export function upgradeRequest({ host, port }: Target, wrong: Record<string, str
   return `GET / HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`;
 }
 
-/** A socket on which a WebSocket is open; what the node sends is read and dropped. Undefined where it was closed before. */
+/**
+ * A socket on which a WebSocket is open; what the node sends is read and dropped. Undefined where it was closed before.
+ */
 export async function openWeb(target: Target): Promise<Socket | undefined> {
   const socket = rawSocket(target);
   await once(socket, target.tls ? 'secureConnect' : 'connect').catch(() => {});
@@ -42,7 +44,11 @@ export interface FrameOptions {
 }
 
 /** A frame of RFC 6455, with whatever is wrong about it. Its mask is zero. */
-export function webFrame(opcode: number, payload: Uint8Array, { fin = true, reserved = 0, masked = true, length = payload.length }: FrameOptions = {}): Buffer {
+export function webFrame(
+  opcode: number,
+  payload: Uint8Array,
+  { fin = true, reserved = 0, masked = true, length = payload.length }: FrameOptions = {},
+): Buffer {
   const first = (fin ? 0x80 : 0) | (reserved << 4) | opcode;
   const bit = masked ? 0x80 : 0;
   let head: Buffer;

@@ -11,7 +11,12 @@ import type { Emitter } from './emitter.js';
  * View   differences under masks of their own. Source protocols section 5.
  * @param notNegative no value is below 0
  */
-export function maxWithIndex(e: Emitter, x: number, wantIndex: boolean, notNegative = false): { max: number; index: number | undefined } {
+export function maxWithIndex(
+  e: Emitter,
+  x: number,
+  wantIndex: boolean,
+  notNegative = false,
+): { max: number; index: number | undefined } {
   const { shape } = e.share(x);
   const n = shape.at(-1)!;
   const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);

@@ -1,20 +1,49 @@
 import type { Emitter } from './emitter.js';
 
-/** Bits [x < τ] for rising thresholds, from an opened value: tables, then rounds of four chunks. Thresholds in units of the window. */
-export function lessThan(e: Emitter, opened: number, position: number, window: number, thresholds: (number | bigint)[], borrow = false): number {
-  let v = e.emit('compare', [opened], { position, window, thresholds: thresholds.map(String), ...(borrow && { borrow }) });
+/**
+ * Bits [x < τ] for rising thresholds, from an opened value: tables, then rounds of four chunks. Thresholds in units of
+ * the window.
+ */
+export function lessThan(
+  e: Emitter,
+  opened: number,
+  position: number,
+  window: number,
+  thresholds: (number | bigint)[],
+  borrow = false,
+): number {
+  let v = e.emit('compare', [opened], {
+    position,
+    window,
+    thresholds: thresholds.map(String),
+    ...(borrow && { borrow }),
+  });
   do v = e.emit('combine', [v]);
   while (e.type(v).kind === 'chunks');
   return v;
 }
 
-/** Opened bits that say in which of the intervals between rising thresholds a value lies; `from`, `count` pick some of them. */
-export function intervals(e: Emitter, opened: number, position: number, window: number, thresholds: (number | bigint)[], from = 0, count = thresholds.length + 1): number {
+/**
+ * Opened bits that say in which of the intervals between rising thresholds a value lies; `from`, `count` pick some of
+ * them.
+ */
+export function intervals(
+  e: Emitter,
+  opened: number,
+  position: number,
+  window: number,
+  thresholds: (number | bigint)[],
+  from = 0,
+  count = thresholds.length + 1,
+): number {
   const hot = e.emit('oneHot', [lessThan(e, opened, position, window, thresholds)]);
   return e.emit('openBits', [e.emit('planes', [hot], { from, count })]);
 }
 
-/** Window of the coarse comparisons on 16 fractional bits: from bit 12 up to bit 27, that is ±2048 at a resolution of 2^−4. */
+/**
+ * Window of the coarse comparisons on 16 fractional bits: from bit 12 up to bit 27, that is ±2048 at a resolution of
+ * 2^−4.
+ */
 export const COARSE = { position: 12, window: 16, perUnit: 16 } as const;
 
 /** log2 of the largest value that the coarse window holds. */
@@ -26,13 +55,25 @@ export function coarseWindow(e: Emitter, opened: number): number {
   return Math.min(COARSE.window + (e.watch ? 1 : 0), e.opened(opened).width - COARSE.position);
 }
 
-/** As `intervals` at a resolution of 2^−4, which must not matter: both branches agree there. Thresholds in units of the value. */
-export function coarseIntervals(e: Emitter, opened: number, thresholds: number[], from?: number, count?: number): number {
+/**
+ * As `intervals` at a resolution of 2^−4, which must not matter: both branches agree there. Thresholds in units of the
+ * value.
+ */
+export function coarseIntervals(
+  e: Emitter,
+  opened: number,
+  thresholds: number[],
+  from?: number,
+  count?: number,
+): number {
   const units = thresholds.map((t) => Math.round(t * COARSE.perUnit));
   return intervals(e, opened, COARSE.position, coarseWindow(e, opened), units, from, count);
 }
 
-/** Thresholds on the grid of an opened value, so that [x < τ] is exact; beyond its range the answer is known and any threshold there will do. */
+/**
+ * Thresholds on the grid of an opened value, so that [x < τ] is exact; beyond its range the answer is known and any
+ * threshold there will do.
+ */
 export function onGrid(e: Emitter, opened: number, thresholds: number[]): number[] {
   const { fracBits, magnitude } = e.opened(opened);
   const top = Math.max(1, 2 ** (fracBits + magnitude));
@@ -40,7 +81,13 @@ export function onGrid(e: Emitter, opened: number, thresholds: number[]): number
 }
 
 /** As `intervals` at full resolution, thresholds in units of the value. */
-export function exactIntervals(e: Emitter, opened: number, thresholds: number[], from?: number, count?: number): number {
+export function exactIntervals(
+  e: Emitter,
+  opened: number,
+  thresholds: number[],
+  from?: number,
+  count?: number,
+): number {
   return intervals(e, opened, 0, e.opened(opened).width, onGrid(e, opened, thresholds), from, count);
 }
 

@@ -44,7 +44,14 @@ const COARSE = 3;
  * Watches an opened value's interval, in units of its last place: [origin, origin + count·2^position). One unit of
  * 2^position more on either side may be let pass; beyond that nothing is, modulo 2^(position + bits).
  */
-export function watchInterval(e: Emitter, opened: number, position: number, bits: number, origin: number, count: number): void {
+export function watchInterval(
+  e: Emitter,
+  opened: number,
+  position: number,
+  bits: number,
+  origin: number,
+  count: number,
+): void {
   if (!e.watch || e.builder.guarded) return;
   e.watch.add(e.emit('outside', [opened], { position, bits, origin: String(origin), count }));
 }
@@ -57,7 +64,8 @@ export function watchInterval(e: Emitter, opened: number, position: number, bits
 export function watchLift(e: Emitter, opened: number, v: number): number {
   const { width, offsetLog } = e.opened(opened);
   const position = width - COARSE;
-  if (position > 0 && !e.watch?.isSafe(v)) watchInterval(e, opened, position, COARSE, -(2 ** offsetLog), 2 ** (COARSE - 1));
+  if (position > 0 && !e.watch?.isSafe(v))
+    watchInterval(e, opened, position, COARSE, -(2 ** offsetLog), 2 ** (COARSE - 1));
   return opened;
 }
 

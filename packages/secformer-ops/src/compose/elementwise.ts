@@ -8,7 +8,10 @@ import { ceil, floor, round } from './rounding.js';
 import { cos, sin } from './trigonometric.js';
 import { windowed } from './windowed.js';
 
-/** A function of a secret tensor, element by element, as suite `exact` computes it. The table drives the planner, the benchmark, the tests and the documentation. */
+/**
+ * A function of a secret tensor, element by element, as suite `exact` computes it. The table drives the planner, the
+ * benchmark, the tests and the documentation.
+ */
 export interface Elementwise {
   emit(e: Emitter, x: number, p: Parameters): number;
   /** where the error below holds */
@@ -43,7 +46,12 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
   sin: { emit: (e, x) => sin(e, x), domain: RANGE, error: { absolute: 1e-6 }, beyond: refused },
   cos: { emit: (e, x) => cos(e, x), domain: RANGE, error: { absolute: 1e-6 }, beyond: refused },
   exp: { emit: (e, x) => exp(e, x), domain: [-16384, 9.7], error: { absolute: 5e-7, relative: 2e-6 }, beyond: above },
-  expm1: { emit: (e, x) => e.addConstant(exp(e, x), -1), domain: [-16384, 9.7], error: { absolute: 4e-6, relative: 3e-6 }, beyond: above },
+  expm1: {
+    emit: (e, x) => e.addConstant(exp(e, x), -1),
+    domain: [-16384, 9.7],
+    error: { absolute: 4e-6, relative: 3e-6 },
+    beyond: above,
+  },
   elu: { emit: (e, x) => elu(e, x), domain: RANGE, error: { absolute: 2e-6 }, beyond: refused },
   selu: {
     emit: (e, x) => elu(e, x, SELU.alpha, SELU.scale),
@@ -52,9 +60,19 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
     beyond: refused,
   },
   log: { emit: (e, x) => log(e, x), domain: [2 ** -16, 2 ** 20], error: { absolute: 3e-7 }, beyond: wrong },
-  log1p: { emit: (e, x) => log(e, e.addConstant(x, 1)), domain: [2 ** -16 - 1, 2 ** 14], error: { absolute: 3e-7 }, beyond: wrong },
+  log1p: {
+    emit: (e, x) => log(e, e.addConstant(x, 1)),
+    domain: [2 ** -16 - 1, 2 ** 14],
+    error: { absolute: 3e-7 },
+    beyond: wrong,
+  },
   sqrt: { emit: (e, x) => sqrt(e, x), domain: [0, 2 ** 20], error: { absolute: 0, relative: 7e-7 }, beyond: wrong },
-  rsqrt: { emit: (e, x) => rsqrt(e, x), domain: [2 ** -12, 2 ** 20], error: { absolute: 0, relative: 7e-7 }, beyond: wrong },
+  rsqrt: {
+    emit: (e, x) => rsqrt(e, x),
+    domain: [2 ** -12, 2 ** 20],
+    error: { absolute: 0, relative: 7e-7 },
+    beyond: wrong,
+  },
   reciprocal: {
     emit: (e, x) => reciprocal(e, x),
     domain: [2 ** -12, 2 ** 20],
@@ -86,6 +104,9 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
 };
 
 /** The protocol that a suite has for an operation of the table. */
-export function elementwiseOf(suite: { elementwise: Readonly<Record<string, Elementwise>> }, op: string): Elementwise | undefined {
+export function elementwiseOf(
+  suite: { elementwise: Readonly<Record<string, Elementwise>> },
+  op: string,
+): Elementwise | undefined {
   return Object.hasOwn(suite.elementwise, op) ? suite.elementwise[op] : undefined;
 }

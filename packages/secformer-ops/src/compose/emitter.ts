@@ -1,14 +1,23 @@
 import { encodeConstant, stridesOf } from '@secformer/ring';
 import { programLimits } from '../limits.js';
 import type { ProgramBuilder } from '../program/builder.js';
-import { check, describe, type OpenedType, type Shape, type ShareType, sizeOf, type ValueType } from '../program/types.js';
+import {
+  check,
+  describe,
+  type OpenedType,
+  type Shape,
+  type ShareType,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
 import { type Watch, watchLift } from './domain.js';
 import { Reach } from './reach.js';
 
 /** Fractional bits of an encoded tensor. */
 export const FRAC_BITS = 16;
 /**
- * Fractional bits of weights that a gain is folded into: three more than others, for a gain below 1 makes them smaller and their operand larger. A product modulo 2^48
+ * Fractional bits of weights that a gain is folded into: three more than others, for a gain below 1 makes them smaller
+ * and their operand larger. A product modulo 2^48
  * then still holds ±2^11.
  */
 export const FOLDED_BITS = 19;
@@ -17,7 +26,10 @@ export const MAGNITUDE = 14;
 /** Modulus of matrix products that go into a truncation by 16 bits into 32. */
 export const PRODUCT_BITS = 48;
 
-/** Significant bits of an encoded public real: 1/768 at 16 fractional bits would be 0.4 % wrong. Fewer only where the range leaves no room. */
+/**
+ * Significant bits of an encoded public real: 1/768 at 16 fractional bits would be 0.4 % wrong. Fewer only where the
+ * range leaves no room.
+ */
 const SIGNIFICANT_BITS = 20;
 const LEAST_SIGNIFICANT_BITS = 14;
 
@@ -33,7 +45,8 @@ interface View {
 }
 
 /**
- * Emits instructions for arithmetic on secret tensors: keeps scales aligned, puts truncations where a product needs them and opens an operand in
+ * Emits instructions for arithmetic on secret tensors: keeps scales aligned, puts truncations where a product needs
+ * them and opens an operand in
  * the cheapest form that it can have. Values are numbers of the builder.
  */
 export class Emitter {
@@ -86,7 +99,10 @@ export class Emitter {
     return out;
   }
 
-  /** Emits values that may leave their claimed range, because an exact zero multiplies them later, or the excess cancels. */
+  /**
+   * Emits values that may leave their claimed range, because an exact zero multiplies them later, or the excess
+   * cancels.
+   */
   guarded<T>(body: () => T): T {
     const before = this.builder.guarded;
     this.builder.guarded = true;
@@ -111,7 +127,13 @@ export class Emitter {
   /** x·n for a whole n, modulo 2^64, whatever its range. */
   times64(v: number, n: number): number {
     const t = this.share(v);
-    return this.emit('affine', [v], { scale: String(n), offset: '0', fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude });
+    return this.emit('affine', [v], {
+      scale: String(n),
+      offset: '0',
+      fracBits: t.fracBits,
+      bits: t.bits,
+      magnitude: t.magnitude,
+    });
   }
 
   // ---- layout
@@ -119,7 +141,8 @@ export class Emitter {
   view(v: number, shape: Shape, strides: number[], offset = 0): number {
     const t = this.type(v);
     const own = stridesOf(t.shape);
-    if (offset === 0 && shape.join() === t.shape.join() && strides.every((s, i) => s === own[i] || shape[i] === 1)) return v;
+    if (offset === 0 && shape.join() === t.shape.join() && strides.every((s, i) => s === own[i] || shape[i] === 1))
+      return v;
     const out = this.emit('layout', [v], { shape: [...shape], strides, offset });
     this.#views.set(out, { source: v, shape, strides, offset });
     return this.reach.follow(out, v);
@@ -163,7 +186,11 @@ export class Emitter {
 
   /** Elements by public index, −1 for a zero. */
   pick(v: number, indices: readonly number[], shape: Shape): number {
-    const out = this.emit('pick', [v], { constant: this.builder.constant([...indices], 0), constantBits: 0, shape: [...shape] });
+    const out = this.emit('pick', [v], {
+      constant: this.builder.constant([...indices], 0),
+      constantBits: 0,
+      shape: [...shape],
+    });
     return this.reach.follow(out, v);
   }
 
@@ -193,7 +220,9 @@ export class Emitter {
     // What one instruction does not take is joined in stretches first
     while (parts.length > most) {
       const of = parts;
-      parts = Array.from({ length: Math.ceil(of.length / most) }, (_, i) => this.emit('concat', of.slice(i * most, (i + 1) * most)));
+      parts = Array.from({ length: Math.ceil(of.length / most) }, (_, i) =>
+        this.emit('concat', of.slice(i * most, (i + 1) * most)),
+      );
     }
     const joined = moved.reduce((out, v) => this.reach.follow(out, v), this.emit('concat', parts));
     const rank = this.type(joined).shape.length;
@@ -208,9 +237,18 @@ export class Emitter {
     const t = this.share(v);
     const up = fracBits - t.fracBits;
     if (up === 0) return v;
-    check(up > 0, () => `a share of ${t.fracBits} fractional bits cannot be brought to ${fracBits} without a truncation`);
+    check(
+      up > 0,
+      () => `a share of ${t.fracBits} fractional bits cannot be brought to ${fracBits} without a truncation`,
+    );
     const bits = Math.min(64, t.bits + up);
-    const out = this.emit('affine', [v], { scale: String(1n << BigInt(up)), offset: '0', fracBits, bits, magnitude: t.magnitude });
+    const out = this.emit('affine', [v], {
+      scale: String(1n << BigInt(up)),
+      offset: '0',
+      fracBits,
+      bits,
+      magnitude: t.magnitude,
+    });
     return this.reach.follow(out, v);
   }
 
@@ -231,7 +269,12 @@ export class Emitter {
 
   constantShare(values: number[], shape: Shape, fracBits: number): number {
     const magnitude = magnitudeOf(values);
-    return this.emit('constant', [], { constant: this.builder.constant(values, fracBits), shape: [...shape], fracBits, magnitude });
+    return this.emit('constant', [], {
+      constant: this.builder.constant(values, fracBits),
+      shape: [...shape],
+      fracBits,
+      magnitude,
+    });
   }
 
   /** Two shares at one scale, the finer one unless that does not fit. */
@@ -242,7 +285,11 @@ export class Emitter {
     const target = this.share(fine).fracBits;
     const low = this.share(coarse);
     let pair: [number, number];
-    if (low.magnitude + target <= Math.min(64, low.bits + target - low.fracBits) - 1 && low.magnitude + 1 + target <= 63) pair = [fine, this.atScale(coarse, target)];
+    if (
+      low.magnitude + target <= Math.min(64, low.bits + target - low.fracBits) - 1 &&
+      low.magnitude + 1 + target <= 63
+    )
+      pair = [fine, this.atScale(coarse, target)];
     else pair = [this.truncated(fine, Math.min(FRAC_BITS, low.fracBits)), coarse];
     if (this.share(pair[0]).fracBits !== this.share(pair[1]).fracBits) pair = this.aligned(...pair);
     return ta.fracBits > tb.fracBits ? pair : [pair[1], pair[0]];
@@ -263,7 +310,8 @@ export class Emitter {
     // Sums of tensors in the default range are claimed to stay in it: that is the stated domain of a model
     const wanted = top >= MAGNITUDE ? Math.max(top, this.limit) : top + 1;
     // A fine scale that has no room for the sum, and for the bit that a truncation needs, is given up
-    if (top < MAGNITUDE && wanted >= room && tx.fracBits > FRAC_BITS) return this.#sum(op, this.truncated(x), this.truncated(y));
+    if (top < MAGNITUDE && wanted >= room && tx.fracBits > FRAC_BITS)
+      return this.#sum(op, this.truncated(x), this.truncated(y));
     return this.emit(op, [x, y], { magnitude: Math.min(wanted, room) });
   }
 
@@ -280,9 +328,16 @@ export class Emitter {
     const t = this.share(v);
     const wanted = Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= MAGNITUDE ? 0 : 1);
     const room = t.bits - 1 - t.fracBits;
-    if (wanted >= room && t.magnitude < MAGNITUDE && t.fracBits > FRAC_BITS) return this.addConstant(this.truncated(v), c);
+    if (wanted >= room && t.magnitude < MAGNITUDE && t.fracBits > FRAC_BITS)
+      return this.addConstant(this.truncated(v), c);
     const magnitude = Math.min(wanted, room);
-    const out = this.emit('affine', [v], { scale: '1', offset: signedText(encodeConstant(c, t.fracBits)), fracBits: t.fracBits, bits: t.bits, magnitude });
+    const out = this.emit('affine', [v], {
+      scale: '1',
+      offset: signedText(encodeConstant(c, t.fracBits)),
+      fracBits: t.fracBits,
+      bits: t.bits,
+      magnitude,
+    });
     return this.reach.follow(out, v);
   }
 
@@ -303,15 +358,33 @@ export class Emitter {
     if (wanted > room && (t.fracBits > FRAC_BITS || t.bits < 64)) return this.scale(this.wide(v), c);
     // A value of a wide range leaves fewer bits for the constant
     const constantBits = Math.min(wanted, room);
-    check(constantBits >= LEAST_SIGNIFICANT_BITS - Math.floor(log), () => `a product with ${c} of ${describe(t)} does not fit 64 bits`);
+    check(
+      constantBits >= LEAST_SIGNIFICANT_BITS - Math.floor(log),
+      () => `a product with ${c} of ${describe(t)} does not fit 64 bits`,
+    );
     const fracBits = t.fracBits + constantBits;
-    const out = this.emit('affine', [v], { scale: signedText(encodeConstant(c, constantBits)), offset: '0', fracBits, bits: t.bits, magnitude });
+    const out = this.emit('affine', [v], {
+      scale: signedText(encodeConstant(c, constantBits)),
+      offset: '0',
+      fracBits,
+      bits: t.bits,
+      magnitude,
+    });
     return this.reach.follow(out, v, Math.ceil(log));
   }
 
   negate(v: number): number {
     const t = this.share(v);
-    return this.reach.follow(this.emit('affine', [v], { scale: '-1', offset: '0', fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude }), v);
+    return this.reach.follow(
+      this.emit('affine', [v], {
+        scale: '-1',
+        offset: '0',
+        fracBits: t.fracBits,
+        bits: t.bits,
+        magnitude: t.magnitude,
+      }),
+      v,
+    );
   }
 
   mulConstant(v: number, values: number[], shape: Shape): number {
@@ -322,7 +395,12 @@ export class Emitter {
     // A looked-up row is right modulo 2^32, which has no room for a constant's fractional bits
     const x = this.share(v).fracBits > FRAC_BITS || room(v) < Math.min(claimed(v), this.limit) ? this.wide(v) : v;
     const magnitude = Math.min(claimed(x), room(x));
-    const out = this.emit('mulPublic', [x], { constant: this.builder.constant(values, constantBits), shape: [...shape], constantBits, magnitude });
+    const out = this.emit('mulPublic', [x], {
+      constant: this.builder.constant(values, constantBits),
+      shape: [...shape],
+      constantBits,
+      magnitude,
+    });
     return this.reach.follow(out, x, Math.max(0, magnitudeOf(values)));
   }
 
@@ -335,7 +413,11 @@ export class Emitter {
     const rows = this.reshape(this.transpose(v, [...kept, ...axes]), [...kept.map((i) => shape[i]!), n]);
     const t = this.share(rows);
     const magnitude = Math.min(t.magnitude + Math.ceil(Math.log2(Math.max(1, n))), t.bits - 1 - t.fracBits);
-    const total = this.reach.follow(this.emit('rowSum', [rows], { magnitude }), rows, Math.ceil(Math.log2(Math.max(1, n))));
+    const total = this.reach.follow(
+      this.emit('rowSum', [rows], { magnitude }),
+      rows,
+      Math.ceil(Math.log2(Math.max(1, n))),
+    );
     return this.reshape(
       total,
       shape.map((d, i) => (axes.includes(i) ? 1 : d)),
@@ -345,7 +427,10 @@ export class Emitter {
   /** Running sums along the last axis. */
   cumSum(v: number, exclusive: boolean, reverse: boolean): number {
     const t = this.share(v);
-    const magnitude = Math.min(t.magnitude + Math.ceil(Math.log2(Math.max(1, t.shape.at(-1)!))), t.bits - 1 - t.fracBits);
+    const magnitude = Math.min(
+      t.magnitude + Math.ceil(Math.log2(Math.max(1, t.shape.at(-1)!))),
+      t.bits - 1 - t.fracBits,
+    );
     return this.emit('cumSum', [v], { exclusive, reverse, magnitude });
   }
 
@@ -358,7 +443,8 @@ export class Emitter {
   }
 
   /**
-   * An operand of elementwise products and selections: opened, with a 64-bit share, at `fracBits` or fewer. A truncation's opening serves as it is;
+   * An operand of elementwise products and selections: opened, with a 64-bit share, at `fracBits` or fewer. A
+   * truncation's opening serves as it is;
    * a tensor of the session is opened once modulo 2^64 and kept.
    */
   factor(v: number, fracBits = FRAC_BITS): number {
@@ -383,18 +469,29 @@ export class Emitter {
     const magnitude = width - 2 - f;
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
     const share = shift === 0 && t.bits === 64 ? 'source' : 'lift';
-    return watchLift(this, this.emit('open', [v], { shift, width, offsetLog: width - 2, share, bits: 64, ...claimed }), v);
+    return watchLift(
+      this,
+      this.emit('open', [v], { shift, width, offsetLog: width - 2, share, bits: 64, ...claimed }),
+      v,
+    );
   }
 
   /**
-   * The variable of a windowed function: opened at exactly 16 fractional bits, its claimed range at least ±reach so that comparisons with thresholds up to there and
+   * The variable of a windowed function: opened at exactly 16 fractional bits, its claimed range at least ±reach so
+   * that comparisons with thresholds up to there and
    * a series of a period beyond them fit the opening, and no more than 2^most where nothing beyond is right anyway.
    */
   variable(v: number, reach: number, most = 63): number {
     const least = Math.ceil(Math.log2(reach)) + 1;
-    let x = this.share(v).fracBits < FRAC_BITS ? this.atScale(this.share(v).bits < 64 ? this.wide(v) : v, FRAC_BITS) : v;
+    let x =
+      this.share(v).fracBits < FRAC_BITS ? this.atScale(this.share(v).bits < 64 ? this.wide(v) : v, FRAC_BITS) : v;
     const t = this.share(x);
-    if (t.magnitude < least) x = this.reinterpret(t.bits < 64 && least + t.fracBits > t.bits - 1 ? this.wide(x) : x, this.share(x).fracBits, least);
+    if (t.magnitude < least)
+      x = this.reinterpret(
+        t.bits < 64 && least + t.fracBits > t.bits - 1 ? this.wide(x) : x,
+        this.share(x).fracBits,
+        least,
+      );
     const opened = this.factor(this.claim(x, most));
     return this.opened(opened).fracBits === FRAC_BITS ? opened : this.lifted(x);
   }
@@ -412,7 +509,8 @@ export class Emitter {
   }
 
   /**
-   * An operand of matrix products: a modular opening of `width` bits at 16 fractional bits or fewer. Openings go to the source of a permutation, so
+   * An operand of matrix products: a modular opening of `width` bits at 16 fractional bits or fewer. Openings go to the
+   * source of a permutation, so
    * that all its views share one.
    */
   operand(v: number, width = PRODUCT_BITS): number {
@@ -428,15 +526,24 @@ export class Emitter {
     if (view && this.type(view.source).kind === 'share') {
       // Overlapping windows are windows of one opening
       const whole = sizeOf(view.shape) >= sizeOf(this.type(view.source).shape);
-      if (whole || this.#persistentOperand(view.source, width) !== undefined) return this.view(this.operand(view.source, width), view.shape, view.strides, view.offset);
+      if (whole || this.#persistentOperand(view.source, width) !== undefined)
+        return this.view(this.operand(view.source, width), view.shape, view.strides, view.offset);
     }
     const t = this.share(v);
     const shift = Math.max(0, t.fracBits - FRAC_BITS);
-    if (t.bits - shift >= width) return this.emit('open', [v], { shift, width, offsetLog: -1, share: 'modular', bits: width });
+    if (t.bits - shift >= width)
+      return this.emit('open', [v], { shift, width, offsetLog: -1, share: 'modular', bits: width });
     const k = Math.min(Math.max(LEAST_WIDTH, t.magnitude + t.fracBits - shift + 2), t.bits - shift);
     const magnitude = k - 2 - (t.fracBits - shift);
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};
-    const lifted = this.emit('open', [v], { shift, width: k, offsetLog: k - 2, share: 'lift', bits: width, ...claimed });
+    const lifted = this.emit('open', [v], {
+      shift,
+      width: k,
+      offsetLog: k - 2,
+      share: 'lift',
+      bits: width,
+      ...claimed,
+    });
     return this.emit('extend', [watchLift(this, lifted, v)], { width });
   }
 
@@ -456,7 +563,8 @@ export class Emitter {
     // What a matrix product has opened already serves here too, modulo what it was opened for
     const [x, y] = [a, b].map((v) => this.#operands.get(v) ?? this.factor(v)) as [number, number];
     const [tx, ty] = [this.opened(x), this.opened(y)];
-    const fits = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits - ty.fracBits >= Math.min(tx.magnitude + ty.magnitude, this.limit);
+    const fits =
+      Math.min(tx.bits, ty.bits) - 1 - tx.fracBits - ty.fracBits >= Math.min(tx.magnitude + ty.magnitude, this.limit);
     return fits ? this.times(x, y) : this.times(this.factor(a), this.factor(b));
   }
 

@@ -1,6 +1,8 @@
 /**
- * Fixed-point iterations as the published systems have them: every product is truncated to a number of fractional bits, whose opening is the operand of
- * the next one. They know their ranges, and are not watched. Cost one opening of magnitude + fracBits + 2 bits each way for every product, a round for each.
+ * Fixed-point iterations as the published systems have them: every product is truncated to a number of fractional bits,
+ * whose opening is the operand of
+ * the next one. They know their ranges, and are not watched. Cost one opening of magnitude + fracBits + 2 bits each way
+ * for every product, a round for each.
  */
 import { encodeConstant } from '@secformer/ring';
 import { type Emitter, FRAC_BITS } from './emitter.js';
@@ -23,7 +25,8 @@ export function squared(e: Emitter, x: number, magnitude: number, fracBits = ITE
 export const from = (e: Emitter, c: number, x: number): number => e.addConstant(e.negate(x), c);
 
 /**
- * Σ c_i·t_i/2^halvings at `fracBits` for small whole c_i, where a t_i is a product of two values or one value: the products are not truncated one by one, and the
+ * Σ c_i·t_i/2^halvings at `fracBits` for small whole c_i, where a t_i is a product of two values or one value: the
+ * products are not truncated one by one, and the
  * opening of the truncated sum is the operand of the next step.
  */
 export function polynomial(
@@ -36,20 +39,39 @@ export function polynomial(
   const whole = terms.map(({ by, of }) => {
     const factors = e.unwatched(() => of.map((v) => e.factor(v, fracBits)));
     const [x, y] = factors as [number, number?];
-    const share = y === undefined ? e.emit('unwrap', [x]) : x === y ? e.emit('square', [x], { magnitude }) : e.times(x, y, magnitude);
+    const share =
+      y === undefined
+        ? e.emit('unwrap', [x])
+        : x === y
+          ? e.emit('square', [x], { magnitude })
+          : e.times(x, y, magnitude);
     return { by, share };
   });
   const scale = Math.max(...whole.map(({ share }) => e.share(share).fracBits));
   const parts = whole.map(({ by, share }) => {
     const up = 1n << BigInt(scale - e.share(share).fracBits);
-    return e.emit('affine', [share], { scale: String(BigInt(by) * up), offset: '0', fracBits: scale, bits: 64, magnitude: Math.min(63 - scale, magnitude + 4) });
+    return e.emit('affine', [share], {
+      scale: String(BigInt(by) * up),
+      offset: '0',
+      fracBits: scale,
+      bits: 64,
+      magnitude: Math.min(63 - scale, magnitude + 4),
+    });
   });
   const total = parts.reduce((x, y) => e.emit('add', [x, y], { magnitude: Math.min(63 - scale, magnitude + 4) }));
   return e.unwatched(() => e.truncated(e.reinterpret(total, scale + halvings, magnitude - halvings), fracBits));
 }
 
 /** x·(c − y)/2^halvings, c whole. */
-export const timesRest = (e: Emitter, x: number, c: number, y: number, magnitude: number, fracBits = ITERATION_BITS, halvings = 0): number =>
+export const timesRest = (
+  e: Emitter,
+  x: number,
+  c: number,
+  y: number,
+  magnitude: number,
+  fracBits = ITERATION_BITS,
+  halvings = 0,
+): number =>
   polynomial(
     e,
     [
@@ -62,10 +84,20 @@ export const timesRest = (e: Emitter, x: number, c: number, y: number, magnitude
   );
 
 /** x·c at `fracBits` for a public real. */
-export const scaled = (e: Emitter, x: number, c: number, fracBits = ITERATION_BITS): number => e.unwatched(() => e.truncated(e.scale(x, c), fracBits));
+export const scaled = (e: Emitter, x: number, c: number, fracBits = ITERATION_BITS): number =>
+  e.unwatched(() => e.truncated(e.scale(x, c), fracBits));
 
-/** Σ c_i·x_i + constant for public reals at `constantBits`, not truncated; all x_i are brought to the finest scale among them. */
-export function combination(e: Emitter, terms: readonly (readonly [number, number])[], constant: number, constantBits: number, magnitude: number): number {
+/**
+ * Σ c_i·x_i + constant for public reals at `constantBits`, not truncated; all x_i are brought to the finest scale among
+ * them.
+ */
+export function combination(
+  e: Emitter,
+  terms: readonly (readonly [number, number])[],
+  constant: number,
+  constantBits: number,
+  magnitude: number,
+): number {
   const finest = Math.max(...terms.map(([, x]) => e.share(x).fracBits));
   const fracBits = finest + constantBits;
   const parts = terms.map(([c, x]) => {
@@ -88,7 +120,8 @@ export function limitExponential(e: Emitter, x: number, n: number): number {
 export const limitExponentialOf = (x: number, n: number): number => (1 + x / 2 ** n) ** (2 ** n);
 
 /**
- * 1/x by Newton's y ← y(2 − xy) from y = 3·e^(½−x) + 0.003, ten steps: CrypTen's. Domain x in [0.002, 500]: there the start converges.
+ * 1/x by Newton's y ← y(2 − xy) from y = 3·e^(½−x) + 0.003, ten steps: CrypTen's. Domain x in [0.002, 500]: there the
+ * start converges.
  * Cost 20 rounds after the exponential's 8. Source Knott et al. 2021, section 4.
  */
 export function newtonReciprocal(e: Emitter, x: number, steps = 10): number {
@@ -116,4 +149,5 @@ export function centred(e: Emitter, x: number): { difference: number; squares: n
 }
 
 /** Σd²·c, c public, from squares at 32 fractional bits, at `fracBits`. */
-export const scaledSquares = (e: Emitter, squares: number, c: number, fracBits: number): number => scaled(e, e.truncated(squares, FRAC_BITS), c, fracBits);
+export const scaledSquares = (e: Emitter, squares: number, c: number, fracBits: number): number =>
+  scaled(e, e.truncated(squares, FRAC_BITS), c, fracBits);

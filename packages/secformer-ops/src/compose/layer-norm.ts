@@ -14,8 +14,10 @@ const SCALE_BITS = 26;
 const SQUARES_BITS = 24;
 
 /**
- * Reports a row whose H²·var has left its 64 bits: with a mean rounded to 16 fractional bits, Σx² − 2·mean·S + H·mean² is
- * Σ(x − mean)², which is H times smaller and has not. Told to 24 bits: all from 2^31/H² on to 2^32/H, none below 0.99 of
+ * Reports a row whose H²·var has left its 64 bits: with a mean rounded to 16 fractional bits, Σx² − 2·mean·S + H·mean²
+ * is
+ * Σ(x − mean)², which is H times smaller and has not. Told to 24 bits: all from 2^31/H² on to 2^32/H, none below 0.99
+ * of
  * that. Cost 7 bytes a row, 2 bits a threshold and chunk of them; no round of LayerNorm's more.
  */
 function watchVariance(e: Emitter, total: number, sums: number, squares: number, h: number): void {
@@ -46,10 +48,12 @@ function watchVariance(e: Emitter, total: number, sums: number, squares: number,
  *   3. truncated to 24 bits of H²·var/2^q, q = ⌈2·log2 H⌉ − 1; 2^p/(H·σ) by octave and series, p = ⌈log2 H⌉  7 rounds
  *   4. H·(x·that) − S·that: x̂·2^p at 42 bits, by the openings there are                                 local
  *
- * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits: what a large mean adds cancels modulo 2^64. Error 3e-6 for σ from 0.3 to 60 and
+ * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits: what a large mean adds cancels modulo 2^64.
+ * Error 3e-6 for σ from 0.3 to 60 and
  * means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the variance: 1e-12 vanishes.
  * Watched, a variance beyond that is reported, and one below unless it is less than 10^-7: then the answer is 0.
- * Cost   4.1 bytes each way an element and 9 rounds. View: openings under masks of their own. Source protocols section 10, an opening as its own operand section 4.
+ * Cost   4.1 bytes each way an element and 9 rounds. View: openings under masks of their own. Source protocols section
+ * 10, an opening as its own operand section 4.
  */
 export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const h = e.type(x).shape.at(-1)!;
@@ -74,7 +78,13 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const scaled = e.reinterpret(spread, 2 * FRAC_BITS + q, 63 - 2 * FRAC_BITS - q);
   const floor = Math.max(1, Math.round((epsilon * h * h * 2 ** VARIANCE_BITS) / 2 ** q));
   const { fracBits, magnitude: top } = e.share(scaled);
-  const safe = e.emit('affine', [scaled], { scale: '1', offset: String(BigInt(floor) << BigInt(shift)), fracBits, bits: 64, magnitude: top });
+  const safe = e.emit('affine', [scaled], {
+    scale: '1',
+    offset: String(BigInt(floor) << BigInt(shift)),
+    fracBits,
+    bits: 64,
+    magnitude: top,
+  });
   const variance = e.emit('open', [safe], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
   // A row that is constant but for its last bits has no spread to be wrong about
   const least = floor + 2 < 2 ** LOWEST ? [BigInt(floor) + 2n, 1n << BigInt(LOWEST)] : [];

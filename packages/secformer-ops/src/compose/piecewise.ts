@@ -1,6 +1,7 @@
 /**
  * Functions that are linear on intervals, the comparisons at full resolution: exact.
- * Domain the range of the operand. Cost an opening of the operand (4 bytes in the default range, kept by all that use it), 14 bits of tables' entries and 5 more a
+ * Domain the range of the operand. Cost an opening of the operand (4 bytes in the default range, kept by all that use
+ * it), 14 bits of tables' entries and 5 more a
  * threshold, one bit an interval; 4 rounds. View: openings under masks of their own. Source protocols section 5.
  */
 import { check } from '../program/types.js';
@@ -41,7 +42,10 @@ export function clip(e: Emitter, x: number, low: number, high: number): number {
     return out;
   }
   const beyond = low >= top ? low : high <= -top ? high : undefined;
-  check(beyond === undefined, () => `clip to ${low} to ${high}, which no value below 2^${e.opened(opened).magnitude} reaches`);
+  check(
+    beyond === undefined,
+    () => `clip to ${low} to ${high}, which no value below 2^${e.opened(opened).magnitude} reaches`,
+  );
   const [bound] = bounds;
   const whole = e.emit('unwrap', [opened]);
   if (bound === undefined) return whole;

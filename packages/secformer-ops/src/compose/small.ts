@@ -4,7 +4,8 @@
  * keeps a function finite at 0.
  *
  *   1. open V = v·2^f + plus/factor·2^f, f as large as 63 bits allow, up to ten more than v has: no truncation of v
- *   2. octave by octave as `octave`; where v is 0, or V below `least`, the answer is a public number        5 to 6 rounds
+ *   2. octave by octave as `octave`; where v is 0, or V below `least`, the answer is a public number        5 to 6
+ *   rounds
  *
  * Domain v·factor below 2^20, or 2^30 where the constant leaves room. Largest error to v and the constants as they are:
  * 1.2e-4 relative of 1/√, for answers from 2^−15 to 2^21 have 62 bits; 1.1e-4 of √; 1e-5 of 1/x, and absolute of ln. An
@@ -28,7 +29,12 @@ export interface Small {
 
 export type SmallFunction = 'reciprocal' | 'rsqrt' | 'sqrt' | 'log';
 
-const functions: Record<SmallFunction, (x: number) => number> = { reciprocal: (x) => 1 / x, rsqrt: (x) => 1 / Math.sqrt(x), sqrt: Math.sqrt, log: Math.log };
+const functions: Record<SmallFunction, (x: number) => number> = {
+  reciprocal: (x) => 1 / x,
+  rsqrt: (x) => 1 / Math.sqrt(x),
+  sqrt: Math.sqrt,
+  log: Math.log,
+};
 
 /** log2 of the largest operand, at least. */
 const TOP = 20;
@@ -52,7 +58,10 @@ function scaleOf(t: ShareType, { factor, plus }: Small): { fracBits: number; hig
   return { fracBits, high: Math.min(t.magnitude, ROOM - fracBits) };
 }
 
-/** Bits of the series' result and of the octaves' constants: 62 with the largest answer, for small ones are weighed by small constants. */
+/**
+ * Bits of the series' result and of the octaves' constants: 62 with the largest answer, for small ones are weighed by
+ * small constants.
+ */
 function precision(kind: SmallFunction, magnitude: number): Pick<Wide, 'resultBits' | 'constantBits' | 'magnitude'> {
   const resultBits = kind === 'sqrt' ? 22 : kind === 'log' || magnitude < 9 ? 24 : 20;
   return { resultBits, constantBits: Math.min(32, ROOM - resultBits - magnitude), magnitude };
@@ -70,7 +79,8 @@ export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number
   const constant = Math.max(plus, least);
   const first = constant > 0 && units(least) > unit ? units(least) : unit;
   // Octaves whose answers would be too large are left out
-  const largest = kind === 'rsqrt' || kind === 'reciprocal' ? Math.ceil(fracBits - Math.log2(factor) + MOST[kind] / POWER[kind]) : 0;
+  const largest =
+    kind === 'rsqrt' || kind === 'reciprocal' ? Math.ceil(fracBits - Math.log2(factor) + MOST[kind] / POWER[kind]) : 0;
   const lo = Math.max(Math.floor(Math.log2(Number(first))), largest, 0);
   const hi = high + fracBits;
   const most = 2 ** MOST[kind];
@@ -81,7 +91,10 @@ export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number
   const from = first > 1n << BigInt(lo) ? first : 1n << BigInt(lo);
   // With nothing that keeps it finite, what is 0, or has an answer that is too large, has left the domain
   const reported = constant > 0 || kind === 'sqrt' ? [] : [from];
-  return octave(e, opened, lo, hi, kind, factor ** POWER[kind], reported, { ...bits, ...(constant > 0 && { least: { from, answer } }) });
+  return octave(e, opened, lo, hi, kind, factor ** POWER[kind], reported, {
+    ...bits,
+    ...(constant > 0 && { least: { from, answer } }),
+  });
 }
 
 /** Opens v·2^f + plus, v not negative and below 2^high. */
@@ -91,8 +104,16 @@ function openedWith(e: Emitter, v: number, plus: bigint, fracBits: number, high:
   const shift = f - fracBits;
   const magnitude = Math.min(63 - f, high + 1);
   const offset = String(plus << BigInt(shift));
-  const shifted = plus === 0n ? fine : e.emit('affine', [fine], { scale: '1', offset, fracBits: f, bits: 64, magnitude });
-  return e.emit('open', [shifted], { shift, width: high + fracBits + 1, offsetLog: -1, share: shift === 0 ? 'source' : 'lift', bits: 64, within: [0, 2 ** high] });
+  const shifted =
+    plus === 0n ? fine : e.emit('affine', [fine], { scale: '1', offset, fracBits: f, bits: 64, magnitude });
+  return e.emit('open', [shifted], {
+    shift,
+    width: high + fracBits + 1,
+    offsetLog: -1,
+    share: shift === 0 ? 'source' : 'lift',
+    bits: 64,
+    within: [0, 2 ** high],
+  });
 }
 
 /** Fractional bits of the inverse as a factor: what a quotient below 2^14 leaves beside 16 of x. */
@@ -103,6 +124,13 @@ export function timesInverse(e: Emitter, x: number, inverse: number): number {
   const t = e.share(inverse);
   const kept = Math.min(INVERSE_BITS, t.fracBits);
   const width = kept + t.magnitude + 2;
-  const factor = e.emit('open', [inverse], { shift: t.fracBits - kept, width, offsetLog: -1, share: 'lift', bits: 64, within: [0, 2 ** t.magnitude] });
+  const factor = e.emit('open', [inverse], {
+    shift: t.fracBits - kept,
+    width,
+    offsetLog: -1,
+    share: 'lift',
+    bits: 64,
+    within: [0, 2 ** t.magnitude],
+  });
   return e.times(e.factor(x), factor, Math.min(e.limit, 63 - FRAC_BITS - kept));
 }

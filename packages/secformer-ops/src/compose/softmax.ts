@@ -17,7 +17,9 @@ const SLACK = 0.75;
 const DISTANCE_WIDTH = 28;
 const WATCHED_WIDTH = 30;
 
-/** A softmax whose division is still to come: divided after the product with V, it costs n·d elements instead of h·n². */
+/**
+ * A softmax whose division is still to come: divided after the product with V, it costs n·d elements instead of h·n².
+ */
 export interface Unnormalised {
   /** numerators as an opened value with a 64-bit share, and as an operand modulo 2^width of a product with V */
   numerator: number;
@@ -31,7 +33,8 @@ export interface Unnormalised {
 
 /**
  * Maximum over the last axis to within ½: scores at 2 fractional bits modulo 2^16, exactly compared, two by two.
- * Cost 2 bytes each way an element and level and 3 rounds a level. View: differences of openings under differences of masks; one mask a value.
+ * Cost 2 bytes each way an element and level and 3 rounds a level. View: differences of openings under differences of
+ * masks; one mask a value.
  * Source protocols section 9.
  */
 export function coarseMax(e: Emitter, scores: number): number {
@@ -72,7 +75,9 @@ export function coarseMax(e: Emitter, scores: number): number {
 
 const distanceWidth = (e: Emitter) => (e.watch ? WATCHED_WIDTH : DISTANCE_WIDTH);
 
-/** A share of scores that the tournament and the exponential can drop bits from: 46 bits at 32 fractional ones, or 64. */
+/**
+ * A share of scores that the tournament and the exponential can drop bits from: 46 bits at 32 fractional ones, or 64.
+ */
 function workable(e: Emitter, x: number): number {
   const t = e.share(x);
   const shift = t.fracBits - SCORE_BITS;
@@ -80,8 +85,15 @@ function workable(e: Emitter, x: number): number {
   return shift >= 0 && whole && t.fracBits >= FRAC_BITS ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
 }
 
-/** u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row sums. */
-function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance: number; numerator: number; row: number; high: number } {
+/**
+ * u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row
+ * sums.
+ */
+function exponentials(
+  e: Emitter,
+  x: number,
+  keepDistance: boolean,
+): { distance: number; numerator: number; row: number; high: number } {
   const scores = workable(e, x);
   const t = e.share(scores);
   const n = t.shape.at(-1)!;
@@ -105,17 +117,32 @@ function exponentials(e: Emitter, x: number, keepDistance: boolean): { distance:
   const limit = (16 * COARSE.perUnit) / 2 ** more;
   const near = e.emit('openBits', [lessThan(e, distance, COARSE.position + more, COARSE.window, [limit])]);
   const power = e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
-  const numerator = e.emit('open', [power], { shift: e.share(power).fracBits - EXP_BITS, width: EXP_BITS + 2, offsetLog: -1, share: 'lift', bits: 64 });
+  const numerator = e.emit('open', [power], {
+    shift: e.share(power).fracBits - EXP_BITS,
+    width: EXP_BITS + 2,
+    offsetLog: -1,
+    share: 'lift',
+    bits: 64,
+  });
   const total = e.sum(e.emit('unwrap', [numerator]), [t.shape.length - 1]);
   // The leader's term is at least e^(−5/4) > 1/4
   const high = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));
-  const row = e.emit('open', [total], { shift: 0, width: high + 1, offsetLog: -1, share: 'source', bits: 64, within: [0, 2 ** (high - EXP_BITS)] });
+  const row = e.emit('open', [total], {
+    shift: 0,
+    width: high + 1,
+    offsetLog: -1,
+    share: 'source',
+    bits: 64,
+    within: [0, 2 ** (high - EXP_BITS)],
+  });
   return { distance, numerator, row, high };
 }
 
 /**
- * Reports u beyond [0, 2048): all from 2560 to 15,360, by units of 1024 modulo 2^14 and of 512 modulo 2^12 together, and
- * none within; what is in between is right, for the comparison holds ±8192. Where scores are further apart than that, the
+ * Reports u beyond [0, 2048): all from 2560 to 15,360, by units of 1024 modulo 2^14 and of 512 modulo 2^12 together,
+ * and
+ * none within; what is in between is right, for the comparison holds ±8192. Where scores are further apart than that,
+ * the
  * tournament's maximum may not be one: u is below −8192 then, and above 2560 modulo 2^14 as long as the spread is below
  * 13,824.
  */
@@ -131,8 +158,10 @@ function watchSpread(e: Emitter, distance: number): void {
  *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
  *   3. 1/Σ by octave and series                                            7 rounds
  *
- * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for sure, as
- * long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
+ * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
+ * sure, as
+ * long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows of 128),
+ * 1e-4 (512), on the worst rows.
  * Source protocols sections 7 to 9.
  */
 export function exactSoftmax(e: Emitter, x: number): Unnormalised {
@@ -143,7 +172,8 @@ export function exactSoftmax(e: Emitter, x: number): Unnormalised {
 }
 
 /**
- * ln softmax over the last axis: −u − ln Σe^(−u). Domain as softmax; error 3e-5 (rows of 128), 1e-4 (512). Cost as softmax, and 2 bytes more of corrections.
+ * ln softmax over the last axis: −u − ln Σe^(−u). Domain as softmax; error 3e-5 (rows of 128), 1e-4 (512). Cost as
+ * softmax, and 2 bytes more of corrections.
  */
 export function logSoftmax(e: Emitter, x: number): number {
   const { distance, row, high } = exponentials(e, x, true);
@@ -151,10 +181,16 @@ export function logSoftmax(e: Emitter, x: number): number {
   return e.negate(e.add(e.emit('unwrap', [distance]), total));
 }
 
-/** Fractional bits of 2Quad's weights, and the range of their row sum: 2^−3 to 2^25, which rows of 512 scores of 180 reach. */
+/**
+ * Fractional bits of 2Quad's weights, and the range of their row sum: 2^−3 to 2^25, which rows of 512 scores of 180
+ * reach.
+ */
 const QUAD_BITS = 16;
 export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
-/** Modulus of 2Quad's product with V, and the bits that are dropped of it: 12 fractional ones stay, for the sum that divides them is large. */
+/**
+ * Modulus of 2Quad's product with V, and the bits that are dropped of it: 12 fractional ones stay, for the sum that
+ * divides them is large.
+ */
 const QUAD_PRODUCT = 59;
 const QUAD_SHIFT = 20;
 /** log2 of the largest |s + c|. */
@@ -169,7 +205,8 @@ const QUAD_INVERSE_BITS = 34;
  *   2. the mask multiplies the square                                       local
  *   3. 1/Σ by octave and series                                            8 rounds
  *
- * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
+ * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
+ * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
  * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
 export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
@@ -187,12 +224,32 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const { shape } = e.opened(numerator);
   const total = e.sum(e.emit('unwrap', [numerator]), [shape.length - 1]);
   const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
-  const how = { shift: 0, width: high + 1 + sums, offsetLog: -1, share: 'source', bits: 64, within: [0, QUAD_SUM.high] };
+  const how = {
+    shift: 0,
+    width: high + 1 + sums,
+    offsetLog: -1,
+    share: 'source',
+    bits: 64,
+    within: [0, QUAD_SUM.high],
+  };
   const row = e.emit('open', [total], how);
   const inverse = octave(e, row, low, high, 'reciprocal', 1, [1n << BigInt(low)]);
   const drop = e.share(inverse).fracBits - QUAD_INVERSE_BITS;
-  const operand = e.emit('open', [inverse], { shift: drop, width: 44, offsetLog: -1, share: 'lift', bits: 64, within: [0, 256] });
-  return { numerator, operandWidth: QUAD_PRODUCT, productShift: QUAD_SHIFT, productWidth: QUAD_PRODUCT - QUAD_SHIFT, inverse: operand };
+  const operand = e.emit('open', [inverse], {
+    shift: drop,
+    width: 44,
+    offsetLog: -1,
+    share: 'lift',
+    bits: 64,
+    within: [0, 256],
+  });
+  return {
+    numerator,
+    operandWidth: QUAD_PRODUCT,
+    productShift: QUAD_SHIFT,
+    productWidth: QUAD_PRODUCT - QUAD_SHIFT,
+    inverse: operand,
+  };
 }
 
 /** The probabilities themselves. */
@@ -210,7 +267,13 @@ export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boole
     p.operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits,
   );
   const product = e.product(left, right, false, transposeB, room);
-  const context = e.emit('open', [product], { shift: p.productShift, width: p.productWidth, offsetLog: p.productWidth - 2, share: 'lift', bits: 64 });
+  const context = e.emit('open', [product], {
+    shift: p.productShift,
+    width: p.productWidth,
+    offsetLog: p.productWidth - 2,
+    share: 'lift',
+    bits: 64,
+  });
   watchLift(e, context, product);
   const bound = 63 - e.opened(context).fracBits - e.opened(p.inverse).fracBits;
   return e.times(context, p.inverse, Math.min(t.magnitude, bound));

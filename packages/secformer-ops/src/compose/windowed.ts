@@ -7,11 +7,13 @@ import { type Fit, fits } from './fits.js';
  * A function that is a series inside [−t, t), a constant or 0 below and x or a constant above:
  *
  *   1. open m of x (29 bits, fewer where its range is known to be small)                 round 1
- *   2. C = linear·x + series(x) − low, opened to 16 bits                                 round 2, with the comparisons with ±t
+ *   2. C = linear·x + series(x) − low, opened to 16 bits                                 round 2, with the comparisons
+ *   with ±t
  *   3. open mid = [−t ≤ x < t] and hi = [x ≥ t]                                          round 3
  *   4. low + mid·C + hi·(x or the constant − low)                                        local
  *
- * Domain |x| < 2048 − t; watched, 4096 − t, and from 2048 on it may be reported. Error: the fit's, and 2^−seriesBits for each table (outside the interval C is garbage times an exact 0).
+ * Domain |x| < 2048 − t; watched, 4096 − t, and from 2048 on it may be reported. Error: the fit's, and 2^−seriesBits
+ * for each table (outside the interval C is garbage times an exact 0).
  * Cost   7.9 bytes each way an element, 3 rounds. View: each opening under a mask of its own.
  * Source SecFormer section 3.2; protocols section 6.
  */
@@ -30,12 +32,22 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
   const width = FRAC_BITS + fit.magnitude + 1;
   const within = [-0.5, 2 ** fit.magnitude - 0.5];
   const middle = e.guarded(() =>
-    e.emit('open', [fit.linear ? withHalf(e, series, opened) : series], { shift: t.fracBits - FRAC_BITS, width, offsetLog: FRAC_BITS - 1, share: 'lift', bits: 64, within }),
+    e.emit('open', [fit.linear ? withHalf(e, series, opened) : series], {
+      shift: t.fracBits - FRAC_BITS,
+      width,
+      offsetLog: FRAC_BITS - 1,
+      share: 'lift',
+      bits: 64,
+      within,
+    }),
   );
   const bits = coarseIntervals(e, opened, [-fit.threshold, fit.threshold], 1, 2);
   const inside = e.emit('bitMultiply', [plane(e, bits, 0), middle]);
   const above = plane(e, bits, 1);
-  const end = fit.high === 'x' ? e.emit('bitMultiply', [above, opened]) : e.scale(e.emit('bitValue', [above], { bits: 64 }), fit.high - fit.low);
+  const end =
+    fit.high === 'x'
+      ? e.emit('bitMultiply', [above, opened])
+      : e.scale(e.emit('bitValue', [above], { bits: 64 }), fit.high - fit.low);
   const out = e.addConstant(e.add(inside, end), fit.low);
   e.watch?.safe(out);
   return out;
@@ -46,12 +58,19 @@ function withHalf(e: Emitter, series: number, opened: number): number {
   const t = e.share(series);
   const value = e.emit('unwrap', [opened]);
   const shift = t.fracBits - e.share(value).fracBits - 1;
-  const half = e.emit('affine', [value], { scale: String(1n << BigInt(shift)), offset: '0', fracBits: t.fracBits, bits: t.bits, magnitude: t.magnitude });
+  const half = e.emit('affine', [value], {
+    scale: String(1n << BigInt(shift)),
+    offset: '0',
+    fracBits: t.fracBits,
+    bits: t.bits,
+    magnitude: t.magnitude,
+  });
   return e.emit('add', [series, half], { magnitude: t.magnitude });
 }
 
 /** GeLU, x·(1 + erf(x/√2))/2 or its tanh form. Error 4.6e-5, mean 8e-6. */
-export const gelu = (e: Emitter, x: number, form: 'erf' | 'tanh' = 'erf'): number => windowed(e, x, form === 'erf' ? fits.geluErf : fits.geluTanh);
+export const gelu = (e: Emitter, x: number, form: 'erf' | 'tanh' = 'erf'): number =>
+  windowed(e, x, form === 'erf' ? fits.geluErf : fits.geluTanh);
 
 /** Error 6.7e-5. */
 export const tanh = (e: Emitter, x: number): number => windowed(e, x, fits.tanh);

@@ -37,7 +37,10 @@ function bound(node: GraphNode, ins: (Bounds | undefined)[], shape: readonly num
   if (SAME.has(node.op)) return x;
   switch (node.op) {
     case 'constant':
-      return node.values.reduce<Bounds>(([low, high], v) => [Math.min(low, v), Math.max(high, v)], [Infinity, -Infinity]);
+      return node.values.reduce<Bounds>(
+        ([low, high], v) => [Math.min(low, v), Math.max(high, v)],
+        [Infinity, -Infinity],
+      );
     case 'argMax':
       return [0, shape.at(-1)! - 1];
     case 'topK':

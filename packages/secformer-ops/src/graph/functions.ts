@@ -75,7 +75,9 @@ export function functionOf(op: string): RealFunction | undefined {
 
 /** GeLU, x·Φ(x), or its form with tanh. */
 export function geluOf(x: number, form: 'erf' | 'tanh' = 'erf'): number {
-  return (x / 2) * (1 + (form === 'erf' ? erf(x / Math.SQRT2) : Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))));
+  return (
+    (x / 2) * (1 + (form === 'erf' ? erf(x / Math.SQRT2) : Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))))
+  );
 }
 
 /** p/Σp */

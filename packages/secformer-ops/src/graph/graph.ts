@@ -2,7 +2,8 @@ import { check, type Shape, sizeOf } from '../program/types.js';
 import { type ElementwiseOp, functionOf, type Parameters } from './functions.js';
 
 /**
- * A graph of logical operations on secret tensors, in the order of their evaluation: what was recorded and rewritten, before any protocol is
+ * A graph of logical operations on secret tensors, in the order of their evaluation: what was recorded and rewritten,
+ * before any protocol is
  * chosen. `in` names earlier nodes. Shapes are those of TensorFlow.js.
  */
 export type GraphNode = { in: number[]; shape: Shape } & (
@@ -21,7 +22,10 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'broadcast' }
   | { op: 'sum'; axes: number[] }
   | { op: 'gelu'; form: 'erf' | 'tanh' }
-  | { op: 'quad' /** of scores, perhaps a mask of zeros and ones, perhaps a bias that is 0 wherever the mask is */; c: number }
+  | {
+      op: 'quad' /** of scores, perhaps a mask of zeros and ones, perhaps a bias that is 0 wherever the mask is */;
+      c: number;
+    }
   | { op: 'layerNorm'; epsilon: number }
   | { op: 'max' | 'argMax' }
   | { op: 'topK'; k: number; index: boolean }
@@ -38,7 +42,10 @@ export function checkGraph({ nodes, outputs }: Graph): void {
   nodes.forEach((n, i) => {
     for (const x of n.in) check(x < i, () => `node ${i} (${n.op}) uses node ${x}, which comes later`);
     if (n.op === 'reshape' || n.op === 'transpose') {
-      check(sizeOf(n.shape) === sizeOf(nodes[n.in[0]!]!.shape), () => `node ${i}: ${n.op} of [${nodes[n.in[0]!]!.shape}] to [${n.shape}]`);
+      check(
+        sizeOf(n.shape) === sizeOf(nodes[n.in[0]!]!.shape),
+        () => `node ${i}: ${n.op} of [${nodes[n.in[0]!]!.shape}] to [${n.shape}]`,
+      );
     }
   });
   for (const o of outputs) check(o < nodes.length, () => `output ${o} is not a node`);

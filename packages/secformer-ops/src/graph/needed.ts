@@ -3,7 +3,18 @@ import { strided } from '../program/reals.js';
 import { type Shape, sizeOf } from '../program/types.js';
 import { functionOf } from './functions.js';
 import type { Graph, GraphNode } from './graph.js';
-import { allOf, among, beforeReshape, cover, type Part, type Places, placesOf, samePart, shapeOf, within } from './places.js';
+import {
+  allOf,
+  among,
+  beforeReshape,
+  cover,
+  type Part,
+  type Places,
+  placesOf,
+  samePart,
+  shapeOf,
+  within,
+} from './places.js';
 
 /** What a node is made of itself, for what others read of it, and what it reads of its operands for that. */
 interface Need {
@@ -14,9 +25,12 @@ interface Need {
 const VIEWS = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat', 'broadcast']);
 
 /**
- * The graph that computes no more than its outputs need. A classifier reads one token's state of BERT's last layer: then the queries, the attention, the dense layers and GeLU of all
- * others are left out there, while keys and values are of all tokens. A node is made in a part of its places on every axis; whoever needs fewer takes a slice, which is free.
- * What comes from outside is left whole where it is multiplied, for its opening is kept from run to run. What is left out follows from the graph, which is public.
+ * The graph that computes no more than its outputs need. A classifier reads one token's state of BERT's last layer:
+ * then the queries, the attention, the dense layers and GeLU of all
+ * others are left out there, while keys and values are of all tokens. A node is made in a part of its places on every
+ * axis; whoever needs fewer takes a slice, which is free.
+ * What comes from outside is left whole where it is multiplied, for its opening is kept from run to run. What is left
+ * out follows from the graph, which is public.
  * @returns the graph, and for each of its nodes the node that it is, or is a part of
  */
 export function needed(graph: Graph): { graph: Graph; origin: number[] } {
@@ -94,7 +108,8 @@ function sliceOf(node: GraphNode, at: number, part: Part, made: Part): GraphNode
 /** Which nodes are, or are views of, what comes from outside. */
 function fixedNodes(nodes: readonly GraphNode[]): boolean[] {
   const fixed: boolean[] = [];
-  for (const n of nodes) fixed.push(n.op === 'input' || n.op === 'oneHot' || (VIEWS.has(n.op) && n.in.every((i) => fixed[i]!)));
+  for (const n of nodes)
+    fixed.push(n.op === 'input' || n.op === 'oneHot' || (VIEWS.has(n.op) && n.in.every((i) => fixed[i]!)));
   return fixed;
 }
 
@@ -143,7 +158,10 @@ function needOf(node: GraphNode, part: Part, shapes: Shape[], fixed: boolean[]):
       return { made: part, read: [before] };
     }
     case 'slice':
-      return { made: part, read: [part.map((p, i) => among(p, placesOf(node.begin[i]!, node.strides?.[i] ?? 1, node.shape[i]!)))] };
+      return {
+        made: part,
+        read: [part.map((p, i) => among(p, placesOf(node.begin[i]!, node.strides?.[i] ?? 1, node.shape[i]!)))],
+      };
     case 'sum':
       return { made: part, read: [withAll(part, x, node.axes)] };
     case 'concat': {

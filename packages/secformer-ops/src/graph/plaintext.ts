@@ -37,7 +37,12 @@ const binary: Record<string, (x: number, y: number) => number> = {
 };
 
 /** Value of a node, given those of its operands. */
-export function evaluateNode(node: GraphNode, ins: Float64Array[], shapes: Shape[], inputs: readonly Float64Array[]): Float64Array {
+export function evaluateNode(
+  node: GraphNode,
+  ins: Float64Array[],
+  shapes: Shape[],
+  inputs: readonly Float64Array[],
+): Float64Array {
   const x = ins[0] as Float64Array;
   const width = shapes[0]?.at(-1) ?? 1;
   const simple = functionOf(node.op);

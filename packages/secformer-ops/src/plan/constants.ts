@@ -25,7 +25,8 @@ function refuse(op: string, what: string): never {
 }
 
 /**
- * Refuses public numbers that would make every answer wrong: what is not finite or larger than shares hold, factors that
+ * Refuses public numbers that would make every answer wrong: what is not finite or larger than shares hold, factors
+ * that
  * leave nothing, and what takes the input of a function with a domain of its own far out of it, as a mask of −1e9 does
  * that was not written beside a softmax.
  * @param measured ranges are known, which say more about an input than its factors
@@ -35,7 +36,8 @@ function refuse(op: string, what: string): never {
 export function checkConstants({ nodes, outputs }: Graph, measured: boolean, kept: readonly number[] = []): void {
   nodes.forEach((node) => {
     for (const [name, v] of Object.entries(parametersOf(node))) {
-      if (Number.isNaN(v) || !(BOUNDS.has(name) || Math.abs(v) < 2 ** LARGEST)) refuse(node.op, `${shown(v)} as its ${name}, which is no number that shares hold`);
+      if (Number.isNaN(v) || !(BOUNDS.has(name) || Math.abs(v) < 2 ** LARGEST))
+        refuse(node.op, `${shown(v)} as its ${name}, which is no number that shares hold`);
     }
     node.in.forEach((x, at) => {
       const operand = nodes[x]!;
@@ -47,7 +49,11 @@ export function checkConstants({ nodes, outputs }: Graph, measured: boolean, kep
   const terms = largeTerms(nodes);
   for (const i of kept) {
     const term = terms[outputs[i]!];
-    if (term !== undefined) refuse(nodes[outputs[i]!]!.op, `${shown(term)} among its public numbers, in a value that stays at the nodes; ${RANGE}`);
+    if (term !== undefined)
+      refuse(
+        nodes[outputs[i]!]!.op,
+        `${shown(term)} among its public numbers, in a value that stays at the nodes; ${RANGE}`,
+      );
   }
 }
 
@@ -62,7 +68,10 @@ function largeTerms(nodes: readonly GraphNode[]): (number | undefined)[] {
   const terms: (number | undefined)[] = [];
   nodes.forEach((node) => {
     const constant = (x: number) => nodes[x]!.op === 'constant';
-    const linear = CARRIES.has(node.op) || (node.op === 'mul' && node.in.some(constant)) || (node.op === 'div' && constant(node.in[1]!));
+    const linear =
+      CARRIES.has(node.op) ||
+      (node.op === 'mul' && node.in.some(constant)) ||
+      (node.op === 'div' && constant(node.in[1]!));
     let term: number | undefined;
     for (const x of node.in) {
       const operand = nodes[x]!;
@@ -79,13 +88,27 @@ function largeTerms(nodes: readonly GraphNode[]): (number | undefined)[] {
 /** Operations to which a public number is a term. */
 const TERMS = new Set(['add', 'sub', 'concat']);
 /** Operations that hand on what the ring holds. */
-const CARRIES = new Set([...TERMS, 'neg', 'reshape', 'transpose', 'slice', 'view', 'pick', 'broadcast', 'sum', 'cumSum']);
+const CARRIES = new Set([
+  ...TERMS,
+  'neg',
+  'reshape',
+  'transpose',
+  'slice',
+  'view',
+  'pick',
+  'broadcast',
+  'sum',
+  'cumSum',
+]);
 
 function checkValues({ op, in: { length } }: GraphNode, values: readonly number[], at: number): void {
   const wrong = values.find((v) => !(Math.abs(v) < 2 ** LARGEST));
   if (wrong !== undefined) {
     const why = `${shown(wrong)} among its public numbers; shares hold finite numbers below 2^${LARGEST}`;
-    refuse(op, `${why}. Use one in range, or clip it (a pooling window of nothing but padding makes −Infinity and 0/0 too)`);
+    refuse(
+      op,
+      `${why}. Use one in range, or clip it (a pooling window of nothing but padding makes −Infinity and 0/0 too)`,
+    );
   }
   const divides = op === 'div' && at === 1;
   if (!divides && !(op === 'mul' && length === 2)) return;
@@ -114,8 +137,12 @@ function checkInput(nodes: readonly GraphNode[], of: GraphNode, at: number): voi
       }
       const large = operand.values.find((v) => Math.abs(v) ** inverse >= 2 ** UNMEANT);
       if (large === undefined || (node.op === 'div' && place === 0)) continue;
-      const how = node.op === 'add' || node.op === 'sub' ? 'has' : node.op === 'mul' ? 'is multiplied by' : 'is divided by';
-      refuse(of.op, `its input ${how} ${shown(large)}, and it holds ${NARROW[of.op]}. Scale or clip its input, or let calibrate() see what it is`);
+      const how =
+        node.op === 'add' || node.op === 'sub' ? 'has' : node.op === 'mul' ? 'is multiplied by' : 'is divided by';
+      refuse(
+        of.op,
+        `its input ${how} ${shown(large)}, and it holds ${NARROW[of.op]}. Scale or clip its input, or let calibrate() see what it is`,
+      );
     }
   }
 }

@@ -2,7 +2,10 @@ import { SecformerError } from '@secformer/ring';
 import type { Graph } from '../graph/graph.js';
 import { bucketsFor, CHOICES, placed } from '../program/buckets.js';
 
-/** What a client's indices become: one-hot rows as wide as the table has rows, or the two small matrices of a lookup in buckets. */
+/**
+ * What a client's indices become: one-hot rows as wide as the table has rows, or the two small matrices of a lookup in
+ * buckets.
+ */
 export interface IndexBinding {
   kind: 'oneHot';
   slot: number;
@@ -16,7 +19,10 @@ export interface IndexBinding {
 /** How many times fewer words a lookup in buckets has to have. */
 const GAIN = 4;
 
-/** Nodes of one-hot rows that are looked up in buckets: those that only multiply tables, where it has far fewer words to mask and to multiply. */
+/**
+ * Nodes of one-hot rows that are looked up in buckets: those that only multiply tables, where it has far fewer words to
+ * mask and to multiply.
+ */
 export function inBuckets(graph: Graph): Set<number> {
   const chosen = new Set<number>();
   graph.nodes.forEach((n, i) => {

@@ -32,7 +32,10 @@ const LOOKUP_BITS = 32;
 /** The same where calibration has seen larger values, in a table or as sums of rows. */
 const WIDE_LOOKUP_BITS = 64;
 
-/** What the planner has to know of a graph's input: the type its share has at the nodes, and the widths of openings stored beside it. */
+/**
+ * What the planner has to know of a graph's input: the type its share has at the nodes, and the widths of openings
+ * stored beside it.
+ */
 export interface InputState {
   fracBits: number;
   bits: number;
@@ -59,7 +62,8 @@ export interface Plan {
 }
 
 /**
- * From a graph to a Program: which protocol, which scale and modulus, where truncations go, and the schedule. Pure and deterministic.
+ * From a graph to a Program: which protocol, which scale and modulus, where truncations go, and the schedule. Pure and
+ * deterministic.
  * @param revealed indices into graph.outputs that the client reads
  * @param kept indices into graph.outputs that stay at the nodes
  * @param ranges what calibration has seen of every node; without it values are taken to stay below 2^14
@@ -78,7 +82,10 @@ export function plan(
 ): Plan {
   checkGraph(graph);
   checkConstants(graph, ranges !== undefined, kept);
-  check(ranges === undefined || ranges.length === graph.nodes.length, () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`);
+  check(
+    ranges === undefined || ranges.length === graph.nodes.length,
+    () => `${ranges?.length} ranges for a graph of ${graph.nodes.length} nodes`,
+  );
   if (ranges) checkDomains(graph, suite, ranges);
   const less = needed(graph);
   const lowering = new Lowering(less.graph, suite, states, ranges && less.origin.map((i) => ranges[i]!), salt, watched);
@@ -135,7 +142,14 @@ class Lowering {
   /** of every node, where secret indices are used */
   readonly #bounds: readonly (Bounds | undefined)[];
 
-  constructor(graph: Graph, suite: Suite, states: readonly InputState[], ranges: NodeRanges | undefined, salt: number, watched: boolean) {
+  constructor(
+    graph: Graph,
+    suite: Suite,
+    states: readonly InputState[],
+    ranges: NodeRanges | undefined,
+    salt: number,
+    watched: boolean,
+  ) {
     this.#graph = graph;
     this.#suite = suite;
     this.#salt = salt;
@@ -149,7 +163,9 @@ class Lowering {
     const wide = widerLookups(graph, ranges);
     for (const i of wide) buckets.delete(i);
     const inputs = graph.nodes.map((n, i) =>
-      n.op === 'input' || n.op === 'oneHot' ? this.#input(n, i, states, buckets.has(i), wide.has(i) ? WIDE_LOOKUP_BITS : LOOKUP_BITS) : undefined,
+      n.op === 'input' || n.op === 'oneHot'
+        ? this.#input(n, i, states, buckets.has(i), wide.has(i) ? WIDE_LOOKUP_BITS : LOOKUP_BITS)
+        : undefined,
     );
     graph.nodes.forEach((node, i) => {
       const given = inputs[i];
@@ -164,7 +180,10 @@ class Lowering {
       this.#nodes.push(lowered);
       if ('value' in lowered && lowered.value !== undefined) {
         const { shape } = this.emitter.type(lowered.value);
-        check(shape.join() === node.shape.join(), () => `node ${i} (${node.op}) has shape [${shape}], the graph says [${node.shape}]`);
+        check(
+          shape.join() === node.shape.join(),
+          () => `node ${i} (${node.op}) has shape [${shape}], the graph says [${node.shape}]`,
+        );
       }
     });
     this.builder.tag = 'output';
@@ -291,7 +310,9 @@ class Lowering {
           ),
         };
       case 'sum':
-        return { value: e.sum(this.#summable(x(), sizeOf(node.axes.map((a) => this.#shapeOf(node.in[0]!)[a]!))), node.axes) };
+        return {
+          value: e.sum(this.#summable(x(), sizeOf(node.axes.map((a) => this.#shapeOf(node.in[0]!)[a]!))), node.axes),
+        };
       case 'max':
       case 'argMax': {
         const positive = notNegative(this.#graph, node.in[0]!);
@@ -316,7 +337,8 @@ class Lowering {
   }
 
   /**
-   * 2Quad. A mask over the keys is cheapest on the keys: with K' = mask∘K and c·mask in the place of c, a masked score is 0 before it is squared, and the weights need no
+   * 2Quad. A mask over the keys is cheapest on the keys: with K' = mask∘K and c·mask in the place of c, a masked score
+   * is 0 before it is squared, and the weights need no
    * mask of their own. A bias is 0 where the mask is, so that it needs no product.
    */
   #quad(node: GraphNode & { op: 'quad' }): Lowered {
@@ -327,14 +349,25 @@ class Lowering {
     const { product, scale } = this.#scaledProduct(scores);
     const shape = this.#shapeOf(mask);
     const keysOnly = shape.length === 1 || shape.at(-2) === 1;
-    if (quad !== quadSoftmax || product.op !== 'matMul' || !product.transposeB || product.transposeA || !keysOnly || shape.at(-1) !== node.shape.at(-1)) {
-      return this.#weights(quad(e, this.#biased(node, this.share(scores), bias), node.c, e.broadcast(this.share(mask), node.shape)));
+    if (
+      quad !== quadSoftmax ||
+      product.op !== 'matMul' ||
+      !product.transposeB ||
+      product.transposeA ||
+      !keysOnly ||
+      shape.at(-1) !== node.shape.at(-1)
+    ) {
+      return this.#weights(
+        quad(e, this.#biased(node, this.share(scores), bias), node.c, e.broadcast(this.share(mask), node.shape)),
+      );
     }
     const [query, key] = product.in as [number, number];
     const column = e.reshape(this.share(mask), [...shape.slice(0, -2), shape.at(-1)!, 1]);
     const masked = e.product(e.operand(this.share(query)), e.operand(e.mul(this.share(key), column)), false, true);
     const shifted = e.add(e.scale(masked, scale), e.broadcast(e.scale(this.share(mask), node.c), node.shape));
-    return this.#weights(quadSoftmax(e, bias === undefined ? shifted : e.add(shifted, e.broadcast(this.share(bias), node.shape)), 0));
+    return this.#weights(
+      quadSoftmax(e, bias === undefined ? shifted : e.add(shifted, e.broadcast(this.share(bias), node.shape)), 0),
+    );
   }
 
   /** Scores with their bias, as narrow as calibration has seen both. */
@@ -350,7 +383,8 @@ class Lowering {
   #scaledProduct(at: number): { product: GraphNode; scale: number } {
     const node = this.#graph.nodes[at]!;
     const [a, b] = node.in as [number, number];
-    const constant = node.op === 'mul' ? (this.#constant(b) ?? this.#constant(a)) : node.op === 'div' ? this.#constant(b) : undefined;
+    const constant =
+      node.op === 'mul' ? (this.#constant(b) ?? this.#constant(a)) : node.op === 'div' ? this.#constant(b) : undefined;
     if (constant?.length !== 1) return { product: node, scale: 1 };
     const of = this.#graph.nodes[this.#constant(a) ? b : a]!;
     return { product: of, scale: node.op === 'div' ? 1 / constant[0]! : constant[0]! };
@@ -406,7 +440,12 @@ class Lowering {
     if (!found) return undefined;
     const { core, views, ...operand } = found.offset;
     return views.reduce(
-      (x, n) => (n.op === 'transpose' ? e.transpose(x, n.perm) : n.op === 'reshape' ? e.reshape(x, n.shape) : e.broadcast(x, n.shape)),
+      (x, n) =>
+        n.op === 'transpose'
+          ? e.transpose(x, n.perm)
+          : n.op === 'reshape'
+            ? e.reshape(x, n.shape)
+            : e.broadcast(x, n.shape),
       ofSmall(e, found.kind, { v: this.share(core), ...operand }),
     );
   }
@@ -450,7 +489,8 @@ class Lowering {
       );
     }
     if (node.op === 'div' && reversed) {
-      const inverse = this.#ofSmall('reciprocal', node.in[1]!) ?? reciprocal(e, x, notNegative(this.#graph, node.in[1]!));
+      const inverse =
+        this.#ofSmall('reciprocal', node.in[1]!) ?? reciprocal(e, x, notNegative(this.#graph, node.in[1]!));
       return this.#withConstant({ ...node, op: 'mul' } as GraphNode, inverse, c, shape, false);
     }
     const factors = node.op === 'div' ? c.map((v) => 1 / v) : c;
@@ -465,7 +505,11 @@ class Lowering {
     const table = e.operand(this.share(b));
     const t = e.opened(table);
     const magnitude = Math.min(e.limit, LOOKUP_BITS - 1 - t.fracBits);
-    const sums = e.emit('bucketSums', [hits, table], { buckets: e.type(places).shape[1]!, salt: this.#salt, magnitude });
+    const sums = e.emit('bucketSums', [hits, table], {
+      buckets: e.type(places).shape[1]!,
+      salt: this.#salt,
+      magnitude,
+    });
     const { bits } = e.share(sums);
     const rows = e.emit('open', [sums], { shift: 0, width: bits, offsetLog: -1, share: 'modular', bits });
     return e.product(places, rows);
@@ -476,7 +520,9 @@ class Lowering {
     return node.op === 'oneHotOf' || (node.op === 'reshape' && this.#isOneHot(node.in[0]!));
   }
 
-  /** Rows of a table where one-hot rows say: no larger than what is in it, so that a modulus with room for that does. */
+  /**
+   * Rows of a table where one-hot rows say: no larger than what is in it, so that a modulus with room for that does.
+   */
   #rowsOf(a: number, b: number): number {
     const e = this.emitter;
     const table = e.operand(this.share(b));
@@ -492,7 +538,8 @@ class Lowering {
     if (hits !== undefined) return this.#lookup(hits, a, b);
     if (this.#isOneHot(a) && !node.transposeA && !node.transposeB) return this.#rowsOf(a, b);
     const left = this.#nodes[a]!;
-    if ('soft' in left && left.value === undefined && !node.transposeA) return attend(e, left.soft, this.share(b), node.transposeB);
+    if ('soft' in left && left.value === undefined && !node.transposeA)
+      return attend(e, left.soft, this.share(b), node.transposeB);
     // A result beyond the default range needs wider operands
     const width = e.limit > MAGNITUDE + 1 ? 64 : undefined;
     const opened = (i: number) => {

@@ -37,12 +37,16 @@ interface Domain {
 const ATTENTION = { operand: 0, low: -1023, high: 1023 };
 const WINDOW = { operand: 0, low: -2032, high: 2032 };
 
-/** Where an operation's protocol holds, for those that have less than the default range; what a sample shows beyond it would be silently wrong. */
+/**
+ * Where an operation's protocol holds, for those that have less than the default range; what a sample shows beyond it
+ * would be silently wrong.
+ */
 function domainOf(op: string, suite: Suite): Domain | undefined {
   if (op === 'softmax') return suite.quadratic ? { operand: 0, low: -2000, high: 2000 } : ATTENTION;
   if (op === 'logSoftmax') return ATTENTION;
   if (op === 'quad') return { operand: 0, low: -2000, high: 2000 };
-  if (op === 'gelu') return suite.ranges?.gelu ? { operand: 0, low: suite.ranges.gelu[0], high: suite.ranges.gelu[1] } : WINDOW;
+  if (op === 'gelu')
+    return suite.ranges?.gelu ? { operand: 0, low: suite.ranges.gelu[0], high: suite.ranges.gelu[1] } : WINDOW;
   const protocol = elementwiseOf(suite, op);
   // A divisor is looked at apart; what has the default range as its domain is claimed as wide as it was seen
   if (!protocol || op === 'reciprocal' || protocol.domain[0] <= -16384) return undefined;
@@ -76,8 +80,11 @@ export function checkDomains({ nodes }: Graph, suite: Suite, ranges: NodeRanges)
     if (smallOperand({ nodes, outputs: [] }, divides ? 'reciprocal' : node.op, node.in.at(-1) ?? 0)) return;
     const domain = domainOf(node.op, suite);
     const seen = domain && (node.op === 'quad' ? scoresOf(node, ranges) : ranges[node.in[domain.operand]!]);
-    if (domain && seen && !(seen[0] >= domain.low && seen[1] <= domain.high)) refuse('its input', seen, `${domain.low} to ${domain.high}`);
-    const divisor = node.op === 'div' ? ranges[node.in[1]!] : node.op === 'reciprocal' ? ranges[node.in[0]!] : undefined;
-    if (divisor && divisor[0] < LEAST_DIVISOR && divisor[1] > -LEAST_DIVISOR) refuse('its divisor', divisor, `sizes from ${LEAST_DIVISOR}`);
+    if (domain && seen && !(seen[0] >= domain.low && seen[1] <= domain.high))
+      refuse('its input', seen, `${domain.low} to ${domain.high}`);
+    const divisor =
+      node.op === 'div' ? ranges[node.in[1]!] : node.op === 'reciprocal' ? ranges[node.in[0]!] : undefined;
+    if (divisor && divisor[0] < LEAST_DIVISOR && divisor[1] > -LEAST_DIVISOR)
+      refuse('its divisor', divisor, `sizes from ${LEAST_DIVISOR}`);
   });
 }

@@ -1,7 +1,18 @@
 import type { Graph, GraphNode } from '../graph/graph.js';
 
 /** Functions that select their result by comparisons: of a difference they need all that it can reach. */
-export const SELECTING: ReadonlySet<string> = new Set(['relu', 'relu6', 'leakyRelu', 'abs', 'clip', 'elu', 'selu', 'floor', 'ceil', 'round']);
+export const SELECTING: ReadonlySet<string> = new Set([
+  'relu',
+  'relu6',
+  'leakyRelu',
+  'abs',
+  'clip',
+  'elu',
+  'selu',
+  'floor',
+  'ceil',
+  'round',
+]);
 
 const ALSO = new Set(['prelu', 'max', 'argMax']);
 const VIEWS = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat', 'broadcast', 'neg']);
@@ -12,7 +23,8 @@ const VIEWS = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat'
  */
 export function selectedDifferences(graph: Graph): Set<number> {
   const { nodes } = graph;
-  const passes = (n: GraphNode) => VIEWS.has(n.op) || ((n.op === 'mul' || n.op === 'div') && n.in.some((i) => nodes[i]!.op === 'constant'));
+  const passes = (n: GraphNode) =>
+    VIEWS.has(n.op) || ((n.op === 'mul' || n.op === 'div') && n.in.some((i) => nodes[i]!.op === 'constant'));
   const reached = nodes.map(() => false);
   const found = new Set<number>(selections(graph).values());
   for (let i = nodes.length - 1; i >= 0; i--) {

@@ -67,7 +67,8 @@ function offsetOf(graph: Graph, at: number, factors: boolean): Offset {
     const [ca, cb] = [scalarOf(graph, a), scalarOf(graph, b)];
     const c = cb ?? ca;
     const x = cb !== undefined ? a : b;
-    if (c === undefined || (ca !== undefined && cb !== undefined) || nodes[x]!.shape.join() !== node.shape.join()) return found;
+    if (c === undefined || (ca !== undefined && cb !== undefined) || nodes[x]!.shape.join() !== node.shape.join())
+      return found;
     if (node.op === 'add' && c >= 0) found.plus += c * found.factor;
     else if (factors && node.op === 'mul' && c > 0) found.factor *= c;
     else if (factors && node.op === 'div' && cb !== undefined && c > 0) found.factor /= c;
@@ -87,14 +88,21 @@ function squares(graph: Graph, i: number): boolean {
 const COARSE_EPSILON = 2 ** -6;
 
 /**
- * The operand of a function of positive values that may be smaller than 16 fractional bits can tell, or none where these
+ * The operand of a function of positive values that may be smaller than 16 fractional bits can tell, or none where
+ * these
  * do: a sum of squares that has not been truncated yet, or one with an ε that they would change. 1/√ stands for the
  * reciprocal of a root.
  */
-export function smallOperand(graph: Graph, op: string, at: number): { kind: SmallFunction; offset: Offset } | undefined {
+export function smallOperand(
+  graph: Graph,
+  op: string,
+  at: number,
+): { kind: SmallFunction; offset: Offset } | undefined {
   const needs = (kind: SmallFunction, offset: Offset) => {
     const constant = Math.max(offset.plus, offset.least);
-    return constant >= COARSE_EPSILON || (constant === 0 && !squares(graph, offset.core)) ? undefined : { kind, offset };
+    return constant >= COARSE_EPSILON || (constant === 0 && !squares(graph, offset.core))
+      ? undefined
+      : { kind, offset };
   };
   if (op === 'rsqrt' || op === 'sqrt' || op === 'log') return needs(op, offsetOf(graph, at, true));
   if (op !== 'reciprocal') return undefined;

@@ -6,20 +6,31 @@ export interface Block {
   bits: number;
   /** shared by xor instead of addition */
   xor?: boolean;
-  /** the words are planes of so many bits, each padded to whole words in memory and to whole bytes on the wire; a block of 64-bit words */
+  /**
+   * the words are planes of so many bits, each padded to whole words in memory and to whole bytes on the wire; a block
+   * of 64-bit words
+   */
   plane?: number;
 }
 
 /** Planes of `n` bits, xor-shared. */
-export const planeBlock = (planes: number, n: number): Block => ({ count: planes * planeWords(n), bits: 64, xor: true, plane: n });
+export const planeBlock = (planes: number, n: number): Block => ({
+  count: planes * planeWords(n),
+  bits: 64,
+  xor: true,
+  plane: n,
+});
 
 /** Bytes of a block on the wire. */
 export function blockBytes({ count, bits, plane }: Block): number {
-  return plane === undefined || plane === 0 ? packedBytes(count, bits) : (count / planeWords(plane)) * Math.ceil(plane / 8);
+  return plane === undefined || plane === 0
+    ? packedBytes(count, bits)
+    : (count / planeWords(plane)) * Math.ceil(plane / 8);
 }
 
 export function packBlock(kernels: Kernels, bytes: Uint8Array, words: Words, b: Block): void {
-  eachPlane(b, bytes, words, (wire, memory) => wire.set(memory.subarray(0, wire.length))) || kernels.pack(bytes, words, b.bits);
+  eachPlane(b, bytes, words, (wire, memory) => wire.set(memory.subarray(0, wire.length))) ||
+    kernels.pack(bytes, words, b.bits);
 }
 
 export function unpackBlock(kernels: Kernels, words: Words, bytes: Uint8Array, b: Block): void {
@@ -27,11 +38,17 @@ export function unpackBlock(kernels: Kernels, words: Words, bytes: Uint8Array, b
 }
 
 /** @returns false for a block that is not of planes */
-function eachPlane({ count, plane }: Block, bytes: Uint8Array, words: Words, each: (wire: Uint8Array, memory: Uint8Array) => void): boolean {
+function eachPlane(
+  { count, plane }: Block,
+  bytes: Uint8Array,
+  words: Words,
+  each: (wire: Uint8Array, memory: Uint8Array) => void,
+): boolean {
   if (plane === undefined || plane === 0) return false;
   const [size, length] = [planeWords(plane) * 8, Math.ceil(plane / 8)];
   const memory = bytesOf(words);
-  for (let p = 0; p < count / planeWords(plane); p++) each(bytes.subarray(p * length, (p + 1) * length), memory.subarray(p * size, (p + 1) * size));
+  for (let p = 0; p < count / planeWords(plane); p++)
+    each(bytes.subarray(p * length, (p + 1) * length), memory.subarray(p * size, (p + 1) * size));
   return true;
 }
 

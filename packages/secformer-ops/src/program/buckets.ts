@@ -3,7 +3,10 @@ import { SecformerError } from '@secformer/ring';
 /** Buckets that a row of a table may be looked up in. */
 export const CHOICES = 6;
 
-/** Buckets for a lookup of `count` indices: so few, and each index finds one of its own but for less than one in 2^89 sets of indices that were not chosen for it. */
+/**
+ * Buckets for a lookup of `count` indices: so few, and each index finds one of its own but for less than one in 2^89
+ * sets of indices that were not chosen for it.
+ */
 export function bucketsFor(count: number): number {
   return count + Math.max(24, Math.ceil(count / 8));
 }
@@ -13,7 +16,9 @@ export const MOST_SALT = Number.MAX_SAFE_INTEGER;
 
 /** A salt from seven random bytes. Draw it before any index is known: it is public, and then tells nothing. */
 export function saltOf(random: Uint8Array): number {
-  return random.slice(0, 7).reduce((salt, byte, i) => (i < 6 ? salt + byte * 2 ** (8 * i) : salt + (byte & 31) * 2 ** 48), 0);
+  return random
+    .slice(0, 7)
+    .reduce((salt, byte, i) => (i < 6 ? salt + byte * 2 ** (8 * i) : salt + (byte & 31) * 2 ** 48), 0);
 }
 
 /** Assignments that are kept, newest last, and the most numbers that they hold together; the newest is always kept. */
@@ -74,7 +79,8 @@ function mix(n: number): number {
 }
 
 /**
- * Where the ones are in the two matrices that look up `indices` in a table: [rows, CHOICES], which row is looked up in which of its buckets, and [indices, buckets], in
+ * Where the ones are in the two matrices that look up `indices` in a table: [rows, CHOICES], which row is looked up in
+ * which of its buckets, and [indices, buckets], in
  * which bucket each index finds its row. Every bucket holds one row at most, and the same index twice is one row.
  */
 export function placed(indices: Int32Array, rows: number, salt: number): { hits: Int32Array; places: Int32Array } {
@@ -98,7 +104,10 @@ export function placed(indices: Int32Array, rows: number, salt: number): { hits:
   };
   for (const row of new Set(indices)) {
     if (find(row, new Set())) continue;
-    throw new SecformerError('LOOKUP_UNPLACED', `these ${indices.length} indices share too few of ${buckets} buckets, which does not happen by chance; look them up in two parts`);
+    throw new SecformerError(
+      'LOOKUP_UNPLACED',
+      `these ${indices.length} indices share too few of ${buckets} buckets, which does not happen by chance; look them up in two parts`,
+    );
   }
   return { hits: holds.filter((entry) => entry >= 0), places: indices.map((row, i) => i * buckets + holder.get(row)!) };
 }

@@ -4,7 +4,8 @@ import { inferInstruction, inputType, type Program, type ProgramInput, primitive
 import type { ValueType } from './types.js';
 
 /**
- * Writes a Program: `emit` appends an instruction (an equal one is reused, so one opening serves all its users), `build` drops what nothing
+ * Writes a Program: `emit` appends an instruction (an equal one is reused, so one opening serves all its users),
+ * `build` drops what nothing
  * needs and puts the rest in the order of the schedule.
  */
 export class ProgramBuilder {
@@ -40,7 +41,13 @@ export class ProgramBuilder {
     const key = `${op} ${ins} ${JSON.stringify(attributes)}`;
     const known = this.#known.get(key);
     if (known !== undefined) return known;
-    const instruction: Instruction = { op, in: ins, ...attributes, ...(this.tag && { tag: this.tag }), ...(this.guarded && { guarded: true }) };
+    const instruction: Instruction = {
+      op,
+      in: ins,
+      ...attributes,
+      ...(this.tag && { tag: this.tag }),
+      ...(this.guarded && { guarded: true }),
+    };
     this.types.push(inferInstruction(instruction, this.types));
     const id = this.#instructions.push(instruction) - 1;
     this.#known.set(key, id);
@@ -51,7 +58,8 @@ export class ProgramBuilder {
   build(outputs: number[], keeps: number[] = []): Program {
     const needed = new Uint8Array(this.types.length);
     for (const v of [...outputs, ...keeps]) needed[v] = 1;
-    for (let v = this.types.length - 1; v >= 0; v--) if (needed[v]) for (const i of this.#instructions[v]?.in ?? []) needed[i] = 1;
+    for (let v = this.types.length - 1; v >= 0; v--)
+      if (needed[v]) for (const i of this.#instructions[v]?.in ?? []) needed[i] = 1;
     // Round of each value as soon as possible; sort by (round, local first, written order)
     const level = new Int32Array(this.types.length);
     const order: { v: number; at: number; opens: boolean }[] = [];
@@ -75,7 +83,14 @@ export class ProgramBuilder {
       return { ...i, in: i.in.map((x) => renamed.get(x)!) };
     });
     const rename = (v: number) => renamed.get(v)!;
-    const program: Program = { version: 1, inputs: this.#inputs, constants: this.#constants, instructions, outputs: outputs.map(rename), keeps: keeps.map(rename) };
+    const program: Program = {
+      version: 1,
+      inputs: this.#inputs,
+      constants: this.#constants,
+      instructions,
+      outputs: outputs.map(rename),
+      keeps: keeps.map(rename),
+    };
     return narrowed(
       program,
       [...this.#inputIds, ...order.map(({ v }) => v)].map((v) => this.types[v]!),

@@ -39,8 +39,14 @@ type Unpriced = Pick<CheckedProgram, 'program' | 'types' | 'rounds' | 'dies'>;
 export function costOf(checked: Unpriced): ProgramCost {
   const { program, types, rounds } = checked;
   const open = rounds.filter((r) => r.openings.length > 0);
-  const outputBytes = program.outputs.reduce((sum, v) => sum + packedBytes(sizeOf(types[v]!.shape), (types[v] as ShareType).bits), 0);
-  check(outputBytes <= programLimits.outputBytes, () => `outputs of ${outputBytes} bytes; the limit is ${programLimits.outputBytes}`);
+  const outputBytes = program.outputs.reduce(
+    (sum, v) => sum + packedBytes(sizeOf(types[v]!.shape), (types[v] as ShareType).bits),
+    0,
+  );
+  check(
+    outputBytes <= programLimits.outputBytes,
+    () => `outputs of ${outputBytes} bytes; the limit is ${programLimits.outputBytes}`,
+  );
   const kept = [...new Set(program.keeps)].map((v) => types[v]!);
   const bytesOf = (all: ValueType[]) => all.reduce((sum, t) => sum + 8 * sizeOf(t.shape), 0);
   return {
@@ -120,9 +126,13 @@ class Work {
 
   add(step: Step, index: number): void {
     const most = programLimits.instructionWork;
-    if (step.work > most) throw inInstruction(new ProgramError(`takes ${step.work} multiply-adds; the limit is ${most}`), step.i, index);
+    if (step.work > most)
+      throw inInstruction(new ProgramError(`takes ${step.work} multiply-adds; the limit is ${most}`), step.i, index);
     this.total += step.work;
-    check(this.total <= programLimits.work, () => `the instructions take more than ${programLimits.work} multiply-adds`);
+    check(
+      this.total <= programLimits.work,
+      () => `the instructions take more than ${programLimits.work} multiply-adds`,
+    );
   }
 }
 
@@ -202,9 +212,25 @@ function usual(out: ValueType, make: (words: number) => Cell): Cells {
 
 type Arrays = Pick<MemoryContext<unknown>, 'masks' | 'differences' | 'material' | 'opened'>;
 
-function contextOf(ledger: Ledger, { i, types, out }: Step, values: readonly (Cells | undefined)[], arrays: Arrays): MemoryContext<unknown> {
+function contextOf(
+  ledger: Ledger,
+  { i, types, out }: Step,
+  values: readonly (Cells | undefined)[],
+  arrays: Arrays,
+): MemoryContext<unknown> {
   const { masks, differences, material, opened } = arrays;
-  return { a: i, types, out, ins: i.in.map((v) => values[v]!), masks, differences, material, opened, make: ledger.make, takes: ledger.takes };
+  return {
+    a: i,
+    types,
+    out,
+    ins: i.in.map((v) => values[v]!),
+    masks,
+    differences,
+    material,
+    opened,
+    make: ledger.make,
+    takes: ledger.takes,
+  };
 }
 
 /** An instruction that has drawn, and not finished. */
@@ -225,7 +251,11 @@ function computed(checked: Unpriced): Pick<ProgramCost, 'peak' | 'work'> {
   const begin = (index: number): Pending => {
     const step = stepOf(checked, index);
     work.add(step, index);
-    const pending = { step, masks: step.masks.map((bytes) => ledger.hold(bytes)), material: ledger.hold(step.material) };
+    const pending = {
+      step,
+      masks: step.masks.map((bytes) => ledger.hold(bytes)),
+      material: ledger.hold(step.material),
+    };
     // Planes are read in one piece, which is a copy where it came in two messages
     ledger.drop(ledger.hold(step.piece));
     return pending;
@@ -289,7 +319,9 @@ function dealt(checked: Unpriced): Pick<ProgramCost, 'dealer' | 'dealerPeak'> {
       });
       ledger.takes(step.xored / 8);
       const material = { bytes: step.material, holds: 1 };
-      return step.memory.deal?.(contextOf(ledger, step, values, { masks, differences, material, opened: elsewhere })) ?? {};
+      return (
+        step.memory.deal?.(contextOf(ledger, step, values, { masks, differences, material, opened: elsewhere })) ?? {}
+      );
     });
     ledger.drop(packed);
     for (const v of dies[index]!) {
@@ -308,7 +340,8 @@ export function differing({ program, types }: Pick<CheckedProgram, 'program' | '
     const { differences } = primitives.get(i.op)!;
     const out = types[program.inputs.length + index]!;
     if (out.kind === 'opened' && out.stays) wanted.add(program.inputs.length + index);
-    if (differences === 'always' || (differences === 'passes' && wanted.has(program.inputs.length + index))) for (const v of i.in) wanted.add(v);
+    if (differences === 'always' || (differences === 'passes' && wanted.has(program.inputs.length + index)))
+      for (const v of i.in) wanted.add(v);
   }
   return wanted;
 }

@@ -1,5 +1,17 @@
 /** The interpreters: one for a party, one for the dealer, driven by the same declarations of the same primitives. */
-import { Arena, encodeConstant, type Kernels, Purpose, packedBytes, type RunStreams, SecformerError, scratch, scratchBytes, type Words, zeros } from '@secformer/ring';
+import {
+  Arena,
+  encodeConstant,
+  type Kernels,
+  Purpose,
+  packedBytes,
+  type RunStreams,
+  SecformerError,
+  scratch,
+  scratchBytes,
+  type Words,
+  zeros,
+} from '@secformer/ring';
 import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
 import { differing } from './cost.js';
 import type { DealContext, DealerValue, PartyContext, PartyValue, Primitive, Role } from './primitive.js';
@@ -20,7 +32,10 @@ export type MaterialSource = (bytes: number) => Promise<Uint8Array>;
  */
 export type MaterialSink = (bytes: Uint8Array) => Promise<void>;
 
-/** What one logical operation took at this node. Times are local work; waiting for the other side is `waitMs` of the run. */
+/**
+ * What one logical operation took at this node. Times are local work; waiting for the other side is `waitMs` of the
+ * run.
+ */
 export interface OperationCost {
   op: string;
   ms: number;
@@ -139,11 +154,17 @@ function instructionAt({ program, types }: CheckedProgram, index: number) {
 }
 
 /** Everything that an instruction takes from streams and from the dealer; its arrays are held for the caller. */
-async function draw({ kernels, role, checked, streams, material: source }: DrawFrom, arena: Arena, index: number): Promise<Drawn> {
+async function draw(
+  { kernels, role, checked, streams, material: source }: DrawFrom,
+  arena: Arena,
+  index: number,
+): Promise<Drawn> {
   const { i, p, ins, out } = instructionAt(checked, index);
   const blocks = p.material?.(ins, i, out) ?? [];
   const drawn = arena.during((): Drawn => {
-    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => streams.claim(Purpose.mask, index, slot).words(b.count, b.bits));
+    const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) =>
+      streams.claim(Purpose.mask, index, slot).words(b.count, b.bits),
+    );
     // One array for all, block behind block, so that a kernel takes them as they lie
     const all = scratch(blocks.reduce((n, b) => n + b.count, 0));
     let at = 0;
@@ -151,7 +172,9 @@ async function draw({ kernels, role, checked, streams, material: source }: DrawF
       at += count;
       return all.subarray(at - count, at);
     });
-    if (role === 0) for (const [slot, b] of blocks.entries()) streams.claim(Purpose.correction, index, slot).words(b.count, b.bits, material[slot]!);
+    if (role === 0)
+      for (const [slot, b] of blocks.entries())
+        streams.claim(Purpose.correction, index, slot).words(b.count, b.bits, material[slot]!);
     return { masks, material };
   }, arraysOf);
   if (role === 0) return drawn;
@@ -165,7 +188,10 @@ async function draw({ kernels, role, checked, streams, material: source }: DrawF
   }
 }
 
-/** Words of a correction that are read at once. A source copies what two frames share; of any width, these begin at a byte. */
+/**
+ * Words of a correction that are read at once. A source copies what two frames share; of any width, these begin at a
+ * byte.
+ */
 const PART = 8192;
 
 async function receive(kernels: Kernels, to: Words, source: MaterialSource, b: Block): Promise<void> {
@@ -269,7 +295,19 @@ async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Prom
     borrowed.drawn.add(drawn);
     const { masks, material } = drawn;
     const maskKey = (slot: number) => run.streams.key(Purpose.mask, index, slot);
-    const c: PartyContext<unknown> = { kernels, role, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, opened: nothing, material, maskKey, constants };
+    const c: PartyContext<unknown> = {
+      kernels,
+      role,
+      a: i,
+      types: ins,
+      out,
+      ins: i.in.map((v) => values[v]!),
+      masks,
+      opened: nothing,
+      material,
+      maskKey,
+      constants,
+    };
     return { p, c, opens: p.opens?.(ins, i, out), drawn, tag: tagOf(i) };
   };
   const finish = (index: number, { p, drawn }: Step, context: () => PartyContext<unknown>) => {
@@ -327,7 +365,11 @@ async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Prom
     note(trace, 'wait', waited, number, round.bytes);
     trace.bytesSent += round.bytes;
     trace.rounds++;
-    if (theirs.length !== round.bytes) throw new SecformerError('BAD_FRAME', `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`);
+    if (theirs.length !== round.bytes)
+      throw new SecformerError(
+        'BAD_FRAME',
+        `round ${number}: ${theirs.length} bytes came, the schedule says ${round.bytes}`,
+      );
     for (const { index, step, at } of pending) {
       const start = performance.now();
       finish(index, step, () => ({ ...step.c, opened: combine(kernels, step.opens!, frame, theirs, at) }));
@@ -352,7 +394,10 @@ async function sent(arena: Arena, { frames }: Borrowed, exchange: () => Promise<
   }
 }
 
-/** Gives a run's outputs back to the arena that it had its arrays from, except for what it keeps. A value that is revealed twice is held once. */
+/**
+ * Gives a run's outputs back to the arena that it had its arrays from, except for what it keeps. A value that is
+ * revealed twice is held once.
+ */
 export function releaseOutputs(arena: Arena, { program }: CheckedProgram, values: readonly PartyValue[]): void {
   for (const v of new Set(program.outputs)) if (v >= program.inputs.length) arena.release(arraysOfValue(values[v]!));
 }
@@ -375,7 +420,9 @@ function combine(kernels: Kernels, block: Block, mine: Uint8Array, theirs: Uint8
 }
 
 function encodeConstants({ program }: CheckedProgram): Words[] {
-  return program.constants.map(({ fracBits, values }) => BigUint64Array.from(values, (v) => encodeConstant(v, fracBits)));
+  return program.constants.map(({ fracBits, values }) =>
+    BigUint64Array.from(values, (v) => encodeConstant(v, fracBits)),
+  );
 }
 
 export interface DealerRun {
@@ -435,7 +482,13 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
  * The dealer's value of an instruction's result, and the corrections as they are sent; all their arrays are held for
  * the caller.
  */
-function dealInstruction(run: DealerRun, arena: Arena, index: number, values: readonly DealerValue[], differs: boolean): { value: DealerValue; packed: Uint8Array[] } {
+function dealInstruction(
+  run: DealerRun,
+  arena: Arena,
+  index: number,
+  values: readonly DealerValue[],
+  differs: boolean,
+): { value: DealerValue; packed: Uint8Array[] } {
   const { kernels, checked, streams } = run;
   const { i, p, ins, out } = instructionAt(checked, index);
   const blocks = p.material?.(ins, i, out) ?? [];
@@ -444,7 +497,10 @@ function dealInstruction(run: DealerRun, arena: Arena, index: number, values: re
     () => {
       const differences: Words[] = [];
       const masks = (p.masks?.(ins, i, out) ?? []).map((b, slot) => {
-        const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [Words, Words];
+        const [mine, other] = streams.map((s) => s.claim(Purpose.mask, index, slot).words(b.count, b.bits)) as [
+          Words,
+          Words,
+        ];
         if (differs) {
           const difference = scratch(b.count);
           kernels.sub(difference, other, mine);
@@ -454,12 +510,29 @@ function dealInstruction(run: DealerRun, arena: Arena, index: number, values: re
         else kernels.add(mine, mine, other);
         return mine;
       });
-      const context: DealContext<unknown> = { kernels, a: i, types: ins, out, ins: i.in.map((v) => values[v]!), masks, differences, maskKey };
+      const context: DealContext<unknown> = {
+        kernels,
+        a: i,
+        types: ins,
+        out,
+        ins: i.in.map((v) => values[v]!),
+        masks,
+        differences,
+        maskKey,
+      };
       const { value, material = [] } = p.deal?.(context) ?? { value: {} };
-      if (material.length !== blocks.length) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${blocks.length} corrections and deals ${material.length}`);
+      if (material.length !== blocks.length)
+        throw new SecformerError(
+          'PROTOCOL_DRIFT',
+          `${i.op} declares ${blocks.length} corrections and deals ${material.length}`,
+        );
       const packed = blocks.map((b, slot) => {
         const words = material[slot]!;
-        if (words.length !== b.count) throw new SecformerError('PROTOCOL_DRIFT', `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`);
+        if (words.length !== b.count)
+          throw new SecformerError(
+            'PROTOCOL_DRIFT',
+            `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`,
+          );
         const theirs = streams[0].claim(Purpose.correction, index, slot);
         const bytes = scratchBytes(blockBytes(b));
         if (b.xor) {
@@ -477,8 +550,18 @@ function dealInstruction(run: DealerRun, arena: Arena, index: number, values: re
   );
 }
 
-/** Re-shares an output under a stream that P0 and P1 alone know: P0 adds it, P1 subtracts it. Without it the dealer and the client together could undo masks. */
-export function reshareOutput(kernels: Kernels, role: Role, share: Words, bits: number, pairStreams: RunStreams, output: number): Uint8Array {
+/**
+ * Re-shares an output under a stream that P0 and P1 alone know: P0 adds it, P1 subtracts it. Without it the dealer and
+ * the client together could undo masks.
+ */
+export function reshareOutput(
+  kernels: Kernels,
+  role: Role,
+  share: Words,
+  bits: number,
+  pairStreams: RunStreams,
+  output: number,
+): Uint8Array {
   const noise = pairStreams.claim(Purpose.output, output, 0).words(share.length, bits);
   if (role === 0) kernels.add(noise, share, noise);
   else kernels.sub(noise, share, noise);
@@ -488,7 +571,13 @@ export function reshareOutput(kernels: Kernels, role: Role, share: Words, bits: 
 }
 
 /** The client's end of `reshareOutput`: words of the value modulo 2^bits. */
-export function combineOutput(kernels: Kernels, fromP0: Uint8Array, fromP1: Uint8Array, count: number, bits: number): Words {
+export function combineOutput(
+  kernels: Kernels,
+  fromP0: Uint8Array,
+  fromP1: Uint8Array,
+  count: number,
+  bits: number,
+): Words {
   const [a, b] = [zeros(count), zeros(count)];
   kernels.unpack(a, fromP0, bits);
   kernels.unpack(b, fromP1, bits);

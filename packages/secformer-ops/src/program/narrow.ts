@@ -3,8 +3,10 @@ import { inferInstruction, type Program, primitiveOf } from './program.js';
 import { check, describe, type ValueType } from './types.js';
 
 /**
- * The same Program with every share right modulo no more than what its users read. Instructions are written as if a share were to serve anybody, modulo 2^64;
- * what goes into a matrix product modulo 2^48, say, needs 48 bits, and the dealer's corrections are as wide as the shares. P0's share of one is a stream as wide, so
+ * The same Program with every share right modulo no more than what its users read. Instructions are written as if a
+ * share were to serve anybody, modulo 2^64;
+ * what goes into a matrix product modulo 2^48, say, needs 48 bits, and the dealer's corrections are as wide as the
+ * shares. P0's share of one is a stream as wide, so
  * P1's is as uniform as before.
  * @param before the types of the Program's values
  */
@@ -19,7 +21,8 @@ export function narrowed(program: Program, before: readonly ValueType[]): Progra
     const ins = i.in.map((v) => before[v]!);
     const out = before[first + index]!;
     const bits = Math.min(bitsOf(out), Math.max(needed[first + index]!, leastBits(out)));
-    if (bits < bitsOf(out)) instructions[index] = { ...i, ...(p.narrow?.(bits, ins, i as never) as Partial<Instruction> | undefined) };
+    if (bits < bitsOf(out))
+      instructions[index] = { ...i, ...(p.narrow?.(bits, ins, i as never) as Partial<Instruction> | undefined) };
     const needs = p.needs?.(bits, ins, i as never) ?? ins.map(bitsOf);
     i.in.forEach((v, at) => {
       needed[v] = Math.max(needed[v]!, Math.min(needs[at]!, bitsOf(ins[at]!)));
@@ -28,7 +31,10 @@ export function narrowed(program: Program, before: readonly ValueType[]): Progra
   const after = before.slice(0, first);
   instructions.forEach((i, index) => {
     const t = inferInstruction(i, after);
-    check(bitsOf(t) >= needed[first + index]!, () => `${i.op} narrowed to ${describe(t)}, ${needed[first + index]} bits are read`);
+    check(
+      bitsOf(t) >= needed[first + index]!,
+      () => `${i.op} narrowed to ${describe(t)}, ${needed[first + index]} bits are read`,
+    );
     after.push(t);
   });
   return { ...program, instructions };

@@ -4,7 +4,10 @@ import type { Block } from './blocks.js';
 import type { StoredOpening } from './stored-opening.js';
 import type { ValueType } from './types.js';
 
-/** What a party holds for a value. An opened value has a share, or the half of the mask that it follows from, unless its type says bits 0. */
+/**
+ * What a party holds for a value. An opened value has a share, or the half of the mask that it follows from, unless its
+ * type says bits 0.
+ */
 export interface PartyValue {
   /** a tensor that stays for many runs */
   stored?: StoredOpening;
@@ -12,7 +15,10 @@ export interface PartyValue {
   m?: Words;
   /** of a modular opening: r_i, and the share is [i=0]·(m − offset) − r_i */
   half?: Words;
-  /** a lifted opening's share of the wrap-around, y + offset = m − r + 2^width·wrap: the first where msb m = 1, else the second */
+  /**
+   * a lifted opening's share of the wrap-around, y + offset = m − r + 2^width·wrap: the first where msb m = 1, else the
+   * second
+   */
   wrapSet?: Words;
   wrapClear?: Words;
   /** planes of bits: shared bits, opened bits c, or for chunks l | e | top one after another */
@@ -40,8 +46,10 @@ export interface Instruction {
 export type Role = 0 | 1;
 
 /**
- * One instruction of a Program. The declarations (`masks`, `material`, `opens`) drive the dealer's interpreter and the party's
- * alike: the dealer returns exactly the declared material, the party is handed exactly that, and the frame of a round has exactly the
+ * One instruction of a Program. The declarations (`masks`, `material`, `opens`) drive the dealer's interpreter and the
+ * party's
+ * alike: the dealer returns exactly the declared material, the party is handed exactly that, and the frame of a round
+ * has exactly the
  * declared length. At most one opening an instruction; what has none is local.
  */
 export interface Primitive<A = Record<string, unknown>> {
@@ -51,9 +59,14 @@ export interface Primitive<A = Record<string, unknown>> {
   infer(ins: ValueType[], a: A): ValueType;
   /** of each operand, the modulus (bits) that its share needs for a result right modulo 2^bits; all it has if absent */
   needs?(bits: number, ins: ValueType[], a: A): number[];
-  /** attributes for a result right modulo 2^bits only; absent where the result has no wider modulus than its operands */
+  /**
+   * attributes for a result right modulo 2^bits only; absent where the result has no wider modulus than its operands
+   */
   narrow?(bits: number, ins: ValueType[], a: A): Partial<A> | undefined;
-  /** the dealer needs the difference of each operand's halves of the mask: 'always', or where somebody 'passes' on that of the result */
+  /**
+   * the dealer needs the difference of each operand's halves of the mask: 'always', or where somebody 'passes' on that
+   * of the result
+   */
   differences?: 'always' | 'passes';
   /** streams that the dealer shares with each party: the value's mask is the sum (or xor) of the two halves */
   masks?(ins: ValueType[], a: A, out: ValueType): Block[];
@@ -68,7 +81,8 @@ export interface Primitive<A = Record<string, unknown>> {
   /** the party's value, from the combined opening and its share of the material */
   finish(c: PartyContext<A>): PartyValue;
   /**
-   * What it stands for, in floating point: of shares and openings the reals, of bits zeros and ones plane after plane. Undefined where a value
+   * What it stands for, in floating point: of shares and openings the reals, of bits zeros and ones plane after plane.
+   * Undefined where a value
    * means nothing without its mask.
    */
   plain(c: PlainContext<A>): Float64Array | undefined;

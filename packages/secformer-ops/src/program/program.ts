@@ -37,7 +37,16 @@ export function primitiveOf(i: Instruction): Primitive<never> {
 export function inputType(i: ProgramInput): ValueType {
   if (i.kind === 'oneHot') {
     // 0 or 1, modulo 2^width
-    return { kind: 'opened', shape: i.shape, fracBits: 0, width: i.width, offsetLog: -1, modular: true, bits: i.width, magnitude: 1 };
+    return {
+      kind: 'opened',
+      shape: i.shape,
+      fracBits: 0,
+      width: i.width,
+      offsetLog: -1,
+      modular: true,
+      bits: i.width,
+      magnitude: 1,
+    };
   }
   const { shape, fracBits, bits, magnitude } = i;
   const share = shareType(shape, fracBits, bits, magnitude);
@@ -49,15 +58,25 @@ export function inputType(i: ProgramInput): ValueType {
 /** An instruction's attributes as its primitive knows them, and nothing else. */
 function attributesOf(p: Primitive<never>, i: Instruction): Record<string, unknown> {
   const parsed = p.attributes.safeParse(i);
-  check(parsed.success, () => `${i.op}: ${parsed.error?.issues.map((e) => `${e.path.join('.')}: ${e.message}`).join('; ')}`);
+  check(
+    parsed.success,
+    () => `${i.op}: ${parsed.error?.issues.map((e) => `${e.path.join('.')}: ${e.message}`).join('; ')}`,
+  );
   return parsed.data as Record<string, unknown>;
 }
 
 function inferType(p: Primitive<never>, ins: ValueType[], a: Record<string, unknown>): ValueType {
   const out = p.infer(ins, a as never);
   const elements = sizeOf(out.shape);
-  check(elements <= programLimits.elements, () => `${p.name} makes ${elements} elements, the limit is ${programLimits.elements}`);
-  if ('planes' in out) check(out.planes <= programLimits.planes, () => `${p.name} makes ${out.planes} planes, the limit is ${programLimits.planes}`);
+  check(
+    elements <= programLimits.elements,
+    () => `${p.name} makes ${elements} elements, the limit is ${programLimits.elements}`,
+  );
+  if ('planes' in out)
+    check(
+      out.planes <= programLimits.planes,
+      () => `${p.name} makes ${out.planes} planes, the limit is ${programLimits.planes}`,
+    );
   return out;
 }
 
@@ -84,9 +103,15 @@ class Constants {
     if (typeof i.constant !== 'number') return;
     const c = this.#of[i.constant];
     const wants = Array.isArray(i.shape) ? sizeOf(i.shape as number[]) : -1;
-    check(c !== undefined && c.values.length === wants, () => `constant ${i.constant} has ${c?.values.length} numbers, the instruction wants ${wants}`);
+    check(
+      c !== undefined && c.values.length === wants,
+      () => `constant ${i.constant} has ${c?.values.length} numbers, the instruction wants ${wants}`,
+    );
     const given = i.op === 'constant' ? i.fracBits : i.constantBits;
-    check(c.fracBits === given, () => `constant ${i.constant} has ${c.fracBits} fractional bits, the instruction says ${given}`);
+    check(
+      c.fracBits === given,
+      () => `constant ${i.constant} has ${c.fracBits} fractional bits, the instruction says ${given}`,
+    );
     if (i.op !== 'pick') return;
     const range = this.#whole(i.constant);
     const n = sizeOf(ins[0]!.shape);
@@ -110,7 +135,8 @@ class Constants {
 }
 
 /**
- * Checks a Program as hostile: shape of the JSON, every operand, range and modulus, the schedule's order, and what it costs.
+ * Checks a Program as hostile: shape of the JSON, every operand, range and modulus, the schedule's order, and what it
+ * costs.
  * @throws ProgramError naming the instruction
  */
 export function checkProgram(candidate: unknown): CheckedProgram {
@@ -122,7 +148,11 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
   const program = parseProgram(bytes);
   const { instructions } = program;
   const types: ValueType[] = program.inputs.map(inputType);
-  for (const t of types) check(sizeOf(t.shape) <= programLimits.elements, () => `an input of ${sizeOf(t.shape)} elements, the limit is ${programLimits.elements}`);
+  for (const t of types)
+    check(
+      sizeOf(t.shape) <= programLimits.elements,
+      () => `an input of ${sizeOf(t.shape)} elements, the limit is ${programLimits.elements}`,
+    );
   const first = types.length;
   const constants = new Constants(program.constants);
   const level: number[] = types.map(() => 0);
@@ -141,7 +171,13 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
       const a = attributesOf(p, read);
       const out = inferType(p, ins, a);
       // What runs is what was checked: attributes that the primitive does not know are gone
-      const i: Instruction = { ...a, op: read.op, in: read.in, ...(read.tag !== undefined && { tag: read.tag }), ...(read.guarded === true && { guarded: true }) };
+      const i: Instruction = {
+        ...a,
+        op: read.op,
+        in: read.in,
+        ...(read.tag !== undefined && { tag: read.tag }),
+        ...(read.guarded === true && { guarded: true }),
+      };
       instructions[index] = i;
       constants.check(i, ins);
       tags.add(tagOf(i));
@@ -168,10 +204,14 @@ export function readProgram(bytes: Uint8Array): CheckedProgram {
     }
   });
   for (const v of [...program.outputs, ...program.keeps]) check(v < types.length, () => `output ${v} does not exist`);
-  for (const v of program.outputs) check(types[v]!.kind === 'share', () => `output ${v} is ${describe(types[v]!)}; only shares are revealed`);
+  for (const v of program.outputs)
+    check(types[v]!.kind === 'share', () => `output ${v} is ${describe(types[v]!)}; only shares are revealed`);
   for (const v of program.keeps) {
     const t = types[v]!;
-    check(t.kind === 'share' || (t.kind === 'opened' && t.stays === true), () => `value ${v} (${describe(t)}) cannot be kept`);
+    check(
+      t.kind === 'share' || (t.kind === 'opened' && t.stays === true),
+      () => `value ${v} (${describe(t)}) cannot be kept`,
+    );
   }
   const kept = new Set([...program.outputs, ...program.keeps]);
   const dies: number[][] = instructions.map(() => []);
@@ -192,7 +232,8 @@ function inParts({ local, openings, bytes }: Round, bytesOf: (index: number) => 
   if (bytes <= programLimits.roundBytes) return [{ local, openings, bytes }];
   for (const index of openings) {
     const last = parts.at(-1)!;
-    if (last.openings.length > 0 && last.bytes + bytesOf(index) > programLimits.roundBytes) parts.push({ local: [], openings: [], bytes: 0 });
+    if (last.openings.length > 0 && last.bytes + bytesOf(index) > programLimits.roundBytes)
+      parts.push({ local: [], openings: [], bytes: 0 });
     const to = parts.at(-1)!;
     to.openings.push(index);
     to.bytes += bytesOf(index);

@@ -58,7 +58,8 @@ function checkValues(bytes: Uint8Array): void {
     else if (b === COLON) names++;
   }
   const { instructions, inputs, constantLists } = programLimits;
-  const atMost = (count: number, what: string, most: number) => check(count <= most, () => `a program of ${count} ${what}; the limit is ${most}`);
+  const atMost = (count: number, what: string, most: number) =>
+    check(count <= most, () => `a program of ${count} ${what}; the limit is ${most}`);
   atMost(objects, 'objects', instructions + inputs + constantLists + 1);
   atMost(lists, 'lists', programLimits.lists);
   atMost(names, 'names', programLimits.names);
@@ -70,7 +71,10 @@ function checkValues(bytes: Uint8Array): void {
  * not
  */
 export function parseProgram(bytes: Uint8Array): Program {
-  check(bytes.length <= programLimits.bytes, () => `a program of ${bytes.length} bytes; the limit is ${programLimits.bytes}`);
+  check(
+    bytes.length <= programLimits.bytes,
+    () => `a program of ${bytes.length} bytes; the limit is ${programLimits.bytes}`,
+  );
   checkValues(bytes);
   let candidate: unknown;
   try {
@@ -85,14 +89,20 @@ export function parseProgram(bytes: Uint8Array): Program {
     inputs: list(inputs, 'inputs', programLimits.inputs).map(inputOf),
     constants: list(constants, 'constants', programLimits.constantLists).map((c, i) => {
       const { fracBits, values } = object(c, `constants.${i}`);
-      return { fracBits: integer(fracBits, -64, 80, `constants.${i}.fracBits`), values: list(values, `constants.${i}.values`, programLimits.constants) as number[] };
+      return {
+        fracBits: integer(fracBits, -64, 80, `constants.${i}.fracBits`),
+        values: list(values, `constants.${i}.values`, programLimits.constants) as number[],
+      };
     }),
     instructions: list(instructions, 'instructions', programLimits.instructions).map(instructionOf),
     outputs: numbers(outputs, 'outputs', programLimits.outputs),
     keeps: numbers(keeps, 'keeps', programLimits.keeps),
   };
   const count = program.constants.reduce((n, c) => n + c.values.length, 0);
-  check(count <= programLimits.constants, () => `${count} numbers in constants; the limit is ${programLimits.constants}`);
+  check(
+    count <= programLimits.constants,
+    () => `${count} numbers in constants; the limit is ${programLimits.constants}`,
+  );
   for (const [i, { values }] of program.constants.entries()) {
     for (const v of values) if (!Number.isFinite(v)) throw new ProgramError(`constants.${i}.values: not only numbers`);
   }
@@ -111,13 +121,18 @@ function list(v: unknown, where: string, most: number): unknown[] {
 }
 
 function integer(v: unknown, low: number, high: number, where: string): number {
-  check(Number.isInteger(v) && (v as number) >= low && (v as number) <= high, () => `${where}: expected a whole number from ${low} to ${high}`);
+  check(
+    Number.isInteger(v) && (v as number) >= low && (v as number) <= high,
+    () => `${where}: expected a whole number from ${low} to ${high}`,
+  );
   return v as number;
 }
 
 function numbers(v: unknown, where: string, most: number): number[] {
   const all = list(v, where, most) as number[];
-  for (const n of all) if (!(Number.isInteger(n) && n >= 0 && n <= 2 ** 31)) throw new ProgramError(`${where}: expected numbers of values`);
+  for (const n of all)
+    if (!(Number.isInteger(n) && n >= 0 && n <= 2 ** 31))
+      throw new ProgramError(`${where}: expected numbers of values`);
   return all;
 }
 
@@ -135,7 +150,10 @@ function instructionOf(v: unknown, i: number): Instruction {
   const instruction = object(v, where);
   const { op, tag } = instruction;
   check(typeof op === 'string' && op.length <= 32, () => `${where}.op: expected a name`);
-  check(tag === undefined || (typeof tag === 'string' && tag.length <= 64), () => `${where}.tag: expected at most 64 characters`);
+  check(
+    tag === undefined || (typeof tag === 'string' && tag.length <= 64),
+    () => `${where}.tag: expected at most 64 characters`,
+  );
   numbers(instruction.in, `${where}.in`, programLimits.operands);
   for (const name in instruction) {
     const a = instruction[name];

@@ -28,17 +28,27 @@ export function broadcastReals(a: Float64Array, from: Shape, to: Shape): Float64
 }
 
 /** f(x, y) element by element, broadcast. */
-export function binaryReals(ins: readonly Float64Array[], shapes: readonly Shape[], out: Shape, f: (x: number, y: number) => number): Float64Array {
+export function binaryReals(
+  ins: readonly Float64Array[],
+  shapes: readonly Shape[],
+  out: Shape,
+  f: (x: number, y: number) => number,
+): Float64Array {
   const [x, y] = [0, 1].map((i) => broadcastReals(ins[i]!, shapes[i]!, out)) as [Float64Array, Float64Array];
   return x.map((v, i) => f(v, y[i] as number));
 }
 
 /** Applies `f` to every row of the last axis. */
-export function byRow(x: Float64Array, width: number, f: (row: Float64Array, index: number) => ArrayLike<number>): Float64Array {
+export function byRow(
+  x: Float64Array,
+  width: number,
+  f: (row: Float64Array, index: number) => ArrayLike<number>,
+): Float64Array {
   const rows = width === 0 ? 0 : x.length / width;
   const first = rows === 0 ? [] : f(x.subarray(0, width), 0);
   const out = new Float64Array(rows * first.length);
-  for (let r = 0; r < rows; r++) out.set(r === 0 ? first : f(x.subarray(r * width, (r + 1) * width), r), r * first.length);
+  for (let r = 0; r < rows; r++)
+    out.set(r === 0 ? first : f(x.subarray(r * width, (r + 1) * width), r), r * first.length);
   return out;
 }
 
@@ -57,7 +67,10 @@ export function sumAxes(x: Float64Array, shape: Shape, axes: readonly number[]):
 }
 
 /** Running sums: of everything up to an element, or before it, or from the end. */
-export function runningSums(row: Float64Array, { exclusive, reverse }: { exclusive: boolean; reverse: boolean }): Float64Array {
+export function runningSums(
+  row: Float64Array,
+  { exclusive, reverse }: { exclusive: boolean; reverse: boolean },
+): Float64Array {
   const out = new Float64Array(row.length);
   let total = 0;
   for (let i = 0; i < row.length; i++) {
@@ -70,7 +83,12 @@ export function runningSums(row: Float64Array, { exclusive, reverse }: { exclusi
 }
 
 /** Batched matrix product of [..., m, k] and [..., k, n], each transposed where it says so. */
-export function matMulReals(ins: readonly Float64Array[], shapes: readonly Shape[], transposeA: boolean, transposeB: boolean): Float64Array {
+export function matMulReals(
+  ins: readonly Float64Array[],
+  shapes: readonly Shape[],
+  transposeA: boolean,
+  transposeB: boolean,
+): Float64Array {
   const [a, b] = shapes as [Shape, Shape];
   const batch = broadcastShapes(a.slice(0, -2), b.slice(0, -2));
   const plain = (i: number, flip: boolean) => {
@@ -78,7 +96,11 @@ export function matMulReals(ins: readonly Float64Array[], shapes: readonly Shape
     const wide = [...batch, ...own.slice(-2)];
     const strides = broadcastStrides(own, wide);
     if (!flip) return broadcastReals(ins[i]!, own, wide);
-    return strided(ins[i]!, [...batch, own.at(-1)!, own.at(-2)!], [...strides.slice(0, -2), strides.at(-1)!, strides.at(-2)!]);
+    return strided(
+      ins[i]!,
+      [...batch, own.at(-1)!, own.at(-2)!],
+      [...strides.slice(0, -2), strides.at(-1)!, strides.at(-2)!],
+    );
   };
   const [p, q] = [plain(0, transposeA), plain(1, transposeB)];
   const [m, k] = transposeA ? [a.at(-1)!, a.at(-2)!] : [a.at(-2)!, a.at(-1)!];

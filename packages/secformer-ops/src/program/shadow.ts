@@ -30,11 +30,17 @@ export interface ShadowReport {
 const ROUNDING = 2 ** -46;
 
 /**
- * Runs a Program with all three roles in this process and compares every value with its plaintext, instruction by instruction: each instruction's own error on
- * the operands it really had, and its claimed range. It opens every secret: for tests and for studying a model on inputs that may be seen.
+ * Runs a Program with all three roles in this process and compares every value with its plaintext, instruction by
+ * instruction: each instruction's own error on
+ * the operands it really had, and its claimed range. It opens every secret: for tests and for studying a model on
+ * inputs that may be seen.
  * @param inputs words of each share or opened input, or where the ones are of each one-hot input
  */
-export async function shadowRevealingEverything(kernels: Kernels, checked: CheckedProgram, inputs: (Words | Int32Array)[]): Promise<ShadowReport> {
+export async function shadowRevealingEverything(
+  kernels: Kernels,
+  checked: CheckedProgram,
+  inputs: (Words | Int32Array)[],
+): Promise<ShadowReport> {
   const { program, types, dies } = checked;
   const first = program.inputs.length;
   const values = new Map<number, Float64Array>();
@@ -91,7 +97,10 @@ function decode(kernels: Kernels, t: ValueType, a: Words | undefined, b: Words |
 }
 
 function extent(x: Float64Array): [number, number] {
-  return [x.reduce((a, v) => Math.min(a, v), Number.POSITIVE_INFINITY), x.reduce((a, v) => Math.max(a, v), Number.NEGATIVE_INFINITY)];
+  return [
+    x.reduce((a, v) => Math.min(a, v), Number.POSITIVE_INFINITY),
+    x.reduce((a, v) => Math.max(a, v), Number.NEGATIVE_INFINITY),
+  ];
 }
 
 /** The range an instruction claims for its result; bits claim none. */
@@ -127,7 +136,13 @@ function outside(checked: CheckedProgram, index: number, x: Float64Array | undef
 const nameOf = (i: Instruction, index: number) => `instruction ${index} (${i.op}${i.tag ? ` of ${i.tag}` : ''})`;
 const named = (i: Instruction, index: number) => ({ instruction: index, op: i.op, tag: i.tag ? String(i.tag) : i.op });
 
-function examine(checked: CheckedProgram, index: number, got: Float64Array, want: Float64Array, lookUp: (v: number) => Float64Array): Violation | undefined {
+function examine(
+  checked: CheckedProgram,
+  index: number,
+  got: Float64Array,
+  want: Float64Array,
+  lookUp: (v: number) => Float64Array,
+): Violation | undefined {
   const { program, types } = checked;
   const i = program.instructions[index]!;
   const t = types[program.inputs.length + index]!;
@@ -163,7 +178,12 @@ function examine(checked: CheckedProgram, index: number, got: Float64Array, want
 }
 
 /** A comparison that leaves out low bits may say "not less" within its resolution below the threshold. */
-function nearThreshold(checked: CheckedProgram, index: number, at: number, lookUp: (v: number) => Float64Array): boolean {
+function nearThreshold(
+  checked: CheckedProgram,
+  index: number,
+  at: number,
+  lookUp: (v: number) => Float64Array,
+): boolean {
   const { program, types } = checked;
   const first = program.inputs.length;
   let i = program.instructions[index]!;

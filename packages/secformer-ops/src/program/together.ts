@@ -1,11 +1,26 @@
-import { Arena, deriveRunKey, type Kernels, KeyStream, Purpose, packedBytes, RunStreams, Secret, scratch, type Words, zeros } from '@secformer/ring';
+import {
+  Arena,
+  deriveRunKey,
+  type Kernels,
+  KeyStream,
+  Purpose,
+  packedBytes,
+  RunStreams,
+  Secret,
+  scratch,
+  type Words,
+  zeros,
+} from '@secformer/ring';
 import { shareOf } from '../protocols/operands.js';
 import { newTrace, prepareParty, type RunTrace, runDealer, runParty } from './interpret.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
 import { type ShareType, sizeOf, type ValueType } from './types.js';
 
-/** What a run of all three roles in one process leaves: shares of every value that lived to the end, what each party received, and the costs. */
+/**
+ * What a run of all three roles in one process leaves: shares of every value that lived to the end, what each party
+ * received, and the costs.
+ */
 export interface Together {
   /** words of an output, modulo its bits */
   reveal(value: number): Words;
@@ -25,9 +40,12 @@ export function clientMask(kernels: Kernels, n: number, width: number, keys: rea
 }
 
 /**
- * Puts ones under the masks of a one-hot input, in their place: E = onehot + λ0 + λ1, and then P0's share is E − λ0, P1's −λ1.
- * View: the client knows both keys, which are of this input of this run and issued once; each party sees E, uniform because it knows one λ only; the dealer knows λ and
- * never sees E. A party takes one E for a run, and the two compare a hash of it before any output leaves. Source protocols section 11.
+ * Puts ones under the masks of a one-hot input, in their place: E = onehot + λ0 + λ1, and then P0's share is E − λ0,
+ * P1's −λ1.
+ * View: the client knows both keys, which are of this input of this run and issued once; each party sees E, uniform
+ * because it knows one λ only; the dealer knows λ and
+ * never sees E. A party takes one E for a run, and the two compare a hash of it before any output leaves. Source
+ * protocols section 11.
  * @param ones where they are in the matrix, row after row
  */
 export function maskOneHot(kernels: Kernels, ones: Int32Array, width: number, mask: Words): Uint8Array {
@@ -49,7 +67,13 @@ export function openOneHot(kernels: Kernels, packed: Uint8Array, width: number, 
 }
 
 /** The dealer's value of a one-hot input. */
-export function dealOneHot(kernels: Kernels, n: number, width: number, streams: readonly [RunStreams, RunStreams], input: number): DealerValue {
+export function dealOneHot(
+  kernels: Kernels,
+  n: number,
+  width: number,
+  streams: readonly [RunStreams, RunStreams],
+  input: number,
+): DealerValue {
   const [r, other] = streams.map((s) => s.claim(Purpose.input, input, 0).words(n, width)) as [Words, Words];
   const difference = scratch(n);
   kernels.sub(difference, other, r);
@@ -62,7 +86,8 @@ export function dealOneHot(kernels: Kernels, n: number, width: number, streams: 
 const ARENA_BYTES = 2 ** 28;
 
 /**
- * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests and measurements.
+ * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests
+ * and measurements.
  * @param inputs words of each share or opened input, or where the ones are of each one-hot input
  */
 export async function runTogether(
@@ -92,7 +117,10 @@ export async function runTogether(
       const keys = [dealerStreams[0].key(Purpose.input, i, 0), dealerStreams[1].key(Purpose.input, i, 0)] as const;
       const n = sizeOf(input.shape);
       const e = maskOneHot(kernels, given as Int32Array, input.width, clientMask(kernels, n, input.width, keys));
-      for (const role of [0, 1] as const) parties[role].push(openOneHot(kernels, e, input.width, oneHotMask(n, input.width, partyStreams[role], i), zeros(n)));
+      for (const role of [0, 1] as const)
+        parties[role].push(
+          openOneHot(kernels, e, input.width, oneHotMask(n, input.width, partyStreams[role], i), zeros(n)),
+        );
       dealer.push(dealOneHot(kernels, sizeOf(input.shape), input.width, dealerStreams, i));
       return;
     }
@@ -160,7 +188,10 @@ export async function runTogether(
     // A copy: the array is used again once the value is dead
     const type = checked.types[value]!;
     const opened = type.kind === 'opened' && type.bits > 0;
-    seen[role].set(value, (opened ? shareOf({ kernels, role, types: [type], ins: [v] }, 0) : (v.share ?? v.planes))?.slice());
+    seen[role].set(
+      value,
+      (opened ? shareOf({ kernels, role, types: [type], ins: [v] }, 0) : (v.share ?? v.planes))?.slice(),
+    );
     while (seen[0].has(shown) && seen[1].has(shown)) {
       observe!(shown, seen[0].get(shown), seen[1].get(shown));
       for (const s of seen) s.delete(shown);

@@ -12,8 +12,10 @@ export interface ShareType {
 }
 
 /**
- * A tensor that was opened under a mask r: the parties know m = y + offset + r mod 2^width and shares of y, the dealer knows r.
- * modular: y is meant modulo 2^width, and m − offset is a Beaver opening E. Otherwise y + offset is an integer in [0, 2^(width−1)),
+ * A tensor that was opened under a mask r: the parties know m = y + offset + r mod 2^width and shares of y, the dealer
+ * knows r.
+ * modular: y is meant modulo 2^width, and m − offset is a Beaver opening E. Otherwise y + offset is an integer in [0,
+ * 2^(width−1)),
  * and y = m − offset − r + 2^width·(1 − msb m)·msb r over the integers.
  */
 export interface OpenedType {
@@ -47,7 +49,10 @@ export interface OpenBitsType {
   planes: number;
 }
 
-/** A comparison under way: for every threshold and chunk the shared bits [low < r] and [low = r], and the shared xor of the top bits. */
+/**
+ * A comparison under way: for every threshold and chunk the shared bits [low < r] and [low = r], and the shared xor of
+ * the top bits.
+ */
 export interface ChunksType {
   kind: 'chunks';
   shape: Shape;
@@ -70,7 +75,9 @@ export class ProgramError extends SecformerError {
 
 /** The same error, naming the instruction that it is of. */
 export function inInstruction(error: unknown, { op, tag }: { op: string; tag?: unknown }, index: number): unknown {
-  return error instanceof ProgramError ? new ProgramError(`instruction ${index} (${op}${tag ? ` of ${tag}` : ''}): ${error.message}`) : error;
+  return error instanceof ProgramError
+    ? new ProgramError(`instruction ${index} (${op}${tag ? ` of ${tag}` : ''}): ${error.message}`)
+    : error;
 }
 
 export function check(ok: boolean, message: () => string): asserts ok {
@@ -80,7 +87,8 @@ export function check(ok: boolean, message: () => string): asserts ok {
 export function describe(t: ValueType): string {
   const shape = `[${t.shape.join(',')}]`;
   if (t.kind === 'share') return `share ${shape} f=${t.fracBits} bits=${t.bits} |v|<2^${t.magnitude}`;
-  if (t.kind === 'opened') return `opened ${shape} f=${t.fracBits} width=${t.width}${t.modular ? ' modular' : ''} |v|<2^${t.magnitude}`;
+  if (t.kind === 'opened')
+    return `opened ${shape} f=${t.fracBits} width=${t.width}${t.modular ? ' modular' : ''} |v|<2^${t.magnitude}`;
   return `${t.kind} ${shape}×${t.planes}`;
 }
 
@@ -98,13 +106,15 @@ export function shareType(shape: Shape, fracBits: number, bits: number, magnitud
   check(fracBits >= -64 && fracBits <= 80, () => `fracBits ${fracBits} is outside −64 to 80`);
   check(
     magnitude + fracBits <= bits - 1,
-    () => `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${magnitude + fracBits + 1} bits, the share is right modulo 2^${bits}`,
+    () =>
+      `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${magnitude + fracBits + 1} bits, the share is right modulo 2^${bits}`,
   );
   return { kind: 'share', shape, fracBits, bits, magnitude };
 }
 
 /** What an opening adds to its value, in units of its last place. */
-export const offsetOf = ({ offsetLog }: { offsetLog: number }): bigint => (offsetLog < 0 ? 0n : 1n << BigInt(offsetLog));
+export const offsetOf = ({ offsetLog }: { offsetLog: number }): bigint =>
+  offsetLog < 0 ? 0n : 1n << BigInt(offsetLog);
 
 /** Whether two shapes, or two parts of them, are the same. */
 export function sameShape(a: Shape, b: Shape, from = 0): boolean {

@@ -82,7 +82,8 @@ function cut(words: Words, types: ValueType[], { from, count }: { from: number; 
 
 /**
  * Opening of shared bits: c = b ⊕ β, β = β0 ⊕ β1 from the streams.
- * Cost 1 round, 1 bit each way a bit; nothing from the dealer. View c is uniform because β is, and β serves this value alone.
+ * Cost 1 round, 1 bit each way a bit; nothing from the dealer. View c is uniform because β is, and β serves this value
+ * alone.
  */
 export const openBits = primitive({
   name: 'openBits',
@@ -114,7 +115,12 @@ function stacked(t: OpenBitsType): Shape {
   return t.planes === 1 ? t.shape : [t.planes, ...t.shape];
 }
 
-function eachPlane(planes: number, n: number, bits: Words, each: (plane: Words, from: number, to: number) => void): void {
+function eachPlane(
+  planes: number,
+  n: number,
+  bits: Words,
+  each: (plane: Words, from: number, to: number) => void,
+): void {
   const size = planeWords(n);
   for (let p = 0; p < planes; p++) each(bits.subarray(p * size, (p + 1) * size), p * n, (p + 1) * n);
 }
@@ -136,14 +142,18 @@ export const bitValue = primitive({
   deal({ kernels, ins, types, out }) {
     const t = types[0] as OpenBitsType;
     const words = scratch(sizeOf(out.shape));
-    eachPlane(t.planes, sizeOf(t.shape), ins[0]!.beta!, (plane, from, to) => kernels.planeToWords(words.subarray(from, to), plane));
+    eachPlane(t.planes, sizeOf(t.shape), ins[0]!.beta!, (plane, from, to) =>
+      kernels.planeToWords(words.subarray(from, to), plane),
+    );
     return { value: {}, material: [words] };
   },
   finish({ kernels, role, ins, types, material, out }) {
     const t = types[0] as OpenBitsType;
     const n = sizeOf(t.shape);
     const share = scratch(sizeOf(out.shape));
-    eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) => kernels.bitShare(share.subarray(from, to), plane, material[0]!.subarray(from, to), role === 0));
+    eachPlane(t.planes, n, ins[0]!.planes!, (plane, from, to) =>
+      kernels.bitShare(share.subarray(from, to), plane, material[0]!.subarray(from, to), role === 0),
+    );
     return { share };
   },
   plain: ({ ins }) => ins[0],
@@ -160,7 +170,8 @@ function withWrap(bits: number, [, x]: ValueType[]): number {
  *
  *   ⟦b·x⟧ = c·⟦x⟧ + (1 − 2c)·(M·⟦β⟧ − ⟦β·r⟧ + 2^k(1 − msb m)·⟦β·msb r⟧)         (local)
  *
- * Exact modulo 2^bits, that of x's share if absent. Cost no round; dealer two words of that many bits and one of bits − k an element and plane.
+ * Exact modulo 2^bits, that of x's share if absent. Cost no round; dealer two words of that many bits and one of bits −
+ * k an element and plane.
  * View   nothing is sent between the parties; every plane has its own β and corrections. Source protocols section 5.
  */
 export const bitMultiply = primitive({
@@ -168,7 +179,8 @@ export const bitMultiply = primitive({
   attributes: z.object({ bits: int(1, 64).optional() }),
   infer(ins, a): ShareType {
     const [b, x] = ins;
-    const ok = ins.length === 2 && b?.kind === 'openBits' && x?.kind === 'opened' && x.bits > 0 && sameShape(b.shape, x.shape);
+    const ok =
+      ins.length === 2 && b?.kind === 'openBits' && x?.kind === 'opened' && x.bits > 0 && sameShape(b.shape, x.shape);
     check(ok, () => `bitMultiply of ${describeAll(ins)}`);
     const bits = Math.min(x.bits, a.bits ?? x.bits);
     check(x.modular || bits > x.width, () => `a product modulo 2^${bits} of a value opened in ${x.width} bits`);
@@ -201,7 +213,9 @@ export const bitMultiply = primitive({
     const h = scratch(r.length);
     kernels.affine(h, r, 1n, 0n, x.width);
     kernels.maskForOpening(h, h, zero, { offset: 0n, bits: 64, shift: x.width - 1, width: 64 });
-    eachPlane(t.planes, r.length, ins[0]!.beta!, (_plane, from, to) => kernels.mul(bh.subarray(from, to), b.subarray(from, to), h));
+    eachPlane(t.planes, r.length, ins[0]!.beta!, (_plane, from, to) =>
+      kernels.mul(bh.subarray(from, to), b.subarray(from, to), h),
+    );
     return { value: {}, material: [b, br, bh] };
   },
   finish(c) {
@@ -214,7 +228,18 @@ export const bitMultiply = primitive({
     const [b, br, bh] = material as [Words, Words, Words?];
     eachPlane(t.planes, m!.length, ins[0]!.planes!, (plane, from, to) => {
       const high = bh ? bh.subarray(from, to) : b;
-      kernels.bitMultiply(result.subarray(from, to), plane, share, m!, b.subarray(from, to), br.subarray(from, to), high, x.width, offsetOf(x), !x.modular);
+      kernels.bitMultiply(
+        result.subarray(from, to),
+        plane,
+        share,
+        m!,
+        b.subarray(from, to),
+        br.subarray(from, to),
+        high,
+        x.width,
+        offsetOf(x),
+        !x.modular,
+      );
     });
     return { share: result };
   },

@@ -2,7 +2,16 @@ import { type MaskedTerm, type PickedRow, planeWords, scratch, type Words, zeros
 import { z } from 'zod';
 import { type Block, joined, planeBlock } from '../program/blocks.js';
 import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
-import { type BitsType, type ChunksType, check, describeAll, type OpenedType, offsetOf, sizeOf, type ValueType } from '../program/types.js';
+import {
+  type BitsType,
+  type ChunksType,
+  check,
+  describeAll,
+  type OpenedType,
+  offsetOf,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
 
 const CHUNK_BITS = 4;
 /** Chunks that one round joins: 15 products of masks a group and threshold for one round less than pairs. */
@@ -15,7 +24,10 @@ interface Row {
   kind: 'lt' | 'eq' | 'both';
 }
 
-/** The 16-bit table rows of a window of w bits: the top bit apart, chunks of 4 from below; the lowest needs no eq, a short last one shares a row. */
+/**
+ * The 16-bit table rows of a window of w bits: the top bit apart, chunks of 4 from below; the lowest needs no eq, a
+ * short last one shares a row.
+ */
 function tableRows(position: number, window: number): Row[] {
   const rows: Row[] = [];
   for (let chunk = 0, low = 0; low < window - 1; chunk++, low += CHUNK_BITS) {
@@ -43,7 +55,9 @@ function picksOf(a: { position: number; window: number; thresholds: string[] }):
   const picked = thresholds.map((_, t) =>
     tableRows(position, window).flatMap(({ kind, chunk, position, width }, table): PickedRow[] => [
       ...(kind === 'eq' ? [] : [{ table, plane: at.lessPlane(t, chunk), position, width, base: 0 } as const]),
-      ...(kind === 'lt' ? [] : [{ table, plane: at.equalPlane(t, chunk), position, width, base: kind === 'both' ? 8 : 0 } as const]),
+      ...(kind === 'lt'
+        ? []
+        : [{ table, plane: at.equalPlane(t, chunk), position, width, base: kind === 'both' ? 8 : 0 } as const]),
     ]),
   );
   picks.set(a, picked);
@@ -59,10 +73,12 @@ const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n
  * msb(a − r) = msb a ⊕ msb r ⊕ [low a < low r], a public.
  *
  *   1. T cuts r's window into chunks of 4 bits and xor-shares the tables [t < r_c], [t = r_c] for every t
- *   2. a party picks the entries that the public chunks of a name           (local, for any number of thresholds: the tables depend on r alone)
+ *   2. a party picks the entries that the public chunks of a name           (local, for any number of thresholds: the
+ *   tables depend on r alone)
  *   `combine` joins them.
  *
- * Domain the window must hold x − τ: bits position to position + window − 1 of m; else the sign flips. Low bits left out of the window make
+ * Domain the window must hold x − τ: bits position to position + window − 1 of m; else the sign flips. Low bits left
+ * out of the window make
  *        values in [τ − resolution, τ) say 'not less'; never the other way.
  * Cost   no round; dealer 97 bits an element at window 16.
  * View   P1 sees tables masked by P0's stream; the parties send nothing.
@@ -74,13 +90,19 @@ export const compare = primitive({
     position: int(0, 62),
     window: int(2, 64),
     thresholds: z.array(integerText).min(1).max(64),
-    /** the borrow [low(m − offset − τ) < low r] of the bits below the window's top, for `quotient`; it depends on the mask */
+    /**
+     * the borrow [low(m − offset − τ) < low r] of the bits below the window's top, for `quotient`; it depends on the
+     * mask
+     */
     borrow: z.boolean().optional(),
   }),
   infer(ins, a): ChunksType {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'opened', () => 'compare needs an opened value');
-    check(a.position + a.window <= x.width, () => `a window of bits ${a.position} to ${a.position + a.window - 1} of an opening of ${x.width}`);
+    check(
+      a.position + a.window <= x.width,
+      () => `a window of bits ${a.position} to ${a.position + a.window - 1} of an opening of ${x.width}`,
+    );
     return { kind: 'chunks', shape: x.shape, planes: a.thresholds.length, chunks: chunkCount(a.window) };
   },
   needs: () => [0],
@@ -157,7 +179,10 @@ function chunkPlanes(planes: number, chunks: number, size: number) {
   };
 }
 
-/** One group of chunks joined in a round, its variables numbered: less of all but the highest chunk, equal of all that matter. */
+/**
+ * One group of chunks joined in a round, its variables numbered: less of all but the highest chunk, equal of all that
+ * matter.
+ */
 interface Group {
   from: number;
   size: number;
@@ -207,7 +232,8 @@ function groupOf(from: number, size: number): Group {
 }
 
 /**
- * Comparison, second half: joins up to four chunks a round, lt = l3 ⊕ e3·l2 ⊕ e3·e2·l1 ⊕ e3·e2·e1·l0, by opening every entry once.
+ * Comparison, second half: joins up to four chunks a round, lt = l3 ⊕ e3·l2 ⊕ e3·e2·l1 ⊕ e3·e2·e1·l0, by opening every
+ * entry once.
  *
  *   1. every entry v gets a mask a_v (both halves from the streams); open o_v = v ⊕ a_v           (one round)
  *   2. Π v = ⊕_S (Π_{v∉S} o_v)·⟦Π_{v∈S} a_v⟧, T shares the products of two and more masks       (local)
@@ -273,8 +299,13 @@ export const combine = primitive({
     for (let t = 0; t < planes; t++) {
       groupsOf(chunks).forEach((g, index) => {
         // The group's own planes
-        const [open, mask, products] = [opened.subarray(v * size), masks[0]!.subarray(v * size), material[0]!.subarray(p * size)];
-        const addTerm = (into: Words, term: number) => kernels.maskedProduct(into, open, mask, products, g.terms.get(term)!, role === 0);
+        const [open, mask, products] = [
+          opened.subarray(v * size),
+          masks[0]!.subarray(v * size),
+          material[0]!.subarray(p * size),
+        ];
+        const addTerm = (into: Words, term: number) =>
+          kernels.maskedProduct(into, open, mask, products, g.terms.get(term)!, role === 0);
         const less = last ? plane(result, t, size) : to.less(result, t, index);
         kernels.xor(less, less, from.less(source, t, g.from + g.size - 1));
         for (const term of g.lessTerms) addTerm(less, term);

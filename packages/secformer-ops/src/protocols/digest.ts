@@ -53,7 +53,8 @@ export const digest = primitive({
     return { share };
   },
   plain: ({ ins }) => (ins.some((b) => b.includes(1)) ? undefined : new Float64Array(DIGEST_BITS)),
-  work: (ins) => DIGEST_BITS * ins.reduce((sum, t) => sum + (t as BitsType).planes * Math.ceil(sizeOf(t.shape) / 32), 1),
+  work: (ins) =>
+    DIGEST_BITS * ins.reduce((sum, t) => sum + (t as BitsType).planes * Math.ceil(sizeOf(t.shape) / 32), 1),
 });
 
 const negated = (w: Words) => w.map((v) => BigInt.asUintN(64, -v));

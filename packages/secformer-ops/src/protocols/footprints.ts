@@ -6,7 +6,14 @@
 import { planeWords } from '@secformer/ring';
 import { CHOICES } from '../program/buckets.js';
 import type { Cell, Cells, Memory, MemoryContext, Primitive } from '../program/primitive.js';
-import { type BitsType, type ChunksType, type OpenedType, type Shape, sizeOf, type ValueType } from '../program/types.js';
+import {
+  type BitsType,
+  type ChunksType,
+  type OpenedType,
+  type Shape,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
 import { DIGEST_BITS } from './digest.js';
 import { isWhole } from './linear.js';
 import { matMulShape } from './mat-mul.js';
@@ -110,7 +117,10 @@ function eachArray(cells: Cells, as: (cell: Cell) => Cell): Cells {
   return Object.fromEntries(Object.entries(cells).map(([name, cell]) => [name, as(cell)]));
 }
 
-function views(c: MemoryContext<{ shape: number[]; strides: number[]; offset: number }>, stored: readonly (keyof Cells)[]): Cells {
+function views(
+  c: MemoryContext<{ shape: number[]; strides: number[]; offset: number }>,
+  stored: readonly (keyof Cells)[],
+): Cells {
   const whole = isWhole(c.a, lengthOf(c.types[0]!));
   if (whole) return c.ins[0]!;
   const made = () => c.make(lengthOf(c.out));
@@ -124,7 +134,8 @@ const planesOf = (t: ValueType) => ('planes' in t ? t.planes : 1) * (t.kind === 
 /** Planes of 64 elements a word that one product of four masked bits takes in WebAssembly. */
 const MASKED_PRODUCT_PLANES = 12;
 
-const seriesWork = (sets: number) => (ins: ValueType[], a: { coefficients: unknown[] }) => 2 * sets * a.coefficients.length * lengthOf(ins[0]!);
+const seriesWork = (sets: number) => (ins: ValueType[], a: { coefficients: unknown[] }) =>
+  2 * sets * a.coefficients.length * lengthOf(ins[0]!);
 
 type Footprint = Pick<Primitive<never>, 'memory' | 'work'>;
 
@@ -134,7 +145,8 @@ export const footprints: Readonly<Record<string, Footprint>> = {
   sub: { memory: broadcasts },
   affine: {
     memory: {
-      finish: (c: MemoryContext<{ scale: string; offset: string }>) => (c.a.scale === '1' && c.a.offset === '0' ? { share: c.ins[0]!.share! } : { share: c.make(lengthOf(c.out)) }),
+      finish: (c: MemoryContext<{ scale: string; offset: string }>) =>
+        c.a.scale === '1' && c.a.offset === '0' ? { share: c.ins[0]!.share! } : { share: c.make(lengthOf(c.out)) },
     },
   },
   drop: {

@@ -3,7 +3,21 @@ import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
 import { digest } from './digest.js';
 import { footprints } from './footprints.js';
-import { add, affine, concat, constant, cumSum, drop, layout, mulPublic, pick, rowSum, sub, subOpened, unwrap } from './linear.js';
+import {
+  add,
+  affine,
+  concat,
+  constant,
+  cumSum,
+  drop,
+  layout,
+  mulPublic,
+  pick,
+  rowSum,
+  sub,
+  subOpened,
+  unwrap,
+} from './linear.js';
 import { bucketSums } from './lookup.js';
 import { matMul } from './mat-mul.js';
 import { extend, open } from './open.js';

@@ -1,17 +1,47 @@
 /**
  * Local operations: linear in the secret, so each party applies them to its own share and nothing is sent.
- * Cost: no rounds, no bytes. View: nothing new. Source: protocols of additive sharing since Ben-Or, Goldwasser and Wigderson 1988.
+ * Cost: no rounds, no bytes. View: nothing new. Source: protocols of additive sharing since Ben-Or, Goldwasser and
+ * Wigderson 1988.
  */
-import { broadcastTo, gatherStrided, halvesOf, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
+import {
+  broadcastTo,
+  gatherStrided,
+  halvesOf,
+  type Kernels,
+  scratch,
+  stridesOf,
+  type Words,
+  zeros,
+} from '@secformer/ring';
 import { z } from 'zod';
-import { type DealerValue, int, integerText, noAttributes, type PartyContext, primitive } from '../program/primitive.js';
+import {
+  type DealerValue,
+  int,
+  integerText,
+  noAttributes,
+  type PartyContext,
+  primitive,
+} from '../program/primitive.js';
 import { binaryReals, byRow, runningSums, strided } from '../program/reals.js';
-import { broadcastShapes, check, describeAll, type OpenedType, type ShareType, sameShape, shareType, sizeOf, type ValueType } from '../program/types.js';
+import {
+  broadcastShapes,
+  check,
+  describeAll,
+  type OpenedType,
+  type ShareType,
+  sameShape,
+  shareType,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
 import { shareOf } from './operands.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
   const [x, y] = ins;
-  check(ins.length === 2 && x?.kind === 'share' && y?.kind === 'share', () => `needs two shares, got ${describeAll(ins)}`);
+  check(
+    ins.length === 2 && x?.kind === 'share' && y?.kind === 'share',
+    () => `needs two shares, got ${describeAll(ins)}`,
+  );
   check(x.fracBits === y.fracBits, () => `operands have ${x.fracBits} and ${y.fracBits} fractional bits`);
   return [x, y];
 }
@@ -79,13 +109,22 @@ function twosOf(text: string): number {
 /** x·scale + offset for public integers: a shift to more fractional bits, a sign, a public constant. */
 export const affine = primitive({
   name: 'affine',
-  attributes: z.object({ scale: integerText, offset: integerText, fracBits: int(-64, 80), bits: int(1, 64), magnitude }),
+  attributes: z.object({
+    scale: integerText,
+    offset: integerText,
+    fracBits: int(-64, 80),
+    bits: int(1, 64),
+    magnitude,
+  }),
   infer(ins, a) {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'share', () => 'affine needs one share');
     check(Number(a.scale) !== 0, () => 'affine with scale 0');
     const twos = twosOf(a.scale);
-    check(a.bits <= x.bits + twos, () => `a share modulo 2^${x.bits} times a multiple of 2^${twos} is not right modulo 2^${a.bits}`);
+    check(
+      a.bits <= x.bits + twos,
+      () => `a share modulo 2^${x.bits} times a multiple of 2^${twos} is not right modulo 2^${a.bits}`,
+    );
     return shareType(x.shape, a.fracBits, a.bits, a.magnitude);
   },
   needs: same,
@@ -106,7 +145,8 @@ export const affine = primitive({
 });
 
 /**
- * x / 2^s by dropping the modulus: each party shifts its own share, and the result is right modulo 2^(a − s), off by less than one unit, mean 0.
+ * x / 2^s by dropping the modulus: each party shifts its own share, and the result is right modulo 2^(a − s), off by
+ * less than one unit, mean 0.
  * Not twice in a row: the second drop would see the first one's missing top bits. Source protocols section 4 (b).
  */
 export const drop = primitive({
@@ -114,7 +154,10 @@ export const drop = primitive({
   attributes: z.object({ shift: int(1, 62) }),
   infer(ins, a) {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'share' && x.bits > a.shift, () => 'drop needs one share of more bits than it drops');
+    check(
+      ins.length === 1 && x?.kind === 'share' && x.bits > a.shift,
+      () => 'drop needs one share of more bits than it drops',
+    );
     return shareType(x.shape, x.fracBits - a.shift, x.bits - a.shift, x.magnitude);
   },
   needs: (bits, _ins, a) => [bits + a.shift],
@@ -133,7 +176,12 @@ export const drop = primitive({
 /** A public tensor as a share: P0 holds it, P1 zero. */
 export const constant = primitive({
   name: 'constant',
-  attributes: z.object({ constant: int(0, 65535), shape: z.array(int(0, 2 ** 31)).max(8), fracBits: int(-64, 80), magnitude }),
+  attributes: z.object({
+    constant: int(0, 65535),
+    shape: z.array(int(0, 2 ** 31)).max(8),
+    fracBits: int(-64, 80),
+    magnitude,
+  }),
   infer: (_ins, a) => shareType(a.shape, a.fracBits, 64, a.magnitude),
   finish({ role, a, constants, out }) {
     const words = constants[a.constant]!;
@@ -150,7 +198,12 @@ function onGrid(values: readonly number[], fracBits: number): Float64Array {
 /** x times a public tensor of integers with `constantBits` fractional bits, broadcast. */
 export const mulPublic = primitive({
   name: 'mulPublic',
-  attributes: z.object({ constant: int(0, 65535), shape: z.array(int(0, 2 ** 31)).max(8), constantBits: int(-64, 63), magnitude }),
+  attributes: z.object({
+    constant: int(0, 65535),
+    shape: z.array(int(0, 2 ** 31)).max(8),
+    constantBits: int(-64, 63),
+    magnitude,
+  }),
   infer(ins, a) {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'share', () => 'mulPublic needs one share');
@@ -159,10 +212,20 @@ export const mulPublic = primitive({
   needs: same,
   finish({ kernels, a, ins, types, out, constants }) {
     const to = scratch(sizeOf(out.shape));
-    kernels.mul(to, broadcastTo(kernels, ins[0]!.share!, types[0]!.shape, out.shape), broadcastTo(kernels, constants[a.constant]!, a.shape, out.shape));
+    kernels.mul(
+      to,
+      broadcastTo(kernels, ins[0]!.share!, types[0]!.shape, out.shape),
+      broadcastTo(kernels, constants[a.constant]!, a.shape, out.shape),
+    );
     return { share: to };
   },
-  plain: ({ a, ins, types, out, constants }) => binaryReals([ins[0]!, onGrid(constants[a.constant]!, a.constantBits)], [types[0]!.shape, a.shape], out.shape, (x, y) => x * y),
+  plain: ({ a, ins, types, out, constants }) =>
+    binaryReals(
+      [ins[0]!, onGrid(constants[a.constant]!, a.constantBits)],
+      [types[0]!.shape, a.shape],
+      out.shape,
+      (x, y) => x * y,
+    ),
 });
 
 /** Sums over the last axis, which stays with size 1. */
@@ -213,18 +276,30 @@ export const cumSum = primitive({
 });
 
 /**
- * A strided view, copied: reshape, transpose, slice, reversal, broadcast, tile and overlapping windows. The same permutation of shares, openings and masks, so it
+ * A strided view, copied: reshape, transpose, slice, reversal, broadcast, tile and overlapping windows. The same
+ * permutation of shares, openings and masks, so it
  * applies to opened values too and costs no opening.
  */
 export const layout = primitive({
   name: 'layout',
-  attributes: z.object({ shape: z.array(int(0, 2 ** 31)).max(AXES), strides: z.array(int(-(2 ** 31), 2 ** 31)).max(AXES), offset: int(0, 2 ** 31) }),
+  attributes: z.object({
+    shape: z.array(int(0, 2 ** 31)).max(AXES),
+    strides: z.array(int(-(2 ** 31), 2 ** 31)).max(AXES),
+    offset: int(0, 2 ** 31),
+  }),
   infer(ins, a) {
     const [x] = ins;
-    check(ins.length === 1 && (x?.kind === 'share' || x?.kind === 'opened'), () => 'layout needs one share or opened value');
+    check(
+      ins.length === 1 && (x?.kind === 'share' || x?.kind === 'opened'),
+      () => 'layout needs one share or opened value',
+    );
     check(a.shape.length === a.strides.length, () => 'layout has a stride for each axis');
-    const end = (sign: number) => a.shape.reduce((at, d, i) => at + (a.strides[i]! * sign > 0 ? Math.max(0, d - 1) * a.strides[i]! : 0), a.offset);
-    check(sizeOf(a.shape) === 0 || (end(-1) >= 0 && end(1) < sizeOf(x.shape)), () => `layout reads elements ${end(-1)} to ${end(1)} of ${sizeOf(x.shape)}`);
+    const end = (sign: number) =>
+      a.shape.reduce((at, d, i) => at + (a.strides[i]! * sign > 0 ? Math.max(0, d - 1) * a.strides[i]! : 0), a.offset);
+    check(
+      sizeOf(a.shape) === 0 || (end(-1) >= 0 && end(1) < sizeOf(x.shape)),
+      () => `layout reads elements ${end(-1)} to ${end(1)} of ${sizeOf(x.shape)}`,
+    );
     if (x.kind === 'share') return { ...x, shape: a.shape };
     // A view of an opening that stays is another opening
     const { stays: _, ...rest } = x;
@@ -258,16 +333,26 @@ function views<V extends { stored?: unknown }>(kernels: Kernels, value: V, view:
   if (whole && value.stored) return value;
   const { shape, strides, offset } = view;
   const { stored: _, ...arrays } = value;
-  return Object.fromEntries(Object.entries(arrays).map(([name, words]) => [name, whole ? words : gatherStrided(kernels, words as Words, shape, strides, offset)])) as V;
+  return Object.fromEntries(
+    Object.entries(arrays).map(([name, words]) => [
+      name,
+      whole ? words : gatherStrided(kernels, words as Words, shape, strides, offset),
+    ]),
+  ) as V;
 }
 
 /**
- * Elements by public index, −1 for a zero: what no strides say, such as scatters by local indices and resizing. The indices are a constant of the Program.
+ * Elements by public index, −1 for a zero: what no strides say, such as scatters by local indices and resizing. The
+ * indices are a constant of the Program.
  * `checkProgram` sees to it that they lie inside.
  */
 export const pick = primitive({
   name: 'pick',
-  attributes: z.object({ constant: int(0, 65535), constantBits: z.literal(0), shape: z.array(int(0, 2 ** 31)).max(AXES) }),
+  attributes: z.object({
+    constant: int(0, 65535),
+    constantBits: z.literal(0),
+    shape: z.array(int(0, 2 ** 31)).max(AXES),
+  }),
   infer(ins, a) {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'share', () => 'pick needs one share');
@@ -301,7 +386,10 @@ export const concat = primitive({
     let bits = 64;
     let magnitude = -64;
     for (const t of ins) {
-      check(t.kind === 'share' && t.fracBits === x.fracBits && sameShape(t.shape, x.shape, 1), () => `concat of ${describeAll(ins)}`);
+      check(
+        t.kind === 'share' && t.fracBits === x.fracBits && sameShape(t.shape, x.shape, 1),
+        () => `concat of ${describeAll(ins)}`,
+      );
       rows += t.shape[0]!;
       bits = Math.min(bits, t.bits);
       magnitude = Math.max(magnitude, t.magnitude);
@@ -349,8 +437,19 @@ export const subOpened = primitive({
   attributes: z.object({ magnitude }),
   infer(ins, a) {
     const [x, y] = ins as [OpenedType, OpenedType];
-    const ok = ins.length === 2 && x.kind === 'opened' && y.kind === 'opened' && x.modular && y.modular && x.width === y.width && x.bits > 0 && y.bits > 0;
-    check(ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && sameShape(x.shape, y.shape), () => `subOpened of ${describeAll(ins)}`);
+    const ok =
+      ins.length === 2 &&
+      x.kind === 'opened' &&
+      y.kind === 'opened' &&
+      x.modular &&
+      y.modular &&
+      x.width === y.width &&
+      x.bits > 0 &&
+      y.bits > 0;
+    check(
+      ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && sameShape(x.shape, y.shape),
+      () => `subOpened of ${describeAll(ins)}`,
+    );
     const { stays: _, ...rest } = x;
     return { ...rest, offsetLog: -1, magnitude: a.magnitude };
   },
@@ -363,7 +462,9 @@ export const subOpened = primitive({
       kernels.affine(to, to, 1n, 0n, (out as OpenedType).width);
       return to;
     };
-    return { value: { r: differ(x.r!, y.r!), ...(x.difference && { difference: differ(x.difference, y.difference!) }) } };
+    return {
+      value: { r: differ(x.r!, y.r!), ...(x.difference && { difference: differ(x.difference, y.difference!) }) },
+    };
   },
   finish(c) {
     const { kernels, ins, out } = c;

@@ -25,12 +25,15 @@ const multiply =
 /**
  * Rows of a secret table in buckets: each row has CHOICES public buckets, by the session's salt, and a secret matrix of
  * zeros and ones [rows, CHOICES] says in which of them it is wanted.
- * A product whose left factor is sparse with a public pattern, so a batch of lookups costs CHOICES multiply-adds an element of the table instead of one for each index;
+ * A product whose left factor is sparse with a public pattern, so a batch of lookups costs CHOICES multiply-adds an
+ * element of the table instead of one for each index;
  * which bucket an index finds its row in is for a product with a small one-hot matrix afterwards.
  *
- * Domain, cost (an element of the buckets), view and exactness as a matrix product's (see bilinear). Which rows and how many are wanted nobody sees: all entries are
+ * Domain, cost (an element of the buckets), view and exactness as a matrix product's (see bilinear). Which rows and how
+ * many are wanted nobody sees: all entries are
  * under their owner's masks.
- * Source Ishai, Kushilevitz, Ostrovsky and Sahai 2004 (batch codes); Angel, Chen, Laine and Setty 2018 (probabilistic ones, by cuckoo hashing).
+ * Source Ishai, Kushilevitz, Ostrovsky and Sahai 2004 (batch codes); Angel, Chen, Laine and Setty 2018 (probabilistic
+ * ones, by cuckoo hashing).
  */
 export const bucketSums = primitive<Attributes>({
   name: 'bucketSums',

@@ -2,7 +2,16 @@ import { type Kernels, StoredWords, scratch, stridesOf, type Words } from '@secf
 import { z } from 'zod';
 import { int, primitive } from '../program/primitive.js';
 import { matMulReals } from '../program/reals.js';
-import { broadcastShapes, check, type OpenedType, type Shape, type ShareType, shareType, sizeOf, type ValueType } from '../program/types.js';
+import {
+  broadcastShapes,
+  check,
+  type OpenedType,
+  type Shape,
+  type ShareType,
+  shareType,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
 import { dealProduct, finishProduct, productBits, twoModular } from './bilinear.js';
 
 interface MatMulAttributes {
@@ -11,7 +20,11 @@ interface MatMulAttributes {
   magnitude: number;
 }
 
-export function matMulShape(x: Shape, y: Shape, a: MatMulAttributes): { batch: Shape; m: number; k: number; n: number } {
+export function matMulShape(
+  x: Shape,
+  y: Shape,
+  a: MatMulAttributes,
+): { batch: Shape; m: number; k: number; n: number } {
   check(x.length >= 2 && y.length >= 2, () => `matMul of ranks ${x.length} and ${y.length}`);
   const [m, k] = a.transposeA ? [x.at(-1)!, x.at(-2)!] : [x.at(-2)!, x.at(-1)!];
   const [k2, n] = a.transposeB ? [y.at(-1)!, y.at(-2)!] : [y.at(-2)!, y.at(-1)!];
@@ -41,8 +54,18 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
   }
 }
 
-/** The batched product modulo 2^bits. A right operand that stays, if it is one matrix, is packed once for all its products. */
-function batchMatMul(kernels: Kernels, x: Words, y: Words | StoredWords, types: ValueType[], a: MatMulAttributes, bits: number): Words {
+/**
+ * The batched product modulo 2^bits. A right operand that stays, if it is one matrix, is packed once for all its
+ * products.
+ */
+function batchMatMul(
+  kernels: Kernels,
+  x: Words,
+  y: Words | StoredWords,
+  types: ValueType[],
+  a: MatMulAttributes,
+  bits: number,
+): Words {
   const [tx, ty] = types as [OpenedType, OpenedType];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
   const out = scratch(sizeOf(batch) * m * n);
@@ -61,10 +84,12 @@ function batchMatMul(kernels: Kernels, x: Words, y: Words | StoredWords, types: 
  *   1. E = x + r_x and D = y + r_y are open (protocols: open)
  *   2. ⟦xy⟧_i = ½(E − 2r_xi)·(D − 2r_yi) − ⟦(r_x1 − r_x0)·(r_y1 − r_y0)⟧_i   (local; see bilinear)
  *
- * Domain |Σxy| < 2^(a − 1 − fx − fy), a the smaller width of the openings and at most 63; only the result must fit, partial sums may wrap. Exact modulo 2^a.
+ * Domain |Σxy| < 2^(a − 1 − fx − fy), a the smaller width of the openings and at most 63; only the result must fit,
+ * partial sums may wrap. Exact modulo 2^a.
  * Cost   no round; dealer ceil(a/8) bytes an element of the result.
  * View   nothing is sent between the parties; P1 sees its correction, masked by P0's stream.
- * Source Beaver 1991; Mohassel and Zhang 2017 (matrix form). Those take two products a party, or one in the run and one before it where a factor is known beforehand.
+ * Source Beaver 1991; Mohassel and Zhang 2017 (matrix form). Those take two products a party, or one in the run and one
+ * before it where a factor is known beforehand.
  */
 export const matMul = primitive<MatMulAttributes>({
   name: 'matMul',

@@ -7,13 +7,18 @@ import { check, describeAll, type OpenedType, offsetOf, type ShareType, sizeOf }
 /**
  * Opening under a mask, with the drop of low bits that is a truncation.
  *
- *   1. y_i = ((x_i + [i=0](offset·2^s + 2^s − 1)) mod 2^a) >> s         (local: y0 + y1 is the floor or the ceiling of x/2^s + offset)
+ *   1. y_i = ((x_i + [i=0](offset·2^s + 2^s − 1)) mod 2^a) >> s         (local: y0 + y1 is the floor or the ceiling of
+ *   x/2^s + offset)
  *   2. open m = y + r mod 2^k, r = r0 + r1 from the streams             (one round, k bits each way)
- *   3. share 'lift': y − offset = m − r0 − r1 + 2^k·t − offset, t = ⟦w⟧ if msb m = 1, else ⟦w + msb r⟧, w the carry of r0 + r1
+ *   3. share 'lift': y − offset = m − r0 − r1 + 2^k·t − offset, t = ⟦w⟧ if msb m = 1, else ⟦w + msb r⟧, w the carry of
+ *   r0 + r1
  *
- * share: 'none' keeps only m; 'source' keeps the operand itself (nothing dropped, no offset); 'modular' keeps y modulo 2^k, and then m is a
- * Beaver opening of y modulo 2^k; 'kept' is the same for a tensor that stays; 'lift' brings y to `bits` bits without the failures of local truncation.
- * Domain k + s ≤ a. Not modular: 0 ≤ x/2^s + offset < 2^(k−1); beyond it the result is off by 2^k with probability (|x/2^s|/2^(k−2) − 1)/2.
+ * share: 'none' keeps only m; 'source' keeps the operand itself (nothing dropped, no offset); 'modular' keeps y modulo
+ * 2^k, and then m is a
+ * Beaver opening of y modulo 2^k; 'kept' is the same for a tensor that stays; 'lift' brings y to `bits` bits without
+ * the failures of local truncation.
+ * Domain k + s ≤ a. Not modular: 0 ≤ x/2^s + offset < 2^(k−1); beyond it the result is off by 2^k with probability
+ * (|x/2^s|/2^(k−2) − 1)/2.
  * Error  ≤ 1 unit of the kept bits, mean 0 (the + 2^s − 1 of one side; without it sums of 512 are 0.8 % low).
  * Cost   1 round, k bits each way an element; dealer 2(bits − k) bits an element for 'lift'.
  * View   a party sees m, uniform because it knows only its half of r; the dealer sees nothing.
@@ -35,7 +40,10 @@ export const open = primitive({
     check(ins.length === 1 && x?.kind === 'share', () => 'open needs one share');
     const { shift, width, offsetLog, share } = a;
     const fracBits = x.fracBits - shift;
-    check(width + shift <= x.bits, () => `open keeps ${width} bits after dropping ${shift}, the share is right modulo 2^${x.bits}`);
+    check(
+      width + shift <= x.bits,
+      () => `open keeps ${width} bits after dropping ${shift}, the share is right modulo 2^${x.bits}`,
+    );
     const modular = share === 'modular' || share === 'kept';
     let magnitude = x.magnitude;
     if (!modular) {
@@ -43,16 +51,27 @@ export const open = primitive({
       const offset = offsetLog < 0 ? 0 : 2 ** offsetLog;
       // Without an offset the planner claims values that are not negative
       const [low, high] = a.within ?? [offsetLog < 0 ? 0 : -(2 ** x.magnitude), 2 ** x.magnitude];
-      check(low <= high && low * 2 ** fracBits + offset >= 0, () => `values down to ${low} at ${fracBits} bits and the offset 2^${offsetLog} are negative`);
+      check(
+        low <= high && low * 2 ** fracBits + offset >= 0,
+        () => `values down to ${low} at ${fracBits} bits and the offset 2^${offsetLog} are negative`,
+      );
       check(
         high * 2 ** fracBits + offset <= 2 ** (width - 1),
-        () => `values up to ${high} at ${fracBits} bits with the offset 2^${offsetLog} do not fit an opening of ${width} bits`,
+        () =>
+          `values up to ${high} at ${fracBits} bits with the offset 2^${offsetLog} do not fit an opening of ${width} bits`,
       );
       magnitude = Math.ceil(Math.log2(Math.max(-low, high)));
     }
     if (modular && a.within) magnitude = Math.ceil(Math.log2(Math.max(-a.within[0], a.within[1])));
-    if (share === 'source') check(shift === 0 && x.bits === 64, () => "an opening keeps its 'source' only if nothing is dropped and it has 64 bits");
-    check(share !== 'kept' || (shift === 0 && offsetLog < 0), () => 'an opening that stays drops nothing and has no offset');
+    if (share === 'source')
+      check(
+        shift === 0 && x.bits === 64,
+        () => "an opening keeps its 'source' only if nothing is dropped and it has 64 bits",
+      );
+    check(
+      share !== 'kept' || (shift === 0 && offsetLog < 0),
+      () => 'an opening that stays drops nothing and has no offset',
+    );
     const bits = { none: 0, modular: width, kept: width, source: 64, lift: a.bits }[share];
     check(a.bits === bits, () => `an opening with share '${share}' keeps ${bits} bits, the instruction says ${a.bits}`);
     check(share !== 'lift' || bits > width, () => `a lift from ${width} to ${bits} bits`);
@@ -63,7 +82,8 @@ export const open = primitive({
   narrow: (bits, _ins, a) => (a.share === 'lift' ? { bits: Math.max(bits, a.width + 1) } : undefined),
   masks: (ins, a) => [{ count: sizeOf(ins[0]!.shape), bits: a.width }],
   opens: (ins, a) => ({ count: sizeOf(ins[0]!.shape), bits: a.width }),
-  material: (ins, a) => (a.share === 'lift' ? Array(2).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits - a.width }) : []),
+  material: (ins, a) =>
+    a.share === 'lift' ? Array(2).fill({ count: sizeOf(ins[0]!.shape), bits: a.bits - a.width }) : [],
   deal({ kernels, a, masks, differences: [difference], maskKey }) {
     if (a.share === 'kept') {
       const own = new BigUint64Array(difference!.length);
@@ -83,7 +103,12 @@ export const open = primitive({
   begin({ role, a, ins, masks, types }) {
     const s = BigInt(a.shift);
     const offset = role === 0 ? (offsetOf(a) << s) + (1n << s) - 1n : 0n;
-    const how = { offset: BigInt.asUintN(64, offset), bits: (types[0] as ShareType).bits, shift: a.shift, width: a.width };
+    const how = {
+      offset: BigInt.asUintN(64, offset),
+      bits: (types[0] as ShareType).bits,
+      shift: a.shift,
+      width: a.width,
+    };
     return { share: ins[0]!.share!, mask: masks[0]!, how };
   },
   finish({ kernels, role, a, ins, opened: m, masks, material, maskKey }) {
@@ -106,7 +131,10 @@ export const open = primitive({
   error: (a, out) => (a.shift > 0 ? 2 ** -(out as OpenedType).fracBits : 0),
 });
 
-/** Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum, which fits 64 bits as each half has 63 at most. */
+/**
+ * Carry w of r0 + r1 beyond `width` bits, and w + msb r, from the unreduced sum, which fits 64 bits as each half has 63
+ * at most.
+ */
 function wrapBits(kernels: Kernels, total: Words, width: number): { w: Words; wh: Words } {
   const [w, wh] = [scratch(total.length), scratch(total.length)];
   kernels.maskForOpening(w, total, zeros(total.length), { offset: 0n, bits: 64, shift: width, width: 1 });
@@ -161,7 +189,8 @@ export const extend = primitive({
   finish({ kernels, role, a, ins, masks, opened, types }) {
     const x = types[0] as OpenedType;
     const [m, share] = [scratch(opened.length), scratch(opened.length)];
-    // The share that goes with this opening, [i=0]·m' − r'_i, is that of the lift and 2^k times what this party's part of u lacks
+    // The share that goes with this opening, [i=0]·m' − r'_i, is that of the lift and 2^k times what this party's part
+    // of u lacks
     const how = { k: x.width, bits: a.width, offset: offsetOf(x), first: role === 0 };
     kernels.extend(m, share, ins[0] as LiftedOpening, opened, masks[0]!, how);
     return { m, share };

@@ -5,7 +5,10 @@ import { check, describeAll, type OpenedType, offsetOf, type ValueType } from '.
 /** The types of a product's operands. */
 export function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {
   const [x, y] = ins;
-  check(ins.length === 2 && x?.kind === 'opened' && y?.kind === 'opened', () => `a product needs two opened values, got ${describeAll(ins)}`);
+  check(
+    ins.length === 2 && x?.kind === 'opened' && y?.kind === 'opened',
+    () => `a product needs two opened values, got ${describeAll(ins)}`,
+  );
   check(x.bits > 0 && y.bits > 0, () => 'a product needs the shares of both operands');
   return [x, y];
 }

@@ -12,7 +12,11 @@ const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n
  */
 export const lowerRows = (n: number, bits: number): number => (bits === 4 ? n : Math.min(n, 64 * Math.ceil(n / 128)));
 
-const tableBlock = (n: number, bits: number): Block => ({ count: Math.ceil(lowerRows(n, bits) / 4), bits: 64, xor: true });
+const tableBlock = (n: number, bits: number): Block => ({
+  count: Math.ceil(lowerRows(n, bits) / 4),
+  bits: 64,
+  xor: true,
+});
 
 /**
  * Has a value left an interval? Told from three or four bits of it, without a message between the parties.
@@ -93,12 +97,20 @@ export const outside = primitive({
 });
 
 /** A plane of the entries that chunks of m − tau name. */
-function pick(kernels: Kernels, to: Words, m: Words, tables: Words, tau: bigint, { position, bits }: { position: number; bits: number }): void {
+function pick(
+  kernels: Kernels,
+  to: Words,
+  m: Words,
+  tables: Words,
+  tau: bigint,
+  { position, bits }: { position: number; bits: number },
+): void {
   const lower = lowerRows(m.length, bits);
   const stride = 4 * tables.length;
   const from = (base: 0 | 8): PickedRow[] => [{ table: 0, plane: 0, position, width: bits, base }];
   const word = BigInt.asUintN(64, tau);
   const split = planeWords(lower);
   kernels.pick(to.subarray(0, split), m.subarray(0, lower), asRow(tables, stride), stride, word, from(0));
-  if (lower < m.length) kernels.pick(to.subarray(split), m.subarray(lower), asRow(tables, stride), stride, word, from(8));
+  if (lower < m.length)
+    kernels.pick(to.subarray(split), m.subarray(lower), asRow(tables, stride), stride, word, from(8));
 }

@@ -2,7 +2,15 @@ import { broadcastTo, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
 import { binaryReals } from '../program/reals.js';
-import { broadcastShapes, check, type OpenedType, type Shape, type ShareType, shareType, sizeOf } from '../program/types.js';
+import {
+  broadcastShapes,
+  check,
+  type OpenedType,
+  type Shape,
+  type ShareType,
+  shareType,
+  sizeOf,
+} from '../program/types.js';
 import { publicPart, shareOf, twoOpened } from './operands.js';
 
 /** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */
@@ -30,21 +38,26 @@ function choose(c: PartyContext<unknown>, tables: readonly Words[], shape: Shape
   const t = c.types[first] as OpenedType;
   if (t.modular) return choose(c, tables, shape, others);
   const half = tables.length / 2;
-  const [clear, set] = [tables.slice(0, half), tables.slice(half)].map((part) => choose(c, part, shape, others)) as [Words, Words];
+  const [clear, set] = [tables.slice(0, half), tables.slice(half)].map((part) => choose(c, part, shape, others)) as [
+    Words,
+    Words,
+  ];
   const out = scratch(sizeOf(shape));
   c.kernels.choose(out, broadcastTo(c.kernels, c.ins[first]!.m!, t.shape, shape), clear, set, t.width - 1);
   return out;
 }
 
 /**
- * Elementwise product of two opened values, broadcast; either may be a truncation's opening with a wrap, so that an m is an operand without
+ * Elementwise product of two opened values, broadcast; either may be a truncation's opening with a wrap, so that an m
+ * is an operand without
  * an opening of its own.
  *
  *   With y = M + u, M public and u = −r (+ 2^k·msb r where msb m = 0):
  *   ⟦xy⟧ = M_x·⟦y⟧ + ⟦u_x⟧·M_y + ⟦u_x·u_y⟧                              (local)
  *   T gives ⟦u_x·u_y⟧ for each case of the public top bits: one, two or four tables.
  *
- * Domain |xy| < 2^(a − 1 − fx − fy), a the smaller modulus of the two shares, or fewer bits where `bits` says so. Exact modulo 2^a.
+ * Domain |xy| < 2^(a − 1 − fx − fy), a the smaller modulus of the two shares, or fewer bits where `bits` says so. Exact
+ * modulo 2^a.
  * Cost   no round; dealer ceil(a/8) bytes an element for each case.
  * View   nothing is sent between the parties; the tables are masked one by one, so the unused ones tell nothing.
  * Source Beaver 1991; openings as operands: protocols section 4.
@@ -54,13 +67,21 @@ export const mul = primitive({
   attributes: z.object({ magnitude: int(-64, 63), bits: int(1, 64).optional() }),
   infer(ins, a): ShareType {
     const [x, y] = twoOpened(ins);
-    return shareType(broadcastShapes(x.shape, y.shape), x.fracBits + y.fracBits, Math.min(x.bits, y.bits, a.bits ?? 64), a.magnitude);
+    return shareType(
+      broadcastShapes(x.shape, y.shape),
+      x.fracBits + y.fracBits,
+      Math.min(x.bits, y.bits, a.bits ?? 64),
+      a.magnitude,
+    );
   },
   needs: (bits) => [bits, bits],
   narrow: (bits) => ({ bits }),
   material(ins, _a, out) {
     const [x, y] = ins as [OpenedType, OpenedType];
-    return Array((x.modular ? 1 : 2) * (y.modular ? 1 : 2)).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits });
+    return Array((x.modular ? 1 : 2) * (y.modular ? 1 : 2)).fill({
+      count: sizeOf(out.shape),
+      bits: (out as ShareType).bits,
+    });
   },
   deal(c) {
     const shape = c.out.shape;
@@ -77,7 +98,10 @@ export const mul = primitive({
   finish(c) {
     const { kernels, role, types, material } = c;
     const shape = c.out.shape;
-    const [ex, ey] = [0, 1].map((i) => broadcastTo(kernels, publicPart(c, i), types[i]!.shape, shape)) as [Words, Words];
+    const [ex, ey] = [0, 1].map((i) => broadcastTo(kernels, publicPart(c, i), types[i]!.shape, shape)) as [
+      Words,
+      Words,
+    ];
     const [sx, sy] = [0, 1].map((i) => broadcastTo(kernels, shareOf(c, i), types[i]!.shape, shape)) as [Words, Words];
     const out = scratch(ex.length);
     kernels.mul(out, ex, sy);
@@ -100,7 +124,8 @@ export const mul = primitive({
 
 /**
  * Square of an opened value: x² = M² + 2M·⟦u⟧ + ⟦u²⟧, with ⟦u²⟧ for each case of the top bit as in `mul`.
- * Domain |x²| < 2^(a − 1 − 2f). Exact. Cost no round; dealer ceil(a/8) bytes an element, twice for an opening with a wrap.
+ * Domain |x²| < 2^(a − 1 − 2f). Exact. Cost no round; dealer ceil(a/8) bytes an element, twice for an opening with a
+ * wrap.
  * View   as in `mul`.
  */
 export const square = primitive({
@@ -113,7 +138,8 @@ export const square = primitive({
   },
   needs: (bits) => [bits],
   narrow: (bits) => ({ bits }),
-  material: (ins, _a, out) => Array((ins[0] as OpenedType).modular ? 1 : 2).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits }),
+  material: (ins, _a, out) =>
+    Array((ins[0] as OpenedType).modular ? 1 : 2).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits }),
   deal(c) {
     const material = unknownParts(c, 0, c.out.shape).map((u) => {
       const p = scratch(u.length);

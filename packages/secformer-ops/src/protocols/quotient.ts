@@ -1,22 +1,41 @@
 import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, primitive } from '../program/primitive.js';
-import { check, describeAll, type OpenedType, offsetOf, type ShareType, sameShape, shareType, sizeOf } from '../program/types.js';
+import {
+  check,
+  describeAll,
+  type OpenedType,
+  offsetOf,
+  type ShareType,
+  sameShape,
+  shareType,
+  sizeOf,
+} from '../program/types.js';
 
 /**
- * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with `borrow`):
+ * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with
+ * `borrow`):
  *
- *   y = x + offset = m − r + 2^k(1 − msb m)·msb r;  ⌊(x − τ)/2^s⌋ = ⌊(m − offset − τ)/2^s⌋ − ⌊r/2^s⌋ + 2^(k−s)(1 − msb m)·msb r − borrow     (local)
+ *   y = x + offset = m − r + 2^k(1 − msb m)·msb r;  ⌊(x − τ)/2^s⌋ = ⌊(m − offset − τ)/2^s⌋ − ⌊r/2^s⌋ + 2^(k−s)(1 − msb
+ *   m)·msb r − borrow     (local)
  *   T gives ⟦−⌊r/2^s⌋ + 2^(k−s)·h⟧ for h = 0 and h = msb r, and ⟦β⟧ of the borrow.
  *
- * Exact. Cost no round; dealer 24 bytes an element. View nothing is sent between the parties; P1's tables are masked by P0's stream.
+ * Exact. Cost no round; dealer 24 bytes an element. View nothing is sent between the parties; P1's tables are masked by
+ * P0's stream.
  */
 export const quotient = primitive({
   name: 'quotient',
   attributes: z.object({ shift: int(1, 32), tau: integerText, magnitude: int(-64, 63) }),
   infer(ins, a): ShareType {
     const [x, b] = ins;
-    const ok = ins.length === 2 && x?.kind === 'opened' && !x.modular && x.width > a.shift && b?.kind === 'openBits' && b.planes === 1 && sameShape(b.shape, x.shape);
+    const ok =
+      ins.length === 2 &&
+      x?.kind === 'opened' &&
+      !x.modular &&
+      x.width > a.shift &&
+      b?.kind === 'openBits' &&
+      b.planes === 1 &&
+      sameShape(b.shape, x.shape);
     check(ok, () => `quotient of ${describeAll(ins)}`);
     return shareType(x.shape, 0, 64, a.magnitude);
   },
@@ -55,5 +74,6 @@ export const quotient = primitive({
     kernels.sub(share, share, beta);
     return { share };
   },
-  plain: ({ a, ins, types }) => ins[0]!.map((v) => Math.floor((v * 2 ** (types[0] as OpenedType).fracBits - Number(a.tau)) / 2 ** a.shift)),
+  plain: ({ a, ins, types }) =>
+    ins[0]!.map((v) => Math.floor((v * 2 ** (types[0] as OpenedType).fracBits - Number(a.tau)) / 2 ** a.shift)),
 });

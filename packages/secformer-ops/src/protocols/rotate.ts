@@ -9,7 +9,8 @@ const MOST_PADDING = 4;
 /**
  * Rows of zeros with a one where a secret index says: what gathers rows of a table by an index that nobody knows.
  *
- *   1. the index i is open as m = i + r modulo D = 2^width              (an opening of the planner's, width bits each way)
+ *   1. the index i is open as m = i + r modulo D = 2^width              (an opening of the planner's, width bits each
+ *   way)
  *   2. T shares e with e_j = [j = −r mod D] modulo 2^bits
  *   3. out_j = e_{(j − m) mod D} for j below depth: the one is at j = m − r = i    (local, a rotation by the public m)
  *
@@ -24,7 +25,10 @@ export const rotate = primitive({
   attributes: z.object({ depth: int(1, 2 ** 24), bits: int(2, 64) }),
   infer(ins, a): ShareType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'opened' && x.modular, () => `rotate needs a modular opening, got ${describeAll(ins)}`);
+    check(
+      ins.length === 1 && x?.kind === 'opened' && x.modular,
+      () => `rotate needs a modular opening, got ${describeAll(ins)}`,
+    );
     check(x.fracBits === 0 && x.width <= 26, () => `rotate by ${x.width} bits of which ${x.fracBits} are fractional`);
     const size = 2 ** x.width;
     check(a.depth <= size && size <= MOST_PADDING * a.depth, () => `rows of ${a.depth} in a rotation of ${size}`);

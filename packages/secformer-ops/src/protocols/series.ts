@@ -2,7 +2,16 @@ import { encodeConstant, HARMONICS, halvesOf, mostAmplitude, scratch, type Words
 import { z } from 'zod';
 import { joined } from '../program/blocks.js';
 import { int, primitive } from '../program/primitive.js';
-import { check, describeAll, type OpenBitsType, type OpenedType, type ShareType, sameShape, shareType, sizeOf } from '../program/types.js';
+import {
+  check,
+  describeAll,
+  type OpenBitsType,
+  type OpenedType,
+  type ShareType,
+  sameShape,
+  shareType,
+  sizeOf,
+} from '../program/types.js';
 
 /** The attributes of any series. */
 const series = {
@@ -18,7 +27,10 @@ const series = {
 };
 
 /** The result of a series of an opened x, whose factors are numbers of 31 bits. */
-function seriesType(x: OpenedType, a: { coefficients: readonly (readonly [number, number])[]; seriesBits: number; bits: number; magnitude: number }): ShareType {
+function seriesType(
+  x: OpenedType,
+  a: { coefficients: readonly (readonly [number, number])[]; seriesBits: number; bits: number; magnitude: number },
+): ShareType {
   const most = mostAmplitude(a.seriesBits);
   check(
     a.coefficients.every(([c, s]) => Math.hypot(c, s) <= most),
@@ -29,7 +41,10 @@ function seriesType(x: OpenedType, a: { coefficients: readonly (readonly [number
 
 /** Σ a_k cos kφ + b_k sin kφ of an angle in turns. */
 function seriesOf(constantTerm: number, pairs: readonly (readonly [number, number])[], turns: number): number {
-  return pairs.reduce((s, [a, b], k) => s + a * Math.cos(2 * Math.PI * (k + 1) * turns) + b * Math.sin(2 * Math.PI * (k + 1) * turns), constantTerm);
+  return pairs.reduce(
+    (s, [a, b], k) => s + a * Math.cos(2 * Math.PI * (k + 1) * turns) + b * Math.sin(2 * Math.PI * (k + 1) * turns),
+    constantTerm,
+  );
 }
 
 /** Tables and coefficients are each off by half a unit of 2^−seriesBits, and an angle by 2^−24 of a turn. */
@@ -39,13 +54,15 @@ function seriesError(a: { coefficients: readonly (readonly [number, number])[]; 
 }
 
 /**
- * A trigonometric series of an opened value: a_0 + Σ a_k cos kωx + b_k sin kωx, the period a power of two, so that the angle of x is the angle of
+ * A trigonometric series of an opened value: a_0 + Σ a_k cos kωx + b_k sin kωx, the period a power of two, so that the
+ * angle of x is the angle of
  * m − r on the low bits and no wrap is seen.
  *
  *   1. T shares cos kωr, sin kωr at `seriesBits` bits
  *   2. Σ_k (a_k cos kωm + b_k sin kωm)·⟦cos kωr⟧ + (a_k sin kωm − b_k cos kωm)·⟦sin kωr⟧               (local)
  *
- * Domain every x; the sum itself repeats with the period. Error 2^−seriesBits for each product. The result has 2·seriesBits fractional bits.
+ * Domain every x; the sum itself repeats with the period. Error 2^−seriesBits for each product. The result has
+ * 2·seriesBits fractional bits.
  * Cost   no round; dealer 2K·ceil(bits/8) bytes an element.
  * View   nothing is sent between the parties; P1's tables are masked by P0's stream.
  * Source Zheng et al. 2023 (masked sine); SecFormer section 3.2; protocols section 6.
@@ -59,8 +76,14 @@ export const trig = primitive({
   }),
   infer(ins, a): ShareType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'opened' && x.width >= a.period, () => `a series of period 2^${a.period} of ${describeAll(ins)}`);
-    check(x.offsetLog < 0 || x.offsetLog >= a.period, () => `the offset 2^${x.offsetLog} shifts the angle of a series of period 2^${a.period}`);
+    check(
+      ins.length === 1 && x?.kind === 'opened' && x.width >= a.period,
+      () => `a series of period 2^${a.period} of ${describeAll(ins)}`,
+    );
+    check(
+      x.offsetLog < 0 || x.offsetLog >= a.period,
+      () => `the offset 2^${x.offsetLog} shifts the angle of a series of period 2^${a.period}`,
+    );
     return seriesType(x, a);
   },
   needs: () => [0],
@@ -70,16 +93,28 @@ export const trig = primitive({
     const r = ins[0]!.r!;
     const all = scratch(2 * a.coefficients.length * r.length);
     kernels.trigTables(all, r, { period: a.period, harmonics: a.coefficients.length, fracBits: a.seriesBits });
-    return { value: {}, material: a.coefficients.flatMap((_, k) => [2 * k, 2 * k + 1].map((p) => all.subarray(p * r.length, (p + 1) * r.length))) };
+    return {
+      value: {},
+      material: a.coefficients.flatMap((_, k) =>
+        [2 * k, 2 * k + 1].map((p) => all.subarray(p * r.length, (p + 1) * r.length)),
+      ),
+    };
   },
   finish({ kernels, role, a, ins, material }) {
     const m = ins[0]!.m!;
     const share = scratch(m.length);
-    kernels.trigCombine(share, m, joined(material), Float64Array.from(a.coefficients.flat()), { period: a.period, harmonics: a.coefficients.length, fracBits: a.seriesBits });
+    kernels.trigCombine(share, m, joined(material), Float64Array.from(a.coefficients.flat()), {
+      period: a.period,
+      harmonics: a.coefficients.length,
+      fracBits: a.seriesBits,
+    });
     if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
     return { share };
   },
-  plain: ({ a, ins, types }) => ins[0]!.map((v) => seriesOf(a.constantTerm, a.coefficients, v * 2 ** ((types[0] as OpenedType).fracBits - a.period))),
+  plain: ({ a, ins, types }) =>
+    ins[0]!.map((v) =>
+      seriesOf(a.constantTerm, a.coefficients, v * 2 ** ((types[0] as OpenedType).fracBits - a.period)),
+    ),
   error: (a) => seriesError(a),
 });
 
@@ -98,10 +133,12 @@ function anglesOf(words: Words, turns: number, from: (word: number, index: numbe
 }
 
 /**
- * A trigonometric series whose period is no power of two, of an opened value with a wrap: T prepares two sets of tables, for ω·r where msb m = 1 and for
+ * A trigonometric series whose period is no power of two, of an opened value with a wrap: T prepares two sets of
+ * tables, for ω·r where msb m = 1 and for
  * ω·(r − 2^k·msb r) where msb m = 0, for then y + offset = m − r + 2^k·msb r.
  *
- * Domain every x that the opening holds. Error 2^−seriesBits for each product, and 2e-7 for the angle. Result and view as in `trig`.
+ * Domain every x that the opening holds. Error 2^−seriesBits for each product, and 2e-7 for the angle. Result and view
+ * as in `trig`.
  * Cost   no round; dealer 4K·ceil(bits/8) bytes an element. Source protocols section 6.
  */
 export const trigReal = primitive({
@@ -113,7 +150,10 @@ export const trigReal = primitive({
   }),
   infer(ins, a): ShareType {
     const [x] = ins;
-    check(ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48, () => `trigReal of ${describeAll(ins)}`);
+    check(
+      ins.length === 1 && x?.kind === 'opened' && !x.modular && x.width <= 48,
+      () => `trigReal of ${describeAll(ins)}`,
+    );
     return seriesType(x, a);
   },
   needs: () => [0],
@@ -131,7 +171,9 @@ export const trigReal = primitive({
       material: sets.flatMap((from) => {
         const all = scratch(2 * a.coefficients.length * r.length);
         kernels.trigTables(all, anglesOf(r, turns, from), how);
-        return Array.from({ length: 2 * a.coefficients.length }, (_, p) => all.subarray(p * r.length, (p + 1) * r.length));
+        return Array.from({ length: 2 * a.coefficients.length }, (_, p) =>
+          all.subarray(p * r.length, (p + 1) * r.length),
+        );
       }),
     };
   },
@@ -154,7 +196,11 @@ export const trigReal = primitive({
     }
     const share = scratch(n);
     const angles = anglesOf(m, 2 ** -fracBits / a.period, (v) => v - offset);
-    kernels.trigCombine(share, angles, set, Float64Array.from(a.coefficients.flat()), { period: TURN_BITS, harmonics: a.coefficients.length, fracBits: a.seriesBits });
+    kernels.trigCombine(share, angles, set, Float64Array.from(a.coefficients.flat()), {
+      period: TURN_BITS,
+      harmonics: a.coefficients.length,
+      fracBits: a.seriesBits,
+    });
     if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
     return { share };
   },
@@ -163,14 +209,18 @@ export const trigReal = primitive({
 });
 
 /**
- * bit·factor·e^(−u), u = x − origin ≥ 0, for an opened x of 16 fractional bits, the bit saying u < R or less, R = 2^(half − 16) (16 or 8).
+ * bit·factor·e^(−u), u = x − origin ≥ 0, for an opened x of 16 fractional bits, the bit saying u < R or less, R =
+ * 2^(half − 16) (16 or 8).
  *
- *   With m (less the public origin), r modulo 2R, r = R·h + r', m = R·g + m' (h, g the top bits): for u < R a wrap can only have happened when h = 1
+ *   With m (less the public origin), r modulo 2R, r = R·h + r', m = R·g + m' (h, g the top bits): for u < R a wrap can
+ *   only have happened when h = 1
  *   and g = 0, so
- *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 42 bits, e^r' at 20     (local)
+ *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 42 bits, e^r' at 20
+ *   (local)
  *   T also shares both times β, so that the selection is c·e + (1 − 2c)·⟦βe⟧.
  *
- * Domain where the bit is 1, 0 ≤ u < R. Error 2.5e-6 with R = 16 and the truncation to 20 bits that softmax takes; with R = 8 a relative 2e-6. Where the
+ * Domain where the bit is 1, 0 ≤ u < R. Error 2.5e-6 with R = 16 and the truncation to 20 bits that softmax takes; with
+ * R = 8 a relative 2e-6. Where the
  *        bit is 0 exactly 0.
  * Cost   no round; dealer 32 bytes an element.
  * View   nothing is sent between the parties. Source protocols section 7.
@@ -180,7 +230,8 @@ export const expNegative = primitive({
   attributes: z.object({ origin: int(0, 2 ** 30), factor: z.number().min(0.5).max(1), half: int(19, 20) }),
   infer(ins, a): ShareType {
     const [x, b] = ins;
-    const angle = x?.kind === 'opened' && x.fracBits === 16 && x.width > a.half && (x.offsetLog < 0 || x.offsetLog > a.half);
+    const angle =
+      x?.kind === 'opened' && x.fracBits === 16 && x.width > a.half && (x.offsetLog < 0 || x.offsetLog > a.half);
     const ok = ins.length === 2 && angle && b?.kind === 'openBits' && b.planes === 1;
     check(ok && sameElements(x, b), () => `expNegative of ${describeAll(ins)}`);
     return shareType(x.shape, 62, 64, 1);

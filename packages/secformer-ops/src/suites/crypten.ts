@@ -22,7 +22,8 @@ import type { Suite } from './suite.js';
 const GELU = { scale: Math.sqrt(2 / Math.PI), cubic: 0.044715 };
 
 /**
- * tanh(v) = 2σ(2v) − 1, σ from 1/(1 + e^(−|2v|)): the limit exponential of nine squarings, and three Newton steps from 0.75 because the denominator lies in
+ * tanh(v) = 2σ(2v) − 1, σ from 1/(1 + e^(−|2v|)): the limit exponential of nine squarings, and three Newton steps from
+ * 0.75 because the denominator lies in
  * [1, 2]. Domain |v| < 512.
  */
 function tanh(e: Emitter, v: number): number {
@@ -48,7 +49,10 @@ function gelu(e: Emitter, x: number): number {
   return e.scale(product(e, v, gate, 6), 0.5);
 }
 
-/** e^(x − max) by eight squarings, over its sum by Newton's reciprocal; sums beyond the start value's reach are scaled with the row. Domain |s| < 2^13. */
+/**
+ * e^(x − max) by eight squarings, over its sum by Newton's reciprocal; sums beyond the start value's reach are scaled
+ * with the row. Domain |s| < 2^13.
+ */
 function softmax(e: Emitter, x: number): number {
   const { shape } = e.share(x);
   const last = shape.length - 1;

@@ -20,7 +20,11 @@ export const suites: Readonly<Record<string, Suite>> = {
 
 export function suiteOf(name: string): Suite {
   const suite = suites[name];
-  if (!suite) throw new SecformerError('UNKNOWN_SUITE', `there is no suite '${name}'; choose one of ${Object.keys(suites).join(', ')}`);
+  if (!suite)
+    throw new SecformerError(
+      'UNKNOWN_SUITE',
+      `there is no suite '${name}'; choose one of ${Object.keys(suites).join(', ')}`,
+    );
   return suite;
 }
 

@@ -19,7 +19,10 @@ function gelu(e: Emitter, x: number): number {
   return e.reinterpret(total, e.share(total).fracBits, 14);
 }
 
-/** p/Σp by Newton's reciprocal of the row's mean weight, for CrypTen's start value reaches 500 and a sum does not stay below that. */
+/**
+ * p/Σp by Newton's reciprocal of the row's mean weight, for CrypTen's start value reaches 500 and a sum does not stay
+ * below that.
+ */
 function divided(e: Emitter, weights: number): number {
   const { shape } = e.share(weights);
   const last = shape.length - 1;
@@ -55,7 +58,11 @@ export const mpcformer: Suite = {
   layerNorm: cryptenNorm,
   elementwise,
   functions: { gelu: quadGelu, softmax: (row) => quadRow(row, QUAD_CONSTANT), layerNorm: normalRow },
-  formulas: { gelu: quadGelu, softmax: (row) => dividedOf(row.map((v) => (v + QUAD_CONSTANT) ** 2)), layerNorm: cryptenNormFormula },
+  formulas: {
+    gelu: quadGelu,
+    softmax: (row) => dividedOf(row.map((v) => (v + QUAD_CONSTANT) ** 2)),
+    layerNorm: cryptenNormFormula,
+  },
   holds: { softmax: holds((row) => mean(row.map((v) => (v + QUAD_CONSTANT) ** 2))), layerNorm: inRange(0.1, 170) },
   remark: (op) => (op === 'softmax' ? "Newton's reciprocal is of the row's mean weight" : undefined),
 };
@@ -72,7 +79,10 @@ export const mpcformer2Relu: Suite = {
   maskFloor: -1024,
   shiftable: false,
   softmax: (e, x) => divided(e, e.addConstant(relu(e, e.truncated(x)), RELU_FLOOR)),
-  functions: { ...mpcformer.functions, softmax: (row) => reluWeights(row).map((v, _, all) => v / all.reduce((a, b) => a + b, 0)) },
+  functions: {
+    ...mpcformer.functions,
+    softmax: (row) => reluWeights(row).map((v, _, all) => v / all.reduce((a, b) => a + b, 0)),
+  },
   formulas: { ...mpcformer.formulas, softmax: (row) => dividedOf(reluWeights(row)) },
   holds: { ...mpcformer.holds, softmax: holds((row) => mean(reluWeights(row))) },
 };

@@ -11,7 +11,13 @@ import type { Suite } from './suite.js';
 
 /** GeLU's pieces on [−4, −1.95) and [−1.95, 3), lowest power first; 0 below, x above. */
 const LOW = [-0.5054031199708174, -0.42226581151983866, -0.11807612951181953, -0.011034134030615728] as const;
-const MIDDLE = { one: 0.008526321541038084, x: 0.5, x2: 0.3603292692789629, x4: -0.037688200365904236, x6: 0.0018067462606141187 };
+const MIDDLE = {
+  one: 0.008526321541038084,
+  x: 0.5,
+  x2: 0.3603292692789629,
+  x4: -0.037688200365904236,
+  x6: 0.0018067462606141187,
+};
 const EDGES = [-4, -1.95, 3];
 
 function geluFormula(x: number): number {
@@ -51,8 +57,10 @@ function pieces(e: Emitter, v: number): { low: number; middle: number } {
 }
 
 /**
- * Piecewise polynomials of degrees 3 and 6, three comparisons; beyond the pieces the powers are garbage times an exact 0.
- * Domain the default range. Error 0.014, the polynomials' own. Cost 30 bytes each way an element, 5 rounds. Source Dong et al. 2023 (PUMA).
+ * Piecewise polynomials of degrees 3 and 6, three comparisons; beyond the pieces the powers are garbage times an exact
+ * 0.
+ * Domain the default range. Error 0.014, the polynomials' own. Cost 30 bytes each way an element, 5 rounds. Source Dong
+ * et al. 2023 (PUMA).
  */
 function gelu(e: Emitter, x: number): number {
   const opened = e.factor(e.truncated(x));
@@ -76,7 +84,10 @@ function softmax(e: Emitter, x: number): number {
   const { max } = maxWithIndex(e, v, false);
   const below = e.addConstant(e.sub(v, e.broadcast(max, shape)), -MARGIN);
   const opened = e.factor(below);
-  let y = e.addConstant(e.reinterpret(e.emit('unwrap', [opened]), 16 + SQUARINGS, e.opened(opened).magnitude - SQUARINGS), 1);
+  let y = e.addConstant(
+    e.reinterpret(e.emit('unwrap', [opened]), 16 + SQUARINGS, e.opened(opened).magnitude - SQUARINGS),
+    1,
+  );
   const inside = e.guarded(() => {
     for (let i = 0; i < SQUARINGS; i++) y = squared(e, y, 2);
     return e.factor(y, 24);

@@ -13,9 +13,11 @@ const EDGE = 1.7;
 const EDGE_UNITS = Math.floor(EDGE * Math.SQRT2 * 256);
 
 /**
- * GeLU = x/2·(1 + erf(x/√2)), erf −1 below −1.7, 1 above, the series between. The thresholds ±1.7 are ±2.4042 in x, compared at 2^−8; the period 20 in x/√2
+ * GeLU = x/2·(1 + erf(x/√2)), erf −1 below −1.7, 1 above, the series between. The thresholds ±1.7 are ±2.4042 in x,
+ * compared at 2^−8; the period 20 in x/√2
  * does not divide the ring, so T prepares two sets of tables (`trigReal`).
- * Domain |x| < 2045. Error 0.0195, the series' own. Cost 11.6 bytes each way an element, 5 rounds. Source SecFormer, section 3.2.1.
+ * Domain |x| < 2045. Error 0.0195, the series' own. Cost 11.6 bytes each way an element, 5 rounds. Source SecFormer,
+ * section 3.2.1.
  */
 function gelu(e: Emitter, x: number): number {
   const opened = e.lifted(e.truncated(e.share(x).fracBits < FRAC_BITS ? e.atScale(x, FRAC_BITS) : x));
@@ -27,7 +29,14 @@ function gelu(e: Emitter, x: number): number {
     bits: 40,
     magnitude: 2,
   });
-  const inside = e.emit('open', [series], { shift: 36 - FRAC_BITS, width: 20, offsetLog: FRAC_BITS - 1, share: 'lift', bits: 64, within: [-0.5, 3.5] });
+  const inside = e.emit('open', [series], {
+    shift: 36 - FRAC_BITS,
+    width: 20,
+    offsetLog: FRAC_BITS - 1,
+    share: 'lift',
+    bits: 64,
+    within: [-0.5, 3.5],
+  });
   const bits = intervals(e, opened, 8, Math.min(20, e.opened(opened).width - 8), [-EDGE_UNITS, EDGE_UNITS], 1, 2);
   // 1 + erf: 0, the series, or 2
   const top = e.scale(e.emit('bitValue', [plane(e, bits, 1)], { bits: 64 }), 2);
@@ -50,7 +59,8 @@ export const deflation = (width: number): number => DIVISION.deflation * Math.ce
 
 /**
  * 2Quad by Goldschmidt's division: q ← Σp/η, p ← p/η; thirteen times m = 2 − q, p ← p·m, q ← q·m.
- * Domain Σ(s + c)² in [0.01η, 1.98η]. Error 1e-5. Cost 4 bytes each way an element and step, 15 rounds. Source SecFormer, section 3.2.2.
+ * Domain Σ(s + c)² in [0.01η, 1.98η]. Error 1e-5. Cost 4 bytes each way an element and step, 15 rounds. Source
+ * SecFormer, section 3.2.2.
  */
 function quad(e: Emitter, x: number, c: number, mask?: number): number {
   const shifted = e.addConstant(x, c);
@@ -59,7 +69,12 @@ function quad(e: Emitter, x: number, c: number, mask?: number): number {
   if (mask !== undefined) weights = e.truncated(e.mul(weights, mask));
   const eta = deflation(shape.at(-1)!);
   const total = e.sum(weights, [shape.length - 1]);
-  let q = scaled(e, e.reinterpret(total, FRAC_BITS, 14 + Math.ceil(Math.log2(eta / DIVISION.deflation))), 1 / eta, DIVISION.bits);
+  let q = scaled(
+    e,
+    e.reinterpret(total, FRAC_BITS, 14 + Math.ceil(Math.log2(eta / DIVISION.deflation))),
+    1 / eta,
+    DIVISION.bits,
+  );
   let p = scaled(e, e.reinterpret(weights, FRAC_BITS, 14), 1 / eta, DIVISION.bits);
   for (let i = 0; i < DIVISION.steps; i++) {
     p = timesRest(e, p, 2, q, 2, DIVISION.bits);
@@ -123,5 +138,8 @@ export const secformer: Suite = {
       return total >= 0.01 * deflation(row.length) && total <= 1.98 * deflation(row.length);
     },
   },
-  remark: (op, width) => (op === 'softmax' && width > 128 ? `deflation η = ${deflation(width)} for rows of ${width}, the paper's 5000 holds rows of up to 128` : undefined),
+  remark: (op, width) =>
+    op === 'softmax' && width > 128
+      ? `deflation η = ${deflation(width)} for rows of ${width}, the paper's 5000 holds rows of up to 128`
+      : undefined,
 };

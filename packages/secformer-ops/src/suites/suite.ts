@@ -13,7 +13,10 @@ export interface Suite {
   about: string;
   /** softmax is replaced by 2Quad, so that an additive mask has to become a factor */
   quadratic: boolean;
-  /** functions that are others than their names say, which a model is trained with: nobody computes the named ones for it */
+  /**
+   * functions that are others than their names say, which a model is trained with: nobody computes the named ones for
+   * it
+   */
   replaces?: readonly ('softmax' | 'gelu')[];
   /** attention weights over the last axis: probabilities, or numerators whose division is still to come */
   softmax(e: Emitter, x: number): number | Unnormalised;

@@ -15,7 +15,9 @@ export function binary(op: RecordedOp): SecretKernel {
 
 export const AddN: SecretKernel = ({ inputs, backend }) => {
   const all = (Array.isArray(inputs) ? inputs : Object.values(inputs).flat()) as TensorInfo[];
-  const sum = all.map((t) => backend.node(t)).reduce((a, b) => new SecretNode('add', [a, b], broadcastShapes(a.shape, b.shape)));
+  const sum = all
+    .map((t) => backend.node(t))
+    .reduce((a, b) => new SecretNode('add', [a, b], broadcastShapes(a.shape, b.shape)));
   return backend.secret(sum);
 };
 
@@ -25,14 +27,20 @@ export const SquaredDifference: SecretKernel = ({ inputs, backend }) => {
   return backend.secret(new SecretNode('square', [difference], difference.shape));
 };
 
-/** Powers with a public exponent: a whole one by repeated squaring, its negative through the reciprocal, ±½ as roots. */
+/**
+ * Powers with a public exponent: a whole one by repeated squaring, its negative through the reciprocal, ±½ as roots.
+ */
 export const Pow: SecretKernel = ({ inputs, backend }) => {
   const { a, b } = inputs as { a: TensorInfo; b: TensorInfo };
   const exponent = scalarOf(backend.node(b));
   const x = backend.node(a);
-  if (exponent === 0.5 || exponent === -0.5) return backend.secret(new SecretNode(exponent > 0 ? 'sqrt' : 'rsqrt', [x], x.shape));
+  if (exponent === 0.5 || exponent === -0.5)
+    return backend.secret(new SecretNode(exponent > 0 ? 'sqrt' : 'rsqrt', [x], x.shape));
   if (exponent === undefined || !Number.isInteger(exponent) || Math.abs(exponent) > 16) {
-    throw new UnsupportedKernelError('Pow', `needs a public exponent, whole and from −16 to 16 or ±½, got ${exponent ?? 'a tensor that is not public'}`);
+    throw new UnsupportedKernelError(
+      'Pow',
+      `needs a public exponent, whole and from −16 to 16 or ±½, got ${exponent ?? 'a tensor that is not public'}`,
+    );
   }
   if (exponent === 0) return filled(1)({ inputs: { x: a }, attrs: {}, backend });
   const power = (n: number): SecretNode => {
@@ -58,10 +66,13 @@ export function extremum(op: 'Maximum' | 'Minimum'): SecretKernel {
     const below = op === 'Maximum' ? -1 : 1;
     for (const [of, by] of [[x, y] as const, [y, x] as const]) {
       const c = scalarOf(by);
-      if (c !== undefined && c * below >= UNBOUNDED && of.shape.join() === shape.join()) return backend.secret(of, upcastType(a.dtype, b.dtype));
+      if (c !== undefined && c * below >= UNBOUNDED && of.shape.join() === shape.join())
+        return backend.secret(of, upcastType(a.dtype, b.dtype));
     }
     // max(x, y) = relu(x − y) + y; min(x, y) = x − relu(x − y)
     const gap = new SecretNode('relu', [new SecretNode('sub', op === 'Maximum' ? [x, y] : [y, x], shape)], shape);
-    return backend.secret(op === 'Maximum' ? new SecretNode('add', [gap, y], shape) : new SecretNode('sub', [y, gap], shape));
+    return backend.secret(
+      op === 'Maximum' ? new SecretNode('add', [gap, y], shape) : new SecretNode('sub', [y, gap], shape),
+    );
   };
 }

@@ -16,7 +16,11 @@ function convolved(x: SecretNode, filter: SecretNode, axes: readonly Axis[]): Se
   const out = axes.map((a) => a.out);
   const inner = sizeOf(filter.shape.slice(0, -1));
   const rows = reshaped(windows(x, axes), [x.shape[0]! * sizeOf(out), inner]);
-  return reshaped(product(rows, reshaped(filter, [inner, filter.shape.at(-1)!])), [x.shape[0]!, ...out, filter.shape.at(-1)!]);
+  return reshaped(product(rows, reshaped(filter, [inner, filter.shape.at(-1)!])), [
+    x.shape[0]!,
+    ...out,
+    filter.shape.at(-1)!,
+  ]);
 }
 
 /** A product for each channel: windows [channels, positions, window], filters [channels, window, multiplier]. */
@@ -46,7 +50,16 @@ function convolution2D({ inputs, attrs, backend }: KernelCall, byChannel: boolea
   const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
   const { strides, pad, dataFormat, dilations, dimRoundingMode } = attrs as unknown as ConvAttributes;
   const format = backend_util.convertConv2DDataFormat(dataFormat ?? 'NHWC');
-  const info = backend_util.computeConv2DInfo(x.shape as never, filter.shape as never, strides, dilations ?? [1, 1], pad, dimRoundingMode, byChannel, format);
+  const info = backend_util.computeConv2DInfo(
+    x.shape as never,
+    filter.shape as never,
+    strides,
+    dilations ?? [1, 1],
+    pad,
+    dimRoundingMode,
+    byChannel,
+    format,
+  );
   const first = format === 'channelsFirst';
   const image = first ? transposed(backend.node(x), toLast) : backend.node(x);
   const made = (byChannel ? convolvedByChannel : convolved)(image, backend.node(filter), axesOf2D(info));
@@ -57,16 +70,20 @@ function convolution2D({ inputs, attrs, backend }: KernelCall, byChannel: boolea
 function overChannels(call: KernelCall): KernelCall {
   if ((call.attrs as unknown as ConvAttributes).dataFormat !== 'NCHW') return call;
   const { backend } = call;
-  const spread = (t: TensorInfo | undefined) => (t && t.shape.length === 1 && t.shape[0]! > 1 ? backend.alias(t, [t.shape[0]!, 1, 1]) : t);
+  const spread = (t: TensorInfo | undefined) =>
+    t && t.shape.length === 1 && t.shape[0]! > 1 ? backend.alias(t, [t.shape[0]!, 1, 1]) : t;
   const inputs = { ...call.inputs };
-  for (const name of ['bias', 'preluActivationWeights']) if (inputs[name]) inputs[name] = spread(inputs[name] as TensorInfo) as never;
+  for (const name of ['bias', 'preluActivationWeights'])
+    if (inputs[name]) inputs[name] = spread(inputs[name] as TensorInfo) as never;
   return { ...call, inputs };
 }
 
 export const Conv2D: SecretKernel = (call) => call.backend.secret(convolution2D(call, false));
 export const DepthwiseConv2dNative: SecretKernel = (call) => call.backend.secret(convolution2D(call, true));
-export const FusedConv2D: SecretKernel = (call) => finished(overChannels(call), 'FusedConv2D', convolution2D(call, false));
-export const FusedDepthwiseConv2D: SecretKernel = (call) => finished(overChannels(call), 'FusedDepthwiseConv2D', convolution2D(call, true));
+export const FusedConv2D: SecretKernel = (call) =>
+  finished(overChannels(call), 'FusedConv2D', convolution2D(call, false));
+export const FusedDepthwiseConv2D: SecretKernel = (call) =>
+  finished(overChannels(call), 'FusedDepthwiseConv2D', convolution2D(call, true));
 
 export const Conv3D: SecretKernel = ({ inputs, attrs, backend }) => {
   const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
@@ -78,9 +95,20 @@ export const Conv3D: SecretKernel = ({ inputs, attrs, backend }) => {
 /** Transposed convolution: the gradient with zeros between its elements, convolved with the filter turned round. */
 export const Conv2DBackpropInput: SecretKernel = ({ inputs, attrs, backend }) => {
   const { dy, filter } = inputs as { dy: TensorInfo; filter: TensorInfo };
-  const { inputShape, strides, pad, dataFormat, dimRoundingMode } = attrs as unknown as ConvAttributes & { inputShape: [number, number, number, number] };
+  const { inputShape, strides, pad, dataFormat, dimRoundingMode } = attrs as unknown as ConvAttributes & {
+    inputShape: [number, number, number, number];
+  };
   const format = backend_util.convertConv2DDataFormat(dataFormat ?? 'NHWC');
-  const info = backend_util.computeConv2DInfo(inputShape, filter.shape as never, strides, 1, pad, dimRoundingMode, false, format);
+  const info = backend_util.computeConv2DInfo(
+    inputShape,
+    filter.shape as never,
+    strides,
+    1,
+    pad,
+    dimRoundingMode,
+    false,
+    format,
+  );
   const first = format === 'channelsFirst';
   const from = first ? transposed(backend.node(dy), toLast) : backend.node(dy);
   const [high, wide] = axesOf2D(info) as [Axis, Axis];
@@ -90,15 +118,27 @@ export const Conv2DBackpropInput: SecretKernel = ({ inputs, attrs, backend }) =>
     const at = i - (a.filter - 1 - a.before);
     return at >= 0 && at % a.stride === 0 && at / a.stride < a.out ? at / a.stride : -1;
   };
-  const spread = picked(from, [batch, high.in + high.filter - 1, wide.in + wide.filter - 1, channels], ([n, h, w, c]) => {
-    const [y, x] = [place(high, h!), place(wide, w!)];
-    return y < 0 || x < 0 ? -1 : ((n! * rows + y) * columns + x) * channels + c!;
-  });
+  const spread = picked(
+    from,
+    [batch, high.in + high.filter - 1, wide.in + wide.filter - 1, channels],
+    ([n, h, w, c]) => {
+      const [y, x] = [place(high, h!), place(wide, w!)];
+      return y < 0 || x < 0 ? -1 : ((n! * rows + y) * columns + x) * channels + c!;
+    },
+  );
   const kernel = backend.node(filter);
   const [fh, fw, inner] = kernel.shape as [number, number, number, number];
   const s = stridesOf(kernel.shape) as [number, number, number, number];
   const turned = view(kernel, [fh, fw, channels, inner], [-s[0], -s[1], s[3], s[2]], (fh - 1) * s[0] + (fw - 1) * s[1]);
-  const plain = (a: Axis): Axis => ({ in: a.in + a.filter - 1, out: a.in, filter: a.filter, stride: 1, dilation: 1, before: 0, after: 0 });
+  const plain = (a: Axis): Axis => ({
+    in: a.in + a.filter - 1,
+    out: a.in,
+    filter: a.filter,
+    stride: 1,
+    dilation: 1,
+    before: 0,
+    after: 0,
+  });
   const made = convolved(spread, turned, [plain(high), plain(wide)]);
   return backend.secret(first ? transposed(made, toFirst) : made);
 };

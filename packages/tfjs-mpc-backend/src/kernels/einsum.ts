@@ -5,7 +5,8 @@ import type { SecretKernel } from './kernel.js';
 import { reshaped, summed, transposed } from './nodes.js';
 
 /**
- * Einsum of one or two tensors: labels that stand in one operand alone and not in the output are summed first; the rest is one batched matrix product, labels in both
+ * Einsum of one or two tensors: labels that stand in one operand alone and not in the output are summed first; the rest
+ * is one batched matrix product, labels in both
  * inputs and the output being batch axes, labels in both inputs alone summed over, the others rows and columns.
  */
 export const Einsum: SecretKernel = ({ inputs, attrs, backend }) => {
@@ -16,7 +17,9 @@ export const Einsum: SecretKernel = ({ inputs, attrs, backend }) => {
   backend_util.checkEinsumDimSizes(allDims.length, idDims, tensors as never);
   const [from, to] = equation.replace(/\s/g, '').split('->') as [string, string];
   const operands = from.split(',').map((labels, i) => {
-    const lone = [...labels].filter((l) => !to.includes(l) && from.split(',').every((other, j) => j === i || !other.includes(l)));
+    const lone = [...labels].filter(
+      (l) => !to.includes(l) && from.split(',').every((other, j) => j === i || !other.includes(l)),
+    );
     const node = summed(
       backend.node(tensors[i]!),
       lone.map((l) => labels.indexOf(l)),
@@ -49,7 +52,10 @@ export const Einsum: SecretKernel = ({ inputs, attrs, backend }) => {
   };
   const x = arranged(first, [rows, inner]);
   const y = arranged(second, [inner, columns]);
-  const product = new SecretNode('matMul', [x, y], [x.shape[0]!, x.shape[1]!, y.shape[2]!], { transposeA: false, transposeB: false });
+  const product = new SecretNode('matMul', [x, y], [x.shape[0]!, x.shape[1]!, y.shape[2]!], {
+    transposeA: false,
+    transposeB: false,
+  });
   const labels = batch + rows + columns;
   return ordered(reshaped(product, shapeOf(labels)), labels);
 };

@@ -5,7 +5,10 @@ import type { SecretKernel } from './kernel.js';
 import { constant } from './nodes.js';
 
 /** A function of one tensor; public numbers that it takes come from the kernel's attributes. */
-export function unary(op: ElementwiseOp | 'square', parameters: (attrs: Record<string, number>) => Record<string, number> = () => ({})): SecretKernel {
+export function unary(
+  op: ElementwiseOp | 'square',
+  parameters: (attrs: Record<string, number>) => Record<string, number> = () => ({}),
+): SecretKernel {
   return ({ inputs, attrs, backend }) => {
     const { x } = inputs as { x: TensorInfo };
     return backend.secret(new SecretNode(op, [backend.node(x)], x.shape, parameters(attrs)), x.dtype);

@@ -1,12 +1,33 @@
 import '@tensorflow/tfjs-backend-cpu';
 import { getKernelsForBackend } from '@tensorflow/tfjs-core';
 import { AddN, binary, extremum, Pow, SquaredDifference } from './arithmetic.js';
-import { Conv2D, Conv2DBackpropInput, Conv3D, DepthwiseConv2dNative, FusedConv2D, FusedDepthwiseConv2D } from './convolution.js';
+import {
+  Conv2D,
+  Conv2DBackpropInput,
+  Conv3D,
+  DepthwiseConv2dNative,
+  FusedConv2D,
+  FusedDepthwiseConv2D,
+} from './convolution.js';
 import { Einsum } from './einsum.js';
 import { Prelu, Step, unary } from './elementwise.js';
 import { Cast, Cumprod, FloorDiv, Mod, Prod } from './integers.js';
 import { register, type SecretKernel } from './kernel.js';
-import { Concat, ExpandDims, GatherV2, Identity, Pack, PadV2, Reshape, Slice, SplitV, StridedSlice, Tile, Transpose, Unpack } from './layout.js';
+import {
+  Concat,
+  ExpandDims,
+  GatherV2,
+  Identity,
+  Pack,
+  PadV2,
+  Reshape,
+  Slice,
+  SplitV,
+  StridedSlice,
+  Tile,
+  Transpose,
+  Unpack,
+} from './layout.js';
 import { comparison, equality, everywhere, LogicalNot, LogicalXor, logical, Select } from './logic.js';
 import {
   BatchToSpaceND,
@@ -24,7 +45,15 @@ import {
 import { AvgPool, Dilation2D, FusedBatchNorm, LRN, MaxPool } from './pooling.js';
 import { BatchMatMul, FusedMatMul, filled } from './products.js';
 import { Cumsum, extreme, LogSoftmax, Softmax, TopK, total, whichExtreme } from './reductions.js';
-import { Bincount, DenseBincount, ScatterNd, SparseToDense, sparseSegment, TensorScatterUpdate, UnsortedSegmentSum } from './scatter.js';
+import {
+  Bincount,
+  DenseBincount,
+  ScatterNd,
+  SparseToDense,
+  sparseSegment,
+  TensorScatterUpdate,
+  UnsortedSegmentSum,
+} from './scatter.js';
 import { OneHot } from './secret-indices.js';
 import { Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
 

@@ -14,14 +14,17 @@ export const Cast: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const { dtype } = attrs as unknown as { dtype: TensorInfo['dtype'] };
   const node = backend.node(x);
-  if (dtype === 'bool' && x.dtype !== 'bool') return backend.secret(combined('sub', constant(1), applied('equal', node, { to: 0 })), 'bool');
+  if (dtype === 'bool' && x.dtype !== 'bool')
+    return backend.secret(combined('sub', constant(1), applied('equal', node, { to: 0 })), 'bool');
   if (dtype === 'int32' && x.dtype === 'float32') return backend.secret(truncated(node), 'int32');
-  if (dtype !== 'float32' && dtype !== 'int32' && dtype !== x.dtype) throw new UnsupportedKernelError('Cast', `cannot turn secret ${x.dtype} into ${dtype}`);
+  if (dtype !== 'float32' && dtype !== 'int32' && dtype !== x.dtype)
+    throw new UnsupportedKernelError('Cast', `cannot turn secret ${x.dtype} into ${dtype}`);
   return backend.secret(node, dtype);
 };
 
 /**
- * Quotient and remainder of a division that rounds down. The quotient of a fixed-point division may be one off, so the remainder's side of 0 and of the divisor
+ * Quotient and remainder of a division that rounds down. The quotient of a fixed-point division may be one off, so the
+ * remainder's side of 0 and of the divisor
  * is compared exactly and both are put right.
  */
 function divided(a: SecretNode, b: SecretNode): { quotient: SecretNode; remainder: SecretNode } {
@@ -54,11 +57,17 @@ export const Prod: SecretKernel = ({ inputs, attrs, backend }) => {
   const axes = util.parseAxisParam(axis, x.shape);
   const rest = x.shape.map((_, i) => i).filter((i) => !axes.includes(i));
   const outer = rest.map((i) => x.shape[i]!);
-  let rows = reshaped(transposed(backend.node(x), [...rest, ...axes]), [...outer, sizeOf(axes.map((a) => x.shape[a]!))]);
+  let rows = reshaped(transposed(backend.node(x), [...rest, ...axes]), [
+    ...outer,
+    sizeOf(axes.map((a) => x.shape[a]!)),
+  ]);
   for (let n = rows.shape.at(-1)!; n > 1; n = rows.shape.at(-1)!) {
     const half = Math.floor(n / 2);
     const pairs = combined('mul', at(rows, 0, half), at(rows, half, half));
-    rows = n % 2 ? new SecretNode('concat', [pairs, at(rows, 2 * half, 1)], [...outer, half + 1], { axis: outer.length }) : pairs;
+    rows =
+      n % 2
+        ? new SecretNode('concat', [pairs, at(rows, 2 * half, 1)], [...outer, half + 1], { axis: outer.length })
+        : pairs;
   }
   const shape = keepDims ? x.shape.map((d, i) => (axes.includes(i) ? 1 : d)) : outer;
   return backend.secret(reshaped(rows, shape), upcastType(x.dtype, 'int32'));
@@ -67,7 +76,11 @@ export const Prod: SecretKernel = ({ inputs, attrs, backend }) => {
 /** Running products along an axis, one after another. */
 export const Cumprod: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
-  const { axis, exclusive = false, reverse = false } = attrs as unknown as { axis: number; exclusive?: boolean; reverse?: boolean };
+  const {
+    axis,
+    exclusive = false,
+    reverse = false,
+  } = attrs as unknown as { axis: number; exclusive?: boolean; reverse?: boolean };
   const along = util.parseAxisParam(axis, x.shape)[0]!;
   const order = [...x.shape.map((_, i) => i).filter((i) => i !== along), along];
   const rows = transposed(backend.node(x), order);

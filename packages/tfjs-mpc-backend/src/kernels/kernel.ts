@@ -1,5 +1,11 @@
 import { SecformerError } from '@secformer/ring';
-import { type KernelConfig, type NamedAttrMap, type NamedTensorInfoMap, registerKernel, type TensorInfo } from '@tensorflow/tfjs-core';
+import {
+  type KernelConfig,
+  type NamedAttrMap,
+  type NamedTensorInfoMap,
+  registerKernel,
+  type TensorInfo,
+} from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
 import { folds } from '../config.js';
 import { derive, isFolded } from '../fold.js';
@@ -16,7 +22,8 @@ export interface KernelCall {
 /** A kernel with at least one secret input: records, and returns a handle at once. */
 export type SecretKernel = (call: KernelCall) => TensorInfo | TensorInfo[];
 
-const ELSEWHERE = "Compute it before setBackend('secformer'), on the result of data(), or on int32 tensors, which stay local";
+const ELSEWHERE =
+  "Compute it before setBackend('secformer'), on the result of data(), or on int32 tensors, which stay local";
 
 /** A kernel that does not exist on shares, or not with these arguments. */
 export class UnsupportedKernelError extends SecformerError {
@@ -32,7 +39,9 @@ function tensorsOf(inputs: NamedTensorInfoMap): TensorInfo[] {
     .filter((t): t is TensorInfo => t !== undefined && t !== null);
 }
 
-/** Registers a kernel: without a secret among its inputs it runs at once on the host backend, otherwise it is recorded. */
+/**
+ * Registers a kernel: without a secret among its inputs it runs at once on the host backend, otherwise it is recorded.
+ */
 export function register(kernelName: string, secret: SecretKernel | undefined): void {
   const config: KernelConfig = {
     kernelName,
@@ -49,7 +58,8 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
         return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
       }
       // A kernel that the host does not have, for there TF.js makes it of others
-      if (secret && !hasHostKernel(kernelName)) return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
+      if (secret && !hasHostKernel(kernelName))
+        return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
       const privacy: Privacy = privacies.includes('local') ? 'local' : 'public';
       return onHost(kernelName, inputs, attrs, b, privacy);
     },
@@ -58,7 +68,13 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
 }
 
 /** What the caller's process makes of known operands, where it is its own to compute. */
-function foldedHere(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, only: boolean): TensorInfo | TensorInfo[] | undefined {
+function foldedHere(
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap | undefined,
+  b: SecformerBackend,
+  only: boolean,
+): TensorInfo | TensorInfo[] | undefined {
   const all = tensorsOf(inputs);
   if (!all.every((t) => b.isKnown(t) && t.dtype !== 'string' && t.dtype !== 'complex64') || !folds()) return undefined;
   if (!isFolded(kernel, inputs, attrs, b, only)) return undefined;
@@ -74,15 +90,25 @@ function shapedByOf(kernel: string, inputs: TensorInfo[], b: SecformerBackend): 
   return SHAPED_BY_VALUES.has(kernel) ? kernel : inputs.map((t) => b.shapedBy(t)).find((by) => by);
 }
 
-function onHost(kernel: string, inputs: NamedTensorInfoMap, attrs: NamedAttrMap | undefined, b: SecformerBackend, privacy: Privacy): TensorInfo | TensorInfo[] {
+function onHost(
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap | undefined,
+  b: SecformerBackend,
+  privacy: Privacy,
+): TensorInfo | TensorInfo[] {
   const plain: HostInputs = Array.isArray(inputs)
     ? (inputs as TensorInfo[]).map((t) => b.ownPlain(t))
-    : Object.fromEntries(Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.ownPlain(t)]));
+    : Object.fromEntries(
+        Object.entries(inputs as Record<string, TensorInfo | undefined>).map(([name, t]) => [name, t && b.ownPlain(t)]),
+      );
   const shapedBy = privacy === 'public' ? undefined : shapedByOf(kernel, tensorsOf(inputs), b);
   // A number has one shape whatever it was made of
   const operands = privacy === 'public' ? [] : tensorsOf(inputs).map((t) => ({ ...b.traits(t), shape: t.shape }));
   const traits = (t: PlainTensor) => (privacy === 'public' ? undefined : traitsOfResult(kernel, operands, t.shape));
-  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) => b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t)));
+  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) =>
+    b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t)),
+  );
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }
 

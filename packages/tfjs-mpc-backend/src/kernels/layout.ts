@@ -6,7 +6,8 @@ import type { SecretKernel } from './kernel.js';
 import { lookedUp, padded, reshaped, transposed, view } from './nodes.js';
 import { taken } from './secret-indices.js';
 
-export const Identity: SecretKernel = ({ inputs, backend }) => backend.alias(inputs.x as TensorInfo, (inputs.x as TensorInfo).shape);
+export const Identity: SecretKernel = ({ inputs, backend }) =>
+  backend.alias(inputs.x as TensorInfo, (inputs.x as TensorInfo).shape);
 
 export const Reshape: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
@@ -14,7 +15,8 @@ export const Reshape: SecretKernel = ({ inputs, attrs, backend }) => {
   const inferred = util.inferFromImplicitShape(shape, util.sizeFromShape(x.shape));
   util.assert(
     sizeOf(inferred) === sizeOf(x.shape),
-    () => `The new shape (${inferred}) has ${sizeOf(inferred)} elements and the old shape (${x.shape}) has ${sizeOf(x.shape)} elements. They must be equal.`,
+    () =>
+      `The new shape (${inferred}) has ${sizeOf(inferred)} elements and the old shape (${x.shape}) has ${sizeOf(x.shape)} elements. They must be equal.`,
   );
   return backend.alias(x, inferred);
 };
@@ -53,8 +55,22 @@ export const Slice: SecretKernel = ({ inputs, attrs, backend }) => {
 
 export const StridedSlice: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
-  const a = attrs as unknown as Record<'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask', number> & Record<'begin' | 'end' | 'strides', number[]>;
-  const info = slice_util.sliceInfo(x.shape, a.begin, a.end, a.strides, a.beginMask, a.endMask, a.ellipsisMask, a.newAxisMask, a.shrinkAxisMask);
+  const a = attrs as unknown as Record<
+    'beginMask' | 'endMask' | 'ellipsisMask' | 'newAxisMask' | 'shrinkAxisMask',
+    number
+  > &
+    Record<'begin' | 'end' | 'strides', number[]>;
+  const info = slice_util.sliceInfo(
+    x.shape,
+    a.begin,
+    a.end,
+    a.strides,
+    a.beginMask,
+    a.endMask,
+    a.ellipsisMask,
+    a.newAxisMask,
+    a.shrinkAxisMask,
+  );
   const shape = slice_util.computeOutShape(info.begin, info.end, info.strides);
   const strides = stridesOf(x.shape);
   const cut = info.strides.some((s) => s < 1)
@@ -65,7 +81,10 @@ export const StridedSlice: SecretKernel = ({ inputs, attrs, backend }) => {
         sizeOf(shape) === 0 ? 0 : info.begin.reduce((at, b, i) => at + b * strides[i]!, 0),
       )
     : new SecretNode('slice', [backend.node(x)], shape, { begin: info.begin, strides: info.strides });
-  return backend.secret(shape.join() === info.finalShape.join() ? cut : new SecretNode('reshape', [cut], info.finalShape), x.dtype);
+  return backend.secret(
+    shape.join() === info.finalShape.join() ? cut : new SecretNode('reshape', [cut], info.finalShape),
+    x.dtype,
+  );
 };
 
 export const Concat: SecretKernel = ({ inputs, attrs, backend }) => {
@@ -179,7 +198,12 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
   const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
   const at = util.parseAxisParam(axis, x.shape)[0]!;
-  const batches = backend_util.segment_util.collectGatherOpShapeInfo(x as never, indices as never, at, batchDims ?? 0).batchSize;
+  const batches = backend_util.segment_util.collectGatherOpShapeInfo(
+    x as never,
+    indices as never,
+    at,
+    batchDims ?? 0,
+  ).batchSize;
   const outer = (batchDims ?? 0) + (batchDims < 0 ? indices.shape.length : 0);
   const depth = x.shape[at]!;
   // Batches and the axis to the front: one table of batches·depth rows
@@ -206,7 +230,11 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   return backend.secret(transposed(spread, perm), x.dtype);
 };
 
-function rowsBySecret(table: SecretNode, index: SecretNode, [batches, perBatch, depth, width]: [number, number, number, number]): SecretNode {
+function rowsBySecret(
+  table: SecretNode,
+  index: SecretNode,
+  [batches, perBatch, depth, width]: [number, number, number, number],
+): SecretNode {
   if (batches === 1) return taken(reshaped(table, [depth, width]), reshaped(index, [perBatch]));
   return taken(reshaped(table, [batches, depth, width]), reshaped(index, [batches, perBatch]));
 }
@@ -215,7 +243,8 @@ function rowsBySecret(table: SecretNode, index: SecretNode, [batches, perBatch, 
 function rowsByOwn(table: SecretNode, { values }: PlainTensor, depth: number, perBatch: number): SecretNode {
   const ids = Int32Array.from(values as ArrayLike<number>);
   ids.forEach((index) => {
-    if (!(index >= 0 && index < depth)) throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
+    if (!(index >= 0 && index < depth))
+      throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
   });
   return lookedUp(
     table,

@@ -38,7 +38,8 @@ export function equality(opposite: boolean): SecretKernel {
   };
 }
 
-export const LogicalNot: SecretKernel = ({ inputs, backend }) => backend.secret(not(backend.node(inputs.x as TensorInfo)), 'bool');
+export const LogicalNot: SecretKernel = ({ inputs, backend }) =>
+  backend.secret(not(backend.node(inputs.x as TensorInfo)), 'bool');
 
 /** ab, a + b − ab */
 export function logical(op: 'and' | 'or'): SecretKernel {
@@ -46,7 +47,10 @@ export function logical(op: 'and' | 'or'): SecretKernel {
     const [a, b] = [backend.node(inputs.a as TensorInfo), backend.node(inputs.b as TensorInfo)];
     const shape = broadcastShapes(a.shape, b.shape);
     const both = new SecretNode('mul', [a, b], shape);
-    return backend.secret(op === 'and' ? both : new SecretNode('sub', [new SecretNode('add', [a, b], shape), both], shape), 'bool');
+    return backend.secret(
+      op === 'and' ? both : new SecretNode('sub', [new SecretNode('add', [a, b], shape), both], shape),
+      'bool',
+    );
   };
 }
 
@@ -64,7 +68,10 @@ export function everywhere(answer: boolean): SecretKernel {
   return ({ inputs, backend }) => {
     const { shape } = inputs.x as TensorInfo;
     const never = new SecretNode('mul', [backend.node(inputs.x as TensorInfo), constant(0)], shape, { always: false });
-    return backend.secret(answer ? new SecretNode('sub', [constant(1), never], shape, { always: true }) : never, 'bool');
+    return backend.secret(
+      answer ? new SecretNode('sub', [constant(1), never], shape, { always: true }) : never,
+      'bool',
+    );
   };
 }
 
@@ -76,7 +83,8 @@ export const Select: SecretKernel = ({ inputs, backend }) => {
   const always = c.attr<boolean | undefined>('always');
   if (always !== undefined) return backend.alias(always ? t : e, (always ? t : e).shape);
   const rank = t.shape.length;
-  if (condition.shape.length === 1 && rank > 1) c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
+  if (condition.shape.length === 1 && rank > 1)
+    c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
   const [yes, no] = [picked(backend.node(t), c, 1), picked(backend.node(e), c, 0)];
   return backend.secret(new SecretNode('select', [c, yes, no], t.shape), t.dtype);
 };

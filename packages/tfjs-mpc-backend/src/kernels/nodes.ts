@@ -4,13 +4,15 @@ import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
 import { type RecordedOp, SecretNode } from '../node-values.js';
 
 export const constant = (value: number): SecretNode => new SecretNode('constant', [], [], { values: [value] });
-export const constants = (values: ArrayLike<number>, shape: Shape): SecretNode => new SecretNode('constant', [], shape, { values: Array.from(values) });
+export const constants = (values: ArrayLike<number>, shape: Shape): SecretNode =>
+  new SecretNode('constant', [], shape, { values: Array.from(values) });
 
 export function combined(op: 'add' | 'sub' | 'mul' | 'div', x: SecretNode, y: SecretNode): SecretNode {
   return new SecretNode(op, [x, y], broadcastShapes(x.shape, y.shape));
 }
 
-export const applied = (op: RecordedOp, x: SecretNode, attrs: Record<string, unknown> = {}): SecretNode => new SecretNode(op, [x], x.shape, attrs);
+export const applied = (op: RecordedOp, x: SecretNode, attrs: Record<string, unknown> = {}): SecretNode =>
+  new SecretNode(op, [x], x.shape, attrs);
 export const plus = (x: SecretNode, c: number): SecretNode => combined('add', x, constant(c));
 export const times = (x: SecretNode, c: number): SecretNode => combined('mul', x, constant(c));
 
@@ -59,7 +61,11 @@ export function eachIndex(shape: Shape, each: (at: readonly number[], flat: numb
 }
 
 /** Elements of x by public place, −1 for a zero. */
-export function picked(x: SecretNode, shape: Shape, place: (at: readonly number[], flat: number) => number): SecretNode {
+export function picked(
+  x: SecretNode,
+  shape: Shape,
+  place: (at: readonly number[], flat: number) => number,
+): SecretNode {
   const indices = new Array<number>(sizeOf(shape));
   eachIndex(shape, (at, flat) => {
     indices[flat] = place(at, flat);

@@ -3,7 +3,16 @@ import { SecretNode } from '../node-values.js';
 import { constant } from './nodes.js';
 
 /** Functions that are not defined everywhere, all of them at 1, and which operand that is about. */
-const PARTIAL: Readonly<Partial<Record<RecordedOp, number>>> = { log: 0, log1p: 0, sqrt: 0, rsqrt: 0, reciprocal: 0, div: 1, exp: 0, expm1: 0 };
+const PARTIAL: Readonly<Partial<Record<RecordedOp, number>>> = {
+  log: 0,
+  log1p: 0,
+  sqrt: 0,
+  rsqrt: 0,
+  reciprocal: 0,
+  div: 1,
+  exp: 0,
+  expm1: 0,
+};
 
 /**
  * A branch of a selection, as good as it where it is picked. A function that is not defined everywhere is computed of 1

@@ -27,7 +27,9 @@ export const MirrorPad: SecretKernel = ({ inputs, attrs, backend }) => {
   // Beyond an end the row runs back, from the end itself or the element before it
   const mirrored = (i: number, n: number) => (i < 0 ? -i - edge : i >= n ? 2 * n - 2 + edge - i : i);
   return backend.secret(
-    picked(backend.node(x), shape, (at) => at.reduce((s, i, d) => s + mirrored(i - paddings[d]![0], x.shape[d]!) * strides[d]!, 0)),
+    picked(backend.node(x), shape, (at) =>
+      at.reduce((s, i, d) => s + mirrored(i - paddings[d]![0], x.shape[d]!) * strides[d]!, 0),
+    ),
     x.dtype,
   );
 };
@@ -41,7 +43,10 @@ export const SpaceToBatchND: SecretKernel = ({ inputs, attrs, backend }) => {
   const whole = padded(backend.node(x), [[0, 0], ...paddings, ...rest], 0);
   const spread = reshaped(whole, backend_util.getReshaped(whole.shape as number[], blockShape, product, false));
   const moved = transposed(spread, backend_util.getPermuted(spread.shape.length, blockShape.length, false));
-  return backend.secret(reshaped(moved, backend_util.getReshapedPermuted(whole.shape as number[], blockShape, product, false)), x.dtype);
+  return backend.secret(
+    reshaped(moved, backend_util.getReshapedPermuted(whole.shape as number[], blockShape, product, false)),
+    x.dtype,
+  );
 };
 
 export const BatchToSpaceND: SecretKernel = ({ inputs, attrs, backend }) => {
@@ -52,7 +57,10 @@ export const BatchToSpaceND: SecretKernel = ({ inputs, attrs, backend }) => {
   const moved = transposed(spread, backend_util.getPermuted(spread.shape.length, blockShape.length));
   const whole = reshaped(moved, backend_util.getReshapedPermuted(x.shape, blockShape, product));
   const rest = whole.shape.slice(1 + blockShape.length);
-  const begin = [...backend_util.getSliceBeginCoords(crops, blockShape.length), ...rest.map(() => 0)].slice(0, whole.shape.length);
+  const begin = [...backend_util.getSliceBeginCoords(crops, blockShape.length), ...rest.map(() => 0)].slice(
+    0,
+    whole.shape.length,
+  );
   const shape = [...backend_util.getSliceSize(whole.shape as number[], crops, blockShape.length), ...rest];
   return backend.secret(new SecretNode('slice', [whole], shape, { begin }), x.dtype);
 };
@@ -64,7 +72,12 @@ export const DepthToSpace: SecretKernel = ({ inputs, attrs, backend }) => {
   const image = first ? transposed(backend.node(x), [0, 2, 3, 1]) : backend.node(x);
   const [n, h, w, c] = image.shape as [number, number, number, number];
   const depth = c / (b * b);
-  const made = reshaped(transposed(reshaped(image, [n, h, w, b, b, depth]), [0, 1, 3, 2, 4, 5]), [n, h * b, w * b, depth]);
+  const made = reshaped(transposed(reshaped(image, [n, h, w, b, b, depth]), [0, 1, 3, 2, 4, 5]), [
+    n,
+    h * b,
+    w * b,
+    depth,
+  ]);
   return backend.secret(first ? transposed(made, [0, 3, 1, 2]) : made, x.dtype);
 };
 
@@ -80,7 +93,11 @@ function scaleOf(from: number, to: number, alignCorners: boolean): number {
 }
 
 /** From a place of the output of one axis to one of the input, a real. */
-function scaledPlace(from: number, to: number, { alignCorners, halfPixelCenters }: ResizeAttributes): (i: number) => number {
+function scaledPlace(
+  from: number,
+  to: number,
+  { alignCorners, halfPixelCenters }: ResizeAttributes,
+): (i: number) => number {
   const scale = scaleOf(from, to, alignCorners);
   return (i) => (halfPixelCenters ? scale * (i + 0.5) - 0.5 : scale * i);
 }
@@ -130,7 +147,10 @@ export const ResizeBilinear: SecretKernel = ({ inputs, attrs, backend }) => {
   return backend.secret(corners.reduce((s, t) => combined('add', s, t)));
 };
 
-/** Rows by N-dimensional indices: of the caller's own ones a private lookup in the table of all rows that there are, of secret ones a product an axis. */
+/**
+ * Rows by N-dimensional indices: of the caller's own ones a private lookup in the table of all rows that there are, of
+ * secret ones a product an axis.
+ */
 export const GatherNd: SecretKernel = (call) => {
   const { params, indices } = call.inputs as { params: TensorInfo; indices: TensorInfo };
   util.assert(indices.shape.length > 0, () => 'gatherND: indices must be of rank 1 or more');
@@ -139,7 +159,8 @@ export const GatherNd: SecretKernel = (call) => {
   const inner = params.shape.slice(depth);
   const width = sizeOf(inner);
   const shape = [...indices.shape.slice(0, -1), ...inner];
-  if (count * width === 0) return call.backend.unshared({ values: new Float32Array(0), shape, dtype: params.dtype }, 'public');
+  if (count * width === 0)
+    return call.backend.unshared({ values: new Float32Array(0), shape, dtype: params.dtype }, 'public');
   const table = call.backend.node(params);
   if (call.backend.privacy(indices) === 'secret') {
     const coordinates = reshaped(call.backend.node(indices), [count, depth]);
@@ -147,7 +168,9 @@ export const GatherNd: SecretKernel = (call) => {
   }
   const { values, hidden } = integersOf(call, indices, 'GatherNd');
   const rows = flatRows(values, count, depth, params.shape, 'GatherNd');
-  const made = hidden ? lookedUp(reshaped(table, [sizeOf(params.shape.slice(0, depth)), width]), rows) : picked(table, [count, width], ([r, i]) => rows[r!]! * width + i!);
+  const made = hidden
+    ? lookedUp(reshaped(table, [sizeOf(params.shape.slice(0, depth)), width]), rows)
+    : picked(table, [count, width], ([r, i]) => rows[r!]! * width + i!);
   return call.backend.secret(reshaped(made, shape), params.dtype);
 };
 
@@ -155,7 +178,9 @@ export const Diag: SecretKernel = ({ inputs, backend }) => {
   const x = inputs.x as TensorInfo;
   const n = sizeOf(x.shape);
   return backend.secret(
-    picked(backend.node(x), [...x.shape, ...x.shape], (_at, flat) => (Math.floor(flat / n) === flat % n ? flat % n : -1)),
+    picked(backend.node(x), [...x.shape, ...x.shape], (_at, flat) =>
+      Math.floor(flat / n) === flat % n ? flat % n : -1,
+    ),
     x.dtype,
   );
 };
@@ -163,7 +188,11 @@ export const Diag: SecretKernel = ({ inputs, backend }) => {
 /** Rotation or any projective map of an image by public numbers: nearest or bilinear mixtures of elements. */
 export const RotateWithOffset: SecretKernel = ({ inputs, attrs, backend }) => {
   const image = inputs.image as TensorInfo;
-  const { radians, fillValue, center } = attrs as unknown as { radians: number; fillValue: number | [number, number, number]; center: number | [number, number] };
+  const { radians, fillValue, center } = attrs as unknown as {
+    radians: number;
+    fillValue: number | [number, number, number];
+    center: number | [number, number];
+  };
   const [, h, w, c] = image.shape as [number, number, number, number];
   const [cx, cy] = backend_util.getImageCenter(center, h, w);
   const [sin, cos] = [Math.sin(radians), Math.cos(radians)];
@@ -173,7 +202,9 @@ export const RotateWithOffset: SecretKernel = ({ inputs, attrs, backend }) => {
     const [atX, atY] = [Math.round(x * cos - y * sin + cx), Math.round(x * sin + y * cos + cy)];
     const inside = atX >= 0 && atX < w && atY >= 0 && atY < h;
     // The last channel of four is opacity
-    fills.push(inside ? 0 : typeof fillValue === 'number' ? (d === 3 ? 255 : fillValue) : d === 3 ? 255 : fillValue[d!]!);
+    fills.push(
+      inside ? 0 : typeof fillValue === 'number' ? (d === 3 ? 255 : fillValue) : d === 3 ? 255 : fillValue[d!]!,
+    );
     return inside ? ((n! * h + atY) * w + atX) * c + d! : -1;
   });
   return backend.secret(combined('add', made, constants(fills, image.shape)), image.dtype);

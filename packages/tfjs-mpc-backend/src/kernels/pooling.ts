@@ -3,7 +3,16 @@ import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import type { KernelCall, SecretKernel } from './kernel.js';
 import { combined, constants, padded, plus, reshaped, summed, times, transposed } from './nodes.js';
-import { type Axis, axesOf2D, axesOf3D, filterPlaces, insideCounts, rowsAt, windows, windowsInside } from './windows.js';
+import {
+  type Axis,
+  axesOf2D,
+  axesOf3D,
+  filterPlaces,
+  insideCounts,
+  rowsAt,
+  windows,
+  windowsInside,
+} from './windows.js';
 
 interface PoolAttributes {
   filterSize: [number, number] | number;
@@ -14,7 +23,17 @@ interface PoolAttributes {
 
 function axesOf(x: TensorInfo, attrs: KernelCall['attrs']): Axis[] {
   const { filterSize, strides, pad, dimRoundingMode } = attrs as unknown as PoolAttributes;
-  if (x.shape.length === 5) return axesOf3D(backend_util.computePool3DInfo(x.shape as never, filterSize as never, strides as never, 1, pad as never, dimRoundingMode));
+  if (x.shape.length === 5)
+    return axesOf3D(
+      backend_util.computePool3DInfo(
+        x.shape as never,
+        filterSize as never,
+        strides as never,
+        1,
+        pad as never,
+        dimRoundingMode,
+      ),
+    );
   return axesOf2D(backend_util.computePool2DInfo(x.shape as never, filterSize, strides, 1, pad, dimRoundingMode));
 }
 
@@ -44,10 +63,15 @@ export const MaxPool: SecretKernel = ({ inputs, attrs, backend }) => {
 export const Dilation2D: SecretKernel = ({ inputs, attrs, backend }) => {
   const { x, filter } = inputs as { x: TensorInfo; filter: TensorInfo };
   const { strides, pad, dilations } = attrs as unknown as { strides: number; pad: 'valid' | 'same'; dilations: number };
-  const axes = axesOf2D(backend_util.computeDilation2DInfo(x.shape as never, filter.shape as never, strides, pad, 'NHWC', dilations));
+  const axes = axesOf2D(
+    backend_util.computeDilation2DInfo(x.shape as never, filter.shape as never, strides, pad, 'NHWC', dilations),
+  );
   const [high, wide, channels] = filter.shape as [number, number, number];
   // Where another element of the window stands for one outside, so does its own element of the filter
-  const filters = axes.reduce((f, a, i) => filtersAlong(f, a, 1 + i), reshaped(backend.node(filter), [1, 1, 1, high, wide, channels]));
+  const filters = axes.reduce(
+    (f, a, i) => filtersAlong(f, a, 1 + i),
+    reshaped(backend.node(filter), [1, 1, 1, high, wide, channels]),
+  );
   const raised = combined('add', windowsInside(backend.node(x), axes), filters);
   const rows = reshaped(transposed(raised, [0, 1, 2, 5, 3, 4]), [...shapeOf(x, axes), high * wide]);
   return backend.secret(lowestOutside(new SecretNode('max', [rows], shapeOf(x, axes), { axis: 4 }), axes), x.dtype);
@@ -68,7 +92,10 @@ function filtersAlong(filter: SecretNode, a: Axis, axis: number): SecretNode {
   return new SecretNode('concat', repeated, sized(a.out), { axis });
 }
 
-/** Mean of what lies inside the image of every window; of padding alone 0/0, which is refused as −Infinity is, and 0 in three dimensions, as elsewhere. */
+/**
+ * Mean of what lies inside the image of every window; of padding alone 0/0, which is refused as −Infinity is, and 0 in
+ * three dimensions, as elsewhere.
+ */
 export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
   const axes = axesOf(x, attrs);
@@ -90,7 +117,10 @@ export const AvgPool: SecretKernel = ({ inputs, attrs, backend }) => {
 /** x/(b + α·Σx²)^β over neighbouring channels. */
 export const LRN: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = backend.node(inputs.x as TensorInfo);
-  const { depthRadius, bias, alpha, beta } = attrs as unknown as Record<'depthRadius' | 'bias' | 'alpha' | 'beta', number>;
+  const { depthRadius, bias, alpha, beta } = attrs as unknown as Record<
+    'depthRadius' | 'bias' | 'alpha' | 'beta',
+    number
+  >;
   const squares = padded(
     new SecretNode('square', [x], x.shape),
     [
@@ -101,7 +131,10 @@ export const LRN: SecretKernel = ({ inputs, attrs, backend }) => {
     ],
     0,
   );
-  const shifted = Array.from({ length: 2 * depthRadius + 1 }, (_, i) => new SecretNode('slice', [squares], x.shape, { begin: [0, 0, 0, i] }));
+  const shifted = Array.from(
+    { length: 2 * depthRadius + 1 },
+    (_, i) => new SecretNode('slice', [squares], x.shape, { begin: [0, 0, 0, i] }),
+  );
   const base = plus(
     times(
       shifted.reduce((a, b) => combined('add', a, b)),
@@ -121,7 +154,11 @@ export const FusedBatchNorm: SecretKernel = ({ inputs, attrs, backend }) => {
   const { varianceEpsilon } = attrs as unknown as { varianceEpsilon: number };
   const variance = plus(node('variance')!, varianceEpsilon);
   // A quotient keeps more of 1/√ than a product, whose factors have 16 fractional bits
-  const normal = combined('div', combined('sub', node('x')!, node('mean')!), new SecretNode('sqrt', [variance], variance.shape));
+  const normal = combined(
+    'div',
+    combined('sub', node('x')!, node('mean')!),
+    new SecretNode('sqrt', [variance], variance.shape),
+  );
   const scaled = node('scale') ? combined('mul', normal, node('scale')!) : normal;
   return backend.secret(node('offset') ? combined('add', scaled, node('offset')!) : scaled);
 };

@@ -15,13 +15,24 @@ function product({ inputs, attrs, backend }: KernelCall): SecretNode {
       `Error in matMul: inner shapes (${inner[0]}) and (${inner[1]}) of Tensors with shapes ${a.shape} and ${b.shape} and transposeA=${transposeA} and transposeB=${transposeB} must match.`,
   );
   const batch = broadcast_util.assertAndGetBroadcastShape(a.shape.slice(0, -2), b.shape.slice(0, -2));
-  const shape = [...batch, (transposeA ? a.shape[ra - 1] : a.shape[ra - 2])!, (transposeB ? b.shape[rb - 2] : b.shape[rb - 1])!];
+  const shape = [
+    ...batch,
+    (transposeA ? a.shape[ra - 1] : a.shape[ra - 2])!,
+    (transposeB ? b.shape[rb - 2] : b.shape[rb - 1])!,
+  ];
   return new SecretNode('matMul', [backend.node(a), backend.node(b)], shape, { transposeA, transposeB });
 }
 
 export const BatchMatMul: SecretKernel = (call) => call.backend.secret(product(call));
 
-const activations: Record<string, ElementwiseOp | undefined> = { relu: 'relu', relu6: 'relu6', elu: 'elu', leakyrelu: 'leakyRelu', sigmoid: 'sigmoid', tanh: 'tanh' };
+const activations: Record<string, ElementwiseOp | undefined> = {
+  relu: 'relu',
+  relu6: 'relu6',
+  elu: 'elu',
+  leakyrelu: 'leakyRelu',
+  sigmoid: 'sigmoid',
+  tanh: 'tanh',
+};
 
 /** What a fused kernel does after its product: bias, then an activation. */
 export function finished(call: KernelCall, kernel: string, made: SecretNode): TensorInfo {
@@ -33,7 +44,8 @@ export function finished(call: KernelCall, kernel: string, made: SecretNode): Te
     out = new SecretNode('prelu', [out, backend.node(inputs.preluActivationWeights as TensorInfo)], out.shape);
   } else if (activation && activation !== 'linear') {
     const op = activations[activation];
-    if (!op) throw new UnsupportedKernelError(kernel, `with activation '${activation}' is not there for secret tensors`);
+    if (!op)
+      throw new UnsupportedKernelError(kernel, `with activation '${activation}' is not there for secret tensors`);
     out = new SecretNode(op, [out], out.shape, op === 'leakyRelu' ? { alpha: leakyreluAlpha ?? 0.2 } : {});
   }
   return backend.secret(out);
@@ -46,7 +58,12 @@ export function filled(value: number): SecretKernel {
   return ({ inputs, backend }) => {
     const x = inputs.x as TensorInfo;
     const n = sizeOf(x.shape);
-    const values = x.dtype === 'int32' ? new Int32Array(n).fill(value) : x.dtype === 'bool' ? new Uint8Array(n).fill(value) : new Float32Array(n).fill(value);
+    const values =
+      x.dtype === 'int32'
+        ? new Int32Array(n).fill(value)
+        : x.dtype === 'bool'
+          ? new Uint8Array(n).fill(value)
+          : new Float32Array(n).fill(value);
     return backend.unshared({ values, shape: [...x.shape], dtype: x.dtype }, 'public');
   };
 }

@@ -19,7 +19,10 @@ export function total(op: 'sum' | 'mean'): SecretKernel {
 }
 
 /** Max and Min over any axes, Any and All of bits. */
-export function extreme(op: 'max' | 'min', axesOf: (attrs: Record<string, unknown>) => number | number[]): SecretKernel {
+export function extreme(
+  op: 'max' | 'min',
+  axesOf: (attrs: Record<string, unknown>) => number | number[],
+): SecretKernel {
   return ({ inputs, attrs, backend }) => {
     const x = inputs.x as TensorInfo;
     const { keepDims } = attrs as unknown as { keepDims: boolean };
@@ -32,7 +35,11 @@ export function extreme(op: 'max' | 'min', axesOf: (attrs: Record<string, unknow
       perm.map((p) => x.shape[p]!),
       { perm },
     );
-    const flat = new SecretNode('reshape', [moved], [...rest.map((i) => x.shape[i]!), axes.reduce((n, a) => n * x.shape[a]!, 1)]);
+    const flat = new SecretNode(
+      'reshape',
+      [moved],
+      [...rest.map((i) => x.shape[i]!), axes.reduce((n, a) => n * x.shape[a]!, 1)],
+    );
     return backend.secret(new SecretNode(op, [flat], reduced(x, axes, keepDims), { axis: rest.length }), x.dtype);
   };
 }
@@ -51,7 +58,9 @@ export const TopK: SecretKernel = ({ inputs, attrs, backend }) => {
   const { k } = attrs as unknown as { k: number };
   const shape = [...x.shape.slice(0, -1), k];
   if (k === 0)
-    return (['float32', 'int32'] as const).map((dtype) => backend.unshared({ values: dtype === 'int32' ? new Int32Array(0) : new Float32Array(0), shape, dtype }, 'public'));
+    return (['float32', 'int32'] as const).map((dtype) =>
+      backend.unshared({ values: dtype === 'int32' ? new Int32Array(0) : new Float32Array(0), shape, dtype }, 'public'),
+    );
   if (k > 64) throw new UnsupportedKernelError('TopK', `of secret tensors gives at most 64 values, asked for ${k}`);
   const node = backend.node(x);
   const part = (index: boolean) => new SecretNode('topK', [node], shape, { k, index });
@@ -61,7 +70,11 @@ export const TopK: SecretKernel = ({ inputs, attrs, backend }) => {
 /** Running sums along any axis, which is moved to the end and back. */
 export const Cumsum: SecretKernel = ({ inputs, attrs, backend }) => {
   const x = inputs.x as TensorInfo;
-  const { axis, exclusive = false, reverse = false } = attrs as unknown as { axis: number; exclusive?: boolean; reverse?: boolean };
+  const {
+    axis,
+    exclusive = false,
+    reverse = false,
+  } = attrs as unknown as { axis: number; exclusive?: boolean; reverse?: boolean };
   const at = util.parseAxisParam(axis, x.shape)[0]!;
   const perm = [...x.shape.map((_, i) => i).filter((i) => i !== at), at];
   const from = transposed(backend.node(x), perm);
@@ -83,6 +96,9 @@ export const LogSoftmax: SecretKernel = ({ inputs, backend }) => {
 export const Softmax: SecretKernel = ({ inputs, attrs, backend }) => {
   const logits = inputs.logits as TensorInfo;
   const { dim } = attrs as unknown as { dim: number };
-  util.assert(dim === logits.shape.length - 1 || dim === -1, () => `Softmax along axis ${dim} of a tensor of rank ${logits.shape.length}; only the last axis is supported`);
+  util.assert(
+    dim === logits.shape.length - 1 || dim === -1,
+    () => `Softmax along axis ${dim} of a tensor of rank ${logits.shape.length}; only the last axis is supported`,
+  );
   return backend.secret(new SecretNode('softmax', [backend.node(logits)], logits.shape));
 };

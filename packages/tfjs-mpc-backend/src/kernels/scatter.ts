@@ -49,7 +49,10 @@ function withoutLast(x: SecretNode, axis: number): SecretNode {
 function added(x: SecretNode, t: Targets, hot = t.hidden ? hotRows(t) : undefined): SecretNode {
   const width = x.shape.at(-1)!;
   if (!hot) return gathered(x, [t.batch, t.rows, width], elementsOf(sourcesOf(t), width));
-  return withoutLast(new SecretNode('matMul', [hot, x], [t.batch, t.rows + 1, width], { transposeA: true, transposeB: false }), 1);
+  return withoutLast(
+    new SecretNode('matMul', [hot, x], [t.batch, t.rows + 1, width], { transposeA: true, transposeB: false }),
+    1,
+  );
 }
 
 /** 1 where a row comes to a place, 0 where none does, [batch, rows, 1]; at most one comes to each. */
@@ -73,7 +76,14 @@ function lastOnly(to: Int32Array, rows: number): Int32Array {
 
 function zeros(call: KernelCall, shape: number[], dtype: TensorInfo['dtype']): TensorInfo {
   const n = sizeOf(shape);
-  return call.backend.unshared({ values: dtype === 'int32' ? new Int32Array(n) : dtype === 'bool' ? new Uint8Array(n) : new Float32Array(n), shape, dtype }, 'public');
+  return call.backend.unshared(
+    {
+      values: dtype === 'int32' ? new Int32Array(n) : dtype === 'bool' ? new Uint8Array(n) : new Float32Array(n),
+      shape,
+      dtype,
+    },
+    'public',
+  );
 }
 
 export const ScatterNd: SecretKernel = (call) => {
@@ -90,7 +100,13 @@ export const ScatterNd: SecretKernel = (call) => {
   return call.backend.secret(reshaped(made, shape), updates.dtype);
 };
 
-function scatteredBySecret({ backend }: KernelCall, indices: TensorInfo, updates: TensorInfo, shape: number[], depth: number): TensorInfo {
+function scatteredBySecret(
+  { backend }: KernelCall,
+  indices: TensorInfo,
+  updates: TensorInfo,
+  shape: number[],
+  depth: number,
+): TensorInfo {
   const n = sizeOf(indices.shape) / depth;
   const hot = hotAt(reshaped(backend.node(indices), [n, depth]), shape.slice(0, depth));
   const rows = reshaped(backend.node(updates), [1, n, sizeOf(shape.slice(depth))]);
@@ -111,17 +127,25 @@ export const TensorScatterUpdate: SecretKernel = (call) => {
   const before = reshaped(backend.node(tensor), [1, rows, width]);
   const made = added(reshaped(backend.node(updates), [1, all.length, width]), targets, hot);
   const free = combined('sub', constant(1), written(targets, hot));
-  const kept = hot ? combined('mul', before, free) : new SecretNode('pick', [before], before.shape, { indices: keptElements(targets, width) });
+  const kept = hot
+    ? combined('mul', before, free)
+    : new SecretNode('pick', [before], before.shape, { indices: keptElements(targets, width) });
   return backend.secret(reshaped(combined('add', kept, made), tensor.shape), tensor.dtype);
 };
 
 /** The elements of places that nothing is written to, −1 for the others. */
 function keptElements(t: Targets, width: number): number[] {
-  return sourcesOf(t).flatMap((sources, row) => Array.from({ length: width }, (_, i) => (sources.length > 0 ? -1 : row * width + i)));
+  return sourcesOf(t).flatMap((sources, row) =>
+    Array.from({ length: width }, (_, i) => (sources.length > 0 ? -1 : row * width + i)),
+  );
 }
 
 export const SparseToDense: SecretKernel = (call) => {
-  const { sparseIndices, sparseValues, defaultValue } = call.inputs as { sparseIndices: TensorInfo; sparseValues: TensorInfo; defaultValue: TensorInfo };
+  const { sparseIndices, sparseValues, defaultValue } = call.inputs as {
+    sparseIndices: TensorInfo;
+    sparseValues: TensorInfo;
+    defaultValue: TensorInfo;
+  };
   const { outputShape } = call.attrs as unknown as { outputShape: number[] };
   const { backend } = call;
   const depth = sparseIndices.shape.length < 2 ? 1 : sparseIndices.shape[1]!;
@@ -135,7 +159,11 @@ export const SparseToDense: SecretKernel = (call) => {
   const targets = { to: lastOnly(all, rows), batch: 1, rows, hidden };
   const hot = hidden ? hotRows(targets) : undefined;
   const given = backend.node(sparseValues);
-  const made = added(reshaped(given.shape.length === 0 ? spread(given, [all.length]) : given, [1, all.length, 1]), targets, hot);
+  const made = added(
+    reshaped(given.shape.length === 0 ? spread(given, [all.length]) : given, [1, all.length, 1]),
+    targets,
+    hot,
+  );
   // Where the default is the number 0, which is public, nothing needs to be known of the free places
   const free = scalarOf(otherwise) === 0 ? undefined : combined('sub', constant(1), written(targets, hot));
   const whole = free ? combined('add', made, combined('mul', free, otherwise)) : made;
@@ -158,7 +186,12 @@ export const UnsortedSegmentSum: SecretKernel = (call) => {
   }
   const { values, hidden } = integersOf(call, segmentIds, 'UnsortedSegmentSum');
   if (values.length * rows * width === 0) return zeros(call, shape, x.dtype);
-  const made = added(reshaped(call.backend.node(x), [1, values.length, width]), { to: inRange(values, rows), batch: 1, rows, hidden });
+  const made = added(reshaped(call.backend.node(x), [1, values.length, width]), {
+    to: inRange(values, rows),
+    batch: 1,
+    rows,
+    hidden,
+  });
   return call.backend.secret(reshaped(made, shape), x.dtype);
 };
 
@@ -168,16 +201,24 @@ export const UnsortedSegmentSum: SecretKernel = (call) => {
  */
 export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
   return (call) => {
-    const { data, indices, segmentIds } = call.inputs as { data: TensorInfo; indices: TensorInfo; segmentIds: TensorInfo };
+    const { data, indices, segmentIds } = call.inputs as {
+      data: TensorInfo;
+      indices: TensorInfo;
+      segmentIds: TensorInfo;
+    };
     const { values: rows, hidden } = integersOf(call, indices, kernel);
     const { values: ids, hidden: hiddenIds } = integersOf(call, segmentIds, kernel);
     const n = ids.length === 0 ? 0 : ids.at(-1)! + 1;
-    if (n < 0 || (ids.length > 0 && n === 0)) throw new Error(backend_util.getSparseSegmentReductionNegativeSegmentIdsErrorMessage());
+    if (n < 0 || (ids.length > 0 && n === 0))
+      throw new Error(backend_util.getSparseSegmentReductionNegativeSegmentIdsErrorMessage());
     ids.forEach((id, i) => {
-      if (i > 0 && id < ids[i - 1]!) throw new Error(backend_util.getSparseSegmentReductionNonIncreasingSegmentIdsErrorMessage());
-      if (id < 0 || id >= n) throw new Error(backend_util.getSparseSegmentReductionSegmentIdOutOfRangeErrorMessage(id, n));
+      if (i > 0 && id < ids[i - 1]!)
+        throw new Error(backend_util.getSparseSegmentReductionNonIncreasingSegmentIdsErrorMessage());
+      if (id < 0 || id >= n)
+        throw new Error(backend_util.getSparseSegmentReductionSegmentIdOutOfRangeErrorMessage(id, n));
       const row = rows[i]!;
-      if (!(row >= 0 && row < data.shape[0]!)) throw new Error(backend_util.getSparseSegmentReductionIndicesOutOfRangeErrorMessage(i, row, data.shape[0]!));
+      if (!(row >= 0 && row < data.shape[0]!))
+        throw new Error(backend_util.getSparseSegmentReductionIndicesOutOfRangeErrorMessage(i, row, data.shape[0]!));
     });
     if (hiddenIds && ids.length > 0) {
       throw new UnsupportedKernelError(
@@ -230,7 +271,14 @@ function countable(call: KernelCall, x: TensorInfo, size: number): { to: Int32Ar
 }
 
 /** How often each number is there, or whether: no weight goes into it, so it is no more secret than the numbers are. */
-function counted(call: KernelCall, x: TensorInfo, [rows, n]: [number, number], size: number, shape: number[], once: boolean): TensorInfo {
+function counted(
+  call: KernelCall,
+  x: TensorInfo,
+  [rows, n]: [number, number],
+  size: number,
+  shape: number[],
+  once: boolean,
+): TensorInfo {
   if (call.backend.privacy(x) === 'secret') {
     const counts = reshaped(summed(oneHotOf(reshaped(call.backend.node(x), [rows, n]), size), [1]), shape);
     return call.backend.secret(once ? combined('sub', constant(1), applied('equal', counts, { to: 0 })) : counts);
@@ -245,7 +293,14 @@ function counted(call: KernelCall, x: TensorInfo, [rows, n]: [number, number], s
   return call.backend.unshared({ values, shape, dtype: 'float32' }, hidden ? 'local' : 'public');
 }
 
-function binned(call: KernelCall, x: TensorInfo, weights: TensorInfo, [batch, n]: [number, number], size: number, shape: number[]): TensorInfo {
+function binned(
+  call: KernelCall,
+  x: TensorInfo,
+  weights: TensorInfo,
+  [batch, n]: [number, number],
+  size: number,
+  shape: number[],
+): TensorInfo {
   if (call.backend.privacy(x) === 'secret') {
     const hot = oneHotOf(reshaped(call.backend.node(x), [batch, n]), size);
     return call.backend.secret(reshaped(addedAt(reshaped(call.backend.node(weights), [batch, n, 1]), hot), shape));

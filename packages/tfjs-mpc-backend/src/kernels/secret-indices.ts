@@ -25,13 +25,16 @@ export function taken(tables: SecretNode, index: SecretNode): SecretNode {
   return new SecretNode('matMul', [oneHotOf(index, depth), tables], [...index.shape, width], attrs);
 }
 
-/** Elements of a tensor by secret coordinates [count, depth]: one axis after another, of what those before have chosen. */
+/**
+ * Elements of a tensor by secret coordinates [count, depth]: one axis after another, of what those before have chosen.
+ */
 export function takenByCoordinates(x: SecretNode, coordinates: SecretNode): SecretNode {
   const [count, depth] = coordinates.shape as [number, number];
   const along = (axis: number) => new SecretNode('slice', [coordinates], [count, 1], { begin: [0, axis] });
   const rest = (axis: number) => sizeOf(x.shape.slice(axis + 1));
   let rows = taken(reshaped(x, [x.shape[0]!, rest(0)]), reshaped(along(0), [count]));
-  for (let axis = 1; axis < depth; axis++) rows = taken(reshaped(rows, [count, x.shape[axis]!, rest(axis)]), along(axis));
+  for (let axis = 1; axis < depth; axis++)
+    rows = taken(reshaped(rows, [count, x.shape[axis]!, rest(axis)]), along(axis));
   return reshaped(rows, [count, rest(depth - 1)]);
 }
 
@@ -41,11 +44,16 @@ export function takenByCoordinates(x: SecretNode, coordinates: SecretNode): Secr
  */
 export function hotAt(coordinates: SecretNode, shape: readonly number[]): SecretNode {
   const [count, depth] = coordinates.shape as [number, number];
-  const along = (axis: number) => reshaped(new SecretNode('slice', [coordinates], [count, 1], { begin: [0, axis] }), [count]);
+  const along = (axis: number) =>
+    reshaped(new SecretNode('slice', [coordinates], [count, 1], { begin: [0, axis] }), [count]);
   let hot = oneHotOf(along(0), shape[0]!);
   for (let axis = 1; axis < depth; axis++) {
     const [places, size] = [hot.shape[1]!, shape[axis]!];
-    const outer = combined('mul', reshaped(hot, [count, places, 1]), reshaped(oneHotOf(along(axis), size), [count, 1, size]));
+    const outer = combined(
+      'mul',
+      reshaped(hot, [count, places, 1]),
+      reshaped(oneHotOf(along(axis), size), [count, 1, size]),
+    );
     hot = reshaped(outer, [count, places * size]);
   }
   return hot;
@@ -53,12 +61,20 @@ export function hotAt(coordinates: SecretNode, shape: readonly number[]): Secret
 
 /** Sums of the rows of x [batch, n, width] that come to each place, by their one-hot rows [batch, n, places]. */
 export function addedAt(x: SecretNode, hot: SecretNode): SecretNode {
-  return new SecretNode('matMul', [hot, x], [x.shape[0]!, hot.shape[2]!, x.shape[2]!], { transposeA: true, transposeB: false });
+  return new SecretNode('matMul', [hot, x], [x.shape[0]!, hot.shape[2]!, x.shape[2]!], {
+    transposeA: true,
+    transposeB: false,
+  });
 }
 
 export const OneHot: SecretKernel = ({ inputs, attrs, backend }) => {
   const indices = inputs.indices as TensorInfo;
-  const { depth, onValue, offValue, dtype } = attrs as unknown as { depth: number; onValue: number; offValue: number; dtype: TensorInfo['dtype'] };
+  const { depth, onValue, offValue, dtype } = attrs as unknown as {
+    depth: number;
+    onValue: number;
+    offValue: number;
+    dtype: TensorInfo['dtype'];
+  };
   const hot = oneHotOf(backend.node(indices), depth);
   // As they fit into a tensor of that type
   const fitting = (v: number) => (dtype === 'int32' ? Math.trunc(v) : dtype === 'bool' ? Number(v !== 0) : v);

@@ -23,7 +23,10 @@ const ATAN = [0.999866, -0.3302995, 0.180141, -0.085133, 0.0208351];
 function atanInside(t: SecretNode): SecretNode {
   const t2 = square(t);
   const [first, ...rest] = [...ATAN].reverse() as [number, ...number[]];
-  const sum = rest.reduce<SecretNode | undefined>((s, c) => plus(s ? combined('mul', s, t2) : times(t2, first), c), undefined)!;
+  const sum = rest.reduce<SecretNode | undefined>(
+    (s, c) => plus(s ? combined('mul', s, t2) : times(t2, first), c),
+    undefined,
+  )!;
   return combined('mul', t, sum);
 }
 
@@ -60,4 +63,6 @@ export const Asinh = of(asinh);
 /** ln(x + √(x² − 1)), x ≥ 1 */
 export const Acosh = of((x) => applied('log', combined('add', x, root(applied('relu', plus(square(x), -1))))));
 /** ½·ln((1 + x)/(1 − x)), |x| < 1 */
-export const Atanh = of((x) => times(combined('sub', applied('log', plus(x, 1)), applied('log', plus(applied('neg', x), 1))), 0.5));
+export const Atanh = of((x) =>
+  times(combined('sub', applied('log', plus(x, 1)), applied('log', plus(applied('neg', x), 1))), 0.5),
+);

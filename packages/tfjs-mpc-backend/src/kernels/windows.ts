@@ -1,4 +1,7 @@
-/** What convolutions and pooling share: every window of an image as a strided view, so that one opening serves all windows an element lies in. */
+/**
+ * What convolutions and pooling share: every window of an image as a strided view, so that one opening serves all
+ * windows an element lies in.
+ */
 import { stridesOf } from '@secformer/ring';
 import type { backend_util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
@@ -18,17 +21,57 @@ export interface Axis {
 export function axesOf2D(i: backend_util.Conv2DInfo): Axis[] {
   const { padInfo: p } = i;
   return [
-    { in: i.inHeight, out: i.outHeight, filter: i.filterHeight, stride: i.strideHeight, dilation: i.dilationHeight, before: p.top, after: p.bottom },
-    { in: i.inWidth, out: i.outWidth, filter: i.filterWidth, stride: i.strideWidth, dilation: i.dilationWidth, before: p.left, after: p.right },
+    {
+      in: i.inHeight,
+      out: i.outHeight,
+      filter: i.filterHeight,
+      stride: i.strideHeight,
+      dilation: i.dilationHeight,
+      before: p.top,
+      after: p.bottom,
+    },
+    {
+      in: i.inWidth,
+      out: i.outWidth,
+      filter: i.filterWidth,
+      stride: i.strideWidth,
+      dilation: i.dilationWidth,
+      before: p.left,
+      after: p.right,
+    },
   ];
 }
 
 export function axesOf3D(i: backend_util.Conv3DInfo): Axis[] {
   const { padInfo: p } = i;
   return [
-    { in: i.inDepth, out: i.outDepth, filter: i.filterDepth, stride: i.strideDepth, dilation: i.dilationDepth, before: p.front, after: p.back },
-    { in: i.inHeight, out: i.outHeight, filter: i.filterHeight, stride: i.strideHeight, dilation: i.dilationHeight, before: p.top, after: p.bottom },
-    { in: i.inWidth, out: i.outWidth, filter: i.filterWidth, stride: i.strideWidth, dilation: i.dilationWidth, before: p.left, after: p.right },
+    {
+      in: i.inDepth,
+      out: i.outDepth,
+      filter: i.filterDepth,
+      stride: i.strideDepth,
+      dilation: i.dilationDepth,
+      before: p.front,
+      after: p.back,
+    },
+    {
+      in: i.inHeight,
+      out: i.outHeight,
+      filter: i.filterHeight,
+      stride: i.strideHeight,
+      dilation: i.dilationHeight,
+      before: p.top,
+      after: p.bottom,
+    },
+    {
+      in: i.inWidth,
+      out: i.outWidth,
+      filter: i.filterWidth,
+      stride: i.strideWidth,
+      dilation: i.dilationWidth,
+      before: p.left,
+      after: p.right,
+    },
   ];
 }
 
@@ -37,7 +80,10 @@ function reached(a: Axis): [number, number] {
   return [a.before, Math.max(a.after, (a.out - 1) * a.stride + (a.filter - 1) * a.dilation + 1 - a.in - a.before)];
 }
 
-/** Windows of x, [batch, …spatial, channels], as [batch, …out, …filter, channels], or with the channels first; zeros around it. */
+/**
+ * Windows of x, [batch, …spatial, channels], as [batch, …out, …filter, channels], or with the channels first; zeros
+ * around it.
+ */
 export function windows(x: SecretNode, axes: readonly Axis[], channelsFirst = false): SecretNode {
   return cut(padded(x, [[0, 0], ...axes.map(reached), [0, 0]], 0), axes, channelsFirst);
 }
@@ -65,7 +111,8 @@ export function filterPlaces(a: Axis): number[][] {
 }
 
 function nearest(at: number, { in: size, dilation: step }: Axis): number {
-  const found = at < 0 ? at + step * Math.ceil(-at / step) : at < size ? at : at - step * Math.ceil((at - size + 1) / step);
+  const found =
+    at < 0 ? at + step * Math.ceil(-at / step) : at < size ? at : at - step * Math.ceil((at - size + 1) / step);
   // No window has a place from which no step leads inside
   return found >= 0 && found < size ? found : 0;
 }
@@ -89,8 +136,14 @@ function cut(whole: SecretNode, axes: readonly Axis[], channelsFirst: boolean): 
   const spatial = strides.slice(1, -1);
   const [batch, channels] = [whole.shape[0]!, whole.shape.at(-1)!];
   const shape = [batch, ...axes.map((a) => a.out), ...axes.map((a) => a.filter)];
-  const steps = [strides[0]!, ...axes.map((a, i) => spatial[i]! * a.stride), ...axes.map((a, i) => spatial[i]! * a.dilation)];
-  return channelsFirst ? view(whole, [channels, ...shape], [1, ...steps]) : view(whole, [...shape, channels], [...steps, 1]);
+  const steps = [
+    strides[0]!,
+    ...axes.map((a, i) => spatial[i]! * a.stride),
+    ...axes.map((a, i) => spatial[i]! * a.dilation),
+  ];
+  return channelsFirst
+    ? view(whole, [channels, ...shape], [1, ...steps])
+    : view(whole, [...shape, channels], [...steps, 1]);
 }
 
 /** How many elements of each window lie inside the image, row by row. */
@@ -98,7 +151,8 @@ export function insideCounts(axes: readonly Axis[]): number[] {
   const counts = axes.map((a) =>
     Array.from({ length: a.out }, (_, o) => {
       const first = o * a.stride - a.before;
-      return Array.from({ length: a.filter }, (_, f) => first + f * a.dilation).filter((at) => at >= 0 && at < a.in).length;
+      return Array.from({ length: a.filter }, (_, f) => first + f * a.dilation).filter((at) => at >= 0 && at < a.in)
+        .length;
     }),
   );
   return counts.reduce<number[]>((rows, axis) => rows.flatMap((r) => axis.map((c) => r * c)), [1]);

@@ -28,7 +28,8 @@ const FAR_BEFORE_SCALING = -1e8;
 
 const zero = () => passing('constant', [], [], { values: [0] });
 const one = () => passing('constant', [], [], { values: [1] });
-const joined = (op: 'add' | 'sub' | 'mul' | 'div', a: SecretNode, b: SecretNode) => passing(op, [a, b], broadcastShapes(a.shape, b.shape));
+const joined = (op: 'add' | 'sub' | 'mul' | 'div', a: SecretNode, b: SecretNode) =>
+  passing(op, [a, b], broadcastShapes(a.shape, b.shape));
 const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
 
 /** What is added to the values of x, taken out of it. */
@@ -106,7 +107,10 @@ function isLookup(x: SecretNode, depth: number): boolean {
   if (x.own) return true;
   if (depth === 0) return false;
   if (x.op === 'mul' && x.inputs.some((i) => i.op === 'constant' && traitsOf(i).far)) return true;
-  return (VIEWS.has(x.op) || x.op === 'gather' || x.op === 'add' || x.op === 'sub' || x.op === 'neg' || x.op === 'mul') && x.inputs.every((i) => isLookup(i, depth - 1));
+  return (
+    (VIEWS.has(x.op) || x.op === 'gather' || x.op === 'add' || x.op === 'sub' || x.op === 'neg' || x.op === 'mul') &&
+    x.inputs.every((i) => isLookup(i, depth - 1))
+  );
 }
 
 /** How masks end below softmax and its logarithm. */
@@ -117,8 +121,14 @@ export function floorOf(floor = SOFTMAX_FLOOR, shifts = true): Floor & Record<st
 function summed(x: SecretNode, a: Sum, b: Sum): Sum {
   if (!a.addend && !b.addend) return { scores: x, addend: undefined };
   const op = x.op as 'add' | 'sub';
-  const addend = a.addend && b.addend ? joined(op, a.addend, b.addend) : (a.addend ?? (op === 'sub' ? opposite(b.addend!) : b.addend));
-  const scores = a.scores && b.scores ? joined(op, a.scores, b.scores) : (a.scores ?? (op === 'sub' ? opposite(b.scores!) : b.scores));
+  const addend =
+    a.addend && b.addend
+      ? joined(op, a.addend, b.addend)
+      : (a.addend ?? (op === 'sub' ? opposite(b.addend!) : b.addend));
+  const scores =
+    a.scores && b.scores
+      ? joined(op, a.scores, b.scores)
+      : (a.scores ?? (op === 'sub' ? opposite(b.scores!) : b.scores));
   return { scores, addend };
 }
 
@@ -141,7 +151,8 @@ function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number): Su
   if (!c.own) return { scores: x, addend: undefined };
   const [yes, no] = [inner(t), inner(e)];
   if (!yes.addend && !no.addend) return { scores: x, addend: undefined };
-  const choose = (p: SecretNode | undefined, q: SecretNode | undefined) => passing('select', [c, p ?? zero(), q ?? zero()], x.shape);
+  const choose = (p: SecretNode | undefined, q: SecretNode | undefined) =>
+    passing('select', [c, p ?? zero(), q ?? zero()], x.shape);
   const left = (p: SecretNode | undefined, q: SecretNode | undefined) =>
     p && q ? choose(p, q) : passing('mul', [p ? c : passing('sub', [one(), c], c.shape), (p ?? q)!], x.shape);
   const addend = choose(yes.addend, no.addend);
@@ -173,10 +184,16 @@ function concatenated(x: SecretNode, parts: Sum[]): Sum {
 
 /** What is linear and takes every element of its operand, of both parts. */
 function carried(x: SecretNode, { scores, addend }: Sum): Sum {
-  if (!addend || !scores || !traitsOf(addend).far || (x.op === 'gather' && !x.ownIndices)) return { scores: x, addend: undefined };
+  if (!addend || !scores || !traitsOf(addend).far || (x.op === 'gather' && !x.ownIndices))
+    return { scores: x, addend: undefined };
   const { shape } = x.inputs[0]!;
   const of = (part: SecretNode) => {
-    const made = passing(x.op, [part.shape.join() === shape.join() ? part : passing('broadcast', [part], shape)], x.shape, x.attrs);
+    const made = passing(
+      x.op,
+      [part.shape.join() === shape.join() ? part : passing('broadcast', [part], shape)],
+      x.shape,
+      x.attrs,
+    );
     made.ownIndices = x.ownIndices;
     if (x.ownIndices) made.origin = x.origin ?? x;
     return made;
@@ -189,9 +206,12 @@ function viewed(x: SecretNode, { scores, addend }: Sum): Sum {
   if (!addend || !scores) return { scores: x, addend: undefined };
   const from = x.inputs[0]!.shape;
   // What has fewer axes than the sum has them in front, of size 1
-  const spread = (part: SecretNode, to: Shape) => (part.shape.join() === to.join() ? part : passing('broadcast', [part], to));
+  const spread = (part: SecretNode, to: Shape) =>
+    part.shape.join() === to.join() ? part : passing('broadcast', [part], to);
   const ranked = (part: SecretNode) =>
-    part.shape.length === from.length ? part : passing('reshape', [part], [...Array<number>(from.length - part.shape.length).fill(1), ...part.shape]);
+    part.shape.length === from.length
+      ? part
+      : passing('reshape', [part], [...Array<number>(from.length - part.shape.length).fill(1), ...part.shape]);
   const view = (part: SecretNode, small: boolean): SecretNode => {
     if (x.op === 'broadcast') return part;
     if (x.op === 'transpose') {

@@ -29,7 +29,10 @@ export const SOFTMAX_FLOOR = -800;
 export const LEAST = -16_383;
 /** Values at or below this are meant as "no weight", not as a score. */
 const MASKED = -1000;
-/** Down to here a float32 sum of a mask and a score has kept the score to 1/32: of such a row the answer is that of the scores. */
+/**
+ * Down to here a float32 sum of a mask and a score has kept the score to 1/32: of such a row the answer is that of the
+ * scores.
+ */
 const SHIFTS = -(2 ** 20);
 /** From here on it has lost it, and the answer is that of equal scores. Between the two it is of neither. */
 const SWALLOWS = -(2 ** 26);
@@ -56,7 +59,8 @@ export function floorRows(values: Float64Array, shape: Shape, attrs: object): Fl
   return eachRow(values.slice(), shape, (row) => {
     const top = largest(row);
     const lost = top <= SHIFTS && (open > 0 || (zeroed && top > SWALLOWS));
-    if (shifts ? lost : open > 0 && countAbove(row, from) < Math.min(open, row.length)) throw maskedAltogether(shape, open);
+    if (shifts ? lost : open > 0 && countAbove(row, from) < Math.min(open, row.length))
+      throw maskedAltogether(shape, open);
     // Of a row that is masked altogether by −∞ nothing is left that could be shifted
     const shift = shifts && top < 0 ? Math.max(top, -3.5e38) : 0;
     for (let i = 0; i < row.length; i++) {

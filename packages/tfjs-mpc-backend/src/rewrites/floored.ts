@@ -27,8 +27,13 @@ export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode 
     const [a, b] = inputs as [SecretNode, SecretNode];
     const negative = op === 'sub' ? opposite(b, depth) : undefined;
     if (negative) return inner(passing('add', [a, negative], shape));
-    const keep = (score: SecretNode, kept: SecretNode | undefined) => (kept ? passing('mul', [score, kept], broadcastShapes(score.shape, kept.shape)) : score);
-    return passing(op, [keep(inner(a), op === 'add' ? keptOf(b, depth) : undefined), keep(inner(b), keptOf(a, depth))], shape);
+    const keep = (score: SecretNode, kept: SecretNode | undefined) =>
+      kept ? passing('mul', [score, kept], broadcastShapes(score.shape, kept.shape)) : score;
+    return passing(
+      op,
+      [keep(inner(a), op === 'add' ? keptOf(b, depth) : undefined), keep(inner(b), keptOf(a, depth))],
+      shape,
+    );
   }
   if (op === 'neg' && opposite(inputs[0]!, depth)) return inner(opposite(inputs[0]!, depth)!);
   if (op === 'neg') return passing(op, inputs.map(inner), shape, attrs);
@@ -78,7 +83,9 @@ function opposite(n: SecretNode, depth: number): SecretNode | undefined {
   }
   const at = n.op === 'mul' ? n.inputs.findIndex(isNumber) : -1;
   if (at < 0 || !fewOf(n.inputs[1 - at]!, depth)) return undefined;
-  const number = passing('constant', [], n.inputs[at]!.shape, { values: Array.from(plaintextOf(n.inputs[at]!), (v) => -v) });
+  const number = passing('constant', [], n.inputs[at]!.shape, {
+    values: Array.from(plaintextOf(n.inputs[at]!), (v) => -v),
+  });
   return passing('mul', [n.inputs[1 - at]!, number], n.shape);
 }
 
@@ -87,7 +94,9 @@ const SWALLOWING = -(2 ** 23);
 
 /** What a condition chooses, of the caller's own and far. */
 function chosen(n: SecretNode, floor: Floor): SecretNode | undefined {
-  return n.own && traitsOf(n).far ? passing('floorRows', [n], n.shape, { floor: floor.floor, both: floor.both ?? false }) : undefined;
+  return n.own && traitsOf(n).far
+    ? passing('floorRows', [n], n.shape, { floor: floor.floor, both: floor.both ?? false })
+    : undefined;
 }
 
 function isNumber(n: SecretNode): boolean {
@@ -110,7 +119,9 @@ function fewOf(n: SecretNode, depth: number): readonly [number, number] | undefi
   if (BITS.has(n.op)) return [0, 1];
   if (n.op === 'constant') {
     const values = plaintextOf(n);
-    return values.length > 0 && values.every(isFew) ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))] : undefined;
+    return values.length > 0 && values.every(isFew)
+      ? [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
+      : undefined;
   }
   if (!VIEWS.has(n.op) && !SMALL.has(n.op)) return undefined;
   const ins = n.inputs.map((i) => fewOf(i, depth - 1));

@@ -12,7 +12,8 @@ interface Affine {
 }
 
 /**
- * A dense layer on a LayerNorm: (x̂∘γ + β)·W = x̂·(γ∘W) + βW. γ, β and W are the caller's own, so it folds them before they are shared: the rows are opened once, for the product,
+ * A dense layer on a LayerNorm: (x̂∘γ + β)·W = x̂·(γ∘W) + βW. γ, β and W are the caller's own, so it folds them before
+ * they are shared: the rows are opened once, for the product,
  * and not for the gain as well.
  * @param factor a public factor that moves into the weights too
  */
@@ -23,7 +24,8 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
   const flat = x.op === 'reshape' && x.tensor === undefined ? x.inputs[0]! : x;
   const turned = n.attr<boolean>('transposeB');
   const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
-  if (flat.shape.at(-1) !== depth || x.shape.at(-1) !== depth || flat.tensor !== undefined || flat.values) return undefined;
+  if (flat.shape.at(-1) !== depth || x.shape.at(-1) !== depth || flat.tensor !== undefined || flat.values)
+    return undefined;
   const found = affineNorm(c, flat, depth);
   if (!found) return undefined;
   const { gain, bias } = found;
@@ -34,7 +36,8 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
     key,
     () => {
       const out = new Float32Array(w.values!.length);
-      for (let i = 0; i < depth; i++) for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! * (gain ? gain.values![i]! : 1) * factor;
+      for (let i = 0; i < depth; i++)
+        for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! * (gain ? gain.values![i]! : 1) * factor;
       return out;
     },
     FOLDED_BITS,
@@ -44,7 +47,8 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
     `bias ${bias.id} ${factor}`,
     () => {
       const out = new Float64Array(width);
-      for (let i = 0; i < depth; i++) for (let j = 0; j < width; j++) out[j] = out[j]! + bias.values![i]! * w.values![at(i, j)]! * factor;
+      for (let i = 0; i < depth; i++)
+        for (let j = 0; j < width; j++) out[j] = out[j]! + bias.values![i]! * w.values![at(i, j)]! * factor;
       return Float32Array.from(out);
     },
     undefined,
@@ -56,7 +60,8 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
 }
 
 function affineNorm(c: Compiler, n: SecretNode, depth: number): Affine | undefined {
-  const own = (v: SecretNode | undefined) => v?.op === 'leaf' && v.values !== undefined && v.shape.length === 1 && v.shape[0] === depth;
+  const own = (v: SecretNode | undefined) =>
+    v?.op === 'leaf' && v.values !== undefined && v.shape.length === 1 && v.shape[0] === depth;
   const folded = matchFoldedLayerNorm(n);
   if (folded) {
     const { x, epsilon, gain, bias } = folded;

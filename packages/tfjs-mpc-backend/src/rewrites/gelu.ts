@@ -2,7 +2,8 @@ import type { SecretNode } from '../node-values.js';
 import { factors, near, sumWithScalar } from './patterns.js';
 
 /**
- * GeLU as models write it: 0.5·x·(1 + erf(x/√2)), or 0.5·x·(1 + tanh(√(2/π)(x + 0.044715·x³))), in any order of the factors.
+ * GeLU as models write it: 0.5·x·(1 + erf(x/√2)), or 0.5·x·(1 + tanh(√(2/π)(x + 0.044715·x³))), in any order of the
+ * factors.
  * @returns x and the form
  */
 export function matchGelu(n: SecretNode): { x: SecretNode; form: 'erf' | 'tanh' } | undefined {

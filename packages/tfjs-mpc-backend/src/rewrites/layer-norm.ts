@@ -2,7 +2,8 @@ import type { SecretNode } from '../node-values.js';
 import { sumWithScalar, throughViews } from './patterns.js';
 
 /**
- * (x − mean(x))/√(var(x) + ε) over the last axis, with rsqrt or a division by sqrt; the variance as a mean of squares of the same difference.
+ * (x − mean(x))/√(var(x) + ε) over the last axis, with rsqrt or a division by sqrt; the variance as a mean of squares
+ * of the same difference.
  * Gain and bias stay ordinary operations.
  */
 export function matchLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number } | undefined {
@@ -26,17 +27,21 @@ export function matchLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number 
 }
 
 /**
- * The same with gain and bias folded in, as TensorFlow writes it: x·a + (β − mean·a), a = γ/√(var + ε). Left as it stands, mean·a and x·a cancel where the mean is
+ * The same with gain and bias folded in, as TensorFlow writes it: x·a + (β − mean·a), a = γ/√(var + ε). Left as it
+ * stands, mean·a and x·a cancel where the mean is
  * much larger than the deviation.
  */
-export function matchFoldedLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number; gain: SecretNode | undefined; bias: SecretNode } | undefined {
+export function matchFoldedLayerNorm(
+  n: SecretNode,
+): { x: SecretNode; epsilon: number; gain: SecretNode | undefined; bias: SecretNode } | undefined {
   if (n.op !== 'add') return undefined;
   for (const [scaled, rest] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
     if (scaled.op !== 'mul' || rest.op !== 'sub' || rest.inputs[1]!.op !== 'mul') continue;
     const [bias, shift] = rest.inputs as [SecretNode, SecretNode];
     for (const [x, a] of [scaled.inputs, [...scaled.inputs].reverse()] as [SecretNode, SecretNode][]) {
       const mean = shift.inputs.find((i) => i !== a);
-      if (!shift.inputs.includes(a) || !mean || !isRowMean(throughViews(mean)) || throughViews(mean).inputs[0] !== x) continue;
+      if (!shift.inputs.includes(a) || !mean || !isRowMean(throughViews(mean)) || throughViews(mean).inputs[0] !== x)
+        continue;
       const scale = inverseDeviation(a, x);
       if (scale) return { x, bias, ...scale };
     }

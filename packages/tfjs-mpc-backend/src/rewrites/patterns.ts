@@ -15,7 +15,11 @@ export function near(a: number | undefined, b: number): boolean {
 }
 
 /** A product taken apart: its public factor, and the secret ones, not looking inside any of `stops`. */
-export function factors(n: SecretNode, stops: readonly SecretNode[] = [], depth = 6): { scalar: number; parts: SecretNode[] } {
+export function factors(
+  n: SecretNode,
+  stops: readonly SecretNode[] = [],
+  depth = 6,
+): { scalar: number; parts: SecretNode[] } {
   if (depth > 0 && !stops.includes(n) && (n.op === 'mul' || n.op === 'div')) {
     const [a, b] = n.inputs as [SecretNode, SecretNode];
     const [ca, cb] = [scalarOf(a), scalarOf(b)];
@@ -44,6 +48,7 @@ export function sumWithScalar(n: SecretNode | undefined): { x: SecretNode; c: nu
 /** Looks through views that keep the elements in order or repeat them. */
 export function throughViews(n: SecretNode): SecretNode {
   let at = n;
-  while (at.op === 'broadcast' || (at.op === 'reshape' && sizeOf(at.shape) === sizeOf(at.inputs[0]!.shape))) at = at.inputs[0]!;
+  while (at.op === 'broadcast' || (at.op === 'reshape' && sizeOf(at.shape) === sizeOf(at.inputs[0]!.shape)))
+    at = at.inputs[0]!;
   return at;
 }

@@ -36,7 +36,8 @@ function checkBits(mask: Float32Array): void {
 }
 
 function shiftedSquare(n: SecretNode): { scores: SecretNode; c: number } | undefined {
-  const inner = n.op === 'square' ? n.inputs[0] : n.op === 'mul' && n.inputs[0] === n.inputs[1] ? n.inputs[0] : undefined;
+  const inner =
+    n.op === 'square' ? n.inputs[0] : n.op === 'mul' && n.inputs[0] === n.inputs[1] ? n.inputs[0] : undefined;
   const sum = sumWithScalar(inner);
   return sum && { scores: sum.x, c: sum.c };
 }

@@ -7,8 +7,10 @@ import { scalarOf } from './patterns.js';
 const FAR = 64;
 
 /**
- * A public factor that is no power of two, such as the 1/√32 of attention scores, moves through products, sums and views into the weights that the
- * caller wrote: the nodes then multiply by nothing and open nothing for it. Only where every value on the way has this one use.
+ * A public factor that is no power of two, such as the 1/√32 of attention scores, moves through products, sums and
+ * views into the weights that the
+ * caller wrote: the nodes then multiply by nothing and open nothing for it. Only where every value on the way has this
+ * one use.
  */
 export function scaledLeaf(c: Compiler, n: SecretNode): number | undefined {
   const found = scalarFactor(n);
@@ -43,6 +45,9 @@ function scaled(c: Compiler, n: SecretNode, factor: number): number {
   if (n.values) return c.variant(n, `times ${factor}`, () => n.values!.map((v) => v * factor));
   const folded = foldedGain(c, n, factor);
   if (folded !== undefined) return folded;
-  const ins = n.op === 'matMul' ? n.inputs.map((i, at) => (at === side(c, n) ? scaled(c, i, factor) : c.node(i))) : n.inputs.map((i) => scaled(c, i, factor));
+  const ins =
+    n.op === 'matMul'
+      ? n.inputs.map((i, at) => (at === side(c, n) ? scaled(c, i, factor) : c.node(i)))
+      : n.inputs.map((i) => scaled(c, i, factor));
   return c.push({ op: n.op, in: ins, shape: n.shape, ...n.attrs } as never);
 }

@@ -18,7 +18,9 @@ export function matchLogSoftmax(n: SecretNode): SecretNode | undefined {
   if (logarithm.op !== 'log') return undefined;
   const total = throughViews(logarithm.inputs[0]!);
   const power = total.inputs[0];
-  return power?.op === 'exp' && power.inputs[0] === shifted && isRowSum(total, power) ? lessMaximum(shifted) : undefined;
+  return power?.op === 'exp' && power.inputs[0] === shifted && isRowSum(total, power)
+    ? lessMaximum(shifted)
+    : undefined;
 }
 
 function isRowSum(n: SecretNode, of: SecretNode): boolean {

@@ -26,7 +26,8 @@ interface Violation {
  */
 export function dialInBrowser(url: string, node: NodeName): Promise<SocketLink> {
   return new Promise((resolve, reject) => {
-    const failed = (why: string, cause?: unknown) => reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${why})`, { cause }));
+    const failed = (why: string, cause?: unknown) =>
+      reject(new NodeError(node, 'UNREACHABLE', `no connection to ${url} (${why})`, { cause }));
     const policy = watchPolicy(url);
     let socket: WebSocket;
     try {
@@ -56,11 +57,13 @@ function watchPolicy(url: string): { why(): string | undefined; stop(): void } {
   let directive: string | undefined;
   const heard = (event: Event) => {
     const { blockedURI = '', effectiveDirective = '', disposition } = event as Violation;
-    if (disposition !== 'report' && blockedURI && sameServer(blockedURI, url)) directive = effectiveDirective || 'connect-src';
+    if (disposition !== 'report' && blockedURI && sameServer(blockedURI, url))
+      directive = effectiveDirective || 'connect-src';
   };
   target.addEventListener?.('securitypolicyviolation', heard);
   return {
-    why: () => directive && `the page's Content-Security-Policy forbids it; its ${directive} has to name ${new URL(url).origin}`,
+    why: () =>
+      directive && `the page's Content-Security-Policy forbids it; its ${directive} has to name ${new URL(url).origin}`,
     stop: () => target.removeEventListener?.('securitypolicyviolation', heard),
   };
 }
@@ -78,6 +81,9 @@ function sameServer(a: string, b: string): boolean {
 function guess(url: string): string {
   const { location, navigator } = globalThis as Globals;
   if (navigator?.onLine === false) return 'this browser is offline';
-  const mixed = location?.protocol === 'https:' && url.startsWith('ws:') ? 'a page loaded over https: may not be let to ws://, ' : '';
+  const mixed =
+    location?.protocol === 'https:' && url.startsWith('ws:')
+      ? 'a page loaded over https: may not be let to ws://, '
+      : '';
   return `a browser does not say why, its console may: ${mixed}the node may be down, or its certificate not trusted by this browser`;
 }

@@ -10,7 +10,10 @@ const NODES = ['party0', 'party1', 'dealer'] as const;
 
 function reach(c: Resolved): Reach {
   if (!c.parties)
-    throw new SecformerError('BAD_CONFIGURATION', 'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend');
+    throw new SecformerError(
+      'BAD_CONFIGURATION',
+      'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend',
+    );
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
   // All of them before the first is dialled
   for (const node of NODES) checkUrl(urls[node], names[node]);
@@ -26,6 +29,9 @@ export const runtime = {
     void holder.handle(request);
   },
   askSync(): Reply {
-    throw new SecformerError('NO_SYNC_READ', 'dataSync() cannot wait for the nodes in a browser; use await tensor.data()');
+    throw new SecformerError(
+      'NO_SYNC_READ',
+      'dataSync() cannot wait for the nodes in a browser; use await tensor.data()',
+    );
   },
 };

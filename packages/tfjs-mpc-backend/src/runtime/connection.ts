@@ -30,7 +30,10 @@ export class Connection {
   }
 
   /** @returns the answer, or the tensors that the nodes would need and do not have */
-  perform(request: Exclude<Request, { kind: 'start' | 'free' }>, prepared: (start: Start) => number): Promise<Answer | number[]> {
+  perform(
+    request: Exclude<Request, { kind: 'start' | 'free' }>,
+    prepared: (start: Start) => number,
+  ): Promise<Answer | number[]> {
     if (request.kind === 'share') return this.#using([], () => this.#share(request.writes));
     const { job } = request;
     const tensors = tensorsOf(job);
@@ -43,7 +46,9 @@ export class Connection {
         return { ...(await this.session.run(job)), setupMs: 0 };
       }
       const run = await this.session.prepare(job);
-      const number = prepared((trace) => this.#using(tensors, async () => ({ ...(await run.run({ trace })), setupMs: 0 })));
+      const number = prepared((trace) =>
+        this.#using(tensors, async () => ({ ...(await run.run({ trace })), setupMs: 0 })),
+      );
       return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     });
   }

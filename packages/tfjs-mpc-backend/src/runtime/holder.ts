@@ -55,7 +55,12 @@ export class SessionHolder {
     if (request.kind === 'start') {
       const start = this.#prepared.get(request.prepared);
       this.#prepared.delete(request.prepared);
-      if (!start) throw new NodeError('client', 'INPUT_REFUSED', 'this run was not prepared, or its randomness is used up; prepare another');
+      if (!start)
+        throw new NodeError(
+          'client',
+          'INPUT_REFUSED',
+          'this run was not prepared, or its randomness is used up; prepare another',
+        );
       return start(request.trace);
     }
     const connection = await this.#connected(request.configuration);
@@ -110,7 +115,13 @@ export class SessionHolder {
 
   /** What was prepared over a connection ends with it. */
   #leave({ ready, made }: Current): void {
-    const why = made?.session.dead ?? new NodeError('client', 'INPUT_REFUSED', 'the configuration has changed since this run was prepared; prepare another');
+    const why =
+      made?.session.dead ??
+      new NodeError(
+        'client',
+        'INPUT_REFUSED',
+        'the configuration has changed since this run was prepared; prepare another',
+      );
     for (const number of this.#prepared.keys()) this.#prepared.set(number, () => Promise.reject(why));
     ready.then(
       (connection) => connection.retire(),

@@ -32,4 +32,8 @@ export type Request =
 export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number; left?: Watched[] };
 
 /** Replies carry the session's number: tensors that were shared in an earlier one are gone. */
-export type Reply = { id: number; session: number } & ({ answer: Answer } | { missing: number[] } | { error: ErrorReport & { name?: string } });
+export type Reply = { id: number; session: number } & (
+  | { answer: Answer }
+  | { missing: number[] }
+  | { error: ErrorReport & { name?: string } }
+);

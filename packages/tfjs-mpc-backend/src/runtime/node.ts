@@ -21,7 +21,10 @@ interface Thread {
   pulse: Pulse;
 }
 
-/** The session's thread, seen from the thread that records: requests, asynchronous or waited for. It keeps the process alive only while something is pending. */
+/**
+ * The session's thread, seen from the thread that records: requests, asynchronous or waited for. It keeps the process
+ * alive only while something is pending.
+ */
 export class Runtime {
   readonly #script: () => URL;
   readonly #patience: Patience;
@@ -122,10 +125,16 @@ export class Runtime {
       }
       // Its end may yet be heard of, as an event that says why; or it was only slow
       if (silent >= (pulse.started ? silentMs : startMs)) {
-        const what = pulse.started ? `gave no sign for ${silent} ms; is there memory left?` : `did not start within ${silent} ms; data() says why`;
+        const what = pulse.started
+          ? `gave no sign for ${silent} ms; is there memory left?`
+          : `did not start within ${silent} ms; data() says why`;
         throw new SecformerError('RUN_FAILED', `the session's thread ${what}`);
       }
-      if (left <= 0) throw new SecformerError('NO_PROGRESS', `dataSync waited ${timeoutMs} ms; use data(), or configure({ syncTimeoutMs })`);
+      if (left <= 0)
+        throw new SecformerError(
+          'NO_PROGRESS',
+          `dataSync waited ${timeoutMs} ms; use data(), or configure({ syncTimeoutMs })`,
+        );
     }
   }
 

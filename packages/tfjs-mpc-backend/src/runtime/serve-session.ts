@@ -31,7 +31,11 @@ function readAuthority(file: string | undefined): string | undefined {
   try {
     text = readFileSync(file, 'utf8');
   } catch (cause) {
-    throw new SecformerError('BAD_CONFIGURATION', `SECFORMER_CA: cannot read the file ${file} (${(cause as Error).message})`, { cause });
+    throw new SecformerError(
+      'BAD_CONFIGURATION',
+      `SECFORMER_CA: cannot read the file ${file} (${(cause as Error).message})`,
+      { cause },
+    );
   }
   certificatesIn(text, `SECFORMER_CA: the file ${file}`);
   return text;
