@@ -276,14 +276,19 @@ function instructionTable() {
     const p = primitives.get(name);
     if (p.opens || p.material) throw new Error(`${name} has a cost and no example here`);
   }
-  return `${table(['instruction', 'rounds', 'bytes sent', 'dealer'], rows)}\n\nLocal, without any cost: ${local.join(', ')}.`;
+  return (
+    `${table(['instruction', 'rounds', 'bytes sent', 'dealer'], rows)}\n\nLocal, without any cost: ` +
+    `${local.join(', ')}.`
+  );
 }
 
 const text = `# What each protocol costs
 
-Written by \`node tools/write-costs.js\` from the declarations that the nodes themselves run by: the frames of a round have exactly the declared length, and tests compare the
-declarations with the traffic byte for byte. Bytes are payload: what each party sends, and what the dealer sends, both for one element of the operand in the default range
-(16 fractional bits, |v| < 2^14). Double "bytes sent" for what one party sends and receives. A narrower claimed range makes openings narrower.
+Written by \`node tools/write-costs.js\` from the declarations that the nodes themselves run by: the frames of a round
+have exactly the declared length, and tests compare the declarations with the traffic byte for byte. Bytes are payload:
+what each party sends, and what the dealer sends, both for one element of the operand in the default range (16
+fractional bits, |v| < 2^14). Double "bytes sent" for what one party sends and receives. A narrower claimed range makes
+openings narrower.
 
 ## Functions of one value, suites' own GeLU apart
 
@@ -310,17 +315,22 @@ ${suiteTable((suite) => (e, x) => suite.layerNorm(e, x, 1e-12), [[128, 768]])}
 
 ## Values that leave their domain
 
-Unless \`configure({ onRange: 'ignore' })\` says otherwise, these operations have a digest of 40 bits each, which goes to the client beside the results and to nobody else: it is zero
-where no element has left the domain, and else not, but once in 2^40. A read then rejects with RANGE_LEFT and names the operation. Between the two bounds an element is reported or
-right, but for a few: from ±4091 on GeLU and its kind may be wrong and reported 499 times of 500 only, and a LayerNorm of a variance below 10^-7 gives 0. All suites have the elementwise functions, \`exact\` also the softmax, GeLU and LayerNorm below, \`fast\` the 2Quad; the other suites' own approximations have no digest but of
-what they lift outside their iterations. Not reported: a product of matrices beyond 2^15, a quotient or product beyond 2^14 that nothing is computed from, values beyond 2.5 times the
-range, scores of a row further apart than 13,824, a variance beyond 2^32/H.
+Unless \`configure({ onRange: 'ignore' })\` says otherwise, these operations have a digest of 40 bits each, which goes
+to the client beside the results and to nobody else: it is zero where no element has left the domain, and else not, but
+once in 2^40. A read then rejects with RANGE_LEFT and names the operation. Between the two bounds an element is
+reported or right, but for a few: from ±4091 on GeLU and its kind may be wrong and reported 499 times of 500 only, and
+a LayerNorm of a variance below 10^-7 gives 0. All suites have the elementwise functions, \`exact\` also the softmax,
+GeLU and LayerNorm below, \`fast\` the 2Quad; the other suites' own approximations have no digest but of what they lift
+outside their iterations. Not reported: a product of matrices beyond 2^15, a quotient or product beyond 2^14 that
+nothing is computed from, values beyond 2.5 times the range, scores of a row further apart than 13,824, a variance
+beyond 2^32/H.
 
 ${watchedTable()}
 
 ## Instructions
 
-What the above are composed of (\`packages/secformer-ops/src/protocols\`), with operands that a BERT gives them; bytes for one element of the operand.
+What the above are composed of (\`packages/secformer-ops/src/protocols\`), with operands that a BERT gives them; bytes
+for one element of the operand.
 
 ${instructionTable()}
 `;

@@ -27,7 +27,8 @@ function clone(t) {
     writeFileSync(join(folder, file), typeof content === 'string' ? content : JSON.stringify(content));
   };
   const build =
-    "const fs = require('fs'); fs.mkdirSync('dist', { recursive: true }); fs.appendFileSync('../../builds.log', require('path').basename(process.cwd()) + '\\n'); fs.writeFileSync('dist/made', '');";
+    "const fs = require('fs'); fs.mkdirSync('dist', { recursive: true }); fs.appendFileSync('../../builds.log', " +
+    "require('path').basename(process.cwd()) + '\\n'); fs.writeFileSync('dist/made', '');";
   write('package.json', { name: 'clone', private: true, type: 'module', workspaces: ['packages/*'] });
   write('package-lock.json', { name: 'clone', lockfileVersion: 3, packages: {} });
   write('tsconfig.base.json', {});

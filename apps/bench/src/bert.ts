@@ -43,9 +43,11 @@ const SHAPES = {
 
 /** Text that a batch is filled from; shorter than most lengths, so that the attention mask has something to do. */
 const TEXTS = [
-  'A man walks into a cinema on a rainy evening and finds, to his own surprise, that the film he had been dreading is tender, patient and very funny.',
+  'A man walks into a cinema on a rainy evening and finds, to his own surprise, that the film he had been dreading ' +
+    'is tender, patient and very funny.',
   'The committee met for the third time this week and once more could not agree on who should write the minutes.',
-  'Nothing in the report explains why the bridge was closed, who closed it, or when the people on the other side may come home.',
+  'Nothing in the report explains why the bridge was closed, who closed it, or when the people on the other side ' +
+    'may come home.',
 ];
 
 async function loadModel(name: string): Promise<BertModel> {
@@ -341,7 +343,8 @@ function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: num
             'without the network',
             milliseconds(r.network.withoutMs),
             '',
-            `it adds ${r.network.addedMs.toFixed(0)} ms; its delay ${r.network.delayMs.toFixed(0)}, its bandwidth ${r.network.transferMs.toFixed(0)}`,
+            `it adds ${r.network.addedMs.toFixed(0)} ms; its delay ${r.network.delayMs.toFixed(0)}, its bandwidth ` +
+              `${r.network.transferMs.toFixed(0)}`,
           ],
         ]
       : []),
@@ -361,11 +364,13 @@ function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: num
       ]),
   ];
   return [
-    `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received by one party)`,
+    `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received ` +
+      `by one party)`,
     columns(rows),
     '',
     columns(ops),
     '',
-    `hidden states: largest error ${error.maxAbs.toExponential(2)}, mean ${error.meanAbs.toExponential(2)}; cosine of the mean-pooled embedding ${error.cosine.toFixed(8)}`,
+    `hidden states: largest error ${error.maxAbs.toExponential(2)}, mean ${error.meanAbs.toExponential(2)}; cosine ` +
+      `of the mean-pooled embedding ${error.cosine.toFixed(8)}`,
   ].join('\n');
 }

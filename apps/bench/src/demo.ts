@@ -80,8 +80,11 @@ export async function demo(json: string | undefined): Promise<void> {
     return [
       columns(rows),
       '',
-      `Each private answer was computed on secret shares by two parties and a dealer (three threads here): ${last.rounds} rounds, ${megabytes(last.bytes.p0p1 + last.bytes.p1p0)} between the parties, about ${(online.ms.reduce((a, b) => a + b, 0) / online.ms.length).toFixed(0)} ms.`,
-      `Largest difference of a logit: ${worst.toExponential(1)}. ${agree ? 'Every label agrees.' : 'The answers differ.'}`,
+      `Each private answer was computed on secret shares by two parties and a dealer (three threads here): ` +
+        `${last.rounds} rounds, ${megabytes(last.bytes.p0p1 + last.bytes.p1p0)} between the parties, about ` +
+        `${(online.ms.reduce((a, b) => a + b, 0) / online.ms.length).toFixed(0)} ms.`,
+      `Largest difference of a logit: ${worst.toExponential(1)}. ` +
+        `${agree ? 'Every label agrees.' : 'The answers differ.'}`,
     ].join('\n');
   });
   process.exit(agree ? 0 : 1);

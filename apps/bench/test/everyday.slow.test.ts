@@ -31,7 +31,8 @@ test('programs as TensorFlow.js users write them come out right, or are refused 
     cases: Case[];
   };
   t.log(
-    `${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} wrong; ${record.unexpected.length} not as documented`,
+    `${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} wrong; ` +
+      `${record.unexpected.length} not as documented`,
   );
   t.true(record.programs >= 150, stderr);
   t.is(record.right + record.refused + record.wrong, record.programs, "'cpu' runs all of them");

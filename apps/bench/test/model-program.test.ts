@@ -18,7 +18,8 @@ const texts = [
   'Good.',
   'A warm, funny and beautifully acted film.',
   'bad bad bad bad bad bad bad bad bad',
-  'the film is long and the story is thin and the jokes are old and the actors look as if they would rather be somewhere else than in this film of all films that there are',
+  'the film is long and the story is thin and the jokes are old and the actors look as if they would rather be ' +
+    'somewhere else than in this film of all films that there are',
 ];
 
 test.before(async (t) => {

@@ -10,10 +10,10 @@ import {
 import { folds } from './config.js';
 import type { PlainTensor } from './host.js';
 import { release } from './lifetime.js';
-import { type Privacy, SecretNode } from './node-values.js';
+import { type Privacy, SecretNode, type Traits } from './node-values.js';
 import { plaintextOf } from './own.js';
 import { read, readSync } from './reads.js';
-import { reshapedTraits, type Traits, traitsOf, traitsOfPublic, traitsOfWritten } from './traits.js';
+import { reshapedTraits, traitsOf, traitsOfPublic, traitsOfWritten } from './traits.js';
 
 export const BACKEND_NAME = 'secformer';
 
@@ -108,7 +108,8 @@ export class SecformerBackend extends KernelBackend {
     if (privacy !== 'public') {
       throw new SecformerError(
         'NOT_PUBLIC',
-        `values of a ${privacy} tensor of shape [${info.shape}] cannot become part of the program; asPublic declares a tensor that may be known`,
+        `values of a ${privacy} tensor of shape [${info.shape}] cannot become part of the program; asPublic ` +
+          `declares a tensor that may be known`,
       );
     }
     return this.ownPlain(info);
@@ -137,7 +138,9 @@ export class SecformerBackend extends KernelBackend {
     if (shapedBy === undefined || privacy === 'public') return;
     throw new SecformerError(
       'SHAPE_NOT_PUBLIC',
-      `kernel '${kernel}' meets a secret with a tensor of shape [${info.shape}], and '${shapedBy}' made that shape of values that are not public; the nodes would see it. Pad it to a fixed length and write it again, or declare it with asPublic`,
+      `kernel '${kernel}' meets a secret with a tensor of shape [${info.shape}], and '${shapedBy}' made that shape ` +
+        `of values that are not public; the nodes would see it. Pad it to a fixed length and write it again, or ` +
+        `declare it with asPublic`,
     );
   }
 

@@ -1,7 +1,7 @@
 import { SecformerError } from '@secformer/ring';
 import { suiteOf } from '@secformer/secformer-ops';
 import { type Calibration, checkCalibration } from './calibration.js';
-import type { Configuration } from './config.js';
+import type { Configuration } from './configuration.js';
 
 type Check = (value: unknown, name: string) => void;
 
@@ -53,7 +53,8 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
     if (text === undefined) throw bad(`${name}: expected PEM text, as a string or as bytes, got ${kindOf(value)}`);
     if (!text.includes('-----BEGIN '))
       throw bad(
-        `${name}: expected PEM text with a line '-----BEGIN CERTIFICATE-----', not a path; SECFORMER_CA takes the path of a file`,
+        `${name}: expected PEM text with a line '-----BEGIN CERTIFICATE-----', not a path; SECFORMER_CA takes the ` +
+          `path of a file`,
       );
   },
   prepareAhead: checkBoolean,
@@ -61,7 +62,8 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
   onRange: (value, name) => {
     if (value !== 'throw' && value !== 'warn' && value !== 'ignore') {
       throw bad(
-        `${name}: expected 'throw', 'warn' or 'ignore', got ${typeof value === 'string' ? `'${value}'` : kindOf(value)}`,
+        `${name}: expected 'throw', 'warn' or 'ignore', got ` +
+          `${typeof value === 'string' ? `'${value}'` : kindOf(value)}`,
       );
     }
   },
@@ -112,7 +114,8 @@ export function checkSettings(c: Configuration, nameOf: (key: keyof Configuratio
   const [given, missing] = [true, false].map((there) => together.filter((key) => (c[key] !== undefined) === there));
   if (given!.length === 0 || missing!.length === 0) return;
   throw bad(
-    `real nodes need parties: [url0, url1], dealer: url and token together; ${missing!.join(' and ')} ${missing!.length > 1 ? 'are' : 'is'} missing beside ` +
+    `real nodes need parties: [url0, url1], dealer: url and token together; ${missing!.join(' and ')} ` +
+      `${missing!.length > 1 ? 'are' : 'is'} missing beside ` +
       `${given!.map(nameOf).join(' and ')}; leave all three out for the embedded trio`,
   );
 }

@@ -1,21 +1,20 @@
 import type { RunSlot } from '@secformer/party-node';
-import { EncodingError, sizeOf } from '@secformer/ring';
-import { type Graph, type GraphNode, ProgramError, QUAD_CONSTANT, type Shape, suiteOf } from '@secformer/secformer-ops';
+import { sizeOf } from '@secformer/ring';
+import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
+import type { Emission } from './emission.js';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
-import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './rewrites/addends.js';
-import { type Floor, LEAST } from './rewrites/floor.js';
-import { floored } from './rewrites/floored.js';
+import { floorOf } from './rewrites/addends.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
+import { atFloor, COMPARING, comparedTo, softmaxOf, unmasked } from './rewrites/masked.js';
 import { matchQuad } from './rewrites/quad.js';
 import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
 import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
 import type { Write } from './runtime/messages.js';
-import { FAR_FROM, traitsOf } from './traits.js';
 import { withoutUnused } from './unused.js';
 
 /** Fractional bits that a written tensor is shared with. */
@@ -40,7 +39,7 @@ export function newTensor(): number {
 }
 
 /** Emits a Graph for some recorded nodes, rewriting what it recognises on the way. */
-export class Compiler {
+export class Compiler implements Emission {
   readonly nodes: GraphNode[] = [];
   readonly slots: RunSlot[] = [];
   readonly sources = new Map<number, () => Write>();
@@ -50,11 +49,7 @@ export class Compiler {
   readonly #slotOf = new Map<number, number>();
   readonly #uses: Map<SecretNode, number>;
   readonly #fold: boolean;
-  /**
-   * what a mask was taken out of: it is not looked for in the same value again, where it may be there for good, as NaN
-   * is
-   */
-  readonly #bare = new WeakSet<SecretNode>();
+  readonly bare = new WeakSet<SecretNode>();
   #depth = 0;
   #resumed = false;
 
@@ -184,14 +179,13 @@ export class Compiler {
     if (HERE.has(n.op)) return this.own(n);
     if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n))
       return undefined;
-    if (suiteOf(this.suite).replaces?.includes('gelu') && matchGelu(n)) return undefined;
     return this.own(n);
   }
 
   #rewritten(n: SecretNode): number | undefined {
     const gelu = matchGelu(n);
     if (gelu)
-      return this.push({ op: 'gelu', form: gelu.form, in: [this.#floored(gelu.x, SATURATING.gelu!)], shape: n.shape });
+      return this.push({ op: 'gelu', form: gelu.form, in: [atFloor(this, gelu.x, SATURATING.gelu!)], shape: n.shape });
     const norm = matchLayerNorm(n);
     if (norm) return this.push({ op: 'layerNorm', epsilon: norm.epsilon, in: [this.node(norm.x)], shape: n.shape });
     const folded = matchFoldedLayerNorm(n);
@@ -208,81 +202,12 @@ export class Compiler {
       return this.push({ op: 'quad', c: quad.c, in: mask === undefined ? [x] : [x, mask], shape: n.shape });
     }
     const weights = matchSoftmax(n);
-    if (weights) return this.#softmax(n, weights);
+    if (weights) return softmaxOf(this, n, weights);
     const logarithm = matchLogSoftmax(n);
-    if (logarithm) return this.push({ op: 'logSoftmax', in: [this.#floored(logarithm, floorOf())], shape: n.shape });
+    if (logarithm) return this.push({ op: 'logSoftmax', in: [atFloor(this, logarithm, floorOf())], shape: n.shape });
     const gated = matchSilu(n);
-    if (gated) return this.push({ op: 'silu', in: [this.#floored(gated, SATURATING.silu!)], shape: n.shape });
-    return this.#unmasked(n) ?? scaledLeaf(this, n) ?? foldedGain(this, n);
-  }
-
-  /**
-   * What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is
-   * multiplied here.
-   */
-  #unmasked(n: SecretNode): number | undefined {
-    if ((n.op !== 'mul' && n.op !== 'div' && n.op !== 'select') || this.#bare.has(n) || !traitsOf(n).far)
-      return undefined;
-    const { scores, addend } = addendOf(n);
-    if (!addend || !scores || scores === n) return undefined;
-    this.#bare.add(scores);
-    return this.push({ op: 'add', in: [this.node(scores), this.own(addend)], shape: n.shape });
-  }
-
-  /** A value whose masks and biases, wherever they were added, end at the floor. */
-  #floored(x: SecretNode, floor: Floor, farFrom = floor.weights ? FAR_BELOW_SOFTMAX : undefined): number {
-    const { scores, addend } = addendOf(x, farFrom);
-    if (!addend) return this.node(floored(x, floor));
-    const { far } = traitsOf(addend);
-    // A difference of values stays one, for comparisons need all that it can reach
-    if (!far && (!scores || (!floor.weights && x.op === 'sub'))) return this.node(x);
-    // What nobody said is a mask stays what it is where it can
-    const attrs = floor.weights || far ? floor : { ...floor, from: LEAST };
-    if (!scores) return this.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
-    const open = floor.shifts ? this.#openRows(x, scores, addend) : undefined;
-    const shared = this.own(
-      passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }),
-    );
-    return this.push({ op: 'add', in: [this.node(open ?? floored(scores, floor)), shared], shape: x.shape });
-  }
-
-  /**
-   * Scores of which rows that are masked altogether are 0. In float32 the mask swallows them, and the answer is that of
-   * equal scores. What masks keys is the same for all rows, of which some one is read: there it is refused instead.
-   */
-  #openRows(x: SecretNode, scores: SecretNode, addend: SecretNode): SecretNode | undefined {
-    const { far, alike } = traitsOf(addend);
-    const rows = (n: SecretNode) => n.shape.at(-2) ?? 1;
-    if (!far || addend.shape.length < 2 || rows(addend) !== rows(x) || (alike && rows(x) > 1)) return undefined;
-    const open = passing('openRows', [addend], [...addend.shape.slice(0, -1), 1]);
-    // A public mask that leaves all rows something needs no product
-    if (!youngestOf(open) && plaintextOf(open).every((v) => v === 1)) return scores;
-    return passing('mul', [scores, open], x.shape);
-  }
-
-  #softmax(n: SecretNode, x: SecretNode): number {
-    const { quadratic, maskFloor, shiftable } = suiteOf(this.suite);
-    if (!quadratic)
-      return this.push({ op: 'softmax', in: [this.#floored(x, floorOf(maskFloor, shiftable))], shape: n.shape });
-    warnOfQuad(this.suite);
-    const { scores, addend } = addendOf(x, FAR_BELOW_SOFTMAX);
-    if (!addend || (!scores && x.op !== 'add' && x.op !== 'sub' && !traitsOf(addend).far))
-      return this.push({ op: 'softmax', in: [this.node(x)], shape: n.shape });
-    if (!scores) {
-      const parts = [
-        this.own(passing('biasOnly', [addend], x.shape)),
-        this.own(passing('notMasked', [addend], x.shape), 0),
-      ];
-      return this.push({ op: 'quad', c: QUAD_CONSTANT, in: parts, shape: n.shape });
-    }
-    const open = this.#openRows(x, scores, addend);
-    let from = this.node(open ?? scores);
-    if (this.nodes[from]!.shape.join() !== x.shape.join())
-      from = this.push({ op: 'broadcast', in: [from], shape: x.shape });
-    const attrs = { closed: open !== undefined };
-    const mask = this.own(passing('notMasked', [addend], addend.shape, attrs), 0);
-    const bias = this.own(passing('biasOnly', [addend], addend.shape, attrs));
-    return this.push({ op: 'quad', c: QUAD_CONSTANT, in: [from, mask, bias], shape: n.shape });
+    if (gated) return this.push({ op: 'silu', in: [atFloor(this, gated, SATURATING.silu!)], shape: n.shape });
+    return unmasked(this, n) ?? scaledLeaf(this, n) ?? foldedGain(this, n);
   }
 
   /** Own indices as zeros and ones, a row for each: of them only the slot is in the graph. */
@@ -313,12 +238,12 @@ export class Compiler {
     }
     if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') return this.#extreme(n, n.op);
     if (n.op === 'select') return this.#select(n);
-    if (COMPARING.has(n.op)) return this.#compared(n);
+    if (COMPARING.has(n.op)) return comparedTo(this, n);
     const floor = n.op === 'topK' ? extremeOf(n.attr<number>('k')) : SATURATING[n.op];
     if (floor)
       return this.push({
         op: n.op,
-        in: [this.#floored(n.inputs[0]!, floor)],
+        in: [atFloor(this, n.inputs[0]!, floor)],
         shape,
         ...n.attrs,
       } as unknown as GraphNode);
@@ -362,33 +287,9 @@ export class Compiler {
     if (least) x = passing('neg', [x], x.shape);
     const one = [...x.shape.slice(0, -1), 1];
     const value = op === 'max' || op === 'min';
-    let top = this.push({ op: value ? 'max' : 'argMax', in: [this.#floored(x, extremeOf(1))], shape: one });
+    let top = this.push({ op: value ? 'max' : 'argMax', in: [atFloor(this, x, extremeOf(1))], shape: one });
     if (op === 'min') top = this.push({ op: 'neg', in: [top], shape: one });
     return this.push({ op: 'reshape', in: [top], shape: n.shape });
-  }
-
-  /** A comparison with a public number, which of what is masked is taken before its masks end at the floor. */
-  #compared(n: SecretNode): number {
-    const [name, to] = Object.entries(n.attrs)[0] as [string, number];
-    let x = n.inputs[0]!;
-    const { far } = traitsOf(x);
-    if (!far || Math.abs(to) < FAR_FROM)
-      return this.push({
-        op: n.op,
-        in: [this.#floored(x, SATURATING[n.op]!)],
-        shape: n.shape,
-        ...n.attrs,
-      } as unknown as GraphNode);
-    // What a float32 sum of a mask and a score is to such a number depends on how it was rounded
-    if (!addendOf(x).addend || (n.op === 'equal' && !isChosen(x))) throw comparedFar(n, to);
-    x = passing('sub', [x, passing('constant', [], [], { values: [to] })], x.shape);
-    const exactly = Number.NEGATIVE_INFINITY;
-    return this.push({
-      op: n.op,
-      in: [this.#floored(x, SATURATING[n.op]!, exactly)],
-      shape: n.shape,
-      [name]: 0,
-    } as unknown as GraphNode);
   }
 
   /** e + c·(t − e) */
@@ -399,29 +300,4 @@ export class Compiler {
     const between = this.node(passing('sub', [t, e], shape));
     return this.push({ op: 'add', in: [no, this.push({ op: 'mul', in: [this.node(c), between], shape })], shape });
   }
-}
-
-const COMPARING: ReadonlySet<string> = new Set(['less', 'atMost', 'equal']);
-
-/** Is it chosen by a condition, and only moved since? */
-function isChosen(n: SecretNode): boolean {
-  return n.op === 'select' || (VIEWS.has(n.op) && n.inputs.length === 1 && isChosen(n.inputs[0]!));
-}
-
-function comparedFar(n: SecretNode, to: number): EncodingError {
-  return new EncodingError(
-    `a comparison of masked values of shape [${n.shape}] with ${to}: which of them are masked follows from secrets, or from how a sum was rounded. ` +
-      'Compare the mask itself, or the values before they are masked',
-  );
-}
-
-let warned = false;
-
-/** Once: a model that was not trained for it answers differently under 2Quad. */
-function warnOfQuad(suite: string): void {
-  if (warned) return;
-  warned = true;
-  console.warn(
-    `secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`,
-  );
 }

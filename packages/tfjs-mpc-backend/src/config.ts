@@ -1,59 +1,9 @@
-import type { Calibration } from './calibration.js';
+import { suiteOf } from '@secformer/secformer-ops';
 import { checkNames, checkSettings, textOf } from './check-configuration.js';
+import type { Configuration, Resolved } from './configuration.js';
+import { SYNC_TIMEOUT_MS } from './limits.js';
 
-export type OnRange = 'throw' | 'warn' | 'ignore';
-
-/** Where the nodes are and which protocols to use. Without `parties` the embedded trio runs on this machine. */
-export interface Configuration {
-  /** ws:// or wss:// URLs of party 0 and party 1 */
-  parties?: [string, string];
-  /** URL of the dealer */
-  dealer?: string;
-  /** the nodes' client token: the text of their --client-token-file, or its bytes */
-  token?: string | Uint8Array;
-  /**
-   * 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or
-   * 'crypten'
-   */
-  suite?: string;
-  /** ranges that `calibrate` found for a model */
-  calibration?: Calibration;
-  /** certificate authority to trust for wss:// in Node, besides Node's own: PEM text, or its bytes */
-  ca?: string | Uint8Array;
-  /**
-   * whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next
-   * read then waits for what is left only, and memory is held for it
-   */
-  prepareAhead?: boolean;
-  /**
-   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent):
-   * masks,
-   * positions, normalised inputs. Products of matrices, convolutions and lookups in tables are the nodes' all the same.
-   * false brings every operation to the nodes, to study their protocols
-   */
-  fold?: boolean;
-  /**
-   * what a read does where values have left the range that a protocol holds: rejects with RANGE_LEFT ('throw', the
-   * default), warns on the console, or never hears of it ('ignore': a percent or two fewer bytes)
-   */
-  onRange?: OnRange;
-  /** longest wait of dataSync, in milliseconds */
-  syncTimeoutMs?: number;
-}
-
-/** dataSync gives up after this: twice what BERT-large takes on two cores. */
-const SYNC_TIMEOUT_MS = 600_000;
-
-/** What holds now: bytes are texts, and what was left out has its default. */
-export interface Resolved extends Omit<Configuration, 'token' | 'ca'> {
-  token?: string;
-  ca?: string;
-  /** path of a PEM file, which only Node can read */
-  caFile?: string;
-  suite: string;
-  fold: boolean;
-  syncTimeoutMs: number;
-}
+export type { Configuration, OnRange, Resolved } from './configuration.js';
 
 /** The environment variable of each setting that has one. */
 const VARIABLES = {
@@ -116,7 +66,7 @@ export function configuration(): Resolved {
   return {
     ...rest,
     suite,
-    fold,
+    fold: fold && foldsIn(suite),
     syncTimeoutMs,
     ...(token !== undefined && { token: textOf(token)! }),
     ...(ca !== undefined ? { ca: textOf(ca)! } : caFile && { caFile }),
@@ -125,5 +75,13 @@ export function configuration(): Resolved {
 
 /** Is what follows from the caller's own values computed in the caller's process? Asked at every kernel. */
 export function folds(): boolean {
-  return chosen.fold ?? true;
+  return (chosen.fold ?? true) && foldsIn(chosen.suite ?? (environment()[VARIABLES.suite] || 'exact'));
+}
+
+/**
+ * A suite with another function in the place of GeLU, which is recognised by the arithmetic that it is written with,
+ * has it everywhere: whether something was read before must not change which function it is.
+ */
+function foldsIn(suite: string): boolean {
+  return !suiteOf(suite).replaces?.includes('gelu');
 }

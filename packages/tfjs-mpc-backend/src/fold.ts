@@ -83,12 +83,6 @@ function keepsAll(equation: string): boolean {
   return to !== '' && [...from.replaceAll(',', '')].every((axis) => to.includes(axis));
 }
 
-/** Kernels that functions are written with of which a suite has others. */
-const PART_OF: Readonly<Record<'softmax' | 'gelu', readonly string[]>> = {
-  softmax: ['Softmax'],
-  gelu: ['Erf', 'Tanh'],
-};
-
 /**
  * Whether this kernel on these operands, all of which the caller knows, is the caller's own to compute.
  * @param only whether there is no other way, for the kernel has no protocol
@@ -101,7 +95,7 @@ export function isFolded(
   only: boolean,
 ): boolean {
   // Whether something was read before must not change which function it is
-  if (suiteOf(configuration().suite).replaces?.some((f) => PART_OF[f].includes(kernel))) return false;
+  if (kernel === 'Softmax' && suiteOf(configuration().suite).replaces?.includes('softmax')) return false;
   return (only || !RECORDED.has(kernel) || isOuter(kernel, inputs, attrs, b)) && hasHostKernel(kernel);
 }
 

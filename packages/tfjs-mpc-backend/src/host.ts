@@ -28,7 +28,8 @@ function host(): { name: string; backend: Host } {
     if (backend) return { name, backend };
   }
   throw new Error(
-    `neither the 'tensorflow' nor the 'cpu' backend (${version_cpu}) is registered, and 'secformer' computes what is not secret on one of them`,
+    `neither the 'tensorflow' nor the 'cpu' backend (${version_cpu}) is registered, and 'secformer' computes what ` +
+      `is not secret on one of them`,
   );
 }
 

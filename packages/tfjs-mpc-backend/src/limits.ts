@@ -8,3 +8,6 @@ export const DERIVED_TIMES = 4;
 
 /** … or a tensor of so many elements, if it is smaller: a megabyte with its values. */
 export const DERIVED_SMALL = 2 ** 17;
+
+/** dataSync gives up after this: twice what BERT-large takes on two cores. */
+export const SYNC_TIMEOUT_MS = 600_000;

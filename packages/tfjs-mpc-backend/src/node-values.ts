@@ -1,5 +1,4 @@
 import { type ElementwiseOp, functionOf, type Shape } from '@secformer/secformer-ops';
-import type { Traits } from './traits.js';
 
 /** Operations of the recorded graph: what TF.js calls, before rewrites. `attrs` as the operation needs them. */
 export type RecordedOp =
@@ -86,6 +85,16 @@ const KNOWABLE: ReadonlySet<RecordedOp> = new Set([
 
 /** By provenance: what a tensor's plaintext may be shown to. */
 export type Privacy = 'secret' | 'local' | 'public';
+
+/** What is known of own values without looking at them: see traits.ts. */
+export interface Traits {
+  /** made with a public number that no score reaches: a mask */
+  far: boolean;
+  /** the same for every index of the last axis but one: a mask of keys, which leaves all rows what it leaves one */
+  alike: boolean;
+  /** of public numbers alone */
+  public: boolean;
+}
 
 /**
  * A form of a leaf's values that a rewrite asked for: scaled, clamped, or at another scale; each is a tensor of its own

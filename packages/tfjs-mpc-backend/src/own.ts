@@ -93,7 +93,8 @@ export function identityOf(n: SecretNode): string {
       next,
       named
         ? nameOf(next)
-        : `${next.op}${next.origin?.id ?? ''}${attributesOf(next.attrs)}[${next.shape}](${next.inputs.map((i) => names.get(i))})`,
+        : `${next.op}${next.origin?.id ?? ''}${attributesOf(next.attrs)}` +
+            `[${next.shape}](${next.inputs.map((i) => names.get(i))})`,
     );
   }
   return names.get(n)!;

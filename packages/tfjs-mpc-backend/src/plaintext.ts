@@ -10,7 +10,8 @@ export function plainInputs({ job, sources }: Compiled): Float64Array[] {
     if (!source) {
       throw new SecformerError(
         'NOT_PLAIN',
-        'a tensor of this graph is known to the nodes alone; use tensors that you wrote and results that were not kept by an earlier read',
+        'a tensor of this graph is known to the nodes alone; use tensors that you wrote and results that were not ' +
+          'kept by an earlier read',
       );
     }
     return Float64Array.from(source().values);

@@ -32,7 +32,8 @@ const HOLDS: Readonly<Record<string, string>> = {
 };
 
 const describe = ({ op, shape, node }: Watched) =>
-  `${op} of shape [${shape}] (operation ${node} of the program; it holds ${HOLDS[op] ?? 'values below 16,384 in size'})`;
+  `${op} of shape [${shape}] (operation ${node} of the program; it holds ` +
+  `${HOLDS[op] ?? 'values below 16,384 in size'})`;
 
 /**
  * What becomes of a read of which some operations' values have left the range of their protocol.
@@ -42,7 +43,8 @@ export function rangeLeft(left: readonly Watched[], onRange: OnRange = 'throw'):
   if (left.length === 0 || onRange === 'ignore') return undefined;
   const more = left.length > NAMED ? `, and ${left.length - NAMED} more` : '';
   const text =
-    `values have left the range that a protocol holds, and what was read is wrong: ${left.slice(0, NAMED).map(describe).join(', ')}${more}; ` +
+    `values have left the range that a protocol holds, and what was read is wrong: ` +
+    `${left.slice(0, NAMED).map(describe).join(', ')}${more}; ` +
     "scale or clip what goes into it, or configure({ onRange: 'warn' }) where it does not matter";
   if (onRange === 'throw') return new SecformerError('RANGE_LEFT', text);
   console.warn(`secformer: ${text}`);

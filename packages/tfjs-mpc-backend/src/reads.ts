@@ -208,6 +208,8 @@ function lost(tensors: number[]): Error {
   return errorOf({
     node: 'client',
     code: 'TENSOR_LOST',
-    message: `${tensors.length} computed ${what} went with a connection that was lost; compute ${it} again from tensors you wrote`,
+    message:
+      `${tensors.length} computed ${what} went with a connection that was lost; compute ${it} again from ` +
+      `tensors you wrote`,
   });
 }

@@ -4,16 +4,7 @@
  */
 import { sizeOf } from '@secformer/ring';
 import type { Shape } from '@secformer/secformer-ops';
-import type { SecretNode } from './node-values.js';
-
-export interface Traits {
-  /** made with a public number that no score reaches: a mask */
-  far: boolean;
-  /** the same for every index of the last axis but one: a mask of keys, which leaves all rows what it leaves one */
-  alike: boolean;
-  /** of public numbers alone */
-  public: boolean;
-}
+import type { SecretNode, Traits } from './node-values.js';
 
 /** Public numbers of this size are not meant as values. */
 export const FAR_FROM = 2 ** 13;

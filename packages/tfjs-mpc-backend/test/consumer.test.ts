@@ -11,7 +11,8 @@ const ours = /\/packages\/[\w-]+\/dist\/src\//;
 /** What a user writes: every entry, and what is not quite right about it. */
 const program = `
 import * as tf from '@tensorflow/tfjs-core';
-import { asPublic, type Calibration, configure, lastRun, NodeError, prepare, SecformerError, share } from '@secformer/tfjs-mpc-backend';
+import { asPublic, type Calibration, configure, lastRun, NodeError } from '@secformer/tfjs-mpc-backend';
+import { prepare, SecformerError, share } from '@secformer/tfjs-mpc-backend';
 import { whatNodesSee } from '@secformer/tfjs-mpc-backend/audit';
 import * as insecure from '@secformer/tfjs-mpc-backend/insecure';
 import { type BertModel, loadBert } from '@secformer/bert-loader';
@@ -36,7 +37,10 @@ export const all = [whatNodesSee, insecure, Session, tokenFrom, ops, ring];
 `;
 const onNode = `
 import { serve, startTrio } from '@secformer/party-node/node';
-export const made: { host: string; port: number } | Promise<{ host: string; port: number; stop(): Promise<void> }> = serve({ role: 'dealer', host: '127.0.0.1', port: 0, dials: {}, clientTokenFile: 'x', log: () => {} });
+type Address = { host: string; port: number };
+const log = () => {};
+export const made: Address | Promise<Address & { stop(): Promise<void> }> =
+  serve({ role: 'dealer', host: '127.0.0.1', port: 0, dials: {}, clientTokenFile: 'x', log });
 export const stop: () => Promise<void> = startTrio().stop;
 `;
 

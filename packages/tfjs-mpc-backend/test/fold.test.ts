@@ -244,3 +244,26 @@ test.serial('evaluate and fit, whose indices are floats', async (t) => {
   const got = await trained();
   t.true(close(got, want), `${got} for ${want}`);
 });
+
+test.serial('a suite with functions of its own has them whatever was read before', async (t) => {
+  const scores = () => tf.matMul(x(), tf.eye(4) as tf.Tensor2D);
+  const gelu = (v: tf.Tensor) => v.mul(0.5).mul(v.div(Math.SQRT2).erf().add(1));
+  for (const [suite, f] of [
+    ['fast', (v: tf.Tensor) => tf.softmax(v)],
+    ['mpcformer', (v: tf.Tensor) => tf.softmax(v)],
+    ['mpcformer', gelu],
+    ['mpcformer-2relu', gelu],
+  ] as const) {
+    configure({ suite });
+    const want = await f(scores()).data();
+    const read = scores();
+    await read.data();
+    const before = scores();
+    const after = f(before);
+    await before.data();
+    const here = `${suite}: ${want}`;
+    t.true(close(await f(read).data(), want), `${here}; read, then recorded`);
+    t.true(close(await after.data(), want), `${here}; recorded, then read`);
+    t.true(close(await f(x()).data(), want), `${here}; the caller's own`);
+  }
+});

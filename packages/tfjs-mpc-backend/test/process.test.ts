@@ -42,7 +42,9 @@ test('dataSync works as the very first thing', (t) => {
 
 test('a program given on the command line or on standard input reads too', (t) => {
   for (const read of ['data', 'dataSync']) {
-    const text = `${head}console.log((await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).${read}()).join());`;
+    const text =
+      `${head}console.log((await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), ` +
+      `tf.tensor2d([[1]]))).${read}()).join());`;
     const options = { cwd: here, encoding: 'utf8', timeout: 60_000 } as const;
     for (const { status, stdout, stderr } of [
       spawnSync(process.execPath, ['--input-type=module', '-e', text], options),
@@ -62,7 +64,8 @@ process.env.SECFORMER_DEALER = 'ws://127.0.0.1:9';
 process.env.SECFORMER_TOKEN = 'a token that nobody knows';
 ${head}
 for (const read of ['dataSync', 'data']) {
-  try { await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]])))[read](); } catch (e) { console.log(e.name, e.code, e.node); }
+  const made = tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]])));
+  try { await made[read](); } catch (e) { console.log(e.name, e.code, e.node); }
 }
 console.log('alive');`,
   );
@@ -84,13 +87,16 @@ const openssl = spawnSync('openssl', ['version']).status === 0;
 import { readFileSync } from 'node:fs';
 import { configure } from '@secformer/tfjs-mpc-backend';
 ${head}
-const server = createServer({ cert: readFileSync(${JSON.stringify(file('cert'))}), key: readFileSync(${JSON.stringify(file('key'))}) });
+const cert = readFileSync(${JSON.stringify(file('cert'))});
+const key = readFileSync(${JSON.stringify(file('key'))});
+const server = createServer({ cert, key });
 let trusted = 0;
 server.on('upgrade', (_, socket) => { trusted++; socket.destroy(); });
 await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
 const url = 'wss://127.0.0.1:' + server.address().port;
 configure({ parties: [url, url], dealer: url, token: Buffer.from('a token that nobody knows') });
-try { await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).data(); } catch (e) { console.log(e.code, trusted > 0 ? 'trusted' : 'not trusted', e.message); }
+const made = tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]])));
+try { await made.data(); } catch (e) { console.log(e.code, trusted > 0 ? 'trusted' : 'not trusted', e.message); }
 server.close();`;
   t.regex(script(t, text).stdout, /UNREACHABLE not trusted/);
   t.regex(script(t, text, { SECFORMER_CA: file('cert') }).stdout, /UNREACHABLE trusted/);

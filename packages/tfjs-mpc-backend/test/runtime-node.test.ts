@@ -18,7 +18,8 @@ const request = (id: number): Request => ({
 const LONG_MS = 60_000;
 const patient: Patience = { startMs: LONG_MS, silentMs: LONG_MS };
 const answering =
-  'port.postMessage({ id: request.id, session: 7, answer: { outputs: [], setupMs: 0 } }); if (flag) { Atomics.store(flag, 0, 1); Atomics.notify(flag, 0); }';
+  'port.postMessage({ id: request.id, session: 7, answer: { outputs: [], setupMs: 0 } }); if (flag) { ' +
+  'Atomics.store(flag, 0, 1); Atomics.notify(flag, 0); }';
 const serving = (body: string) =>
   `export function serveSession(port) { port.on('message', ({ request, flag }) => { ${body} }); }`;
 
@@ -63,13 +64,19 @@ for (const [name, [files, message]] of Object.entries(ends)) {
   });
 }
 
-test('a thread that hangs without a sign of life, or never runs, is given up before the time for an answer is over', (t) => {
-  const hang = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
-  const hung = runtimeOf(t, { 'serve-session.js': serving(hang) }, { startMs: LONG_MS, silentMs: 2000 });
-  t.throws(() => hung.askSync(request(1), LONG_MS), { code: 'RUN_FAILED', message: /gave no sign for 2000 ms/ });
-  const unborn = runtimeOf(t, { 'session-worker.js': hang }, { startMs: 1000, silentMs: LONG_MS });
-  t.throws(() => unborn.askSync(request(1), LONG_MS), { code: 'RUN_FAILED', message: /did not start within 1000 ms/ });
-});
+test(
+  'a thread that hangs without a sign of life, or never runs, is given up before the time for an ' + 'answer is over',
+  (t) => {
+    const hang = 'Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0);';
+    const hung = runtimeOf(t, { 'serve-session.js': serving(hang) }, { startMs: LONG_MS, silentMs: 2000 });
+    t.throws(() => hung.askSync(request(1), LONG_MS), { code: 'RUN_FAILED', message: /gave no sign for 2000 ms/ });
+    const unborn = runtimeOf(t, { 'session-worker.js': hang }, { startMs: 1000, silentMs: LONG_MS });
+    t.throws(() => unborn.askSync(request(1), LONG_MS), {
+      code: 'RUN_FAILED',
+      message: /did not start within 1000 ms/,
+    });
+  },
+);
 
 test('a thread that is slow is waited for, as long as it lives and no longer than was said', (t) => {
   const slow = runtimeOf(

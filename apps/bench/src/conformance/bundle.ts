@@ -35,9 +35,9 @@ setTestEnvs([{ name: '${ENVIRONMENT}', backendName: '${backend}', flags: {}, isD
   );
   writeFileSync(
     join(folder, 'entry.js'),
-    ['index.js', 'public/chained_ops/register_all_chained_ops.js', 'register_all_gradients.js']
+    `${['index.js', 'public/chained_ops/register_all_chained_ops.js', 'register_all_gradients.js']
       .map((f) => `import ${dist(f)};\n`)
-      .join('') + `import './environment.js';\nimport ${dist('tests.js')};\n`,
+      .join('')}import './environment.js';\nimport ${dist('tests.js')};\n`,
   );
   const outfile = join(folder, 'specs.cjs');
   await build({

@@ -140,7 +140,9 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
       ]),
       '',
       ...(f.failures ? failures.map(({ spec, why }) => `${spec}\n    ${why}`) : []),
-      `${record.passed} passed, ${record.failed} failed${unexplained.length > 0 ? `, ${unexplained.length} of them without a reason in the list of exclusions` : ''}`,
+      `${record.passed} passed, ${record.failed} ` +
+        'failed' +
+        (unexplained.length > 0 ? `, ${unexplained.length} of them without a reason in the list of exclusions` : ''),
     ].join('\n'),
   );
   end();

@@ -64,7 +64,8 @@ export async function everyday(f: EverydayFlags): Promise<void> {
     [
       ...cases.map(line),
       '',
-      `${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} wrong${record.invalid > 0 ? `, ${record.invalid} that 'cpu' does not run` : ''}`,
+      `${record.programs} programs: ${record.right} right, ${record.refused} refused, ${record.wrong} ` +
+        `wrong${record.invalid > 0 ? `, ${record.invalid} that 'cpu' does not run` : ''}`,
       unexpected.length === 0
         ? 'every refusal has its reason in the documents'
         : `${unexpected.length} not as documented`,

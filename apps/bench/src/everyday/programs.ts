@@ -1,4 +1,5 @@
 /** All programs, topic by topic. */
+import { attention } from './attention.js';
 import { chains } from './chains.js';
 import { checkpoints } from './checkpoints.js';
 import { decoding } from './decoding.js';
@@ -20,6 +21,7 @@ import { smallNumbers } from './small-numbers.js';
 export function everydayPrograms(models?: string): Program[] {
   const small = [
     masks,
+    attention,
     farValues,
     domains,
     extrema,

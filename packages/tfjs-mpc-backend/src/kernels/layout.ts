@@ -16,7 +16,8 @@ export const Reshape: SecretKernel = ({ inputs, attrs, backend }) => {
   util.assert(
     sizeOf(inferred) === sizeOf(x.shape),
     () =>
-      `The new shape (${inferred}) has ${sizeOf(inferred)} elements and the old shape (${x.shape}) has ${sizeOf(x.shape)} elements. They must be equal.`,
+      `The new shape (${inferred}) has ${sizeOf(inferred)} elements and the old shape (${x.shape}) has ` +
+      `${sizeOf(x.shape)} elements. They must be equal.`,
   );
   return backend.alias(x, inferred);
 };

@@ -224,7 +224,8 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
       throw new UnsupportedKernelError(
         kernel,
         'has a result as long as the largest segment id, and shapes are public',
-        'Declare segmentIds with asPublic, if they may be known, or use tf.unsortedSegmentSum, whose number of segments is given and whose ids stay private',
+        'Declare segmentIds with asPublic, if they may be known, or use tf.unsortedSegmentSum, whose number of ' +
+          'segments is given and whose ids stay private',
       );
     }
     const inner = data.shape.slice(1);

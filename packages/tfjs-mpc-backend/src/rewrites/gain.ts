@@ -1,5 +1,5 @@
 import { FOLDED_BITS } from '@secformer/secformer-ops';
-import type { Compiler } from '../compiler.js';
+import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 
@@ -17,7 +17,7 @@ interface Affine {
  * and not for the gain as well.
  * @param factor a public factor that moves into the weights too
  */
-export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | undefined {
+export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | undefined {
   if (n.op !== 'matMul' || n.attr<boolean>('transposeA')) return undefined;
   const [x, w] = n.inputs as [SecretNode, SecretNode];
   if (w.op !== 'leaf' || !w.values || w.shape.length !== 2) return undefined;
@@ -26,12 +26,12 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
   const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
   if (flat.shape.at(-1) !== depth || x.shape.at(-1) !== depth || flat.tensor !== undefined || flat.values)
     return undefined;
-  const found = affineNorm(c, flat, depth);
+  const found = affineNorm(e, flat, depth);
   if (!found) return undefined;
   const { gain, bias } = found;
   const at = turned ? (i: number, j: number) => j * depth + i : (i: number, j: number) => i * width + j;
   const key = `gain ${gain?.id ?? 'none'} ${factor}`;
-  const weights = c.variant(
+  const weights = e.variant(
     w,
     key,
     () => {
@@ -42,7 +42,7 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
     },
     FOLDED_BITS,
   );
-  const offset = c.variant(
+  const offset = e.variant(
     w,
     `bias ${bias.id} ${factor}`,
     () => {
@@ -54,26 +54,26 @@ export function foldedGain(c: Compiler, n: SecretNode, factor = 1): number | und
     undefined,
     [width],
   );
-  const rows = flat === x ? found.normal : c.push({ op: 'reshape', in: [found.normal], shape: x.shape });
-  const product = c.push({ op: 'matMul', transposeA: false, transposeB: turned, in: [rows, weights], shape: n.shape });
-  return c.push({ op: 'add', in: [product, offset], shape: n.shape });
+  const rows = flat === x ? found.normal : e.push({ op: 'reshape', in: [found.normal], shape: x.shape });
+  const product = e.push({ op: 'matMul', transposeA: false, transposeB: turned, in: [rows, weights], shape: n.shape });
+  return e.push({ op: 'add', in: [product, offset], shape: n.shape });
 }
 
-function affineNorm(c: Compiler, n: SecretNode, depth: number): Affine | undefined {
+function affineNorm(e: Emission, n: SecretNode, depth: number): Affine | undefined {
   const own = (v: SecretNode | undefined) =>
     v?.op === 'leaf' && v.values !== undefined && v.shape.length === 1 && v.shape[0] === depth;
   const folded = matchFoldedLayerNorm(n);
   if (folded) {
     const { x, epsilon, gain, bias } = folded;
     if (!own(bias) || (gain && !own(gain))) return undefined;
-    return { normal: c.push({ op: 'layerNorm', epsilon, in: [c.node(x)], shape: n.shape }), gain, bias };
+    return { normal: e.push({ op: 'layerNorm', epsilon, in: [e.node(x)], shape: n.shape }), gain, bias };
   }
   if (n.op !== 'add') return undefined;
   for (const [scaled, bias] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
     if (scaled.op !== 'mul' || scaled.tensor !== undefined || scaled.values || !own(bias)) continue;
     const normal = scaled.inputs.find((i) => matchLayerNorm(i));
     const gain = scaled.inputs.find((i) => i !== normal);
-    if (normal && own(gain)) return { normal: c.node(normal), gain, bias };
+    if (normal && own(gain)) return { normal: e.node(normal), gain, bias };
   }
   return undefined;
 }

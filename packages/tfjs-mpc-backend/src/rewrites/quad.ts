@@ -31,7 +31,8 @@ function checkBits(mask: Float32Array): void {
   if (at < 0) return;
   throw new SecformerError(
     'MASK_REFUSED',
-    `an int32 or bool tensor that multiplies (s + c)² before its row sum is taken as a mask of zeros and ones; element ${at} is neither. Write other factors as a float tensor`,
+    `an int32 or bool tensor that multiplies (s + c)² before its row sum is taken as a mask of zeros and ones; ` +
+      `element ${at} is neither. Write other factors as a float tensor`,
   );
 }
 

@@ -1,4 +1,4 @@
-import type { Compiler } from '../compiler.js';
+import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { foldedGain } from './gain.js';
 import { scalarOf } from './patterns.js';
@@ -12,10 +12,10 @@ const FAR = 64;
  * caller wrote: the nodes then multiply by nothing and open nothing for it. Only where every value on the way has this
  * one use.
  */
-export function scaledLeaf(c: Compiler, n: SecretNode): number | undefined {
+export function scaledLeaf(e: Emission, n: SecretNode): number | undefined {
   const found = scalarFactor(n);
   if (!found || Number.isInteger(Math.log2(Math.abs(found.factor))) || found.factor === 0) return undefined;
-  return reaches(c, found.x) ? scaled(c, found.x, found.factor) : undefined;
+  return reaches(e, found.x) ? scaled(e, found.x, found.factor) : undefined;
 }
 
 function scalarFactor(n: SecretNode): { x: SecretNode; factor: number } | undefined {
@@ -28,26 +28,26 @@ function scalarFactor(n: SecretNode): { x: SecretNode; factor: number } | undefi
 }
 
 /** The operand of a product that the factor goes to: the one whose weights are nearer. */
-function side(c: Compiler, n: SecretNode, left = FAR): 0 | 1 | undefined {
-  if (reaches(c, n.inputs[0]!, left - 1)) return 0;
-  return reaches(c, n.inputs[1]!, left - 1) ? 1 : undefined;
+function side(e: Emission, n: SecretNode, left = FAR): 0 | 1 | undefined {
+  if (reaches(e, n.inputs[0]!, left - 1)) return 0;
+  return reaches(e, n.inputs[1]!, left - 1) ? 1 : undefined;
 }
 
-function reaches(c: Compiler, n: SecretNode, left = FAR): boolean {
+function reaches(e: Emission, n: SecretNode, left = FAR): boolean {
   if (n.values) return n.op === 'leaf';
-  if (left === 0 || n.tensor !== undefined || !c.usedOnce(n)) return false;
-  if (n.op === 'add' || n.op === 'sub') return n.inputs.every((i) => reaches(c, i, left - 1));
-  if (n.op === 'transpose' || n.op === 'reshape' || n.op === 'slice') return reaches(c, n.inputs[0]!, left - 1);
-  return n.op === 'matMul' && side(c, n, left) !== undefined;
+  if (left === 0 || n.tensor !== undefined || !e.usedOnce(n)) return false;
+  if (n.op === 'add' || n.op === 'sub') return n.inputs.every((i) => reaches(e, i, left - 1));
+  if (n.op === 'transpose' || n.op === 'reshape' || n.op === 'slice') return reaches(e, n.inputs[0]!, left - 1);
+  return n.op === 'matMul' && side(e, n, left) !== undefined;
 }
 
-function scaled(c: Compiler, n: SecretNode, factor: number): number {
-  if (n.values) return c.variant(n, `times ${factor}`, () => n.values!.map((v) => v * factor));
-  const folded = foldedGain(c, n, factor);
+function scaled(e: Emission, n: SecretNode, factor: number): number {
+  if (n.values) return e.variant(n, `times ${factor}`, () => n.values!.map((v) => v * factor));
+  const folded = foldedGain(e, n, factor);
   if (folded !== undefined) return folded;
   const ins =
     n.op === 'matMul'
-      ? n.inputs.map((i, at) => (at === side(c, n) ? scaled(c, i, factor) : c.node(i)))
-      : n.inputs.map((i) => scaled(c, i, factor));
-  return c.push({ op: n.op, in: ins, shape: n.shape, ...n.attrs } as never);
+      ? n.inputs.map((i, at) => (at === side(e, n) ? scaled(e, i, factor) : e.node(i)))
+      : n.inputs.map((i) => scaled(e, i, factor));
+  return e.push({ op: n.op, in: ins, shape: n.shape, ...n.attrs } as never);
 }

@@ -85,5 +85,8 @@ function guess(url: string): string {
     location?.protocol === 'https:' && url.startsWith('ws:')
       ? 'a page loaded over https: may not be let to ws://, '
       : '';
-  return `a browser does not say why, its console may: ${mixed}the node may be down, or its certificate not trusted by this browser`;
+  return (
+    `a browser does not say why, its console may: ${mixed}the node may be down, or its certificate not ` +
+    `trusted by this browser`
+  );
 }

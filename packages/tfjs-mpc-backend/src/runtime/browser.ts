@@ -12,7 +12,8 @@ function reach(c: Resolved): Reach {
   if (!c.parties)
     throw new SecformerError(
       'BAD_CONFIGURATION',
-      'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) before setBackend',
+      'in a browser there is no embedded trio: configure({ parties: [url0, url1], dealer: url, token }) ' +
+        'before setBackend',
     );
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
   // All of them before the first is dialled

@@ -37,3 +37,6 @@ export type Reply = { id: number; session: number } & (
   | { missing: number[] }
   | { error: ErrorReport & { name?: string } }
 );
+
+/** What the session's thread sends: replies, and at last why it failed. */
+export type FromSession = Reply | { failed: string };

@@ -1,9 +1,9 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { threadFile } from '@secformer/party-node/thread-file';
 import { SecformerError } from '@secformer/ring';
-import type { Reply, Request } from './messages.js';
+import type { FromSession, Reply, Request } from './messages.js';
 import { Pulse } from './pulse.js';
-import type { FromSession, SessionWorkerData } from './session-worker.js';
+import type { SessionWorkerData } from './session-worker.js';
 
 /** How often a thread that waits looks whether there is still somebody to wait for. */
 const SLICE_MS = 200;

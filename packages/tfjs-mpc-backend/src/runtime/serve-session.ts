@@ -6,8 +6,7 @@ import { certificatesIn, dialSocket, startTrio, type Trio } from '@secformer/par
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
-import type { Request } from './messages.js';
-import type { FromSession } from './session-worker.js';
+import type { FromSession, Request } from './messages.js';
 
 let trio: Trio | undefined;
 

@@ -3,7 +3,7 @@
  * that it lives: what fails later, the loading of modules included, is told to a thread that waits and hears no events.
  */
 import { type MessagePort, workerData } from 'node:worker_threads';
-import type { Reply } from './messages.js';
+import type { FromSession } from './messages.js';
 import { Pulse } from './pulse.js';
 
 /** What the thread is started with. */
@@ -11,9 +11,6 @@ export interface SessionWorkerData {
   port: MessagePort;
   pulse: Int32Array<SharedArrayBuffer>;
 }
-
-/** What it sends: replies, and at last why it failed. */
-export type FromSession = Reply | { failed: string };
 
 const { port, pulse: words } = workerData as SessionWorkerData;
 const pulse = new Pulse(words);

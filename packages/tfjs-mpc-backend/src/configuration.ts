@@ -1,0 +1,52 @@
+/** What a caller may set, and what stands when all of it is settled. */
+import type { Calibration } from './calibration.js';
+
+export type OnRange = 'throw' | 'warn' | 'ignore';
+
+/** Where the nodes are and which protocols to use. Without `parties` the embedded trio runs on this machine. */
+export interface Configuration {
+  /** ws:// or wss:// URLs of party 0 and party 1 */
+  parties?: [string, string];
+  /** URL of the dealer */
+  dealer?: string;
+  /** the nodes' client token: the text of their --client-token-file, or its bytes */
+  token?: string | Uint8Array;
+  /**
+   * 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or
+   * 'crypten'
+   */
+  suite?: string;
+  /** ranges that `calibrate` found for a model */
+  calibration?: Calibration;
+  /** certificate authority to trust for wss:// in Node, besides Node's own: PEM text, or its bytes */
+  ca?: string | Uint8Array;
+  /**
+   * whether the nodes deal the randomness of a read that repeats ahead, in the background (true if absent); the next
+   * read then waits for what is left only, and memory is held for it
+   */
+  prepareAhead?: boolean;
+  /**
+   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent,
+   * and never where the suite has another function in the place of GeLU): masks, positions, normalised inputs. Products of matrices, convolutions and lookups in tables are the nodes' all the same.
+   * false brings every operation to the nodes, to study their protocols
+   */
+  fold?: boolean;
+  /**
+   * what a read does where values have left the range that a protocol holds: rejects with RANGE_LEFT ('throw', the
+   * default), warns on the console, or never hears of it ('ignore': a percent or two fewer bytes)
+   */
+  onRange?: OnRange;
+  /** longest wait of dataSync, in milliseconds */
+  syncTimeoutMs?: number;
+}
+
+/** What holds now: bytes are texts, and what was left out has its default. */
+export interface Resolved extends Omit<Configuration, 'token' | 'ca'> {
+  token?: string;
+  ca?: string;
+  /** path of a PEM file, which only Node can read */
+  caFile?: string;
+  suite: string;
+  fold: boolean;
+  syncTimeoutMs: number;
+}

@@ -1,0 +1,132 @@
+/**
+ * Masks, wherever they were added: they are kept apart from scores until it is known what is computed of both, and end
+ * at the floor of that operation. What is masked is the caller's, so what becomes of it is computed in this process.
+ */
+import { EncodingError } from '@secformer/ring';
+import { type GraphNode, QUAD_CONSTANT, suiteOf } from '@secformer/secformer-ops';
+import type { Emission } from '../emission.js';
+import { passing, type SecretNode, VIEWS } from '../node-values.js';
+import { plaintextOf, youngestOf } from '../own.js';
+import { FAR_FROM, traitsOf } from '../traits.js';
+import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './addends.js';
+import { type Floor, LEAST } from './floor.js';
+import { floored } from './floored.js';
+import { SATURATING } from './saturating.js';
+
+/**
+ * What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is
+ * multiplied here.
+ */
+export function unmasked(e: Emission, n: SecretNode): number | undefined {
+  if ((n.op !== 'mul' && n.op !== 'div' && n.op !== 'select') || e.bare.has(n) || !traitsOf(n).far) return undefined;
+  const { scores, addend } = addendOf(n);
+  if (!addend || !scores || scores === n) return undefined;
+  e.bare.add(scores);
+  return e.push({ op: 'add', in: [e.node(scores), e.own(addend)], shape: n.shape });
+}
+
+/** A value whose masks and biases, wherever they were added, end at the floor. */
+export function atFloor(
+  e: Emission,
+  x: SecretNode,
+  floor: Floor,
+  farFrom = floor.weights ? FAR_BELOW_SOFTMAX : undefined,
+): number {
+  const { scores, addend } = addendOf(x, farFrom);
+  if (!addend) return e.node(floored(x, floor));
+  const { far } = traitsOf(addend);
+  // A difference of values stays one, for comparisons need all that it can reach
+  if (!far && (!scores || (!floor.weights && x.op === 'sub'))) return e.node(x);
+  // What nobody said is a mask stays what it is where it can
+  const attrs = floor.weights || far ? floor : { ...floor, from: LEAST };
+  if (!scores) return e.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
+  const open = floor.shifts ? openRowsOf(x, scores, addend) : undefined;
+  const shared = e.own(
+    passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }),
+  );
+  return e.push({ op: 'add', in: [e.node(open ?? floored(scores, floor)), shared], shape: x.shape });
+}
+
+/**
+ * Scores of which rows that are masked altogether are 0. In float32 the mask swallows them, and the answer is that of
+ * equal scores. What masks keys is the same for all rows, of which some one is read: there it is refused instead.
+ */
+function openRowsOf(x: SecretNode, scores: SecretNode, addend: SecretNode): SecretNode | undefined {
+  const { far, alike } = traitsOf(addend);
+  const rows = (n: SecretNode) => n.shape.at(-2) ?? 1;
+  if (!far || addend.shape.length < 2 || rows(addend) !== rows(x) || (alike && rows(x) > 1)) return undefined;
+  const open = passing('openRows', [addend], [...addend.shape.slice(0, -1), 1]);
+  // A public mask that leaves all rows something needs no product
+  if (!youngestOf(open) && plaintextOf(open).every((v) => v === 1)) return scores;
+  return passing('mul', [scores, open], x.shape);
+}
+
+export function softmaxOf(e: Emission, n: SecretNode, x: SecretNode): number {
+  const { quadratic, maskFloor, shiftable } = suiteOf(e.suite);
+  if (!quadratic) return e.push({ op: 'softmax', in: [atFloor(e, x, floorOf(maskFloor, shiftable))], shape: n.shape });
+  warnOfQuad(e.suite);
+  const { scores, addend } = addendOf(x, FAR_BELOW_SOFTMAX);
+  if (!addend || (!scores && x.op !== 'add' && x.op !== 'sub' && !traitsOf(addend).far))
+    return e.push({ op: 'softmax', in: [e.node(x)], shape: n.shape });
+  if (!scores) {
+    const parts = [e.own(passing('biasOnly', [addend], x.shape)), e.own(passing('notMasked', [addend], x.shape), 0)];
+    return e.push({ op: 'quad', c: QUAD_CONSTANT, in: parts, shape: n.shape });
+  }
+  const open = openRowsOf(x, scores, addend);
+  let from = e.node(open ?? scores);
+  if (e.nodes[from]!.shape.join() !== x.shape.join()) from = e.push({ op: 'broadcast', in: [from], shape: x.shape });
+  const attrs = { closed: open !== undefined };
+  const mask = e.own(passing('notMasked', [addend], addend.shape, attrs), 0);
+  const bias = e.own(passing('biasOnly', [addend], addend.shape, attrs));
+  return e.push({ op: 'quad', c: QUAD_CONSTANT, in: [from, mask, bias], shape: n.shape });
+}
+
+/** A comparison with a public number, which of what is masked is taken before its masks end at the floor. */
+export function comparedTo(e: Emission, n: SecretNode): number {
+  const [name, to] = Object.entries(n.attrs)[0] as [string, number];
+  let x = n.inputs[0]!;
+  const { far } = traitsOf(x);
+  if (!far || Math.abs(to) < FAR_FROM)
+    return e.push({
+      op: n.op,
+      in: [atFloor(e, x, SATURATING[n.op]!)],
+      shape: n.shape,
+      ...n.attrs,
+    } as unknown as GraphNode);
+  // What a float32 sum of a mask and a score is to such a number depends on how it was rounded
+  if (!addendOf(x).addend || (n.op === 'equal' && !isChosen(x))) throw comparedFar(n, to);
+  x = passing('sub', [x, passing('constant', [], [], { values: [to] })], x.shape);
+  const exactly = Number.NEGATIVE_INFINITY;
+  return e.push({
+    op: n.op,
+    in: [atFloor(e, x, SATURATING[n.op]!, exactly)],
+    shape: n.shape,
+    [name]: 0,
+  } as unknown as GraphNode);
+}
+
+/** Operations that compare with a public number. */
+export const COMPARING: ReadonlySet<string> = new Set(['less', 'atMost', 'equal']);
+
+/** Is it chosen by a condition, and only moved since? */
+function isChosen(n: SecretNode): boolean {
+  return n.op === 'select' || (VIEWS.has(n.op) && n.inputs.length === 1 && isChosen(n.inputs[0]!));
+}
+
+function comparedFar(n: SecretNode, to: number): EncodingError {
+  return new EncodingError(
+    `a comparison of masked values of shape [${n.shape}] with ${to}: which of them are masked follows from secrets, or from how a sum was rounded. ` +
+      'Compare the mask itself, or the values before they are masked',
+  );
+}
+
+let warned = false;
+
+/** Once: a model that was not trained for it answers differently under 2Quad. */
+function warnOfQuad(suite: string): void {
+  if (warned) return;
+  warned = true;
+  console.warn(
+    `secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`,
+  );
+}
