@@ -2,9 +2,9 @@
  * Masks of scores, in every way that people write one: by comparison, by product, by select, of floats, integers and
  * booleans.
  */
-import type { Tensor, Tensor2D } from '@tensorflow/tfjs';
+import type { Tensor } from '@tensorflow/tfjs';
 import { tf } from '../quiet-tfjs.js';
-import { type Answer, computed, declaredPublic, normal, type Program, programs } from './program.js';
+import { type Answer, computed, declaredPublic, type Program, programs } from './program.js';
 
 type Masked = (scores: Tensor) => Answer;
 
