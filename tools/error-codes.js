@@ -1,0 +1,315 @@
+/**
+ * Every code that an error of the packages may have, what it means and what to do: docs/faq.md is written from it, and
+ * a test compares it with the codes in packages/<name>/src.
+ *
+ * @typedef {object} ErrorCode
+ * @property {string} code
+ * @property {string} means
+ * @property {string} remedy
+ */
+
+/** @type {readonly { title: string, about: string, codes: readonly ErrorCode[] }[]} */
+export const errorCodes = [
+  {
+    title: 'Values and models',
+    about: 'Refused in your own process, most of them before the nodes hear of the read.',
+    codes: [
+      {
+        code: 'VALUE_OUT_OF_RANGE',
+        means:
+          'A value is not finite, or larger in size than fixed point holds (16,384 in what you write), or a public ' +
+          'number leaves nothing right, such as a factor of 1e-20. The message names the tensor or the operation; ' +
+          'the class is `EncodingError`.',
+        remedy:
+          'Scale the values, or clip them, before they meet a secret. `calibrate` finds where a model needs more ' +
+          'room; see [Ranges](../README.md#ranges).',
+      },
+      {
+        code: 'VALUE_TOO_SMALL',
+        means: 'No value of a tensor that is multiplied is as large as 6e-5: 16 fractional bits leave nothing of it.',
+        remedy: 'Multiply the tensor by a power of two before the product, and the product by its inverse.',
+      },
+      {
+        code: 'RANGE_LEFT',
+        means:
+          'Values left the range that a protocol holds while the nodes computed, so what was read would be wrong. ' +
+          'The message names the first operations concerned and what they hold.',
+        remedy:
+          'Scale or clip what goes into the operation named, or run `calibrate` on samples. Where the wrong values ' +
+          "do not matter, `configure({ onRange: 'warn' })`.",
+      },
+      {
+        code: 'MASK_REFUSED',
+        means:
+          'A mask leaves too little of a row open (nothing, or fewer places than `topK` takes), or an integer mask ' +
+          'of a 2Quad holds something besides zeros and ones.',
+        remedy: 'Leave the places that the message names open in each row, and do not read rows that mean nothing.',
+      },
+      {
+        code: 'UNSUPPORTED_KERNEL',
+        means:
+          'A TensorFlow.js kernel has no protocol on secret shares, or not with these arguments; training takes ' +
+          'some that have none. The class is `UnsupportedKernelError`.',
+        remedy:
+          "Compute it before `setBackend('secformer')`, on what `data()` returned, or on int32 tensors, which stay " +
+          'local. The message says which of these fits.',
+      },
+      {
+        code: 'SHAPE_NOT_PUBLIC',
+        means:
+          'A tensor whose shape was computed from values that are not public (`tf.unique`, a non-maximum ' +
+          'suppression) meets a secret: the nodes would see that shape.',
+        remedy: 'Pad it to a fixed length and write it again, or declare it with `asPublic`.',
+      },
+      {
+        code: 'NOT_PUBLIC',
+        means: 'A kernel needs the values of a tensor as part of the program, and the tensor is not public.',
+        remedy: 'If the nodes may know it, pass it to `asPublic` first.',
+      },
+      {
+        code: 'NOT_PLAIN',
+        means:
+          'Plaintext was asked for where there is none: `asPublic` of a computed tensor or of one that has been ' +
+          'used, `calibrate` or `whatNodesSee` of what an earlier read left at the nodes.',
+        remedy: 'Call it on tensors that you wrote, before the first read that uses them.',
+      },
+      {
+        code: 'TENSOR_DISPOSED',
+        means: '`asPublic`, `prepare` or `share` was given a tensor that has been disposed of.',
+        remedy: 'Keep it with `tf.keep`, or call them outside `tf.tidy`.',
+      },
+      {
+        code: 'WRONG_BACKEND',
+        means: 'A function of this backend was called while another one is active.',
+        remedy: "`await tf.setBackend('secformer')` first, and look at what it returns.",
+      },
+      {
+        code: 'NO_SYNC_READ',
+        means:
+          'In a browser nothing can wait for the nodes: `dataSync`, `arraySync` and `print` of a secret need that.',
+        remedy: '`await tensor.data()` or `await tensor.array()`.',
+      },
+      {
+        code: 'LOOKUP_UNPLACED',
+        means:
+          'The ids of one lookup find no place in the buckets of its table: fewer than one in 2^89 sets of ids, for ' +
+          'the buckets are drawn anew by each session.',
+        remedy: 'Look the ids up in two parts.',
+      },
+      {
+        code: 'BAD_PROGRAM',
+        means:
+          'A graph or program does not fit: a shape, a modulus, a range that no protocol holds, more of a kind than ' +
+          'one program may have. Nodes refuse such a program too. The class is `ProgramError`.',
+        remedy:
+          'From `calibrate`: the message names the operation whose range is too wide; scale its operands. From a ' +
+          'read of ordinary TensorFlow.js code it is a fault of this project: please report it.',
+      },
+    ],
+  },
+  {
+    title: 'Configuration',
+    about: 'Something that you, or the operator of a node, have written has to be mended.',
+    codes: [
+      {
+        code: 'BAD_CONFIGURATION',
+        means:
+          'A setting of `configure`, an environment variable, a flag of `party-node` or a file that it names is ' +
+          'wrong or missing. The message says which, what was found and what is expected.',
+        remedy: 'Mend it as the message says. Nothing was sent to anybody.',
+      },
+      {
+        code: 'UNKNOWN_SUITE',
+        means: 'There is no suite of that name.',
+        remedy: 'Choose one of those that the message lists; see [Suites](../README.md#suites).',
+      },
+      {
+        code: 'NO_KERNELS',
+        means: '`SECFORMER_KERNELS` names kernels that are not there on this machine.',
+        remedy:
+          'Leave it unset, which takes the fastest there are; native ones are compiled at install where there is a ' +
+          'C++ compiler.',
+      },
+    ],
+  },
+  {
+    title: 'Connections',
+    about: 'Their class is `NodeError`; `node` says which node the error is about.',
+    codes: [
+      {
+        code: 'UNREACHABLE',
+        means:
+          'A connection did not come about: nobody listens, the certificate is for another name, expired or of an ' +
+          'unknown authority, a proxy answered, a page’s policy forbids it. The message says what was found.',
+        remedy: 'Start or mend what the message names. The next read connects anew.',
+      },
+      {
+        code: 'NOT_AUTHENTICATED',
+        means: 'The two ends do not have the same token, or another node than expected answered.',
+        remedy:
+          "Clients give the content of the nodes' `--client-token-file`; two nodes give the same file for each " +
+          'other. Check that addresses are not swapped.',
+      },
+      {
+        code: 'VERSION_MISMATCH',
+        means: 'The other end speaks another version of the protocol.',
+        remedy: 'Run the same release at all three nodes and at the client.',
+      },
+      {
+        code: 'ALREADY_CONNECTED',
+        means: 'A second process claims to be a node that is connected and answers.',
+        remedy: 'Stop the other process first.',
+      },
+      {
+        code: 'TOO_MANY_CONNECTIONS',
+        means:
+          'A node has as many clients as it takes (256), or had to make room among connections that had proved ' +
+          'nothing.',
+        remedy: 'The client has tried again for 20 seconds by itself. Try later, and close sessions that are not used.',
+      },
+      {
+        code: 'LINK_CLOSED',
+        means:
+          'A connection ended: between the client and a node, between two nodes in the middle of a run, or because ' +
+          'the session was closed.',
+        remedy:
+          'Read again. What you wrote is shared again by itself; a computed tensor that was kept at the nodes is ' +
+          'gone with the connection (`TENSOR_LOST`).',
+      },
+      {
+        code: 'NO_PROGRESS',
+        means:
+          'A node, or the client, did not send what was due within its time limit; of `dataSync`, that ' +
+          '`syncTimeoutMs` is over.',
+        remedy:
+          'The message names who is late. Is that machine overloaded, or its network cut? For `dataSync`, use ' +
+          '`data()` or a larger `syncTimeoutMs`.',
+      },
+    ],
+  },
+  {
+    title: 'Nodes and runs',
+    about: 'What nodes say of a run, a tensor or the room they have.',
+    codes: [
+      {
+        code: 'BUSY',
+        means: 'A node has no room or no turn at present; `retryAfterMs` says when it may have.',
+        remedy: 'The client has tried again for 20 seconds by itself. Try later, or give the node more `--memory`.',
+      },
+      {
+        code: 'LIMIT_EXCEEDED',
+        means:
+          'More than a node ever takes: a read of more than 200,000 instructions or 20,000 tensors, a tensor of ' +
+          'more than 2^28 elements, more memory than one session may have.',
+        remedy:
+          'Read a tensor on the way, and the next read starts there; dispose of tensors; run without `prepare`; ' +
+          'give the node more `--memory`. The message says which.',
+      },
+      {
+        code: 'TENSOR_LOST',
+        means:
+          'A computed tensor that was kept at the nodes is not there any more, because a connection or a node was ' +
+          'lost in between.',
+        remedy: 'Compute it again from the tensors that you wrote; those are shared again by themselves.',
+      },
+      {
+        code: 'GAVE_WAY',
+        means:
+          'What was prepared in the background gave its memory to a run that somebody waits for, or nobody came for ' +
+          'it.',
+        remedy: 'Nothing: the client runs the read without it. You meet this code in a log at most.',
+      },
+      {
+        code: 'INPUT_REFUSED',
+        means:
+          'An index lies outside its table; a prepared run was started twice or after the configuration changed; or ' +
+          'a client sent the nodes different inputs for one run.',
+        remedy: 'Check ids against the size of the table; `prepare` again for each run.',
+      },
+      {
+        code: 'RUN_FAILED',
+        means:
+          'A run ended for a reason that has no code of its own: it was cancelled, or a thread or a node met an ' +
+          'error that it did not expect.',
+        remedy:
+          'The message says what and where; a thread that ended without a reason mostly had no memory left. ' +
+          'Otherwise please report it.',
+      },
+    ],
+  },
+  {
+    title: 'Checkpoints',
+    about: 'From `@secformer/bert-loader`, of the classes `ModelFileError` and `NoHeadError`.',
+    codes: [
+      {
+        code: 'BAD_MODEL_FILE',
+        means:
+          'A file of a model folder is missing, damaged, a Git LFS pointer, or says what is not understood. `file` ' +
+          'names it.',
+        remedy:
+          'Fetch the file again (`git lfs pull` for a pointer), or see [what is ' +
+          'understood](../packages/bert-loader/README.md#what-is-understood).',
+      },
+      {
+        code: 'NO_SUCH_HEAD',
+        means: '`logits`, `answers` or `pooled` was asked of a checkpoint that has no such head.',
+        remedy: '`model.head` is the head that is there; `hiddenStates` and `embed` need none.',
+      },
+    ],
+  },
+  {
+    title: 'Internal checks',
+    about:
+      'These stop a computation rather than let it go on wrongly. You meet them if you drive the lower packages ' +
+      'yourself or change them, or if the ends of a link do not run the same code.',
+    codes: [
+      {
+        code: 'BAD_MESSAGE',
+        means: 'A message does not fit its schema, its moment or its sender. The message names the field.',
+        remedy: 'Run the same release everywhere. With a client of your own, send what the field should be.',
+      },
+      {
+        code: 'BAD_FRAME',
+        means: 'A frame has a wrong length or head, or a payload is not as long as the schedule says.',
+        remedy: 'Run the same release everywhere; look for a proxy that changes what passes through it.',
+      },
+      {
+        code: 'STREAM_REUSED',
+        means:
+          'A stream of randomness was asked for twice in one run. The run ends before a second value is masked with ' +
+          'it.',
+        remedy: 'Please report it: see [security.md](security.md#why-no-mask-is-drawn-twice).',
+      },
+      {
+        code: 'STREAM_TOO_LONG',
+        means: 'More was asked of one stream than its 2^32 blocks.',
+        remedy: 'Split the tensor. No program within the limits comes near it.',
+      },
+      {
+        code: 'PROTOCOL_DRIFT',
+        means: 'The dealer made other corrections for an instruction than the instruction declares.',
+        remedy: 'In an instruction of your own, make `deal` return what `material` declares.',
+      },
+      {
+        code: 'NO_MATERIAL',
+        means: 'Party 1 was run without a source of corrections.',
+        remedy: 'Give `runParty` its `material`.',
+      },
+      {
+        code: 'KERNEL_ARGUMENT',
+        means: 'A kernel was called with arrays whose lengths do not match; it would have read or written beyond them.',
+        remedy: 'Check the lengths that the message names.',
+      },
+      {
+        code: 'SHAPE_MISMATCH',
+        means: 'A share was made of a number of words that is not that of its shape.',
+        remedy: 'Check the shape.',
+      },
+      {
+        code: 'BAD_SECRET',
+        means: 'A key or seed does not have 32 bytes.',
+        remedy: 'Give 32 random bytes.',
+      },
+    ],
+  },
+];
