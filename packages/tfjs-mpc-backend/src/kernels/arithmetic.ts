@@ -2,6 +2,7 @@ import { broadcastShapes } from '@secformer/secformer-ops';
 import { type TensorInfo, upcastType } from '@tensorflow/tfjs-core';
 import { type RecordedOp, SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
+import { traitsOf } from '../traits.js';
 import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
 import { filled } from './products.js';
 
@@ -53,8 +54,8 @@ export const Pow: SecretKernel = ({ inputs, backend }) => {
   return backend.secret(exponent > 0 ? whole : new SecretNode('reciprocal', [whole], x.shape));
 };
 
-/** Beyond every value that shares can hold: as a bound it is none. */
-const UNBOUNDED = 2 ** 46;
+/** Beyond every value that the nodes compute with: as a bound it is none. */
+const UNBOUNDED = 2 ** 15;
 
 /** max(x, c) = relu(x − c) + c, min by signs. */
 export function extremum(op: 'Maximum' | 'Minimum'): SecretKernel {
@@ -66,7 +67,8 @@ export function extremum(op: 'Maximum' | 'Minimum'): SecretKernel {
     const below = op === 'Maximum' ? -1 : 1;
     for (const [of, by] of [[x, y] as const, [y, x] as const]) {
       const c = scalarOf(by);
-      if (c !== undefined && c * below >= UNBOUNDED && of.shape.join() === shape.join())
+      // A mask in x is as far
+      if (c !== undefined && c * below >= UNBOUNDED && of.shape.join() === shape.join() && !traitsOf(of).far)
         return backend.secret(of, upcastType(a.dtype, b.dtype));
     }
     // max(x, y) = relu(x − y) + y; min(x, y) = x − relu(x − y)

@@ -115,7 +115,8 @@ function isChosen(n: SecretNode): boolean {
 
 function comparedFar(n: SecretNode, to: number): EncodingError {
   return new EncodingError(
-    `a comparison of masked values of shape [${n.shape}] with ${to}: which of them are masked follows from secrets, or from how a sum was rounded. ` +
+    `a comparison of masked values of shape [${n.shape}] with ${to}: which of them are masked follows from ` +
+      `secrets, or from how a sum was rounded. ` +
       'Compare the mask itself, or the values before they are masked',
   );
 }
@@ -127,6 +128,7 @@ function warnOfQuad(suite: string): void {
   if (warned) return;
   warned = true;
   console.warn(
-    `secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, or suite 'exact'`,
+    `secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, ` +
+      `or suite 'exact'`,
   );
 }
