@@ -31,6 +31,7 @@ export function release(nodes: readonly SecretNode[]): void {
   for (let node = left.pop(); node; node = left.pop()) {
     if (--node.users > 0) continue;
     for (const { tensor } of node.variants.values()) tensors.push(tensor);
+    tensors.push(...node.unusable.splice(0));
     if (node.tensor !== undefined) tensors.push(node.tensor);
     for (const i of node.inputs) left.push(i);
     for (const made of node.derived.values()) left.push(...made);

@@ -130,6 +130,8 @@ export class SecretNode {
   /** of a passing 'gather': the recorded one that has these indices, and lives */
   origin: SecretNode | undefined;
   readonly variants = new Map<string, Variant>();
+  /** tensors at the nodes that a refused read has left there for it */
+  readonly unusable: number[] = [];
   /** what the caller's process computed of this and others of its values, by what it is: see fold.ts */
   readonly derived = new Map<string, readonly SecretNode[]>();
   /** see traits.ts */

@@ -181,8 +181,12 @@ function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answ
   if (record) last = { ...record, setupMs };
   const refused = rangeLeft(answer.left ?? [], onRange);
   if (refused) {
-    // What stayed there may be wrong too
-    free(job.kept.map((k) => k.tensor));
+    // What stays there may be wrong too: nobody uses it, and it goes when it would have gone, so that no node can tell
+    kept.forEach(({ node }, i) => {
+      const { tensor } = job.kept[i]!;
+      if (node.users === 0) free([tensor]);
+      else node.unusable.push(tensor);
+    });
     throw refused;
   }
   // A read that waited on this thread may have been faster: a value that was seen stays what it is

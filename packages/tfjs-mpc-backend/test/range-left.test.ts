@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
+import { runtime } from '#runtime';
 import { configure, lastRun, prepare, SecformerError } from '../src/index.js';
 import { difference, sample } from './harness.js';
 
@@ -148,6 +149,34 @@ test.serial('dataSync, a prepared run and the results that would have stayed', a
   // It was needed for y, and would have stayed at the nodes
   await t.throwsAsync(() => between.data(), { code: 'RANGE_LEFT' });
   t.deepEqual(Array.from(await tf.square(x).data(), Math.round), [1, 0, 4]);
+});
+
+test.serial('nothing that is sent afterwards says that a read was refused', async (t) => {
+  const { tell } = runtime;
+  t.teardown(() => {
+    runtime.tell = tell;
+  });
+  const freed: number[] = [];
+  runtime.tell = (r) => {
+    if (r.kind === 'free') freed.push(...r.tensors);
+    tell.call(runtime, r);
+  };
+  const kept = async (values: number[]) => {
+    const x = tensor(values);
+    const between = tf.reciprocal(x);
+    const y = tf.add(between, 1);
+    const reading = y.data();
+    await (values.includes(0) ? t.throwsAsync(() => reading, { code: 'RANGE_LEFT' }) : reading);
+    const atOnce = freed.splice(0).length;
+    tf.dispose([x, between, y]);
+    // A read lets go of what it needed a moment after it has ended
+    await new Promise(setImmediate);
+    return { atOnce, disposed: freed.splice(0).length };
+  };
+  await kept([1, 4, 2]);
+  const right = await kept([1, 4, 2]);
+  t.deepEqual(await kept([1, 0, 2]), right);
+  t.true(right.disposed > 0);
 });
 
 test.serial("'warn' says so and reads, 'ignore' does neither and costs less", async (t) => {
