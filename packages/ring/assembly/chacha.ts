@@ -77,8 +77,11 @@ export function chacha20(o: usize, key: usize, counter: u32, groups: i32): void 
       x9 = i32x4.add(x9, xe); x4 = rotl(v128.xor(x4, x9), 7);
     }
     emit(o, i32x4.add(x0, k0), i32x4.add(x1, k1), i32x4.add(x2, k2), i32x4.add(x3, k3));
-    emit(o + 16, i32x4.add(x4, word(key, 0)), i32x4.add(x5, word(key, 1)), i32x4.add(x6, word(key, 2)), i32x4.add(x7, word(key, 3)));
-    emit(o + 32, i32x4.add(x8, word(key, 4)), i32x4.add(x9, word(key, 5)), i32x4.add(xa, word(key, 6)), i32x4.add(xb, word(key, 7)));
-    emit(o + 48, i32x4.add(xc, ctr), i32x4.add(xd, word(key, 8)), i32x4.add(xe, word(key, 9)), i32x4.add(xf, word(key, 10)));
+    emit(o + 16, i32x4.add(x4, word(key, 0)), i32x4.add(x5, word(key, 1)), i32x4.add(x6, word(key, 2)),
+        i32x4.add(x7, word(key, 3)));
+    emit(o + 32, i32x4.add(x8, word(key, 4)), i32x4.add(x9, word(key, 5)), i32x4.add(xa, word(key, 6)),
+        i32x4.add(xb, word(key, 7)));
+    emit(o + 48, i32x4.add(xc, ctr), i32x4.add(xd, word(key, 8)), i32x4.add(xe, word(key, 9)),
+        i32x4.add(xf, word(key, 10)));
   }
 }

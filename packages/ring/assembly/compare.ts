@@ -59,7 +59,8 @@ export function bitShare(o: usize, c: usize, beta: usize, n: i32, first: u64): v
 
 // Share of b·x for b = c ⊕ β:  c·x + (1 − 2c)·(M·⟦β⟧ − ⟦βr⟧ + 2^k(1 − msb m)·⟦β·msb r⟧), M = m − offset.
 // wrap 0: the product is wanted modulo 2^k alone and bh is not read.
-export function bitMultiply(o: usize, c: usize, x: usize, m: usize, b: usize, br: usize, bh: usize, n: i32, k: u64, offset: u64, wrap: i32): void {
+export function bitMultiply(o: usize, c: usize, x: usize, m: usize, b: usize, br: usize, bh: usize, n: i32, k: u64,
+    offset: u64, wrap: i32): void {
   for (let i = 0; i < n; i++, o += 8, x += 8, m += 8, b += 8, br += 8, bh += 8) {
     const ci = (load<u64>(c + (<usize>(i >> 6) << 3)) >> (i & 63)) & 1;
     const mi = load<u64>(m);

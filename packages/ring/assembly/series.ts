@@ -83,7 +83,8 @@ export function trigTables(o: usize, stride: usize, r: usize, n: i32, period: u3
 
 // Σ_k a_k cos kω(m − r) + b_k sin kω(m − r), from shares of cos kωr and sin kωr. coefficients: pairs (a_k, b_k), k from
 // 1
-export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, coefficients: usize, n: i32, period: u32, harmonics: i32, scale: f64): void {
+export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, coefficients: usize, n: i32, period: u32,
+    harmonics: i32, scale: f64): void {
   prepare();
   const up = 24 - period;
   for (let i = 0; i < n; i++, o += 8, m += 8, shares += 8) {
@@ -95,7 +96,8 @@ export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, co
     let q = coefficients;
     for (let k = 0; k < harmonics; k++, q += 16) {
       const a = load<f64>(q), b = load<f64>(q, 8);
-      sum += <u64>fixed(a * c + b * s, scale) * load<u64>(at) + <u64>fixed(a * s - b * c, scale) * load<u64>(at + stride);
+      sum += <u64>fixed(a * c + b * s, scale) * load<u64>(at) +
+        <u64>fixed(a * s - b * c, scale) * load<u64>(at + stride);
       at += stride << 1;
       const t = c * c1 - s * s1;
       s = s * c1 + c * s1;
@@ -127,7 +129,8 @@ export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32
 // bit·factor·e^(−u) at 62 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 =
 // factor·e^(−m') at 42 bits, c_1 that
 // of half a window further
-export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64, half: u32): void {
+export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64,
+    half: u32): void {
   prepare();
   const mask: u32 = (1 << half) - 1;
   // e^(−R) for R = 8 or 16: twice the table's e^(−8), for it ends before 16

@@ -1,24 +1,29 @@
 // Elementwise kernels on 64-bit words. Every pointer is a byte address of a scratch slot that the host has filled.
 
 export function add(o: usize, a: usize, b: usize, n: i32): void {
-  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, i64x2.add(v128.load(a), v128.load(b)));
+  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16)
+    v128.store(o, i64x2.add(v128.load(a), v128.load(b)));
 }
 
 export function sub(o: usize, a: usize, b: usize, n: i32): void {
-  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, i64x2.sub(v128.load(a), v128.load(b)));
+  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16)
+    v128.store(o, i64x2.sub(v128.load(a), v128.load(b)));
 }
 
 // o = a − 2b
 export function lessTwice(o: usize, a: usize, b: usize, n: i32): void {
-  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, i64x2.sub(v128.load(a), i64x2.shl(v128.load(b), 1)));
+  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16)
+    v128.store(o, i64x2.sub(v128.load(a), i64x2.shl(v128.load(b), 1)));
 }
 
 export function and(o: usize, a: usize, b: usize, n: i32): void {
-  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, v128.and(v128.load(a), v128.load(b)));
+  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16)
+    v128.store(o, v128.and(v128.load(a), v128.load(b)));
 }
 
 export function xor(o: usize, a: usize, b: usize, n: i32): void {
-  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16) v128.store(o, v128.xor(v128.load(a), v128.load(b)));
+  for (let end = o + (<usize>n << 3); o < end; o += 16, a += 16, b += 16)
+    v128.store(o, v128.xor(v128.load(a), v128.load(b)));
 }
 
 export function mul(o: usize, a: usize, b: usize, n: i32): void {
@@ -31,7 +36,8 @@ export function affine(o: usize, a: usize, n: i32, scale: u64, offset: u64, mask
 }
 
 // o = (((x + offset) mod 2^a) >> shift, plus r) mod 2^k
-export function maskForOpening(o: usize, x: usize, r: usize, n: i32, offset: u64, modulus: u64, shift: u64, mask: u64): void {
+export function maskForOpening(o: usize, x: usize, r: usize, n: i32, offset: u64, modulus: u64, shift: u64,
+    mask: u64): void {
   for (let end = o + (<usize>n << 3); o < end; o += 8, x += 8, r += 8) {
     store<u64>(o, ((((load<u64>(x) + offset) & modulus) >> shift) + load<u64>(r)) & mask);
   }

@@ -104,7 +104,12 @@ struct Arguments {
   }
 };
 
-#define KERNEL(name) napi_value name(napi_env env, napi_callback_info info) { Arguments a(env, info); size_t n; const Kernels &k = *a.kernels; (void)n;
+#define KERNEL(name)                                       \
+  napi_value name(napi_env env, napi_callback_info info) { \
+    Arguments a(env, info);                                \
+    size_t n;                                              \
+    const Kernels &k = *a.kernels;                         \
+    (void)n;
 #define END return nullptr; }
 
 KERNEL(add) u64 *o = a.words(0, &n); k.add(o, a.words(1), a.words(2), n); END
@@ -114,13 +119,22 @@ KERNEL(mul) u64 *o = a.words(0, &n); k.mul(o, a.words(1), a.words(2), n); END
 KERNEL(bitAnd) u64 *o = a.words(0, &n); k.bitAnd(o, a.words(1), a.words(2), n); END
 KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); END
 KERNEL(affine) u64 *o = a.words(0, &n); k.affine(o, a.words(1), n, a.word(2), a.word(3), a.word(4)); END
-KERNEL(rowSum) u64 *o = a.words(0, &n); size_t all; const u64 *x = a.words(1, &all); k.rowSum(o, x, n, n ? all / n : 0); END
-KERNEL(matMul) k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8), a.flag(9), a.whole(10)); END
+KERNEL(rowSum)
+  size_t all;
+  u64 *o = a.words(0, &n);
+  const u64 *x = a.words(1, &all);
+  k.rowSum(o, x, n, n ? all / n : 0);
+END
+KERNEL(matMul)
+  k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8),
+      a.flag(9), a.whole(10));
+END
 KERNEL(sparseMatMul)
   size_t entries;
   u64 *o = a.words(0, &n);
   const u64 *x = a.words(1, &entries);
-  k.sparseMatMul(o, x, a.words(2), a.array<int32_t>(3), entries, a.whole(4), a.whole(5), n / a.whole(4), a.word(6), a.whole(7));
+  k.sparseMatMul(o, x, a.words(2), a.array<int32_t>(3), entries, a.whole(4), a.whole(5), n / a.whole(4), a.word(6),
+      a.whole(7));
 END
 KERNEL(packMatrix) k.packMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
 KERNEL(unpackMatrix) k.unpackMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
@@ -159,20 +173,36 @@ KERNEL(streamDifference)
   k.streamDifference(a.array<uint8_t>(1), x, n, key.words, a.whole(3), a.whole(4), a.whole(5));
 END
 KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
-KERNEL(packOpening) const u64 *x = a.words(1, &n); k.packOpening(a.array<uint8_t>(0), x, a.words(2), n, a.word(3), a.word(4), a.whole(5), a.whole(6)); END
+KERNEL(packOpening)
+  const u64 *x = a.words(1, &n);
+  k.packOpening(a.array<uint8_t>(0), x, a.words(2), n, a.word(3), a.word(4), a.whole(5), a.whole(6));
+END
 KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
 KERNEL(unpackSum) u64 *o = a.words(0, &n); k.unpackSum(o, a.array<uint8_t>(1), a.array<uint8_t>(2), n, a.whole(3)); END
-KERNEL(gather) const double *how = a.array<double>(2, &n); k.gather(a.words(0), a.words(1) + (size_t)a.number(3), n / 2, how); END
+KERNEL(gather)
+  const double *how = a.array<double>(2, &n);
+  k.gather(a.words(0), a.words(1) + (size_t)a.number(3), n / 2, how);
+END
 KERNEL(choose) u64 *o = a.words(0, &n); k.choose(o, a.words(1), a.words(2), a.words(3), n, a.whole(4)); END
 KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.number(2)); END
 KERNEL(decode) double *o = a.array<double>(0, &n); k.decode(o, a.words(1), n, a.whole(2), a.number(3)); END
-KERNEL(maskForOpening) u64 *o = a.words(0, &n); k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6)); END
-KERNEL(lift) u64 *o = a.words(0, &n); k.lift(o, a.words(1), a.words(2), a.words(3), a.words(4), n, a.whole(5), a.word(6), a.flag(7) ? 1 : 0); END
+KERNEL(maskForOpening)
+  u64 *o = a.words(0, &n);
+  k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6));
+END
+KERNEL(lift)
+  u64 *o = a.words(0, &n);
+  k.lift(o, a.words(1), a.words(2), a.words(3), a.words(4), n, a.whole(5), a.word(6), a.flag(7) ? 1 : 0);
+END
 KERNEL(extend)
   u64 *o = a.words(0, &n);
-  k.extend(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), a.words(7), n, a.whole(8), a.word(9), a.word(10), a.flag(11) ? 1 : 0);
+  k.extend(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), a.words(7), n, a.whole(8),
+      a.word(9), a.word(10), a.flag(11) ? 1 : 0);
 END
-KERNEL(chunkTables) uint16_t *o = a.array<uint16_t>(0, &n); k.chunkTables(o, a.words(1), n, a.whole(2), a.whole(3), (int)a.whole(4)); END
+KERNEL(chunkTables)
+  uint16_t *o = a.array<uint16_t>(0, &n);
+  k.chunkTables(o, a.words(1), n, a.whole(2), a.whole(3), (int)a.whole(4));
+END
 KERNEL(pick)
   size_t rows;
   const u64 *m = a.words(1, &n);
@@ -184,7 +214,8 @@ KERNEL(planeToWords) u64 *o = a.words(0, &n); k.planeToWords(o, a.words(1), n); 
 KERNEL(bitShare) u64 *o = a.words(0, &n); k.bitShare(o, a.words(1), a.words(2), n, a.flag(3) ? 1 : 0); END
 KERNEL(bitMultiply)
   u64 *o = a.words(0, &n);
-  k.bitMultiply(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), n, a.whole(7), a.word(8), a.flag(9));
+  k.bitMultiply(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), n, a.whole(7), a.word(8),
+      a.flag(9));
 END
 KERNEL(maskedProduct)
   size_t variables;
@@ -192,10 +223,19 @@ KERNEL(maskedProduct)
   const int32_t *v = a.array<int32_t>(4, &variables);
   k.maskedProduct(o, a.words(1), a.words(2), a.words(3), n, v, variables, a.array<int32_t>(5), a.flag(6));
 END
-KERNEL(trigTables) const u64 *r = a.words(1, &n); k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4), a.whole(5)); END
-KERNEL(trigCombine) u64 *o = a.words(0, &n); k.trigCombine(o, a.words(1), a.words(2), a.array<double>(3), n, a.whole(4), a.whole(5), a.number(6)); END
+KERNEL(trigTables)
+  const u64 *r = a.words(1, &n);
+  k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4), a.whole(5));
+END
+KERNEL(trigCombine)
+  u64 *o = a.words(0, &n);
+  k.trigCombine(o, a.words(1), a.words(2), a.array<double>(3), n, a.whole(4), a.whole(5), a.number(6));
+END
 KERNEL(expTables) const u64 *r = a.words(1, &n); k.expTables(a.words(0), r, a.words(2), n, a.whole(3)); END
-KERNEL(expCombine) u64 *o = a.words(0, &n); k.expCombine(o, a.words(1), a.words(2), a.words(3), n, a.number(4), a.whole(5)); END
+KERNEL(expCombine)
+  u64 *o = a.words(0, &n);
+  k.expCombine(o, a.words(1), a.words(2), a.words(3), n, a.number(4), a.whole(5));
+END
 
 const struct {
   const char *name;
@@ -259,8 +299,11 @@ napi_value levels(napi_env env, napi_callback_info) {
   };
 #ifdef __x86_64__
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) push(avx512Kernels);
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2")) push(avx2Kernels);
+  const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  if (wide) push(avx512Kernels);
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
+    push(avx2Kernels);
 #endif
   push(plainKernels);
   return list;

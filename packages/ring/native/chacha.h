@@ -57,7 +57,8 @@ inline void putQuarters(uint8_t *o, V32 x) {
 inline void putBlocks(uint8_t *o, const V32 *x) {
 #pragma GCC unroll 4
   for (int q = 0; q < 4; q++, x += 4, o += 16) {
-    const V32 a = interleave<0, 0>(x[0], x[1]), b = interleave<0, 1>(x[0], x[1]), c = interleave<0, 0>(x[2], x[3]), d = interleave<0, 1>(x[2], x[3]);
+    const V32 a = interleave<0, 0>(x[0], x[1]), b = interleave<0, 1>(x[0], x[1]);
+    const V32 c = interleave<0, 0>(x[2], x[3]), d = interleave<0, 1>(x[2], x[3]);
     putQuarters(o, interleave<1, 0>(a, c));
     putQuarters(o + 64, interleave<1, 1>(a, c));
     putQuarters(o + 128, interleave<1, 0>(b, d));
@@ -69,7 +70,8 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
   V32 start[16], lane;
   const uint32_t constants[4] = {0x61707865, 0x3320646e, 0x79622d32, 0x6b206574};
   for (int l = 0; l < BLOCKS; l++) lane[l] = l;
-  for (int i = 0; i < 16; i++) start[i] = (V32){} + (i < 4 ? constants[i] : i < 12 ? key[i - 4] : i == 12 ? counter : key[i - 5]);
+  for (int i = 0; i < 16; i++)
+    start[i] = (V32){} + (i < 4 ? constants[i] : i < 12 ? key[i - 4] : i == 12 ? counter : key[i - 5]);
   start[12] += lane;
   for (size_t at = 0; at < bytes; at += 64 * BLOCKS) {
     V32 x[16];
@@ -130,7 +132,8 @@ void streamWords(u64 *o, size_t n, const uint32_t *key, uint32_t counter, unsign
   const Stream s = {o, nullptr, nullptr, n, key, counter, bits};
   s.run(threads);
 }
-void streamDifference(uint8_t *o, const u64 *a, size_t n, const uint32_t *key, uint32_t counter, unsigned bits, unsigned threads) {
+void streamDifference(uint8_t *o, const u64 *a, size_t n, const uint32_t *key, uint32_t counter, unsigned bits,
+    unsigned threads) {
   const Stream s = {nullptr, o, a, n, key, counter, bits};
   s.run(threads);
 }

@@ -25,11 +25,13 @@ inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
   }
 }
 inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift, unsigned width, unsigned base) {
-  const __m512i mask = _mm512_set1_epi16((short)((1 << width) - 1)), first = _mm512_set1_epi16((short)base), one = _mm512_set1_epi16(1);
+  const __m512i mask = _mm512_set1_epi16((short)((1 << width) - 1)), first = _mm512_set1_epi16((short)base);
+  const __m512i one = _mm512_set1_epi16(1);
   u64 bits = 0;
 #pragma GCC unroll 2
   for (size_t j = 0; j < 64; j += 32) {
-    const __m512i index = _mm512_add_epi16(_mm512_and_si512(_mm512_srli_epi16(_mm512_loadu_si512(window + j), shift), mask), first);
+    const __m512i named = _mm512_srli_epi16(_mm512_loadu_si512(window + j), shift);
+    const __m512i index = _mm512_add_epi16(_mm512_and_si512(named, mask), first);
     bits |= (u64)_mm512_test_epi16_mask(_mm512_srlv_epi16(_mm512_loadu_si512(table + j), index), one) << j;
   }
   return bits;
@@ -37,19 +39,23 @@ inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift
 #elif LANES == 4
 inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
   // Bytes of four words' windows, element by element in each half; then both halves' in turn
-  const __m256i bytes = _mm256_set_epi64x(0x0f0e07060d0c0504, 0x0b0a030209080100, 0x0f0e07060d0c0504, 0x0b0a030209080100), halves = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
+  const __m256i bytes =
+      _mm256_set_epi64x(0x0f0e07060d0c0504, 0x0b0a030209080100, 0x0f0e07060d0c0504, 0x0b0a030209080100);
+  const __m256i halves = _mm256_set_epi32(7, 3, 6, 2, 5, 1, 4, 0);
   const V64 mask = (V64){} + 0xffff;
   for (size_t j = 0; j < 64; j += 16) {
     V64 all = {};
 #pragma GCC unroll 4
     for (size_t v = 0; v < 4; v++) all |= (((load<V64>(m + j + v * LANES) - tau) >> position) & mask) << (16 * v);
-    _mm256_storeu_si256((__m256i *)(o + j), _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8((__m256i)all, bytes), halves));
+    const __m256i ordered = _mm256_permutevar8x32_epi32(_mm256_shuffle_epi8((__m256i)all, bytes), halves);
+    _mm256_storeu_si256((__m256i *)(o + j), ordered);
   }
 }
 inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift, unsigned width, unsigned base) {
   // 1 << index in each 16 bits: a byte's bit by its low three bits, in the low byte for an index below 8 and in the
   // high one for the others
-  const __m256i bit = _mm256_set_epi64x(0, (i64)0x8040201008040201, 0, (i64)0x8040201008040201), high = _mm256_set1_epi16(0x0800);
+  const __m256i bit = _mm256_set_epi64x(0, (i64)0x8040201008040201, 0, (i64)0x8040201008040201);
+  const __m256i high = _mm256_set1_epi16(0x0800);
   const __m256i mask = _mm256_set1_epi16((short)((1 << width) - 1)), first = _mm256_set1_epi16((short)base);
   u64 bits = 0;
 #pragma GCC unroll 2
@@ -57,10 +63,12 @@ inline u64 entries(const uint16_t *window, const uint16_t *table, unsigned shift
     __m256i none[2];
 #pragma GCC unroll 2
     for (size_t v = 0; v < 2; v++) {
-      const __m256i named = _mm256_srl_epi16(_mm256_loadu_si256((const __m256i *)(window + j + 16 * v)), _mm_cvtsi32_si128((int)shift));
+      const __m256i from = _mm256_loadu_si256((const __m256i *)(window + j + 16 * v));
+      const __m256i named = _mm256_srl_epi16(from, _mm_cvtsi32_si128((int)shift));
       const __m256i index = _mm256_add_epi16(_mm256_and_si256(named, mask), first);
       const __m256i both = _mm256_xor_si256(_mm256_or_si256(index, _mm256_slli_epi16(index, 8)), high);
-      const __m256i entry = _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(table + j + 16 * v)), _mm256_shuffle_epi8(bit, both));
+      const __m256i row = _mm256_loadu_si256((const __m256i *)(table + j + 16 * v));
+      const __m256i entry = _mm256_and_si256(row, _mm256_shuffle_epi8(bit, both));
       none[v] = _mm256_cmpeq_epi16(entry, _mm256_setzero_si256());
     }
     const __m256i packed = _mm256_permute4x64_epi64(_mm256_packs_epi16(none[0], none[1]), 0xd8);
@@ -90,7 +98,8 @@ inline const T *sixtyFour(const T *from, size_t count, T *room) {
 }
 
 // Rows come from the lowest position up: as many as sixteen bits hold share their windows
-void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows, size_t count) {
+void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows,
+    size_t count) {
   // Elements whose every row follows while they are in the first-level cache
   const size_t TOGETHER = 1024, planeWords = (n + 63) / 64;
   alignas(64) uint16_t window[TOGETHER], lastTable[64];
@@ -102,12 +111,14 @@ void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride,
       const int32_t *row = rows + 5 * r;
       if (row[2] < position || row[2] + row[3] > position + 16) {
         position = row[2];
-        for (size_t i = from; i < to; i += 64) windows(window + i - from, sixtyFour(m + i, to - i, lastWords), tau, (unsigned)position);
+        for (size_t i = from; i < to; i += 64)
+          windows(window + i - from, sixtyFour(m + i, to - i, lastWords), tau, (unsigned)position);
       }
       const uint16_t *const table = tables + (size_t)row[0] * stride;
       u64 *const out = o + (size_t)row[1] * planeWords;
-      const unsigned shift = (unsigned)(row[2] - position);
-      for (size_t i = from; i < to; i += 64) out[i >> 6] = entries(window + i - from, sixtyFour(table + i, to - i, lastTable), shift, (unsigned)row[3], (unsigned)row[4]);
+      const unsigned shift = (unsigned)(row[2] - position), width = (unsigned)row[3], base = (unsigned)row[4];
+      for (size_t i = from; i < to; i += 64)
+        out[i >> 6] = entries(window + i - from, sixtyFour(table + i, to - i, lastTable), shift, width, base);
     }
   }
 }
@@ -115,7 +126,8 @@ void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride,
 void bitPlane(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position) {
   for (size_t i = 0; i < n; i += 64, o++) {
     u64 bits = 0;
-    if (n - i >= 64) for (size_t j = 0; j < 64; j += LANES) bits |= topBits((load<V64>(m + i + j) - tau) << (63 - position)) << j;
+    if (n - i >= 64)
+      for (size_t j = 0; j < 64; j += LANES) bits |= topBits((load<V64>(m + i + j) - tau) << (63 - position)) << j;
     else for (size_t j = 0; j < n - i; j++) bits |= (((m[i + j] - tau) >> position) & 1) << j;
     *o = bits;
   }
@@ -143,7 +155,8 @@ void bitShare(u64 *o, const u64 *c, const u64 *beta, size_t n, u64 first) {
 
 // b·x for b = c ⊕ β: t or x − t, t = (m − offset)·⟦β⟧ − ⟦βr⟧ + 2^k(1 − msb m)·⟦β·msb r⟧
 template <bool WRAP>
-void bitTimes(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset) {
+void bitTimes(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n,
+    unsigned k, u64 offset) {
   for (size_t i = 0; i < n; i += 64) {
     const u64 word = c[i >> 6];
     const size_t left = least(n - i, 64);
@@ -158,7 +171,8 @@ void bitTimes(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, co
   }
 }
 
-void bitMultiply(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n, unsigned k, u64 offset, bool wrap) {
+void bitMultiply(u64 *o, const u64 *c, const u64 *x, const u64 *m, const u64 *b, const u64 *br, const u64 *bh, size_t n,
+    unsigned k, u64 offset, bool wrap) {
   if (wrap) bitTimes<true>(o, c, x, m, b, br, bh, n, k, offset);
   else bitTimes<false>(o, c, x, m, b, br, bh, n, k, offset);
 }
@@ -182,7 +196,8 @@ void maskedTerm(u64 *out, const u64 *const *open, const u64 *const *parts, size_
   }
 }
 
-void maskedProduct(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n, const int32_t *variables, size_t k, const int32_t *sets, bool first) {
+void maskedProduct(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n,
+    const int32_t *variables, size_t k, const int32_t *sets, bool first) {
   const u64 *open[4], *parts[16];
   for (size_t v = 0; v < k; v++) open[v] = opened + (size_t)variables[v] * n;
   for (unsigned s = 1; s < 1u << k; s++) {

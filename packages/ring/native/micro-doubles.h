@@ -34,7 +34,8 @@ struct Modulo64 : Words<6, LANES> {
     for (size_t r = 0; r < ROWS; r++) {
       const __m256i both = _mm256_add_epi32(cross[r], _mm256_srli_epi64(cross[r], 32));
       __m256i *to = (__m256i *)(c + r * stride);
-      _mm256_storeu_si256(to, _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_add_epi64(low[r], _mm256_slli_epi64(both, 32))));
+      _mm256_storeu_si256(to,
+          _mm256_add_epi64(_mm256_loadu_si256(to), _mm256_add_epi64(low[r], _mm256_slli_epi64(both, 32))));
     }
   }
 };
@@ -51,9 +52,12 @@ struct Doubles {
   static const size_t ROWS = 2, VECTORS = 4, COLS = VECTORS * LANES, DEPTH = 120;
   // Pairs until the sum is brought back below 2^(BITS − 1)
   static const size_t PAIRS = BITS > 46 ? ((size_t)1 << (53 - BITS)) - 1 : DEPTH / 2;
-  static constexpr u64 L = BITS % 2 ? (u64)(1.4142135623730952 * ((u64)1 << (52 + BITS) / 2)) + 1 : (u64)1 << (52 + BITS) / 2;
-  static constexpr double INTEGER = (u64)1 << 52, PLACES = 1.5 * INTEGER, BACK = PLACES * ((u64)1 << BITS), SMALLEST = (double)L * L, LARGEST = (double)(L + ((u64)2 << BITS));
-  static_assert(SMALLEST >= INTEGER * ((u64)1 << BITS) && LARGEST * LARGEST < 4 * INTEGER * ((u64)1 << BITS), "products are rounded to 2^BITS or 2^(BITS + 1)");
+  static constexpr u64 L =
+      BITS % 2 ? (u64)(1.4142135623730952 * ((u64)1 << (52 + BITS) / 2)) + 1 : (u64)1 << (52 + BITS) / 2;
+  static constexpr double INTEGER = (u64)1 << 52, PLACES = 1.5 * INTEGER, BACK = PLACES * ((u64)1 << BITS);
+  static constexpr double SMALLEST = (double)L * L, LARGEST = (double)(L + ((u64)2 << BITS));
+  static_assert(SMALLEST >= INTEGER * ((u64)1 << BITS) && LARGEST * LARGEST < 4 * INTEGER * ((u64)1 << BITS),
+      "products are rounded to 2^BITS or 2^(BITS + 1)");
   static_assert(((double)PAIRS + 0.5) * ((u64)1 << BITS) <= 2 * INTEGER, "sums are exact");
 
   // word + more: an integer below 2^52 is the low bits of the double that is 2^52 more
@@ -82,7 +86,8 @@ struct Doubles {
   static size_t panelWords(size_t depth) { return (upTo(depth, 2) + 1) * COLS; }
   static const u64 *panel(u64 *to, const u64 *words, size_t depth) {
     u64 terms[COLS] = {};
-    for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += (words[t * COLS + i] + L) * (words[(t + 1) * COLS + i] + L) - L * L;
+    for (size_t t = 0; t + 1 < depth; t += 2)
+      EACH(COLS) terms[i] += (words[t * COLS + i] + L) * (words[(t + 1) * COLS + i] + L) - L * L;
     if (depth & 1) EACH(COLS) terms[i] += words[(depth - 1) * COLS + i] * L;
     EACH(depth * COLS) to[i] = asDouble(words[i], 0);
     if (depth & 1) EACH(COLS) to[depth * COLS + i] = 0;
@@ -110,7 +115,8 @@ struct Doubles {
           const __m256d y1 = _mm256_loadu_pd(y + v * LANES), y2 = _mm256_loadu_pd(y + COLS + v * LANES);
 #pragma GCC unroll 2
           for (size_t r = 0; r < ROWS; r++) {
-            const __m256d s = _mm256_add_pd(y2, _mm256_loadu_pd(x + 2 * r * LANES)), t = _mm256_add_pd(y1, _mm256_loadu_pd(x + (2 * r + 1) * LANES));
+            const __m256d s = _mm256_add_pd(y2, _mm256_loadu_pd(x + 2 * r * LANES));
+            const __m256d t = _mm256_add_pd(y1, _mm256_loadu_pd(x + (2 * r + 1) * LANES));
             sum[r][v] = _mm256_add_pd(sum[r][v], _mm256_fmsub_pd(s, t, _mm256_mul_pd(s, t)));
           }
         }
@@ -121,7 +127,8 @@ struct Doubles {
 #pragma GCC unroll 2
         for (size_t r = 0; r < ROWS; r++)
 #pragma GCC unroll 4
-          for (size_t v = 0; v < VECTORS; v++) sum[r][v] = _mm256_sub_pd(sum[r][v], _mm256_sub_pd(_mm256_add_pd(sum[r][v], places), places));
+          for (size_t v = 0; v < VECTORS; v++)
+            sum[r][v] = _mm256_sub_pd(sum[r][v], _mm256_sub_pd(_mm256_add_pd(sum[r][v], places), places));
       }
     }
     const u64 *rows = (const u64 *)x, *columns = (const u64 *)y;

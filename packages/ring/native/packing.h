@@ -58,7 +58,8 @@ void pack(uint8_t *o, const u64 *a, size_t n, unsigned k) {
 }
 
 // What maskForOpening makes, on its way
-void packOpening(uint8_t *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift, unsigned k) {
+void packOpening(uint8_t *o, const u64 *x, const u64 *r, size_t n, u64 offset, u64 modulus, unsigned shift,
+    unsigned k) {
   packWords(o, n, k, [&](size_t i) { return (((x[i] + offset) & modulus) >> shift) + r[i]; });
 }
 
@@ -154,7 +155,10 @@ void packDifference(uint8_t *o, const u64 *a, const uint8_t *b, size_t n, unsign
     return;
   }
   const u64 mask = ((u64)1 << k) - 1;
-  packBits(o, n, k, [&](size_t j) { return (a[j] - (j * k / 8 + 16 <= bytes ? wordAt(b, j * k) : lastWordAt(b, bytes, j * k))) & mask; });
+  packBits(o, n, k, [&](size_t j) {
+    const u64 word = j * k / 8 + 16 <= bytes ? wordAt(b, j * k) : lastWordAt(b, bytes, j * k);
+    return (a[j] - word) & mask;
+  });
 }
 
 } // namespace

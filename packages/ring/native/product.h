@@ -68,7 +68,8 @@ void fromPanels(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB) {
     for (size_t j = 0; j < n; j += COLS, from += size) {
       const size_t cols = least(n - j, COLS);
       for (size_t t = 0; t < depth; t++)
-        for (size_t c = 0; c < cols; c++) b[transposeB ? (j + c) * k + p + t : (p + t) * n + j + c] = BLOCK::word(from[t * COLS + c]);
+        for (size_t c = 0; c < cols; c++)
+          b[transposeB ? (j + c) * k + p + t : (p + t) * n + j + c] = BLOCK::word(from[t * COLS + c]);
     }
   }
 }
@@ -77,18 +78,22 @@ void fromPanels(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB) {
 template <class BLOCK>
 void strip(u64 *to, u64 *words, const u64 *a, size_t i, size_t p, size_t depth, size_t m, size_t k, bool transposeA) {
   for (size_t r = 0; r < BLOCK::ROWS; r++)
-    for (size_t t = 0; t < depth; t++) words[t * BLOCK::ROWS + r] = i + r < m ? a[transposeA ? (p + t) * m + i + r : (i + r) * k + p + t] : 0;
+    for (size_t t = 0; t < depth; t++)
+      words[t * BLOCK::ROWS + r] = i + r < m ? a[transposeA ? (p + t) * m + i + r : (i + r) * k + p + t] : 0;
   BLOCK::strip(to, words, depth);
 }
 
 // Columns [from, to) of the product; `packed`: B is what `panels` has made
 template <class BLOCK>
-void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, u64 mask, bool packed, size_t from, size_t to) {
+void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB,
+    u64 mask, bool packed, size_t from, size_t to) {
   const size_t ROWS = BLOCK::ROWS, COLS = BLOCK::COLS, DEPTH = BLOCK::DEPTH;
   for (size_t i = 0; i < m; i++) memset(o + i * n + from, 0, (to - from) * 8);
   // Strips of A, the words of one, and those of a panel, as the block multiplies them
-  const size_t strips = (least(m, TALL) + ROWS - 1) / ROWS, each = upTo(BLOCK::stripWords(DEPTH), 8), room = upTo(ROWS * DEPTH, 8);
-  u64 *const left = kernelScratch(strips * each + room + COLS * DEPTH + BLOCK::panelWords(DEPTH)), *const words = left + strips * each;
+  const size_t strips = (least(m, TALL) + ROWS - 1) / ROWS, each = upTo(BLOCK::stripWords(DEPTH), 8),
+      room = upTo(ROWS * DEPTH, 8);
+  u64 *const left = kernelScratch(strips * each + room + COLS * DEPTH + BLOCK::panelWords(DEPTH)),
+      *const words = left + strips * each;
   u64 *const right = words + room, *const ready = right + COLS * DEPTH;
   u64 tile[BLOCK::ROWS * BLOCK::COLS];
   for (size_t p = 0; p < k; p += DEPTH) {
@@ -96,7 +101,8 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
     for (size_t top = 0; top < m; top += TALL) {
       const size_t bottom = least(m, top + TALL);
       u64 *next = left;
-      for (size_t i = top; i < bottom; i += ROWS, next += each) strip<BLOCK>(next, words, a, i, p, depth, m, k, transposeA);
+      for (size_t i = top; i < bottom; i += ROWS, next += each)
+        strip<BLOCK>(next, words, a, i, p, depth, m, k, transposeA);
       for (size_t j = from; j < to; j += COLS) {
         const size_t cols = least(n - j, COLS);
         const u64 *columns, *rows = left;
@@ -153,21 +159,31 @@ template <class B> struct Product {
     const Product &p = *(const Product *)context;
     product<B>(p.o, p.a, p.b, p.m, p.k, p.n, p.ta, p.tb, p.mask, p.packed, p.column(i), p.column(i + 1));
   }
-  static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask, bool packed, unsigned threads) {
+  static void run(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool ta, bool tb, u64 mask,
+      bool packed, unsigned threads) {
     const bool shared = threads > 1 && (double)m * k * n >= SHARED;
-    const Product p = {o, a, b, m, k, n, ta, tb, packed, mask, shared ? least(PARTS * threads, upTo(n, B::COLS) / B::COLS) : 1};
+    const size_t parts = shared ? least(PARTS * threads, upTo(n, B::COLS) / B::COLS) : 1;
+    const Product p = {o, a, b, m, k, n, ta, tb, packed, mask, parts};
     if (shared) kernelParts(p.parts, threads, part, &p);
     else part(&p, 0);
   }
 };
-template <class B> struct Panels { static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); } };
-template <class B> struct FromPanels { static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); } };
+template <class B> struct Panels {
+  static void run(u64 *to, const u64 *b, size_t k, size_t n, bool tb) { panels<B>(to, b, k, n, tb); }
+};
+template <class B> struct FromPanels {
+  static void run(u64 *b, const u64 *from, size_t k, size_t n, bool tb) { fromPanels<B>(b, from, k, n, tb); }
+};
 template <class B> struct Length {
-  static size_t run(size_t k, size_t n) { return panelsTo<B>(k, n) + (k % B::DEPTH ? B::panelWords(k % B::DEPTH) * (upTo(n, B::COLS) / B::COLS) : 0); }
+  static size_t run(size_t k, size_t n) {
+    return panelsTo<B>(k, n) + (k % B::DEPTH ? B::panelWords(k % B::DEPTH) * (upTo(n, B::COLS) / B::COLS) : 0);
+  }
 };
 
-void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB, unsigned bits, bool packed, unsigned threads) {
-  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0, packed, threads);
+void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB,
+    unsigned bits, bool packed, unsigned threads) {
+  const u64 mask = bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0;
+  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, mask, packed, threads);
 }
 inline void addTimes(u64 *o, const u64 *a, u64 x, size_t n) {
 #ifdef FIRST_ZEN
@@ -190,7 +206,8 @@ struct SparseProduct {
     const size_t n = p.n, from = i * WIDTH, width = least(n - from, WIDTH);
     u64 *const o = p.o + from;
     for (size_t row = 0; row < p.count; row++) memset(o + row * n, 0, width * 8);
-    for (size_t at = 0; at < p.length; at++) addTimes(o + (size_t)p.targets[at] * n, p.b + at / p.each * n + from, p.entries[at], width);
+    for (size_t at = 0; at < p.length; at++)
+      addTimes(o + (size_t)p.targets[at] * n, p.b + at / p.each * n + from, p.entries[at], width);
     for (size_t row = 0; row < p.count; row++) {
       u64 *const words = o + row * n;
       EACH(width) words[i] &= p.mask;
@@ -198,12 +215,18 @@ struct SparseProduct {
   }
 };
 
-void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n, size_t each, size_t count, u64 mask, unsigned threads) {
+void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n,
+    size_t each, size_t count, u64 mask, unsigned threads) {
   const SparseProduct p = {o, entries, b, targets, length, n, each, count, mask};
-  kernelParts((n + SparseProduct::WIDTH - 1) / SparseProduct::WIDTH, (double)length * n < SHARED ? 1 : threads, SparseProduct::part, &p);
+  const size_t parts = (n + SparseProduct::WIDTH - 1) / SparseProduct::WIDTH;
+  kernelParts(parts, (double)length * n < SHARED ? 1 : threads, SparseProduct::part, &p);
 }
-void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<Panels>(bits, to, b, k, n, transposeB); }
-void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) { withBlock<FromPanels>(bits, b, from, k, n, transposeB); }
+void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) {
+  withBlock<Panels>(bits, to, b, k, n, transposeB);
+}
+void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) {
+  withBlock<FromPanels>(bits, b, from, k, n, transposeB);
+}
 size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>(bits, k, n); }
 
 } // namespace

@@ -42,7 +42,8 @@ struct Harmonics {
   VD c1[WIDE], s1[WIDE], c[WIDE], s[WIDE];
   inline Harmonics(const double *cosines, const double *sines) {
 #pragma GCC unroll 4
-    for (int v = 0; v < WIDE; v++) c[v] = c1[v] = load<VD>(cosines + v * LANES), s[v] = s1[v] = load<VD>(sines + v * LANES);
+    for (int v = 0; v < WIDE; v++)
+      c[v] = c1[v] = load<VD>(cosines + v * LANES), s[v] = s1[v] = load<VD>(sines + v * LANES);
   }
   // From kω to (k + 1)ω
   inline void turn(int v) {
@@ -93,7 +94,8 @@ struct TrigTables {
 
 void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale, unsigned threads) {
   const TrigTables t = {o, r, n, period, harmonics, scale};
-  kernelParts((n + TrigTables::PART - 1) / TrigTables::PART, n < 4 * TrigTables::PART ? 1 : threads, TrigTables::part, &t);
+  const size_t parts = (n + TrigTables::PART - 1) / TrigTables::PART;
+  kernelParts(parts, n < 4 * TrigTables::PART ? 1 : threads, TrigTables::part, &t);
 }
 
 // Sums of products f·x, f an integer of 31 bits and a sign, as a double beside SHIFT
@@ -114,7 +116,8 @@ struct Products {
 };
 
 // The series of eight elements, planes of shares `stride` apart
-inline void combineEight(u64 *o, const double *c, const double *s, const u64 *shares, size_t stride, const double *q, unsigned harmonics, double scale) {
+inline void combineEight(u64 *o, const double *c, const double *s, const u64 *shares, size_t stride, const double *q,
+    unsigned harmonics, double scale) {
   Harmonics at(c, s);
   Products sum[WIDE];
   for (unsigned k = 0; k < harmonics; k++, shares += 2 * stride) {
@@ -130,13 +133,15 @@ inline void combineEight(u64 *o, const double *c, const double *s, const u64 *sh
   for (int v = 0; v < WIDE; v++) store(o + v * LANES, sum[v].sum());
 }
 
-void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period, unsigned harmonics, double scale) {
+void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period,
+    unsigned harmonics, double scale) {
   alignas(64) double c[GROUP] = {}, s[GROUP] = {};
   alignas(64) u64 last[2 * HARMONICS * 8] = {}, sum[8];
   for (size_t at = 0; at < n; at += GROUP) {
     const size_t count = least(n - at, GROUP), whole = count & ~(size_t)7;
     angles(c, s, m + at, count, 24 - period);
-    for (size_t i = 0; i < whole; i += 8) combineEight(o + at + i, c + i, s + i, shares + at + i, n, q, harmonics, scale);
+    for (size_t i = 0; i < whole; i += 8)
+      combineEight(o + at + i, c + i, s + i, shares + at + i, n, q, harmonics, scale);
     if (whole == count) continue;
     for (unsigned p = 0; p < 2 * harmonics; p++) memcpy(last + 8 * p, shares + p * n + at + whole, (count - whole) * 8);
     combineEight(sum, c + whole, s + whole, last, 8, q, harmonics, scale);

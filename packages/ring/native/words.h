@@ -24,7 +24,9 @@ void rowSum(u64 *o, const u64 *a, size_t rows, size_t cols) {
   }
 }
 
-void encode(u64 *o, const float *v, size_t n, double scale) { EACH(n) o[i] = (u64)(i64)__builtin_rint((double)v[i] * scale); }
+void encode(u64 *o, const float *v, size_t n, double scale) {
+  EACH(n) o[i] = (u64)(i64)__builtin_rint((double)v[i] * scale);
+}
 
 void decode(double *o, const u64 *a, size_t n, unsigned bits, double scale) {
   const unsigned up = 64 - bits;
@@ -35,7 +37,8 @@ void maskForOpening(u64 *o, const u64 *x, const u64 *r, size_t n, u64 offset, u6
   EACH(n) o[i] = ((((x[i] + offset) & modulus) >> shift) + r[i]) & mask;
 }
 
-void lift(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_t n, unsigned k, u64 offset, u64 first) {
+void lift(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_t n, unsigned k, u64 offset,
+    u64 first) {
   EACH(n) {
     const u64 x = m[i], one = w[i], none = wh[i];
     const u64 t = (x >> (k - 1)) & 1 ? one : none;
@@ -43,7 +46,8 @@ void lift(u64 *o, const u64 *m, const u64 *r, const u64 *w, const u64 *wh, size_
   }
 }
 
-void extend(u64 *om, u64 *os, const u64 *m, const u64 *s, const u64 *set, const u64 *clear, const u64 *opened, const u64 *r, size_t n, unsigned k, u64 mask, u64 offset, u64 first) {
+void extend(u64 *om, u64 *os, const u64 *m, const u64 *s, const u64 *set, const u64 *clear, const u64 *opened,
+    const u64 *r, size_t n, unsigned k, u64 mask, u64 offset, u64 first) {
   EACH(n) {
     const u64 x = m[i], u = opened[i], one = set[i], none = clear[i], share = s[i];
     const u64 t = ((x >> (k - 1)) & 1 ? one : none) + r[i];
