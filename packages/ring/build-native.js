@@ -1,7 +1,6 @@
 // Compiles native/ into prebuilds/PLATFORM-ARCH, which is packed with the package, where there is a C++ compiler; where
-// there is none, or it fails, the kernels
-// stay WebAssembly. With --install, as an installed package runs it, what was packed is kept if it loads here. Never
-// fails itself.
+// there is none, or it fails, the kernels stay WebAssembly. With --install, as an installed package runs it, what was
+// packed is kept if it loads here. Never fails itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

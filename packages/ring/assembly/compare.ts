@@ -1,10 +1,8 @@
 // Comparison by shared tables (protocols: less), bits kept 64 to a word.
 //
 // A w-bit window of r, its top bit apart, is cut into chunks of 4 bits from the bottom (the last one shorter). A chunk
-// has a
-// table lt[t] = [t < r_c] and, but for the lowest, eq[t] = [t = r_c], 16 bits each; a last chunk of at most 3 bits
-// keeps both in
-// one 16-bit row, eq in its upper byte.
+// has a table lt[t] = [t < r_c] and, but for the lowest, eq[t] = [t = r_c], 16 bits each; a last chunk of at most 3
+// bits keeps both in one 16-bit row, eq in its upper byte.
 
 // Row of 16-bit tables of one chunk. kind 0: lt, 1: eq, 2: lt | eq << 8
 export function chunkTables(o: usize, r: usize, n: i32, pos: u64, width: u64, kind: i32): void {

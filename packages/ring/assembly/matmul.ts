@@ -1,8 +1,8 @@
 // Matrix product mod 2^64, with half of the products (S. Winograd, A new algorithm for inner product, 1968):
 //   x1·y1 + x2·y2 = (x1 + y2)(x2 + y1) − x1·x2 − y1·y2,
 // the last two once for a row of A and for a column of B. B is packed in panels of 4 columns, so that the inner loop
-// reads both in order and keeps its sums in
-// registers. Scalar on purpose: one 64-bit multiply a cycle beats the three 32-bit ones that SIMD128 needs.
+// reads both in order and keeps its sums in registers. Scalar on purpose: one 64-bit multiply a cycle beats the three
+// 32-bit ones that SIMD128 needs.
 
 // Every row, with a zero more where its length is odd, and the sum of its pairs' products
 export function packA(o: usize, a: usize, rows: i32, k: i32, rowStep: usize, kStep: usize): void {

@@ -107,8 +107,8 @@ export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, co
   }
 }
 
-// Dealer's part of e^(−u), u = m − r on a window of 2^(half + 1) units of 2^−16: four words an element,
-// (1−h)e^r', h·e^r' and both times β, at 20 bits; h, r' the top bit and the rest of r on the window
+// Dealer's part of e^(−u), u = m − r on a window of 2^(half + 1) units of 2^−16: four words an element, (1−h)e^r',
+// h·e^r' and both times β, at 20 bits; h, r' the top bit and the rest of r on the window
 export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32, half: u32): void {
   prepare();
   const mask: u32 = (1 << half) - 1;
@@ -127,8 +127,7 @@ export function expTables(o: usize, stride: usize, r: usize, beta: usize, n: i32
 }
 
 // bit·factor·e^(−u) at 62 bits for bit = c ⊕ β: c·e + (1 − 2c)·⟦βe⟧, e = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 =
-// factor·e^(−m') at 42 bits, c_1 that
-// of half a window further
+// factor·e^(−m') at 42 bits, c_1 that of half a window further
 export function expCombine(o: usize, m: usize, c: usize, shares: usize, stride: usize, n: i32, factor: f64,
     half: u32): void {
   prepare();

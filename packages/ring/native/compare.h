@@ -15,8 +15,7 @@ void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigne
 }
 
 // For 64 elements: `windows` gives sixteen bits of m − tau from `position` on, `entries` the bits that stand in their
-// 16-bit tables where bits [shift, shift + width) of a
-// window say, from `base` on
+// 16-bit tables where bits [shift, shift + width) of a window say, from `base` on
 #if LANES == 8
 inline void windows(uint16_t *o, const u64 *m, u64 tau, unsigned position) {
   for (size_t j = 0; j < 64; j += LANES) {

@@ -1,8 +1,6 @@
 // The table of kernels that each instruction set fills, and what they share. Every kernel works on whole arrays;
-// outputs may be the very arrays
-// of inputs, element for element. Results are those of the WebAssembly kernels, bit for bit: integers modulo 2^64, and
-// doubles without fused
-// multiply-adds, with the same tables of sines and exponentials.
+// outputs may be the very arrays of inputs, element for element. Results are those of the WebAssembly kernels, bit for
+// bit: integers modulo 2^64, and doubles without fused multiply-adds, with the same tables of sines and exponentials.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +9,7 @@ typedef uint64_t u64;
 typedef int64_t i64;
 
 // Tables that the WebAssembly module has made: 4,096 rows of cos and sin of the coarse and the fine half of an angle,
-// then 1,024 values each of
-// e^(i/64), e^(j/65536), e^(−i/64), e^(−j/65536).
+// then 1,024 values each of e^(i/64), e^(j/65536), e^(−i/64), e^(−j/65536).
 extern double kernelTables[4096 * 4 + 4 * 1024];
 
 // Words from the start of a cache line, so that no vector lies across two; the same for every call of a thread, since

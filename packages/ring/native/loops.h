@@ -1,6 +1,5 @@
 // The kernels as loops, compiled once for each instruction set. A file that includes this defines LANES (64-bit words
-// of a vector), MICRO (the block of a matrix
-// product), NAME and TABLE.
+// of a vector), MICRO (the block of a matrix product), NAME and TABLE.
 #include "chacha.h"
 #include "compare.h"
 #include "packing.h"

@@ -14,8 +14,7 @@ BY_WORD bool addTimesByWord(u64 *o, const u64 *a, u64 x, size_t n) {
 }
 
 // ab = lo·lo + 2^32(lo·hi + hi·lo). Both cross products come from one multiplication of 32-bit lanes with the other
-// factor's halves swapped; their sums
-// stay apart until the end.
+// factor's halves swapped; their sums stay apart until the end.
 struct Modulo64 : Words<6, LANES> {
   static inline void add(u64 *c, size_t stride, const u64 *a, const u64 *b, size_t depth) {
     __m256i low[ROWS], cross[ROWS];
@@ -44,9 +43,8 @@ typedef Modulo64 Modulo52;
 // Modulo 2^BITS with doubles. Half of the products are saved (S. Winograd, A new algorithm for inner product, 1968):
 //   x1·y1 + x2·y2 = (x1 + L + y2)(x2 + L + y1) − (x1 + L)(x2 + L) − (y1 + L)(y2 + L) + L²,
 // the last three once for a row of A and for a column of B. With L² ≥ 2^(52 + BITS) a product of two such sums has its
-// last binary place at 2^BITS or 2^(BITS + 1): the
-// rounded product is 0 modulo 2^BITS, and a fused multiply-subtract gives exactly what the rounding took, at most
-// 2^BITS, so that sums are exact up to 2^53.
+// last binary place at 2^BITS or 2^(BITS + 1): the rounded product is 0 modulo 2^BITS, and a fused multiply-subtract
+// gives exactly what the rounding took, at most 2^BITS, so that sums are exact up to 2^53.
 template <int BITS>
 struct Doubles {
   static const size_t ROWS = 2, VECTORS = 4, COLS = VECTORS * LANES, DEPTH = 120;

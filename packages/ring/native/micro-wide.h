@@ -1,6 +1,5 @@
 // A block of C in 24 vectors. Modulo 2^64 a product is vpmullq, three micro-operations; modulo 2^52 it is one fused
-// multiply-add of 52-bit integers
-// (IFMA), where the processor has it.
+// multiply-add of 52-bit integers (IFMA), where the processor has it.
 const size_t VECTORS = 4;
 typedef Words<6, VECTORS * LANES> Block;
 

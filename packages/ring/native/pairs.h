@@ -12,8 +12,7 @@
 namespace {
 
 // Modulo 2^64, with half of the products (S. Winograd, A new algorithm for inner product, 1968): x1·y1 + x2·y2 = (x1 +
-// y2)(x2 + y1) − x1·x2 − y1·y2, the last two once
-// for a row of A and for a column of B.
+// y2)(x2 + y1) − x1·x2 − y1·y2, the last two once for a row of A and for a column of B.
 struct ByWord {
   static const size_t ROWS = 2, COLS = 4, DEPTH = 256;
 

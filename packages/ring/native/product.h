@@ -5,10 +5,9 @@
 namespace {
 
 // A block says how many ROWS and COLS of C it has, how deep (DEPTH) its panels are, and how it adds the product of a
-// strip of A, ROWS rows of it column by column, and
-// a panel of B, COLS columns row by row. Where it multiplies other words than these, `strip` and `panel` make them,
-// stripWords and panelWords of them, and `word` makes one
-// of a panel's again, modulo what it multiplies.
+// strip of A, ROWS rows of it column by column, and a panel of B, COLS columns row by row. Where it multiplies other
+// words than these, `strip` and `panel` make them, stripWords and panelWords of them, and `word` makes one of a panel's
+// again, modulo what it multiplies.
 template <size_t rows, size_t cols>
 struct Words {
   static const size_t ROWS = rows, COLS = cols, DEPTH = 256;

@@ -96,9 +96,8 @@ export interface TrigShape {
 
 /**
  * The hot loops. Implementations agree bit for bit: WebAssembly is always there; a native addon plugs in by
- * implementing
- * this interface and being tried first in `loadKernels`. Arrays are ordinary ArrayBuffers; outputs may alias inputs of
- * the same length.
+ * implementing this interface and being tried first in `loadKernels`. Arrays are ordinary ArrayBuffers; outputs may
+ * alias inputs of the same length.
  */
 export interface Kernels {
   readonly name: string;
@@ -148,8 +147,8 @@ export interface Kernels {
 
   /**
    * A strided copy: out of shape `shape`, of at most 16 axes, takes its element at index (i0, i1, …) from offset + Σ
-   * ij·strides[j]. Stride 0 broadcasts, a
-   * negative one reverses, so transpose, slice, tile, broadcast and overlapping windows are all this.
+   * ij·strides[j]. Stride 0 broadcasts, a negative one reverses, so transpose, slice, tile, broadcast and overlapping
+   * windows are all this.
    */
   gather(out: Words, a: Words, shape: readonly number[], strides: readonly number[], offset: number): void;
   /** bit `bit` of m set ? one : zero, word by word */
@@ -166,8 +165,7 @@ export interface Kernels {
 
   /**
    * A lifted opening brought to 2^bits (protocols: extend): m' = m + 2^k·opened − offset modulo 2^bits, and share' =
-   * share + 2^k([first]·opened − wrap − r), wrap the
-   * share of the wrap-around that m names.
+   * share + 2^k([first]·opened − wrap − r), wrap the share of the wrap-around that m names.
    */
   extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void;
 
@@ -199,8 +197,8 @@ export interface Kernels {
 
   /**
    * out ^= a share of Π v over the term's planes v, each opened as o_v = v ⊕ a_v: ⊕_S (Π_{v∉S} o_v)·⟦Π_{v∈S} a_v⟧, the
-   * empty product of masks being 1 at the
-   * first party and 0 at the second. `opened`, `masks` and `products` are planes of out's length, one after another.
+   * empty product of masks being 1 at the first party and 0 at the second. `opened`, `masks` and `products` are planes
+   * of out's length, one after another.
    */
   maskedProduct(out: Words, opened: Words, masks: Words, products: Words, term: MaskedTerm, first: boolean): void;
 

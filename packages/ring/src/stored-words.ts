@@ -4,8 +4,8 @@ import type { Words } from './words.js';
 
 /**
  * Words that stay for many runs. Once they have been the right operand of a matrix product they lie as the kernel reads
- * them, and not as words too: a model's
- * weights are packed once and take their memory once. Whoever asks for the words then gets a copy in their own order.
+ * them, and not as words too: a model's weights are packed once and take their memory once. Whoever asks for the words
+ * then gets a copy in their own order.
  */
 export class StoredWords {
   readonly #kernels: Kernels;

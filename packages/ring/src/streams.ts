@@ -8,8 +8,7 @@ import { bytesOf, packedBytes, planeWords, type Words } from './words.js';
 
 /**
  * What a stream is for. Masks are drawn when an instruction opens, corrections when it finishes, so each of the two is
- * claimed
- * in order of its own; inputs and outputs are the ends of a run.
+ * claimed in order of its own; inputs and outputs are the ends of a run.
  */
 export const Purpose = { mask: 0, correction: 1, input: 2, output: 3 } as const;
 export type Purpose = (typeof Purpose)[keyof typeof Purpose];
@@ -60,8 +59,8 @@ export class KeyStream {
 
 /**
  * The streams that two nodes share for one run. A stream is named by (purpose, instruction, slot) and may be claimed
- * once; claims
- * of one purpose rise, so the ledger is one number each. `regenerate` draws a claimed stream again, for the same value.
+ * once; claims of one purpose rise, so the ledger is one number each. `regenerate` draws a claimed stream again, for
+ * the same value.
  */
 export class RunStreams {
   readonly #kernels: Kernels;

@@ -1,6 +1,6 @@
 /**
- * Arrays modulo 2^64. The container is a BigUint64Array for its length and views only: no loop over elements may
- * touch its BigInts; kernels and 32-bit views do.
+ * Arrays modulo 2^64. The container is a BigUint64Array for its length and views only: no loop over elements may touch
+ * its BigInts; kernels and 32-bit views do.
  */
 export type Words = BigUint64Array;
 

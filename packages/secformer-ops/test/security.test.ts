@@ -198,8 +198,8 @@ function inverse(a: bigint): bigint {
 
 /**
  * What the dealer and a client can do together with P1's share of ReLU(x) = x − [x < 0]·x: where c = 1 the share is
- * M·⟦β⟧ − ⟦βr⟧ + 2^32(1 − msb m)·⟦β·msb r⟧ with
- * corrections that the dealer sent, so an odd ⟦β⟧ gives the opening m, and with the dealer's r the input.
+ * M·⟦β⟧ − ⟦βr⟧ + 2^32(1 − msb m)·⟦β·msb r⟧ with corrections that the dealer sent, so an odd ⟦β⟧ gives the opening m,
+ * and with the dealer's r the input.
  */
 function attack(share: Words, [b, br, bh]: [Words, Words, Words]): (bigint | undefined)[] {
   const offset = 1n << 30n;

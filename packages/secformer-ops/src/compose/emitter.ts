@@ -17,8 +17,7 @@ import { Reach } from './reach.js';
 export const FRAC_BITS = 16;
 /**
  * Fractional bits of weights that a gain is folded into: three more than others, for a gain below 1 makes them smaller
- * and their operand larger. A product modulo 2^48
- * then still holds ±2^11.
+ * and their operand larger. A product modulo 2^48 then still holds ±2^11.
  */
 export const FOLDED_BITS = 19;
 /** Claimed range of what nothing narrower is known of: |v| < 2^14, what a truncation to 16 bits in 32 can carry. */
@@ -46,8 +45,7 @@ interface View {
 
 /**
  * Emits instructions for arithmetic on secret tensors: keeps scales aligned, puts truncations where a product needs
- * them and opens an operand in
- * the cheapest form that it can have. Values are numbers of the builder.
+ * them and opens an operand in the cheapest form that it can have. Values are numbers of the builder.
  */
 export class Emitter {
   readonly builder: ProgramBuilder;
@@ -478,8 +476,8 @@ export class Emitter {
 
   /**
    * The variable of a windowed function: opened at exactly 16 fractional bits, its claimed range at least ±reach so
-   * that comparisons with thresholds up to there and
-   * a series of a period beyond them fit the opening, and no more than 2^most where nothing beyond is right anyway.
+   * that comparisons with thresholds up to there and a series of a period beyond them fit the opening, and no more than
+   * 2^most where nothing beyond is right anyway.
    */
   variable(v: number, reach: number, most = 63): number {
     const least = Math.ceil(Math.log2(reach)) + 1;
@@ -510,8 +508,7 @@ export class Emitter {
 
   /**
    * An operand of matrix products: a modular opening of `width` bits at 16 fractional bits or fewer. Openings go to the
-   * source of a permutation, so
-   * that all its views share one.
+   * source of a permutation, so that all its views share one.
    */
   operand(v: number, width = PRODUCT_BITS): number {
     const made = this.#operand(v, width);

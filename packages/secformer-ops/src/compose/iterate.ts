@@ -1,8 +1,7 @@
 /**
  * Fixed-point iterations as the published systems have them: every product is truncated to a number of fractional bits,
- * whose opening is the operand of
- * the next one. They know their ranges, and are not watched. Cost one opening of magnitude + fracBits + 2 bits each way
- * for every product, a round for each.
+ * whose opening is the operand of the next one. They know their ranges, and are not watched. Cost one opening of
+ * magnitude + fracBits + 2 bits each way for every product, a round for each.
  */
 import { encodeConstant } from '@secformer/ring';
 import { type Emitter, FRAC_BITS } from './emitter.js';
@@ -26,8 +25,7 @@ export const from = (e: Emitter, c: number, x: number): number => e.addConstant(
 
 /**
  * Σ c_i·t_i/2^halvings at `fracBits` for small whole c_i, where a t_i is a product of two values or one value: the
- * products are not truncated one by one, and the
- * opening of the truncated sum is the operand of the next step.
+ * products are not truncated one by one, and the opening of the truncated sum is the operand of the next step.
  */
 export function polynomial(
   e: Emitter,

@@ -15,10 +15,8 @@ const SQUARES_BITS = 24;
 
 /**
  * Reports a row whose H²·var has left its 64 bits: with a mean rounded to 16 fractional bits, Σx² − 2·mean·S + H·mean²
- * is
- * Σ(x − mean)², which is H times smaller and has not. Told to 24 bits: all from 2^31/H² on to 2^32/H, none below 0.99
- * of
- * that. Cost 7 bytes a row, 2 bits a threshold and chunk of them; no round of LayerNorm's more.
+ * is Σ(x − mean)², which is H times smaller and has not. Told to 24 bits: all from 2^31/H² on to 2^32/H, none below
+ * 0.99 of that. Cost 7 bytes a row, 2 bits a threshold and chunk of them; no round of LayerNorm's more.
  */
 function watchVariance(e: Emitter, total: number, sums: number, squares: number, h: number): void {
   if (!e.watch) return;
@@ -49,8 +47,8 @@ function watchVariance(e: Emitter, total: number, sums: number, squares: number,
  *   4. H·(x·that) − S·that: x̂·2^p at 42 bits, by the openings there are                                 local
  *
  * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits: what a large mean adds cancels modulo 2^64.
- * Error 3e-6 for σ from 0.3 to 60 and
- * means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the variance: 1e-12 vanishes.
+ * Error 3e-6 for σ from 0.3 to 60 and means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the
+ * variance: 1e-12 vanishes.
  * Watched, a variance beyond that is reported, and one below unless it is less than 10^-7: then the answer is 0.
  * Cost   4.1 bytes each way an element and 9 rounds. View: openings under masks of their own. Source protocols section
  * 10, an opening as its own operand section 4.

@@ -59,8 +59,7 @@ export interface Wide {
  * 2^(width−1) on as what is negative; its result is 0.
  *
  * Domain V in [2^lo, 2^hi); below 2^lo the result is that of 2^lo's octave, wrong; √v with lo = 0 gives 0 at 0,
- * exactly. Relative error 7e-7, to the
- * encoded V; of ln v 3e-7 absolute.
+ * exactly. Relative error 7e-7, to the encoded V; of ln v 3e-7 absolute.
  * Cost   (width bits of the opening apart) about 7 bits a threshold and 4 chunks, 3 + 3.5 bytes each way an element; 5
  * to 6 rounds.
  * View   openings under masks of their own. Source protocols section 8.
@@ -235,8 +234,7 @@ const QUOTIENT_BITS = 32;
 
 /**
  * x/y for |y| in [2^−12, 2^20) and a quotient below 2^14: x·(1/y) with 32 bits of the reciprocal. Relative error 7e-7,
- * and |x|·2^−32 of the rest. Cost the reciprocal's,
- * and 1 round. View: 1/y and x under masks of their own.
+ * and |x|·2^−32 of the rest. Cost the reciprocal's, and 1 round. View: 1/y and x under masks of their own.
  */
 export function divide(e: Emitter, x: number, y: number, positive = true): number {
   const inverse = reciprocal(e, y, positive);

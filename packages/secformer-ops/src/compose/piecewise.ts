@@ -1,8 +1,8 @@
 /**
  * Functions that are linear on intervals, the comparisons at full resolution: exact.
  * Domain the range of the operand. Cost an opening of the operand (4 bytes in the default range, kept by all that use
- * it), 14 bits of tables' entries and 5 more a
- * threshold, one bit an interval; 4 rounds. View: openings under masks of their own. Source protocols section 5.
+ * it), 14 bits of tables' entries and 5 more a threshold, one bit an interval; 4 rounds. View: openings under masks of
+ * their own. Source protocols section 5.
  */
 import { check } from '../program/types.js';
 import { below, exactIntervals, plane } from './bits.js';

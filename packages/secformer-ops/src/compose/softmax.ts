@@ -140,11 +140,9 @@ function exponentials(
 
 /**
  * Reports u beyond [0, 2048): all from 2560 to 15,360, by units of 1024 modulo 2^14 and of 512 modulo 2^12 together,
- * and
- * none within; what is in between is right, for the comparison holds ±8192. Where scores are further apart than that,
- * the
- * tournament's maximum may not be one: u is below −8192 then, and above 2560 modulo 2^14 as long as the spread is below
- * 13,824.
+ * and none within; what is in between is right, for the comparison holds ±8192. Where scores are further apart than
+ * that, the tournament's maximum may not be one: u is below −8192 then, and above 2560 modulo 2^14 as long as the
+ * spread is below 13,824.
  */
 function watchSpread(e: Emitter, distance: number): void {
   watchInterval(e, distance, 10 + FRAC_BITS, 4, 0, 2);
@@ -159,9 +157,8 @@ function watchSpread(e: Emitter, distance: number): void {
  *   3. 1/Σ by octave and series                                            7 rounds
  *
  * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
- * sure, as
- * long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows of 128),
- * 1e-4 (512), on the worst rows.
+ * sure, as long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows
+ * of 128), 1e-4 (512), on the worst rows.
  * Source protocols sections 7 to 9.
  */
 export function exactSoftmax(e: Emitter, x: number): Unnormalised {

@@ -3,8 +3,7 @@ import { type ElementwiseOp, functionOf, type Parameters } from './functions.js'
 
 /**
  * A graph of logical operations on secret tensors, in the order of their evaluation: what was recorded and rewritten,
- * before any protocol is
- * chosen. `in` names earlier nodes. Shapes are those of TensorFlow.js.
+ * before any protocol is chosen. `in` names earlier nodes. Shapes are those of TensorFlow.js.
  */
 export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'input'; slot: number /** encoded with so many fractional bits; 16 if absent */; fracBits?: number }

@@ -26,9 +26,9 @@ const VIEWS = new Set(['reshape', 'transpose', 'slice', 'view', 'pick', 'concat'
 
 /**
  * The graph that computes no more than its outputs need. A classifier reads one token's state of BERT's last layer:
- * then the queries, the attention, the dense layers and GeLU of all
- * others are left out there, while keys and values are of all tokens. A node is made in a part of its places on every
- * axis; whoever needs fewer takes a slice, which is free.
+ * then the queries, the attention, the dense layers and GeLU of all others are left out there, while keys and values
+ * are of all tokens. A node is made in a part of its places on every axis; whoever needs fewer takes a slice, which is
+ * free.
  * What comes from outside is left whole where it is multiplied, for its opening is kept from run to run. What is left
  * out follows from the graph, which is public.
  * @returns the graph, and for each of its nodes the node that it is, or is a part of

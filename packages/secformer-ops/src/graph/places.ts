@@ -50,8 +50,7 @@ export function within(part: Places, whole: Places): Places {
 
 /**
  * A part of a tensor of shape `to` that was reshaped from `from`: the same elements, in the same order, as a part of
- * `from`. Where they are no part of it,
- * `made` is all of the axes that go together in the reshape.
+ * `from`. Where they are no part of it, `made` is all of the axes that go together in the reshape.
  */
 export function beforeReshape(part: Part, from: Shape, to: Shape): { made: Places[]; before: Places[] } {
   const made: Places[] = [];

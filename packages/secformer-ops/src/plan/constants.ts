@@ -26,9 +26,8 @@ function refuse(op: string, what: string): never {
 
 /**
  * Refuses public numbers that would make every answer wrong: what is not finite or larger than shares hold, factors
- * that
- * leave nothing, and what takes the input of a function with a domain of its own far out of it, as a mask of −1e9 does
- * that was not written beside a softmax.
+ * that leave nothing, and what takes the input of a function with a domain of its own far out of it, as a mask of −1e9
+ * does that was not written beside a softmax.
  * @param measured ranges are known, which say more about an input than its factors
  * @param kept places in the graph's outputs that stay at the nodes for other graphs
  * @throws EncodingError naming the operation, the number, and what to do

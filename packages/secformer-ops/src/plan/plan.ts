@@ -338,8 +338,8 @@ class Lowering {
 
   /**
    * 2Quad. A mask over the keys is cheapest on the keys: with K' = mask∘K and c·mask in the place of c, a masked score
-   * is 0 before it is squared, and the weights need no
-   * mask of their own. A bias is 0 where the mask is, so that it needs no product.
+   * is 0 before it is squared, and the weights need no mask of their own. A bias is 0 where the mask is, so that it
+   * needs no product.
    */
   #quad(node: GraphNode & { op: 'quad' }): Lowered {
     const e = this.emitter;

@@ -89,9 +89,8 @@ const COARSE_EPSILON = 2 ** -6;
 
 /**
  * The operand of a function of positive values that may be smaller than 16 fractional bits can tell, or none where
- * these
- * do: a sum of squares that has not been truncated yet, or one with an ε that they would change. 1/√ stands for the
- * reciprocal of a root.
+ * these do: a sum of squares that has not been truncated yet, or one with an ε that they would change. 1/√ stands for
+ * the reciprocal of a root.
  */
 export function smallOperand(
   graph: Graph,

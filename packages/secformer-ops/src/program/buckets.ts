@@ -80,8 +80,8 @@ function mix(n: number): number {
 
 /**
  * Where the ones are in the two matrices that look up `indices` in a table: [rows, CHOICES], which row is looked up in
- * which of its buckets, and [indices, buckets], in
- * which bucket each index finds its row. Every bucket holds one row at most, and the same index twice is one row.
+ * which of its buckets, and [indices, buckets], in which bucket each index finds its row. Every bucket holds one row at
+ * most, and the same index twice is one row.
  */
 export function placed(indices: Int32Array, rows: number, salt: number): { hits: Int32Array; places: Int32Array } {
   const buckets = bucketsFor(indices.length);

@@ -5,8 +5,7 @@ import type { ValueType } from './types.js';
 
 /**
  * Writes a Program: `emit` appends an instruction (an equal one is reused, so one opening serves all its users),
- * `build` drops what nothing
- * needs and puts the rest in the order of the schedule.
+ * `build` drops what nothing needs and puts the rest in the order of the schedule.
  */
 export class ProgramBuilder {
   readonly types: ValueType[] = [];

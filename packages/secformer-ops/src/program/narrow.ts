@@ -6,8 +6,7 @@ import { check, describe, type ValueType } from './types.js';
  * The same Program with every share right modulo no more than what its users read. Instructions are written as if a
  * share were to serve anybody, modulo 2^64;
  * what goes into a matrix product modulo 2^48, say, needs 48 bits, and the dealer's corrections are as wide as the
- * shares. P0's share of one is a stream as wide, so
- * P1's is as uniform as before.
+ * shares. P0's share of one is a stream as wide, so P1's is as uniform as before.
  * @param before the types of the Program's values
  */
 export function narrowed(program: Program, before: readonly ValueType[]): Program {

@@ -47,10 +47,8 @@ export type Role = 0 | 1;
 
 /**
  * One instruction of a Program. The declarations (`masks`, `material`, `opens`) drive the dealer's interpreter and the
- * party's
- * alike: the dealer returns exactly the declared material, the party is handed exactly that, and the frame of a round
- * has exactly the
- * declared length. At most one opening an instruction; what has none is local.
+ * party's alike: the dealer returns exactly the declared material, the party is handed exactly that, and the frame of a
+ * round has exactly the declared length. At most one opening an instruction; what has none is local.
  */
 export interface Primitive<A = Record<string, unknown>> {
   name: string;
@@ -82,8 +80,7 @@ export interface Primitive<A = Record<string, unknown>> {
   finish(c: PartyContext<A>): PartyValue;
   /**
    * What it stands for, in floating point: of shares and openings the reals, of bits zeros and ones plane after plane.
-   * Undefined where a value
-   * means nothing without its mask.
+   * Undefined where a value means nothing without its mask.
    */
   plain(c: PlainContext<A>): Float64Array | undefined;
   /** the range of the first operand that the instruction is right for, if that is narrower than its type says */

@@ -31,9 +31,8 @@ const ROUNDING = 2 ** -46;
 
 /**
  * Runs a Program with all three roles in this process and compares every value with its plaintext, instruction by
- * instruction: each instruction's own error on
- * the operands it really had, and its claimed range. It opens every secret: for tests and for studying a model on
- * inputs that may be seen.
+ * instruction: each instruction's own error on the operands it really had, and its claimed range. It opens every
+ * secret: for tests and for studying a model on inputs that may be seen.
  * @param inputs words of each share or opened input, or where the ones are of each one-hot input
  */
 export async function shadowRevealingEverything(

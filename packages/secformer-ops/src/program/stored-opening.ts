@@ -3,11 +3,10 @@ import type { DealerValue, PartyValue } from './primitive.js';
 
 /**
  * The opening m = y + r of a tensor that stays for many runs, as matrix products read it: m − 2r_i at party i, r1 − r0
- * at the dealer. Either is the whole, m or r, less
- * twice a half of the mask (P0's at the dealer), whose stream can be drawn again; so nothing else is kept.
+ * at the dealer. Either is the whole, m or r, less twice a half of the mask (P0's at the dealer), whose stream can be
+ * drawn again; so nothing else is kept.
  * View: what each node knew when it was opened and no more. The stream is drawn again for the value that it has masked,
- * and never for another: a weight that changes is
- * another tensor, opened by another run under that run's key.
+ * and never for another: a weight that changes is another tensor, opened by another run under that run's key.
  */
 export class StoredOpening {
   readonly words: StoredWords;

@@ -43,9 +43,8 @@ export function clientMask(kernels: Kernels, n: number, width: number, keys: rea
  * Puts ones under the masks of a one-hot input, in their place: E = onehot + λ0 + λ1, and then P0's share is E − λ0,
  * P1's −λ1.
  * View: the client knows both keys, which are of this input of this run and issued once; each party sees E, uniform
- * because it knows one λ only; the dealer knows λ and
- * never sees E. A party takes one E for a run, and the two compare a hash of it before any output leaves. Source
- * protocols section 11.
+ * because it knows one λ only; the dealer knows λ and never sees E. A party takes one E for a run, and the two compare
+ * a hash of it before any output leaves. Source protocols section 11.
  * @param ones where they are in the matrix, row after row
  */
 export function maskOneHot(kernels: Kernels, ones: Int32Array, width: number, mask: Words): Uint8Array {

@@ -15,8 +15,7 @@ export interface ShareType {
  * A tensor that was opened under a mask r: the parties know m = y + offset + r mod 2^width and shares of y, the dealer
  * knows r.
  * modular: y is meant modulo 2^width, and m − offset is a Beaver opening E. Otherwise y + offset is an integer in [0,
- * 2^(width−1)),
- * and y = m − offset − r + 2^width·(1 − msb m)·msb r over the integers.
+ * 2^(width−1)), and y = m − offset − r + 2^width·(1 − msb m)·msb r over the integers.
  */
 export interface OpenedType {
   kind: 'opened';

@@ -277,8 +277,7 @@ export const cumSum = primitive({
 
 /**
  * A strided view, copied: reshape, transpose, slice, reversal, broadcast, tile and overlapping windows. The same
- * permutation of shares, openings and masks, so it
- * applies to opened values too and costs no opening.
+ * permutation of shares, openings and masks, so it applies to opened values too and costs no opening.
  */
 export const layout = primitive({
   name: 'layout',

@@ -30,8 +30,7 @@ const multiply =
  * which bucket an index finds its row in is for a product with a small one-hot matrix afterwards.
  *
  * Domain, cost (an element of the buckets), view and exactness as a matrix product's (see bilinear). Which rows and how
- * many are wanted nobody sees: all entries are
- * under their owner's masks.
+ * many are wanted nobody sees: all entries are under their owner's masks.
  * Source Ishai, Kushilevitz, Ostrovsky and Sahai 2004 (batch codes); Angel, Chen, Laine and Setty 2018 (probabilistic
  * ones, by cuckoo hashing).
  */

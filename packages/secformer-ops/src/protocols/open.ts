@@ -14,9 +14,8 @@ import { check, describeAll, type OpenedType, offsetOf, type ShareType, sizeOf }
  *   r0 + r1
  *
  * share: 'none' keeps only m; 'source' keeps the operand itself (nothing dropped, no offset); 'modular' keeps y modulo
- * 2^k, and then m is a
- * Beaver opening of y modulo 2^k; 'kept' is the same for a tensor that stays; 'lift' brings y to `bits` bits without
- * the failures of local truncation.
+ * 2^k, and then m is a Beaver opening of y modulo 2^k; 'kept' is the same for a tensor that stays; 'lift' brings y to
+ * `bits` bits without the failures of local truncation.
  * Domain k + s ≤ a. Not modular: 0 ≤ x/2^s + offset < 2^(k−1); beyond it the result is off by 2^k with probability
  * (|x/2^s|/2^(k−2) − 1)/2.
  * Error  ≤ 1 unit of the kept bits, mean 0 (the + 2^s − 1 of one side; without it sums of 512 are 0.8 % low).

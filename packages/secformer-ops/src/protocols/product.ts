@@ -49,8 +49,7 @@ function choose(c: PartyContext<unknown>, tables: readonly Words[], shape: Shape
 
 /**
  * Elementwise product of two opened values, broadcast; either may be a truncation's opening with a wrap, so that an m
- * is an operand without
- * an opening of its own.
+ * is an operand without an opening of its own.
  *
  *   With y = M + u, M public and u = −r (+ 2^k·msb r where msb m = 0):
  *   ⟦xy⟧ = M_x·⟦y⟧ + ⟦u_x⟧·M_y + ⟦u_x·u_y⟧                              (local)

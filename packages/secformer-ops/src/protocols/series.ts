@@ -55,8 +55,7 @@ function seriesError(a: { coefficients: readonly (readonly [number, number])[]; 
 
 /**
  * A trigonometric series of an opened value: a_0 + Σ a_k cos kωx + b_k sin kωx, the period a power of two, so that the
- * angle of x is the angle of
- * m − r on the low bits and no wrap is seen.
+ * angle of x is the angle of m − r on the low bits and no wrap is seen.
  *
  *   1. T shares cos kωr, sin kωr at `seriesBits` bits
  *   2. Σ_k (a_k cos kωm + b_k sin kωm)·⟦cos kωr⟧ + (a_k sin kωm − b_k cos kωm)·⟦sin kωr⟧               (local)
@@ -134,8 +133,7 @@ function anglesOf(words: Words, turns: number, from: (word: number, index: numbe
 
 /**
  * A trigonometric series whose period is no power of two, of an opened value with a wrap: T prepares two sets of
- * tables, for ω·r where msb m = 1 and for
- * ω·(r − 2^k·msb r) where msb m = 0, for then y + offset = m − r + 2^k·msb r.
+ * tables, for ω·r where msb m = 1 and for ω·(r − 2^k·msb r) where msb m = 0, for then y + offset = m − r + 2^k·msb r.
  *
  * Domain every x that the opening holds. Error 2^−seriesBits for each product, and 2e-7 for the angle. Result and view
  * as in `trig`.

@@ -23,8 +23,7 @@ const GELU = { scale: Math.sqrt(2 / Math.PI), cubic: 0.044715 };
 
 /**
  * tanh(v) = 2σ(2v) − 1, σ from 1/(1 + e^(−|2v|)): the limit exponential of nine squarings, and three Newton steps from
- * 0.75 because the denominator lies in
- * [1, 2]. Domain |v| < 512.
+ * 0.75 because the denominator lies in [1, 2]. Domain |v| < 512.
  */
 function tanh(e: Emitter, v: number): number {
   const opened = e.factor(e.truncated(v));

@@ -14,8 +14,7 @@ const EDGE_UNITS = Math.floor(EDGE * Math.SQRT2 * 256);
 
 /**
  * GeLU = x/2·(1 + erf(x/√2)), erf −1 below −1.7, 1 above, the series between. The thresholds ±1.7 are ±2.4042 in x,
- * compared at 2^−8; the period 20 in x/√2
- * does not divide the ring, so T prepares two sets of tables (`trigReal`).
+ * compared at 2^−8; the period 20 in x/√2 does not divide the ring, so T prepares two sets of tables (`trigReal`).
  * Domain |x| < 2045. Error 0.0195, the series' own. Cost 11.6 bytes each way an element, 5 rounds. Source SecFormer,
  * section 3.2.1.
  */
