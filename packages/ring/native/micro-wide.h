@@ -20,7 +20,8 @@ inline __m512i join(__m512i sum, __m512i left, __m512i right) {
       _Pragma("GCC unroll 4") for (size_t v = 0; v < VECTORS; v++) sum[r][v] = JOIN(sum[r][v], left, right[v]);       \
     }                                                                                                                 \
   }                                                                                                                   \
-  _Pragma("GCC unroll 6") for (size_t r = 0; r < ROWS; r++) _Pragma("GCC unroll 4") for (size_t v = 0; v < VECTORS; v++) {\
+  _Pragma("GCC unroll 6") for (size_t r = 0; r < ROWS; r++)                                                           \
+      _Pragma("GCC unroll 4") for (size_t v = 0; v < VECTORS; v++) {                                                  \
     u64 *to = c + r * stride + v * LANES;                                                                             \
     _mm512_storeu_si512(to, _mm512_add_epi64(_mm512_loadu_si512(to), sum[r][v]));                                     \
   }

@@ -94,8 +94,10 @@ export function seriesOperands(
       coefficients.length === 2 * harmonics &&
       harmonics <= HARMONICS &&
       period <= 24,
-    () =>
-      `${harmonics} harmonics of ${m.length} elements with ${shares.length} shares and ${coefficients.length} coefficients, a period of 2^${period}`,
+    () => {
+      const given = `${shares.length} shares and ${coefficients.length} coefficients`;
+      return `${harmonics} harmonics of ${m.length} elements with ${given}, a period of 2^${period}`;
+    },
   );
   const most = mostAmplitude(fracBits);
   for (let k = 0; k < harmonics; k++)
@@ -129,11 +131,10 @@ export function sparseLengths(
   const n = out.length / rows;
   const each = (entries.length * n) / b.length;
   const whole = Number.isInteger(n) && n > 0 && Number.isInteger(each) && Number.isInteger(b.length / n);
-  need(
-    whole && targets.length === entries.length,
-    () =>
-      `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places, times ${b.length} words into ${out.length}`,
-  );
+  need(whole && targets.length === entries.length, () => {
+    const matrix = `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places`;
+    return `${matrix}, times ${b.length} words into ${out.length}`;
+  });
   need(
     targets.every((t) => t >= 0 && t < rows),
     () => `entries beyond the ${rows} rows of a sparse matrix`,

@@ -13,9 +13,9 @@ export function checkFixed(values: Float32Array, magnitude: number, what = 'tens
     const v = values[i] as number;
     // Written so that NaN fails too
     if (!(Math.abs(v) <= limit)) {
-      throw new EncodingError(
-        `element ${i} of ${what} is ${Number.isFinite(v) ? `larger than ${limit}` : 'not finite'}; private tensors hold |v| ≤ ${limit}: scale it, or clip it before it is used`,
-      );
+      const why = Number.isFinite(v) ? `larger than ${limit}` : 'not finite';
+      const remedy = `private tensors hold |v| ≤ ${limit}: scale it, or clip it before it is used`;
+      throw new EncodingError(`element ${i} of ${what} is ${why}; ${remedy}`);
     }
   }
 }

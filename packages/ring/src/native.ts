@@ -36,9 +36,8 @@ export function openAddon(folder: string): NativeModule | undefined {
     existsSync(sum) &&
     readFileSync(sum, 'utf8').trim() !== createHash('sha256').update(readFileSync(file)).digest('hex')
   ) {
-    process.emitWarning(
-      `${file} is not the file that was built, perhaps cut off on its way; WebAssembly is used, which is slower. Install @secformer/ring again`,
-    );
+    const why = `${file} is not the file that was built, perhaps cut off on its way`;
+    process.emitWarning(`${why}; WebAssembly is used, which is slower. Install @secformer/ring again`);
     return undefined;
   }
   return modules.createRequire(import.meta.url)(file) as NativeModule;

@@ -75,8 +75,9 @@ export class RunStreams {
   claim(purpose: Purpose, instruction: number, slot: number): KeyStream {
     const at = instruction * 65536 + slot;
     if (at <= (this.#last[purpose] as number)) {
+      const name = `${purpose}/${instruction}/${slot}`;
       throw new StreamReuseError(
-        `stream ${purpose}/${instruction}/${slot} was asked for twice in one run; the node stops rather than mask two values alike`,
+        `stream ${name} was asked for twice in one run; the node stops rather than mask two values alike`,
       );
     }
     this.#last[purpose] = at;

@@ -14,7 +14,9 @@ const built = fileURLToPath(new URL(`../../prebuilds/${process.platform}-${proce
     t.teardown(() => rmSync(folder, { recursive: true }));
     for (const name of ['kernels.node', 'kernels.sha256']) copyFileSync(join(built, name), join(folder, name));
     const open = () => {
-      const text = `import { openAddon } from ${JSON.stringify(new URL('../src/native.js', import.meta.url).href)}; console.log(openAddon(${JSON.stringify(folder)})?.levels().length > 0);`;
+      const module = JSON.stringify(new URL('../src/native.js', import.meta.url).href);
+      const levels = `openAddon(${JSON.stringify(folder)})?.levels()`;
+      const text = `import { openAddon } from ${module}; console.log(${levels}.length > 0);`;
       const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', text], {
         encoding: 'utf8',
       });

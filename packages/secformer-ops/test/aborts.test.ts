@@ -123,8 +123,9 @@ const sharesOf = ({ program }: CheckedProgram, values: PartyValue[]) =>
 
 for (const [name, make] of Object.entries({ arithmetic, lookup })) {
   for (const role of [0, 1] as const) {
-    for (const ahead of [undefined, 150_000])
-      test(`a party that fails gives back what it borrowed: ${name}, party ${role}${ahead ? ', some of it prepared' : ''}`, async (t) => {
+    for (const ahead of [undefined, 150_000]) {
+      const which = `${name}, party ${role}${ahead ? ', some of it prepared' : ''}`;
+      test(`a party that fails gives back what it borrowed: ${which}`, async (t) => {
         const [checked, given] = make();
         const roles = new Roles(checked, given);
         const want = (await roles.together())[role];
@@ -141,6 +142,7 @@ for (const [name, make] of Object.entries({ arithmetic, lookup })) {
         await again(around);
         t.is(around.arena.usedBytes, 0);
       });
+    }
   }
 
   test(`a dealer that fails gives back what it borrowed: ${name}`, async (t) => {

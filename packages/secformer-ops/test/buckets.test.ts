@@ -134,7 +134,7 @@ function crowd(rows: number, buckets: number, within: number, salt: number): num
   return Array.from({ length: rows }, (_, row) => row).filter((row) => inside[row] === CHOICES);
 }
 
-test('words chosen to find no place under one salt find it under others, so that nobody who does not know it can have a text refused', (t) => {
+test('words chosen to find no place under one salt find one under others, which their sender does not know', (t) => {
   const [rows, length] = [30522, 128];
   const known = 20_250_101;
   const words = crowd(rows, bucketsFor(length), 52, known).slice(0, 53);

@@ -44,9 +44,8 @@ const program = (
 });
 
 function textOf(inputs: ProgramInput[], instructions: string[], constants = '[]'): Uint8Array {
-  return new TextEncoder().encode(
-    `{"version":1,"inputs":${JSON.stringify(inputs)},"constants":${constants},"instructions":[${instructions}],"outputs":[],"keeps":[]}`,
-  );
+  const values = `"inputs":${JSON.stringify(inputs)},"constants":${constants}`;
+  return new TextEncoder().encode(`{"version":1,${values},"instructions":[${instructions}],"outputs":[],"keeps":[]}`);
 }
 
 const error = (check: () => unknown): string => {
@@ -246,9 +245,8 @@ for (const suite of Object.values(suites))
     const inputs = graph.nodes.filter((n) => n.op === 'input' || n.op === 'oneHot').map(() => writtenTensor);
     const { cost, program: checked }: CheckedProgram = checkProgram(plan(graph, suite, inputs, [0]).program);
     const { work, outputBytes } = cost;
-    t.log(
-      `${checked.instructions.length} instructions, work 2^${Math.log2(work).toFixed(1)}, outputs ${outputBytes}, peak ${cost.peak}, dealer ${cost.dealerPeak}`,
-    );
+    const total = `${checked.instructions.length} instructions, work 2^${Math.log2(work).toFixed(1)}`;
+    t.log(`${total}, outputs ${outputBytes}, peak ${cost.peak}, dealer ${cost.dealerPeak}`);
     t.true(work < 2 ** 42 && outputBytes < 2 ** 27 && checked.instructions.length < programLimits.instructions / 8);
   });
 
@@ -307,7 +305,8 @@ const hostile: Record<string, () => Uint8Array> = {
       list(
         90_000,
         () =>
-          `{"op":"trig","in":[0],"period":20,"constantTerm":0,"coefficients":[${'[1,1],'.repeat(23)}[1,1]],"seriesBits":18,"bits":40,"magnitude":3}`,
+          `{"op":"trig","in":[0],"period":20,"constantTerm":0,"coefficients":[${'[1,1],'.repeat(23)}[1,1]],` +
+          '"seriesBits":18,"bits":40,"magnitude":3}',
       ),
     ),
   'openings of one round': () =>

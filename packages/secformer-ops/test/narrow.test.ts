@@ -7,7 +7,7 @@ const x = uniform(rows * n, -7, 7, 11);
 const identity = Float32Array.from({ length: n * n }, (_, i) => (i % (n + 1) === 0 ? 1 : 0));
 const exact = (v: number) => (v / 2) * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (v + 0.044715 * v ** 3)));
 
-test('what goes into a matrix product is right modulo 2^48, its corrections no wider, and the product right', async (t) => {
+test('what goes into a matrix product is right modulo 2^48, its corrections no wider, the product right', async (t) => {
   const inputs = [
     { shape: [rows, n], values: x },
     { shape: [n, n], values: identity, magnitude: 1 },

@@ -120,7 +120,7 @@ test('a long lookup goes by buckets and is as exact, with indices more than once
   t.deepEqual(read.program.inputs[1]!.shape, [count, depth]);
 });
 
-test('rows are put where private indices say and added up, in batches, and which places are free is a sum', async (t) => {
+test('rows are put where private indices say and added up, in batches; which places are free is a sum', async (t) => {
   const graph: Graph = {
     nodes: nodes(
       { op: 'input', slot: 0, in: [], shape: [2, 5, 3] },

@@ -49,7 +49,8 @@ const plain: Record<SmallFunction, (x: number) => number> = {
 };
 
 for (const [kind, small, bar] of cases) {
-  test(`${kind} of x²·${small.factor.toPrecision(3)} + ${small.plus} or ${small.least}: the error stated`, async (t) => {
+  const of = `x²·${small.factor.toPrecision(3)} + ${small.plus} or ${small.least}`;
+  test(`${kind} of ${of}: the error stated`, async (t) => {
     // Beyond 2^20 where the constant leaves no room for more
     const values = samples(6000, Math.min(16_000, 1000 / Math.sqrt(small.factor)));
     const x = encoded(values);

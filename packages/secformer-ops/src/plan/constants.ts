@@ -138,10 +138,8 @@ function checkInput(nodes: readonly GraphNode[], of: GraphNode, at: number): voi
       if (large === undefined || (node.op === 'div' && place === 0)) continue;
       const how =
         node.op === 'add' || node.op === 'sub' ? 'has' : node.op === 'mul' ? 'is multiplied by' : 'is divided by';
-      refuse(
-        of.op,
-        `its input ${how} ${shown(large)}, and it holds ${NARROW[of.op]}. Scale or clip its input, or let calibrate() see what it is`,
-      );
+      const remedy = 'Scale or clip its input, or let calibrate() see what it is';
+      refuse(of.op, `its input ${how} ${shown(large)}, and it holds ${NARROW[of.op]}. ${remedy}`);
     }
   }
 }

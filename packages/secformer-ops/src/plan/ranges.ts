@@ -69,9 +69,9 @@ const LEAST_DIVISOR = 2 ** -12;
 export function checkDomains({ nodes }: Graph, suite: Suite, ranges: NodeRanges): void {
   nodes.forEach((node, i) => {
     const refuse = (what: string, [low, high]: readonly [number, number], holds: string): never => {
-      throw new ProgramError(
-        `node ${i} (${node.op}): ${what} reaches from ${low.toPrecision(4)} to ${high.toPrecision(4)}, suite '${suite.name}' holds ${holds}; scale it, clip it, or choose another suite`,
-      );
+      const seen = `${what} reaches from ${low.toPrecision(4)} to ${high.toPrecision(4)}`;
+      const remedy = 'scale it, clip it, or choose another suite';
+      throw new ProgramError(`node ${i} (${node.op}): ${seen}, suite '${suite.name}' holds ${holds}; ${remedy}`);
     };
     const own = ranges[i];
     if (own && !own.every(Number.isFinite)) refuse('the result', own, 'finite numbers');

@@ -104,10 +104,8 @@ export function placed(indices: Int32Array, rows: number, salt: number): { hits:
   };
   for (const row of new Set(indices)) {
     if (find(row, new Set())) continue;
-    throw new SecformerError(
-      'LOOKUP_UNPLACED',
-      `these ${indices.length} indices share too few of ${buckets} buckets, which does not happen by chance; look them up in two parts`,
-    );
+    const why = `these ${indices.length} indices share too few of ${buckets} buckets`;
+    throw new SecformerError('LOOKUP_UNPLACED', `${why}, which does not happen by chance; look them up in two parts`);
   }
   return { hits: holds.filter((entry) => entry >= 0), places: indices.map((row, i) => i * buckets + holder.get(row)!) };
 }

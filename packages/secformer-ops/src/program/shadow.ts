@@ -124,12 +124,13 @@ function outside(checked: CheckedProgram, index: number, x: Float64Array | undef
   const count = x.reduce((n, v) => n + Number(!(v >= range[0] && v < range[1])), 0);
   if (count === 0) return undefined;
   const [low, high] = extent(x);
-  return {
-    ...named(i, index),
-    kind: 'range',
-    count,
-    message: `${nameOf(i, index)}: ${count} of ${x.length} values leave its range ${range[0]} to ${range[1]}; they reach from ${low} to ${high}`,
-  };
+  const message = leaving(nameOf(i, index), count, x.length, range, low, high);
+  return { ...named(i, index), kind: 'range', count, message };
+}
+
+function leaving(name: string, count: number, of: number, range: [number, number], low: number, high: number): string {
+  const values = `${count} of ${of} values leave its range ${range[0]} to ${range[1]}`;
+  return `${name}: ${values}; they reach from ${low} to ${high}`;
 }
 
 const nameOf = (i: Instruction, index: number) => `instruction ${index} (${i.op}${i.tag ? ` of ${i.tag}` : ''})`;
@@ -168,11 +169,12 @@ function examine(
   const [name, of] = [nameOf(i, index), named(i, index)];
   // What is outside is multiplied by an exact 0 later
   if (found.outside > 0 && i.guarded !== true) {
-    const message = `${name}: ${found.outside} of ${got.length} values leave its range ${range![0]} to ${range![1]}; they reach from ${found.low} to ${found.high}`;
+    const message = leaving(name, found.outside, got.length, range!, found.low, found.high);
     return { ...of, kind: 'range', count: found.outside, message };
   }
   if (found.wrong === 0) return undefined;
-  const message = `${name}: ${found.wrong} of ${got.length} values are off by more than ${bar.toExponential(2)}, the worst by ${found.worst.toExponential(2)} at ${found.at}`;
+  const off = `${found.wrong} of ${got.length} values are off by more than ${bar.toExponential(2)}`;
+  const message = `${name}: ${off}, the worst by ${found.worst.toExponential(2)} at ${found.at}`;
   return { ...of, kind: 'error', count: found.wrong, message };
 }
 

@@ -103,11 +103,10 @@ export function describeAll(types: readonly ValueType[]): string {
 export function shareType(shape: Shape, fracBits: number, bits: number, magnitude: number): ShareType {
   check(bits >= 1 && bits <= 64, () => `a modulus has 1 to 64 bits, got ${bits}`);
   check(fracBits >= -64 && fracBits <= 80, () => `fracBits ${fracBits} is outside −64 to 80`);
-  check(
-    magnitude + fracBits <= bits - 1,
-    () =>
-      `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${magnitude + fracBits + 1} bits, the share is right modulo 2^${bits}`,
-  );
+  check(magnitude + fracBits <= bits - 1, () => {
+    const needs = `${magnitude + fracBits + 1} bits`;
+    return `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${needs}, the share is right modulo 2^${bits}`;
+  });
   return { kind: 'share', shape, fracBits, bits, magnitude };
 }
 

@@ -54,11 +54,10 @@ export const open = primitive({
         low <= high && low * 2 ** fracBits + offset >= 0,
         () => `values down to ${low} at ${fracBits} bits and the offset 2^${offsetLog} are negative`,
       );
-      check(
-        high * 2 ** fracBits + offset <= 2 ** (width - 1),
-        () =>
-          `values up to ${high} at ${fracBits} bits with the offset 2^${offsetLog} do not fit an opening of ${width} bits`,
-      );
+      check(high * 2 ** fracBits + offset <= 2 ** (width - 1), () => {
+        const values = `values up to ${high} at ${fracBits} bits with the offset 2^${offsetLog}`;
+        return `${values} do not fit an opening of ${width} bits`;
+      });
       magnitude = Math.ceil(Math.log2(Math.max(-low, high)));
     }
     if (modular && a.within) magnitude = Math.ceil(Math.log2(Math.max(-a.within[0], a.within[1])));
