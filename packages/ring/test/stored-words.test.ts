@@ -6,7 +6,7 @@ const words = (n: number, bits: number) =>
 
 for (const name of availableKernels()) {
   for (const bits of [33, 48, 49, 64]) {
-    test(`${name}: stored words of ${bits} bits are packed once, multiply as before, and come back whole`, async (t) => {
+    test(`${name}: words of ${bits} bits are packed once, multiply as before and come back whole`, async (t) => {
       const kernels = await loadKernels(name);
       const [m, k, n] = [3, 170, 41];
       const given = words(k * n, bits);

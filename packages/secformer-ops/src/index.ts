@@ -3,6 +3,7 @@ export { Watch } from './compose/domain.js';
 export * from './compose/elementwise.js';
 export * from './compose/emitter.js';
 export * from './compose/fits.js';
+export * from './compose/formats.js';
 export * from './compose/layer-norm.js';
 export { divide, log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.js';
 export * from './compose/one-hot.js';

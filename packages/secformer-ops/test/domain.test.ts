@@ -113,7 +113,7 @@ for (const [name, { compose, within, beyond }] of Object.entries(cases))
     }
   });
 
-test('right or reported: a lift up to two and a half times its range, a window up to where it is reported', async (t) => {
+test('right or reported: a lift up to 2.5 times its range, and a window up to where it is reported', async (t) => {
   const check = async (values: Float32Array, compose: Compose, want: (x: number) => number, error: number) => {
     const x = encoded(values);
     const { out, planes } = await reported({ shape: [values.length], values }, compose);

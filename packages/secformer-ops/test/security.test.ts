@@ -215,7 +215,7 @@ function attack(share: Words, [b, br, bh]: [Words, Words, Words]): (bigint | und
   });
 }
 
-test('the dealer with the client recover inputs from shares that were not re-shared, and none from others', async (t) => {
+test('the dealer and the client recover inputs from shares not re-shared, and none from those that were', async (t) => {
   const n = 1024;
   const builder = new ProgramBuilder();
   const e = new Emitter(builder);

@@ -3,7 +3,16 @@
  * of some opened value; a digest of them, for each operation, goes to the client beside the results. Every function
  * here does nothing where nobody watches, and none adds a round.
  */
-import type { Emitter } from './emitter.js';
+import type { OpenedType } from '../program/types.js';
+
+/** What emits the bits that are collected. */
+interface Watching {
+  readonly builder: { readonly guarded: boolean };
+  readonly watch: Watch | undefined;
+  opened(v: number): OpenedType;
+  emit(op: string, ins: number[], attributes: Record<string, unknown>): number;
+  unwatched<T>(body: () => T): T;
+}
 
 /** What is watched of a graph's operations. */
 export class Watch {
@@ -45,7 +54,7 @@ const COARSE = 3;
  * 2^position more on either side may be let pass; beyond that nothing is, modulo 2^(position + bits).
  */
 export function watchInterval(
-  e: Emitter,
+  e: Watching,
   opened: number,
   position: number,
   bits: number,
@@ -61,7 +70,7 @@ export function watchInterval(
  * range.
  * @returns the opening
  */
-export function watchLift(e: Emitter, opened: number, v: number): number {
+export function watchLift(e: Watching, opened: number, v: number): number {
   const { width, offsetLog } = e.opened(opened);
   const position = width - COARSE;
   if (position > 0 && !e.watch?.isSafe(v))
@@ -70,7 +79,7 @@ export function watchLift(e: Emitter, opened: number, v: number): number {
 }
 
 /** Watches one of the intervals between rising thresholds, as `intervals` has them. Exact. */
-export function watchPlane(e: Emitter, hot: number, from: number): void {
+export function watchPlane(e: Watching, hot: number, from: number): void {
   if (e.watch && !e.builder.guarded) e.watch.add(e.emit('planes', [hot], { from, count: 1 }));
 }
 
@@ -82,7 +91,7 @@ const MORE = 2;
  * lies beyond the bound is reported: from twice the bound on, where the type of the value lets it go that far.
  * @param open makes the opening of a value that is claimed to stay below 2^most
  */
-export function bounded(e: Emitter, magnitude: number, open: (most: number) => number): number {
+export function bounded(e: Watching, magnitude: number, open: (most: number) => number): number {
   if (!e.watch) return open(magnitude);
   const opened = e.unwatched(() => open(magnitude + MORE));
   const { width, fracBits, magnitude: claimed } = e.opened(opened);

@@ -1,6 +1,7 @@
 import { exactIntervals, intervals, lessThan, plane } from './bits.js';
 import { watchPlane } from './domain.js';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
+import { FRAC_BITS } from './formats.js';
 
 /** Fractional bits of a general exponential. */
 const EXP_BITS = 24;

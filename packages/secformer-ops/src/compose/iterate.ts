@@ -4,7 +4,8 @@
  * magnitude + fracBits + 2 bits each way for every product, a round for each.
  */
 import { encodeConstant } from '@secformer/ring';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
+import { FRAC_BITS } from './formats.js';
 
 /** Fractional bits of an iteration, where nothing else is said: 2^8 roundings still leave 16 good ones. */
 export const ITERATION_BITS = 24;

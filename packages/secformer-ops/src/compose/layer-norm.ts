@@ -1,7 +1,8 @@
 import { check } from '../program/types.js';
 import { lessThan } from './bits.js';
 import { watchPlane } from './domain.js';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
+import { FRAC_BITS } from './formats.js';
 import { octave } from './octave.js';
 
 /** Fractional bits of the variance, and the lowest octave of it that is told apart: variance 7e-6. */

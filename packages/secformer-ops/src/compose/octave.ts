@@ -1,6 +1,7 @@
 import { below, intervals, lessThan, plane } from './bits.js';
 import { watchPlane } from './domain.js';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
+import { FRAC_BITS } from './formats.js';
 
 /**
  * Series of period 4 on [1, 2]: Σ c_k cos(kπv/2) + s_k sin(kπv/2), exact to 1.2e-7 (1/v), 3e-8 (v^−½, ln v) and 9e-9

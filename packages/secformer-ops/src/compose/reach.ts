@@ -1,4 +1,13 @@
-import type { Emitter } from './emitter.js';
+import type { ShareType } from '../program/types.js';
+
+/** What differences are made with. */
+interface Arithmetic {
+  share(v: number): ShareType;
+  sub(a: number, b: number): number;
+  aligned(a: number, b: number): [number, number];
+  reinterpret(v: number, fracBits: number, magnitude: number): number;
+  emit(op: string, ins: number[], attributes: Record<string, unknown>): number;
+}
 
 /**
  * How far differences reach. A model's tensors are taken to stay below 2^14, its sums and differences too: that is its
@@ -8,11 +17,11 @@ import type { Emitter } from './emitter.js';
  * noted beside its claimed range, for those functions alone: a bit more an element there, and none elsewhere.
  */
 export class Reach {
-  readonly #emitter: Emitter;
+  readonly #emitter: Arithmetic;
   /** log2 of it, by value, where it is more than the claimed range */
   readonly #known = new Map<number, number>();
 
-  constructor(emitter: Emitter) {
+  constructor(emitter: Arithmetic) {
     this.#emitter = emitter;
   }
 

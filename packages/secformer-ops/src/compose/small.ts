@@ -16,7 +16,8 @@
  */
 
 import type { ShareType } from '../program/types.js';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
+import { FRAC_BITS } from './formats.js';
 import { octave, type Wide } from './octave.js';
 
 /** A positive operand: what is larger of v·factor + plus and `least`. Only 1/x needs a factor of 1. */

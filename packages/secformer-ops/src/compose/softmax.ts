@@ -1,7 +1,8 @@
 import { check, type ShareType } from '../program/types.js';
 import { COARSE, lessThan } from './bits.js';
 import { bounded, watchInterval, watchLift } from './domain.js';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
+import { FRAC_BITS } from './formats.js';
 import { octave } from './octave.js';
 
 /** Fractional and all bits of the scores in the tournament: |s| ≤ 1023. */

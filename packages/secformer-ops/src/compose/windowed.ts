@@ -1,7 +1,8 @@
 import { COARSE_MAGNITUDE, coarseIntervals, plane } from './bits.js';
 import { bounded } from './domain.js';
-import { type Emitter, FRAC_BITS } from './emitter.js';
+import type { Emitter } from './emitter.js';
 import { type Fit, fits } from './fits.js';
+import { FRAC_BITS } from './formats.js';
 
 /**
  * A function that is a series inside [−t, t), a constant or 0 below and x or a constant above:

@@ -1,5 +1,5 @@
 import { EncodingError } from '@secformer/ring';
-import { MAGNITUDE } from '../compose/emitter.js';
+import { MAGNITUDE } from '../compose/formats.js';
 import { type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 
 /** log2 of the largest number that shares hold: 63 bits less 16 fractional ones, with one to add. */

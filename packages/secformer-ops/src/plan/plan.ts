@@ -1,6 +1,7 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { Watch } from '../compose/domain.js';
-import { Emitter, FRAC_BITS, MAGNITUDE } from '../compose/emitter.js';
+import { Emitter } from '../compose/emitter.js';
+import { FRAC_BITS, MAGNITUDE } from '../compose/formats.js';
 import { divide, reciprocal } from '../compose/octave.js';
 import { oneHotOf } from '../compose/one-hot.js';
 import { prelu } from '../compose/piecewise.js';

@@ -1,7 +1,8 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { below } from '../compose/bits.js';
 import { elementwise } from '../compose/elementwise.js';
-import { type Emitter, MAGNITUDE } from '../compose/emitter.js';
+import type { Emitter } from '../compose/emitter.js';
+import { MAGNITUDE } from '../compose/formats.js';
 import {
   centred,
   from,

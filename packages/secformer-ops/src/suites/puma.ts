@@ -1,7 +1,8 @@
 import { maxWithIndex } from '../compose/arg-max.js';
 import { exactIntervals, plane } from '../compose/bits.js';
 import { elementwise } from '../compose/elementwise.js';
-import { type Emitter, MAGNITUDE } from '../compose/emitter.js';
+import type { Emitter } from '../compose/emitter.js';
+import { MAGNITUDE } from '../compose/formats.js';
 import { centred, combination, limitExponentialOf, product, scaledSquares, squared } from '../compose/iterate.js';
 import { reciprocal, rsqrt } from '../compose/octave.js';
 import { geluOf, momentsOf, normalRow, softmaxRow } from '../graph/functions.js';

@@ -1,6 +1,7 @@
 import { intervals, plane } from '../compose/bits.js';
 import { elementwise } from '../compose/elementwise.js';
-import { type Emitter, FRAC_BITS } from '../compose/emitter.js';
+import type { Emitter } from '../compose/emitter.js';
+import { FRAC_BITS } from '../compose/formats.js';
 import { centred, from, polynomial, scaled, scaledSquares, squared, timesRest } from '../compose/iterate.js';
 import { geluOf, momentsOf, normalRow, quadRow } from '../graph/functions.js';
 import { inRange } from './crypten.js';

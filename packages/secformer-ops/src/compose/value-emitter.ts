@@ -1,0 +1,201 @@
+/**
+ * The lowest layer of the emitter: single instructions whose result has the values of its operand (views, other scales
+ * of the same words) and public constants. None of them opens anything.
+ */
+import { stridesOf } from '@secformer/ring';
+import type { ProgramBuilder } from '../program/builder.js';
+import {
+  check,
+  describe,
+  type OpenedType,
+  type Shape,
+  type ShareType,
+  sizeOf,
+  type ValueType,
+} from '../program/types.js';
+import type { Watch } from './domain.js';
+import { MAGNITUDE, magnitudeOf } from './formats.js';
+import type { Reach } from './reach.js';
+
+/** Emits instructions and says what type their results have. Values are numbers of the builder. */
+export abstract class ValueEmitter {
+  readonly builder: ProgramBuilder;
+  abstract readonly reach: Reach;
+
+  /** what is told of values that leave their protocol's domain; nothing if absent */
+  watch: Watch | undefined;
+
+  /** log2 of the range that sums and products claim where nothing narrower follows from their operands */
+  limit = MAGNITUDE;
+
+  constructor(builder: ProgramBuilder) {
+    this.builder = builder;
+  }
+
+  type(v: number): ValueType {
+    return this.builder.types[v]!;
+  }
+
+  share(v: number): ShareType {
+    const t = this.type(v);
+    check(t.kind === 'share', () => `expected a share, got ${describe(t)}`);
+    return t;
+  }
+
+  opened(v: number): OpenedType {
+    const t = this.type(v);
+    check(t.kind === 'opened', () => `expected an opened value, got ${describe(t)}`);
+    return t;
+  }
+
+  emit(op: string, ins: number[], attributes: Record<string, unknown> = {}): number {
+    return this.builder.emit(op, ins, attributes);
+  }
+
+  /**
+   * Emits values that may leave their claimed range, because an exact zero multiplies them later, or the excess
+   * cancels.
+   */
+  guarded<T>(body: () => T): T {
+    const before = this.builder.guarded;
+    this.builder.guarded = true;
+    try {
+      return body();
+    } finally {
+      this.builder.guarded = before;
+    }
+  }
+
+  /** Emits values of which nothing is told. */
+  unwatched<T>(body: () => T): T {
+    const before = this.watch;
+    this.watch = undefined;
+    try {
+      return body();
+    } finally {
+      this.watch = before;
+    }
+  }
+
+  /** x·n for a whole n, modulo 2^64, whatever its range. */
+  times64(v: number, n: number): number {
+    const t = this.share(v);
+    return this.emit('affine', [v], {
+      scale: String(n),
+      offset: '0',
+      fracBits: t.fracBits,
+      bits: t.bits,
+      magnitude: t.magnitude,
+    });
+  }
+
+  // ---- layout
+
+  /** The elements of v at offset + Σ i·strides[i], v itself if these are all of them in their order. */
+  view(v: number, shape: Shape, strides: number[], offset = 0): number {
+    const t = this.type(v);
+    const own = stridesOf(t.shape);
+    if (offset === 0 && shape.join() === t.shape.join() && strides.every((s, i) => s === own[i] || shape[i] === 1))
+      return v;
+    return this.reach.follow(this.emit('layout', [v], { shape: [...shape], strides, offset }), v);
+  }
+
+  reshape(v: number, shape: Shape): number {
+    check(sizeOf(shape) === sizeOf(this.type(v).shape), () => `reshape of [${this.type(v).shape}] to [${shape}]`);
+    return this.view(v, shape, stridesOf(shape));
+  }
+
+  transpose(v: number, perm: readonly number[]): number {
+    const { shape } = this.type(v);
+    const strides = stridesOf(shape);
+    return this.view(
+      v,
+      perm.map((p) => shape[p]!),
+      perm.map((p) => strides[p]!),
+    );
+  }
+
+  slice(v: number, begin: readonly number[], size: Shape, step: readonly number[] = begin.map(() => 1)): number {
+    const strides = stridesOf(this.type(v).shape);
+    return this.view(
+      v,
+      size,
+      strides.map((s, i) => s * step[i]!),
+      begin.reduce((at, b, i) => at + b * strides[i]!, 0),
+    );
+  }
+
+  broadcast(v: number, shape: Shape): number {
+    const own = this.type(v).shape;
+    const strides = stridesOf(own);
+    const lead = shape.length - own.length;
+    return this.view(
+      v,
+      shape,
+      shape.map((_, i) => (i < lead || own[i - lead] === 1 ? 0 : strides[i - lead]!)),
+    );
+  }
+
+  /** Elements by public index, −1 for a zero. */
+  pick(v: number, indices: readonly number[], shape: Shape): number {
+    const out = this.emit('pick', [v], {
+      constant: this.builder.constant([...indices], 0),
+      constantBits: 0,
+      shape: [...shape],
+    });
+    return this.reach.follow(out, v);
+  }
+
+  /** A tensor with `axis` moved to the front. */
+  axisFirst(v: number, axis: number): number {
+    const rank = this.type(v).shape.length;
+    return this.transpose(v, [axis, ...Array.from({ length: rank }, (_, i) => i).filter((i) => i !== axis)]);
+  }
+
+  // ---- scales
+
+  /** The same value with `fracBits` ≥ its own: a public shift to the left. */
+  atScale(v: number, fracBits: number): number {
+    const t = this.share(v);
+    const up = fracBits - t.fracBits;
+    if (up === 0) return v;
+    check(
+      up > 0,
+      () => `a share of ${t.fracBits} fractional bits cannot be brought to ${fracBits} without a truncation`,
+    );
+    const bits = Math.min(64, t.bits + up);
+    const out = this.emit('affine', [v], {
+      scale: String(1n << BigInt(up)),
+      offset: '0',
+      fracBits,
+      bits,
+      magnitude: t.magnitude,
+    });
+    return this.reach.follow(out, v);
+  }
+
+  /** A share whose values are known to stay below 2^magnitude: openings of it are as narrow as that allows. */
+  claim(v: number, magnitude: number): number {
+    const t = this.share(v);
+    if (magnitude < t.magnitude) return this.reinterpret(v, t.fracBits, magnitude);
+    this.reach.limit(v, magnitude);
+    return v;
+  }
+
+  /** The same words read with other fractional bits: a product with a power of two, for nothing. */
+  reinterpret(v: number, fracBits: number, magnitude: number): number {
+    const t = this.share(v);
+    if (t.fracBits === fracBits && t.magnitude === magnitude) return v;
+    return this.emit('affine', [v], { scale: '1', offset: '0', fracBits, bits: t.bits, magnitude });
+  }
+
+  constantShare(values: number[], shape: Shape, fracBits: number): number {
+    const magnitude = magnitudeOf(values);
+    return this.emit('constant', [], {
+      constant: this.builder.constant(values, fracBits),
+      shape: [...shape],
+      fracBits,
+      magnitude,
+    });
+  }
+}
