@@ -3,7 +3,7 @@ import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
 import { type Block, blockBytes } from './blocks.js';
 import type { Cell, Cells, Instruction, Memory, MemoryContext } from './primitive.js';
-import type { CheckedProgram } from './program.js';
+import type { Schedule } from './schedule.js';
 import { check, inInstruction, ProgramError, type ShareType, type ValueType } from './types.js';
 
 /** What a Program asks of the nodes, known before anything is allocated. */
@@ -33,10 +33,8 @@ export interface ProgramCost {
   dealerKeptBytes: number;
 }
 
-type Unpriced = Pick<CheckedProgram, 'program' | 'types' | 'rounds' | 'dies'>;
-
 /** @throws ProgramError where an instruction or the whole asks for more than the limits */
-export function costOf(checked: Unpriced): ProgramCost {
+export function costOf(checked: Schedule): ProgramCost {
   const { program, types, rounds } = checked;
   const open = rounds.filter((r) => r.openings.length > 0);
   const outputBytes = program.outputs.reduce(
@@ -86,7 +84,7 @@ interface Step {
 
 const wordsOf = (b: Block) => 8 * b.count;
 
-function stepOf({ program, types: all }: Unpriced, index: number): Step {
+function stepOf({ program, types: all }: Schedule, index: number): Step {
   const i = program.instructions[index]!;
   const p = primitives.get(i.op)!;
   const types = i.in.map((v) => all[v]!);
@@ -192,7 +190,7 @@ class Ledger {
 const elsewhere: Cell = { bytes: 0, holds: 1 };
 
 /** Inputs: of one-hot ones both arrays are made for the run, and at the dealer each party's half of the mask. */
-function inputCells({ program }: Unpriced, ledger: Ledger, name: 'm' | 'r', half: 'half' | 'difference'): Cells[] {
+function inputCells({ program }: Schedule, ledger: Ledger, name: 'm' | 'r', half: 'half' | 'difference'): Cells[] {
   return program.inputs.map((input): Cells => {
     if (input.kind === 'opened') return { stored: elsewhere };
     if (input.kind === 'share') return name === 'm' ? { share: elsewhere } : {};
@@ -241,7 +239,7 @@ interface Pending {
 }
 
 /** Mirrors `runParty`, with cells for arrays. */
-function computed(checked: Unpriced): Pick<ProgramCost, 'peak' | 'work'> {
+function computed(checked: Schedule): Pick<ProgramCost, 'peak' | 'work'> {
   const { program, rounds, dies } = checked;
   const ledger = new Ledger();
   const work = new Work();
@@ -299,7 +297,7 @@ function computed(checked: Unpriced): Pick<ProgramCost, 'peak' | 'work'> {
 }
 
 /** Mirrors `runDealer`. */
-function dealt(checked: Unpriced): Pick<ProgramCost, 'dealer' | 'dealerPeak'> {
+function dealt(checked: Schedule): Pick<ProgramCost, 'dealer' | 'dealerPeak'> {
   const { program, dies } = checked;
   const ledger = new Ledger();
   let dealer = 0;
@@ -333,7 +331,7 @@ function dealt(checked: Unpriced): Pick<ProgramCost, 'dealer' | 'dealerPeak'> {
 }
 
 /** Values of whose masks the dealer needs the difference of the halves: operands of matrix products, and what stays. */
-export function differing({ program, types }: Pick<CheckedProgram, 'program' | 'types'>): Set<number> {
+export function differing({ program, types }: Pick<Schedule, 'program' | 'types'>): Set<number> {
   const wanted = new Set<number>();
   for (let index = program.instructions.length - 1; index >= 0; index--) {
     const i = program.instructions[index]!;

@@ -5,26 +5,14 @@ import { blockBytes } from './blocks.js';
 import { costOf, type ProgramCost } from './cost.js';
 import type { Instruction, Primitive } from './primitive.js';
 import { type Program, type ProgramInput, parseProgram } from './read.js';
+import type { Round, Schedule } from './schedule.js';
 import { check, describe, inInstruction, shareType, sizeOf, type ValueType } from './types.js';
 
-export type { Program, ProgramInput };
-
-/** One round: local instructions, then the openings that share its frame. */
-export interface Round {
-  local: number[];
-  openings: number[];
-  /** exact length of the frame that each party sends; 0 in a last round without openings */
-  bytes: number;
-}
+export type { Program, ProgramInput, Round };
 
 /** A Program that every node has checked for itself, with what the checker found out. */
-export interface CheckedProgram {
-  program: Program;
+export interface CheckedProgram extends Schedule {
   hash: Uint8Array;
-  types: ValueType[];
-  rounds: Round[];
-  /** for each instruction the values that nobody needs after it */
-  dies: number[][];
   cost: ProgramCost;
 }
 

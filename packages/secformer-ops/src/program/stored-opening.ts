@@ -1,5 +1,18 @@
 import { type Kernels, KeyStream, type Secret, StoredWords, scratch, type Words } from '@secformer/ring';
-import type { DealerValue, PartyValue } from './primitive.js';
+
+/** What a party holds of a stored opening: m and r_i, both made anew whenever they are read. */
+interface StoredAtParty {
+  readonly stored: StoredOpening;
+  readonly m: Words;
+  readonly half: Words;
+}
+
+/** What the dealer holds of it: r, made anew whenever it is read, and r1 − r0. */
+interface StoredAtDealer {
+  readonly stored: StoredOpening;
+  readonly r: Words;
+  readonly difference: Words;
+}
 
 /**
  * The opening m = y + r of a tensor that stays for many runs, as matrix products read it: m − 2r_i at party i, r1 − r0
@@ -44,7 +57,7 @@ export class StoredOpening {
   }
 
   /** With m and r_i, made of what is stored for whoever reads them. */
-  atParty(): PartyValue {
+  atParty(): StoredAtParty {
     const half = () => this.#half();
     const whole = () => this.#whole(half());
     return {
@@ -59,7 +72,7 @@ export class StoredOpening {
   }
 
   /** With r and r1 − r0. */
-  atDealer(): DealerValue {
+  atDealer(): StoredAtDealer {
     const whole = () => this.#whole(this.#half());
     const { words } = this;
     return {

@@ -12,9 +12,12 @@ import {
   zeros,
 } from '@secformer/ring';
 import { shareOf } from '../protocols/operands.js';
-import { newTrace, prepareParty, type RunTrace, runDealer, runParty } from './interpret.js';
+import { runDealer } from './dealer.js';
+import { prepareParty } from './draw.js';
+import { runParty } from './party.js';
 import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
+import { newTrace, type RunTrace } from './trace.js';
 import { type ShareType, sizeOf, type ValueType } from './types.js';
 
 /**
