@@ -5,82 +5,30 @@
  */
 import { planeWords } from '@secformer/ring';
 import { CHOICES } from '../program/buckets.js';
-import type { Cell, Cells, Memory, MemoryContext, Primitive } from '../program/primitive.js';
-import {
-  type BitsType,
-  type ChunksType,
-  type OpenedType,
-  type Shape,
-  sizeOf,
-  type ValueType,
-} from '../program/types.js';
-import { DIGEST_BITS } from './digest.js';
-import { isWhole } from './linear.js';
+import type { Cell, Cells, Memory, MemoryContext } from '../program/primitive.js';
+import { sizeOf, type ValueType } from '../program/types.js';
+import { bitFootprints } from './bit-footprints.js';
+import { isWhole } from './layout.js';
 import { matMulShape } from './mat-mul.js';
-import { lowerRows } from './outside.js';
+import {
+  broadcast,
+  type Context,
+  cases,
+  choices,
+  dealsWords,
+  type Footprint,
+  isStored,
+  lengthOf,
+  openedType,
+  publicPart,
+  readsHalf,
+  readsWhole,
+  shareOf,
+  shareOfTwice,
+  unknownParts,
+} from './operand-memory.js';
 
-/** Of attributes that do not matter. */
-type Context = MemoryContext<unknown>;
 type Series = MemoryContext<{ coefficients: readonly unknown[] }>;
-
-const lengthOf = (t: ValueType) => sizeOf(t.shape);
-const isStored = (c: Context, i: number) => c.ins[i]!.stored !== undefined;
-const openedType = (c: Context, i: number) => c.types[i] as OpenedType;
-
-// What is stored makes its arrays for whoever reads them: m or r out of a stream, its double and the words as they lie
-
-function readsWhole(c: Context, i: number): void {
-  if (isStored(c, i)) c.takes(3 * lengthOf(c.types[i]!));
-}
-
-function readsHalf(c: Context, i: number): void {
-  if (isStored(c, i)) c.takes(lengthOf(c.types[i]!));
-}
-
-function publicPart(c: Context, i: number): void {
-  readsWhole(c, i);
-  if (openedType(c, i).offsetLog >= 0) c.takes(lengthOf(c.types[i]!));
-}
-
-function shareOf(c: Context, i: number): void {
-  readsHalf(c, i);
-  if (c.ins[i]!.share) return;
-  publicPart(c, i);
-  c.takes(lengthOf(c.types[i]!));
-}
-
-/** Of an operand of a product: what is stored is read as it lies, if not as somebody else left it. */
-function shareOfTwice(c: Context, i: number): void {
-  c.takes(lengthOf(c.types[i]!));
-  if (!isStored(c, i)) publicPart(c, i);
-}
-
-/** An operand of a shape as the result's, copied if it is smaller. */
-function broadcast(c: Context, shape: Shape): void {
-  if (sizeOf(shape) !== lengthOf(c.out)) c.takes(lengthOf(c.out));
-}
-
-/** One array for each case of the operands' top bits, and where several are open, for those of the last alone. */
-function choices(c: Context, operands: readonly number[]): void {
-  const [first, ...others] = operands;
-  if (first === undefined) return;
-  if (openedType(c, first).modular) {
-    choices(c, others);
-    return;
-  }
-  choices(c, others);
-  choices(c, others);
-  broadcast(c, c.types[first]!.shape);
-  c.takes(lengthOf(c.out));
-}
-
-function unknownParts(c: Context, i: number): void {
-  readsWhole(c, i);
-  broadcast(c, c.types[i]!.shape);
-  c.takes((openedType(c, i).modular ? 1 : 4) * lengthOf(c.out));
-}
-
-const cases = (t: ValueType) => ((t as OpenedType).modular ? 1 : 2);
 
 const broadcasts: Memory<never> = {
   finish(c: Context) {
@@ -103,15 +51,6 @@ const bilinear: Memory<never> = {
   },
 };
 
-/** So many corrections of as many words as the result, and `more` arrays on the way. */
-const dealsWords = <A>(count: (c: MemoryContext<A>) => number, more = 0) => ({
-  deal(c: MemoryContext<A>): Cells {
-    readsWhole(c, 0);
-    c.takes((count(c) + more) * lengthOf(c.out));
-    return {};
-  },
-});
-
 /** Every array of a value, `as` it is or in a new array. */
 function eachArray(cells: Cells, as: (cell: Cell) => Cell): Cells {
   return Object.fromEntries(Object.entries(cells).map(([name, cell]) => [name, as(cell)]));
@@ -129,15 +68,8 @@ function views(
   return Object.fromEntries(stored.map((name) => [name, made()]));
 }
 
-const planesOf = (t: ValueType) => ('planes' in t ? t.planes : 1) * (t.kind === 'chunks' ? 2 * t.chunks + 1 : 1);
-
-/** Planes of 64 elements a word that one product of four masked bits takes in WebAssembly. */
-const MASKED_PRODUCT_PLANES = 12;
-
 const seriesWork = (sets: number) => (ins: ValueType[], a: { coefficients: unknown[] }) =>
   2 * sets * a.coefficients.length * lengthOf(ins[0]!);
-
-type Footprint = Pick<Primitive<never>, 'memory' | 'work'>;
 
 /** Footprints by the name of the instruction. */
 export const footprints: Readonly<Record<string, Footprint>> = {
@@ -309,36 +241,6 @@ export const footprints: Readonly<Record<string, Footprint>> = {
       },
     },
   },
-  compare: {
-    memory: {
-      finish(c: Context) {
-        readsWhole(c, 0);
-        return { planes: c.make(planesOf(c.out) * planeWords(lengthOf(c.out))) };
-      },
-      deal(c: MemoryContext<{ window: number }>) {
-        const n = lengthOf(c.out);
-        readsWhole(c, 0);
-        // Two tables of four bits a chunk at most
-        const rows = 2 * (c.out as ChunksType).chunks - 1;
-        c.takes(rows * Math.ceil(n / 4) + planeWords(n));
-        return {};
-      },
-    },
-  },
-  combine: {
-    memory: {
-      begin: (c: Context) => c.takes(c.masks[0]!.bytes / 8),
-      finish(c: Context) {
-        const words = planeWords(lengthOf(c.out));
-        c.takes(MASKED_PRODUCT_PLANES * words);
-        return { planes: c.make(planesOf(c.out) * words) };
-      },
-      deal(c: Context) {
-        c.takes(c.material.bytes / 8);
-        return {};
-      },
-    },
-  },
   quotient: {
     memory: {
       finish(c: Context) {
@@ -353,72 +255,7 @@ export const footprints: Readonly<Record<string, Footprint>> = {
       },
     },
   },
-  outside: {
-    memory: {
-      finish(c: Context) {
-        const words = planeWords(lengthOf(c.out));
-        readsWhole(c, 0);
-        c.takes(words + c.material.bytes / 8);
-        return { planes: c.make(words) };
-      },
-      deal(c: MemoryContext<{ bits: number }>) {
-        const lower = lowerRows(lengthOf(c.out), c.a.bits);
-        readsWhole(c, 0);
-        c.takes((lower < lengthOf(c.out) ? 2 : 1) * Math.ceil(lower / 4));
-        return {};
-      },
-    },
-  },
-  digest: {
-    memory: {
-      finish(c: Context) {
-        const planes = c.types.reduce((sum, t) => sum + planesOf(t) * planeWords(lengthOf(t)), 0);
-        c.takes(planes + DIGEST_BITS / 2);
-        return { share: c.make(DIGEST_BITS) };
-      },
-      deal(c: Context) {
-        c.takes(c.material.bytes / 8);
-        return {};
-      },
-    },
-  },
-  oneHot: {
-    memory: {
-      finish(c: Context) {
-        const words = (c.out as BitsType).planes * planeWords(lengthOf(c.out));
-        c.takes(words);
-        return { planes: c.make(words) };
-      },
-    },
-  },
-  planes: {
-    memory: {
-      finish: (c: Context) => ({ planes: c.ins[0]!.planes! }),
-      deal: ({ ins }: Context) => (ins[0]!.beta ? { beta: ins[0]!.beta } : {}),
-    },
-  },
-  openBits: {
-    memory: {
-      begin: (c: Context) => c.takes(c.masks[0]!.bytes / 8),
-      finish: (c: Context) => ({ planes: c.opened }),
-      deal: (c: Context) => ({ beta: c.masks[0]! }),
-    },
-  },
-  bitValue: { memory: dealsWords(() => 1) },
-  bitMultiply: {
-    memory: {
-      finish(c: Context) {
-        readsWhole(c, 1);
-        shareOf(c, 1);
-        return { share: c.make(lengthOf(c.out)) };
-      },
-      deal(c: Context) {
-        readsWhole(c, 1);
-        c.takes(3 * lengthOf(c.out) + 2 * lengthOf(c.types[1]!));
-        return {};
-      },
-    },
-  },
+  ...bitFootprints,
   trig: {
     work: seriesWork(1),
     memory: {

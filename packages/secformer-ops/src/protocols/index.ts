@@ -3,24 +3,12 @@ import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
 import { digest } from './digest.js';
 import { footprints } from './footprints.js';
-import {
-  add,
-  affine,
-  concat,
-  constant,
-  cumSum,
-  drop,
-  layout,
-  mulPublic,
-  pick,
-  rowSum,
-  sub,
-  subOpened,
-  unwrap,
-} from './linear.js';
+import { concat, layout, pick } from './layout.js';
+import { add, affine, constant, cumSum, drop, mulPublic, rowSum, sub } from './linear.js';
 import { bucketSums } from './lookup.js';
 import { matMul } from './mat-mul.js';
 import { extend, open } from './open.js';
+import { subOpened, unwrap } from './opened.js';
 import { outside } from './outside.js';
 import { mul, square } from './product.js';
 import { quotient } from './quotient.js';
