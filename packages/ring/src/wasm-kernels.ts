@@ -1,144 +1,90 @@
+/**
+ * The kernels in WebAssembly: a loop over chunks for each, which copies operands into the module's memory and results
+ * out of it.
+ */
 import { scratch, scratchBytes, temporarily } from './arena.js';
-import {
-  insideArray,
-  maskedPlanes,
-  matMulLengths,
-  need,
-  packedLength,
-  pickedRows,
-  planeLength,
-  sameLength,
-  seriesOperands,
-  sparseLengths,
-  streamLength,
-} from './checks.js';
+import { insideArray, need, packedLength, sameLength, streamLength } from './checks.js';
+import * as composed from './composed.js';
 import { chooseWords, gatherWords } from './copies.js';
-import { kernelsBase64 } from './generated/kernels.js';
-import {
-  type Extension,
-  HARMONICS,
-  type Kernels,
-  type LiftedOpening,
-  type MaskedTerm,
-  type MatMulShape,
-  type MatrixLayout,
-  type OpeningMask,
-  type PackedMatrix,
-  type PickedRow,
-  type SparsePattern,
-  type TrigShape,
+import type {
+  Extension,
+  Kernels,
+  LiftedOpening,
+  MaskedTerm,
+  MatMulShape,
+  MatrixLayout,
+  OpeningMask,
+  PackedMatrix,
+  PickedRow,
+  SparsePattern,
+  TrigShape,
 } from './kernels.js';
+import * as bits from './wasm-bits.js';
+import { CHUNK, type Fn, WasmMemory } from './wasm-memory.js';
+import { BLOCK_WORDS, matMul } from './wasm-product.js';
+import * as series from './wasm-series.js';
 import { bytesOf, maskOf, packedBytes, type Words } from './words.js';
 
-/**
- * Elements a slot holds: operands of one step stay in the second-level cache together. A multiple of 64, so that planes
- * and packed words cut at bytes.
- */
-const CHUNK = 8192;
-const SLOT = CHUNK * 8 + 64;
-/** Slots: the widest step has two planes for each harmonic, their coefficients, and a few operands. */
-const SLOTS = 2 * HARMONICS + 8;
-/**
- * Blocks of the matrix product, in words: A mb×kb and B kb×nb, raw and packed with a word more for a row of A and a
- * column of B, and C mb×nb.
- */
-const MB = 128;
-const NB = 512;
-const KB = 256;
-
-type Fn = (...args: (number | bigint)[]) => void;
-type Exports = Record<string, Fn> & { memory: WebAssembly.Memory; scratchBase: () => number };
-
-function decodeBase64(text: string): Uint8Array<ArrayBuffer> {
-  const binary = atob(text);
-  const out = new Uint8Array(binary.length);
-  for (let i = 0; i < out.length; i++) out[i] = binary.charCodeAt(i);
-  return out;
-}
-
-/** The kernels in WebAssembly SIMD: data is copied through a scratch area in chunks that stay in cache. */
+/** The kernels in WebAssembly SIMD. */
 export class WasmKernels implements Kernels {
   readonly name = 'wasm';
   threads = 1;
-  readonly #x: Exports;
-  readonly #u8: Uint8Array;
-  readonly #base: number;
-  readonly #big: number;
+  readonly #memory: WasmMemory;
 
-  private constructor(exports: Exports) {
-    this.#x = exports;
-    this.#base = (exports.scratchBase() + 63) & ~63;
-    this.#big = this.#base + SLOT * SLOTS;
-    const words = (MB + NB) * (2 * KB + 1) + MB * NB;
-    const bytes = this.#big + words * 8 + 4096;
-    const memory = exports.memory;
-    if (memory.buffer.byteLength < bytes) memory.grow(Math.ceil((bytes - memory.buffer.byteLength) / 65536));
-    this.#u8 = new Uint8Array(memory.buffer);
+  private constructor(memory: WasmMemory) {
+    this.#memory = memory;
   }
 
   static async load(): Promise<WasmKernels> {
-    const { instance } = await WebAssembly.instantiate(decodeBase64(kernelsBase64), {});
-    return new WasmKernels(instance.exports as unknown as Exports);
+    return new WasmKernels(await WasmMemory.load(BLOCK_WORDS));
   }
 
   /** Sines and exponentials as these kernels have them. */
   tables(): Float64Array {
-    const at = this.#x.tables() as unknown as number;
-    return new Float64Array(this.#u8.buffer, at, 4 * 4096 + 4 * 1024).slice();
-  }
-
-  #slot(i: number): number {
-    return this.#base + i * SLOT;
-  }
-
-  /** Copies elements [from, to) of `a`, `bytes` each, into slot `i`. */
-  #in(i: number, a: ArrayBufferView, from: number, to: number, bytes = 8): number {
-    const at = this.#slot(i);
-    this.#u8.set(new Uint8Array(a.buffer, a.byteOffset + from * bytes, (to - from) * bytes), at);
-    return at;
-  }
-
-  #out(i: number, a: ArrayBufferView, from: number, to: number, bytes = 8): void {
-    const at = this.#slot(i);
-    new Uint8Array(a.buffer, a.byteOffset + from * bytes, (to - from) * bytes).set(
-      this.#u8.subarray(at, at + (to - from) * bytes),
-    );
+    return this.#memory.tables();
   }
 
   #binary(f: Fn, out: Words, a: Words, b: Words): void {
     need(out.length === a.length && a.length === b.length, () => `lengths ${out.length}, ${a.length}, ${b.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      f(this.#slot(0), this.#in(1, a, i, end), this.#in(2, b, i, end), end - i);
-      this.#out(0, out, i, end);
+      f(this.#memory.slot(0), this.#memory.in(1, a, i, end), this.#memory.in(2, b, i, end), end - i);
+      this.#memory.out(0, out, i, end);
     }
   }
 
   add(out: Words, a: Words, b: Words): void {
-    this.#binary(this.#x.add, out, a, b);
+    this.#binary(this.#memory.exports.add, out, a, b);
   }
   sub(out: Words, a: Words, b: Words): void {
-    this.#binary(this.#x.sub, out, a, b);
+    this.#binary(this.#memory.exports.sub, out, a, b);
   }
   lessTwice(out: Words, a: Words, b: Words): void {
-    this.#binary(this.#x.lessTwice, out, a, b);
+    this.#binary(this.#memory.exports.lessTwice, out, a, b);
   }
   mul(out: Words, a: Words, b: Words): void {
-    this.#binary(this.#x.mul, out, a, b);
+    this.#binary(this.#memory.exports.mul, out, a, b);
   }
   and(out: Words, a: Words, b: Words): void {
-    this.#binary(this.#x.and, out, a, b);
+    this.#binary(this.#memory.exports.and, out, a, b);
   }
   xor(out: Words, a: Words, b: Words): void {
-    this.#binary(this.#x.xor, out, a, b);
+    this.#binary(this.#memory.exports.xor, out, a, b);
   }
 
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void {
     need(out.length === a.length, () => `lengths ${out.length}, ${a.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.affine(this.#slot(0), this.#in(1, a, i, end), end - i, scale, offset, maskOf(bits));
-      this.#out(0, out, i, end);
+      this.#memory.exports.affine(
+        this.#memory.slot(0),
+        this.#memory.in(1, a, i, end),
+        end - i,
+        scale,
+        offset,
+        maskOf(bits),
+      );
+      this.#memory.out(0, out, i, end);
     }
   }
 
@@ -160,8 +106,8 @@ export class WasmKernels implements Kernels {
     const step = Math.max(1, Math.floor(CHUNK / Math.max(1, cols)));
     for (let r = 0; r < rows; r += step) {
       const end = Math.min(rows, r + step);
-      this.#x.rowSum(this.#slot(0), this.#in(1, a, r * cols, end * cols), end - r, cols);
-      this.#out(0, out, r, end);
+      this.#memory.exports.rowSum(this.#memory.slot(0), this.#memory.in(1, a, r * cols, end * cols), end - r, cols);
+      this.#memory.out(0, out, r, end);
     }
   }
 
@@ -176,93 +122,28 @@ export class WasmKernels implements Kernels {
   }
 
   matMul(out: Words, a: Words, right: Words | PackedMatrix, shape: MatMulShape): void {
-    const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
-    matMulLengths(out, a, right, shape);
-    const b = 'words' in right ? right.words : right;
-    const u8 = this.#u8;
-    const rawA = this.#big;
-    const packedA = rawA + MB * KB * 8;
-    const rawB = packedA + MB * (KB + 1) * 8;
-    const packedB = rawB + KB * NB * 8;
-    const c = packedB + (KB + 1) * NB * 8;
-    const ab = bytesOf(a);
-    const bb = bytesOf(b);
-    const ob = bytesOf(out);
-    // A block of a row-major matrix with `width` columns, copied row by row
-    const copy = (to: number, from: Uint8Array, width: number, r0: number, r1: number, c0: number, c1: number) => {
-      const len = (c1 - c0) * 8;
-      if (c1 - c0 === width) {
-        u8.set(from.subarray(r0 * width * 8, r1 * width * 8), to);
-        return;
-      }
-      for (let r = r0; r < r1; r++, to += len) {
-        const at = (r * width + c0) * 8;
-        u8.set(from.subarray(at, at + len), to);
-      }
-    };
-    for (let j = 0; j < n; j += NB) {
-      const jEnd = Math.min(n, j + NB);
-      const cols = (jEnd - j + 3) & ~3;
-      for (let i = 0; i < m; i += MB) {
-        const iEnd = Math.min(m, i + MB);
-        const rows = iEnd - i;
-        u8.fill(0, c, c + rows * cols * 8);
-        for (let p = 0; p < k; p += KB) {
-          const pEnd = Math.min(k, p + KB);
-          const depth = pEnd - p;
-          if (transposeA) copy(rawA, ab, m, p, pEnd, i, iEnd);
-          else copy(rawA, ab, k, i, iEnd, p, pEnd);
-          if (transposeB) copy(rawB, bb, k, j, jEnd, p, pEnd);
-          else copy(rawB, bb, n, p, pEnd, j, jEnd);
-          this.#x.packA(packedA, rawA, rows, depth, transposeA ? 8 : depth * 8, transposeA ? rows * 8 : 8);
-          this.#x.packB(packedB, rawB, jEnd - j, depth, transposeB ? depth * 8 : 8, transposeB ? 8 : (jEnd - j) * 8);
-          this.#x.multiply(c, packedA, packedB, rows, cols, depth);
-        }
-        const len = (jEnd - j) * 8;
-        for (let r = i; r < iEnd; r++) {
-          const from = c + (r - i) * cols * 8;
-          ob.set(u8.subarray(from, from + len), (r * n + j) * 8);
-        }
-      }
-    }
+    matMul(this.#memory, out, a, right, shape);
+    const { bits = 64 } = shape;
     if (bits < 64) this.affine(out, out, 1n, 0n, bits);
   }
 
-  /** Row after row of U, as a product of its entries with the rows of B that they meet. */
-  sparseMatMul(out: Words, entries: Words, b: Words, { rows, targets }: SparsePattern, bits: number): void {
-    const { n, each } = sparseLengths(out, entries, b, { rows, targets });
-    const met = Array.from({ length: rows }, () => [] as number[]);
-    targets.forEach((t, at) => {
-      met[t]!.push(at);
-    });
-    temporarily(() => {
-      const most = met.reduce((max, { length }) => Math.max(max, length), 0);
-      const [row, of] = [scratch(most), scratch(most * n)];
-      for (const [t, list] of met.entries()) {
-        const k = list.length;
-        list.forEach((at, p) => {
-          const from = Math.floor(at / each);
-          row.set(entries.subarray(at, at + 1), p);
-          of.set(b.subarray(from * n, (from + 1) * n), p * n);
-        });
-        this.matMul(out.subarray(t * n, (t + 1) * n), row.subarray(0, k), of.subarray(0, k * n), { m: 1, k, n, bits });
-      }
-    });
+  sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void {
+    composed.sparseMatMul(this, out, entries, b, pattern, bits);
   }
 
   chacha20(key: Uint8Array, out: Uint8Array, counter = 0, nonce?: Uint8Array): void {
     streamLength(key, nonce, counter + out.length / 64);
-    const at = this.#slot(1);
-    this.#u8.set(key, at);
-    if (nonce) this.#u8.set(nonce, at + 32);
-    else this.#u8.fill(0, at + 32, at + 44);
+    const at = this.#memory.slot(1);
+    this.#memory.bytes.set(key, at);
+    if (nonce) this.#memory.bytes.set(nonce, at + 32);
+    else this.#memory.bytes.fill(0, at + 32, at + 44);
     const step = CHUNK * 8;
     for (let i = 0; i < out.length; i += step) {
       const end = Math.min(out.length, i + step);
-      this.#x.chacha20(this.#slot(2), at, counter + i / 64, Math.ceil((end - i) / 256));
-      this.#out(2, out, i, end, 1);
+      this.#memory.exports.chacha20(this.#memory.slot(2), at, counter + i / 64, Math.ceil((end - i) / 256));
+      this.#memory.out(2, out, i, end, 1);
     }
-    this.#u8.fill(0, at, at + 44);
+    this.#memory.bytes.fill(0, at, at + 44);
   }
 
   streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void {
@@ -306,8 +187,8 @@ export class WasmKernels implements Kernels {
     }
     for (let i = 0; i < a.length; i += CHUNK) {
       const end = Math.min(a.length, i + CHUNK);
-      this.#x.pack(this.#slot(0), this.#in(1, a, i, end), end - i, bits);
-      this.#out(0, out, (i * bits) / 8, Math.ceil((end * bits) / 8), 1);
+      this.#memory.exports.pack(this.#memory.slot(0), this.#memory.in(1, a, i, end), end - i, bits);
+      this.#memory.out(0, out, (i * bits) / 8, Math.ceil((end * bits) / 8), 1);
     }
   }
 
@@ -327,8 +208,13 @@ export class WasmKernels implements Kernels {
     }
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.unpack(this.#slot(0), this.#in(1, bytes, (i * bits) / 8, Math.ceil((end * bits) / 8), 1), end - i, bits);
-      this.#out(0, out, i, end);
+      this.#memory.exports.unpack(
+        this.#memory.slot(0),
+        this.#memory.in(1, bytes, (i * bits) / 8, Math.ceil((end * bits) / 8), 1),
+        end - i,
+        bits,
+      );
+      this.#memory.out(0, out, i, end);
     }
   }
 
@@ -367,8 +253,8 @@ export class WasmKernels implements Kernels {
     need(out.length === v.length, () => `lengths ${out.length}, ${v.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.encode(this.#slot(0), this.#in(1, v, i, end, 4), end - i, 2 ** fracBits);
-      this.#out(0, out, i, end);
+      this.#memory.exports.encode(this.#memory.slot(0), this.#memory.in(1, v, i, end, 4), end - i, 2 ** fracBits);
+      this.#memory.out(0, out, i, end);
     }
   }
 
@@ -376,8 +262,14 @@ export class WasmKernels implements Kernels {
     need(out.length === a.length, () => `lengths ${out.length}, ${a.length}`);
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.decode(this.#slot(0), this.#in(1, a, i, end), end - i, BigInt(bits), 2 ** -fracBits);
-      this.#out(0, out, i, end);
+      this.#memory.exports.decode(
+        this.#memory.slot(0),
+        this.#memory.in(1, a, i, end),
+        end - i,
+        BigInt(bits),
+        2 ** -fracBits,
+      );
+      this.#memory.out(0, out, i, end);
     }
   }
 
@@ -386,17 +278,17 @@ export class WasmKernels implements Kernels {
     const { offset, bits, shift, width } = how;
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.maskForOpening(
-        this.#slot(0),
-        this.#in(1, x, i, end),
-        this.#in(2, r, i, end),
+      this.#memory.exports.maskForOpening(
+        this.#memory.slot(0),
+        this.#memory.in(1, x, i, end),
+        this.#memory.in(2, r, i, end),
         end - i,
         offset,
         maskOf(bits),
         BigInt(shift),
         maskOf(width),
       );
-      this.#out(0, out, i, end);
+      this.#memory.out(0, out, i, end);
     }
   }
 
@@ -407,105 +299,43 @@ export class WasmKernels implements Kernels {
     );
     for (let i = 0; i < out.length; i += CHUNK) {
       const end = Math.min(out.length, i + CHUNK);
-      this.#x.lift(
-        this.#slot(0),
-        this.#in(1, m, i, end),
-        this.#in(2, r, i, end),
-        this.#in(3, w, i, end),
-        this.#in(4, wh, i, end),
+      this.#memory.exports.lift(
+        this.#memory.slot(0),
+        this.#memory.in(1, m, i, end),
+        this.#memory.in(2, r, i, end),
+        this.#memory.in(3, w, i, end),
+        this.#memory.in(4, wh, i, end),
         end - i,
         BigInt(k),
         offset,
         first ? 1n : 0n,
       );
-      this.#out(0, out, i, end);
+      this.#memory.out(0, out, i, end);
     }
   }
 
-  extend(
-    m: Words,
-    share: Words,
-    from: LiftedOpening,
-    opened: Words,
-    r: Words,
-    { k, bits, offset, first }: Extension,
-  ): void {
-    sameLength(m, share, from.m, from.share, from.wrapSet, from.wrapClear, opened, r);
-    temporarily(() => {
-      const t = scratch(m.length);
-      this.choose(t, from.m, from.wrapClear, from.wrapSet, k - 1);
-      this.add(t, t, r);
-      if (first) this.sub(t, opened, t);
-      this.affine(t, t, first ? 1n << BigInt(k) : BigInt.asUintN(64, -(1n << BigInt(k))), 0n, 64);
-      this.add(share, from.share, t);
-      this.affine(t, opened, 1n << BigInt(k), BigInt.asUintN(64, -offset), 64);
-      this.add(m, from.m, t);
-    });
-    this.affine(m, m, 1n, 0n, bits);
+  extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void {
+    composed.extend(this, m, share, from, opened, r, how);
   }
 
   chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {
-    need(out.length === r.length, () => `lengths ${out.length}, ${r.length}`);
-    for (let i = 0; i < r.length; i += CHUNK) {
-      const end = Math.min(r.length, i + CHUNK);
-      this.#x.chunkTables(
-        this.#slot(0),
-        this.#in(1, r, i, end),
-        end - i,
-        BigInt(position),
-        BigInt(width),
-        kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2,
-      );
-      this.#out(0, out, i, end, 2);
-    }
+    bits.chunkTables(this.#memory, out, r, position, width, kind);
   }
 
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {
-    pickedRows(out, m, tables, stride, rows);
-    const size = Math.ceil(m.length / 64);
-    for (let i = 0; i < m.length; i += CHUNK) {
-      const end = Math.min(m.length, i + CHUNK);
-      const elements = this.#in(1, m, i, end);
-      for (const { table, plane, position, width, base } of rows) {
-        const row = this.#in(2, tables.subarray(table * stride, (table + 1) * stride), i, end, 2);
-        this.#x.pick(this.#slot(0), elements, row, end - i, tau, BigInt(position), BigInt(width), base);
-        this.#out(0, out.subarray(plane * size, (plane + 1) * size), i / 64, Math.ceil(end / 64));
-      }
-    }
+    bits.pick(this.#memory, out, m, tables, stride, tau, rows);
   }
 
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void {
-    need(out.length === Math.ceil(m.length / 64), 'operands of bitPlane');
-    for (let i = 0; i < m.length; i += CHUNK) {
-      const end = Math.min(m.length, i + CHUNK);
-      this.#x.bitPlane(this.#slot(0), this.#in(1, m, i, end), end - i, tau, BigInt(position));
-      this.#out(0, out, i / 64, Math.ceil(end / 64));
-    }
+    bits.bitPlane(this.#memory, out, m, tau, position);
   }
 
   planeToWords(out: Words, plane: Words): void {
-    need(plane.length === Math.ceil(out.length / 64), 'operands of planeToWords');
-    for (let i = 0; i < out.length; i += CHUNK) {
-      const end = Math.min(out.length, i + CHUNK);
-      this.#x.planeToWords(this.#slot(0), this.#in(1, plane, i / 64, Math.ceil(end / 64)), end - i);
-      this.#out(0, out, i, end);
-    }
+    bits.planeToWords(this.#memory, out, plane);
   }
 
   bitShare(out: Words, c: Words, beta: Words, first: boolean): void {
-    sameLength(out, beta);
-    planeLength(c, out);
-    for (let i = 0; i < out.length; i += CHUNK) {
-      const end = Math.min(out.length, i + CHUNK);
-      this.#x.bitShare(
-        this.#slot(0),
-        this.#in(1, c, i / 64, Math.ceil(end / 64)),
-        this.#in(2, beta, i, end),
-        end - i,
-        first ? 1n : 0n,
-      );
-      this.#out(0, out, i, end);
-    }
+    bits.bitShare(this.#memory, out, c, beta, first);
   }
 
   bitMultiply(
@@ -520,122 +350,26 @@ export class WasmKernels implements Kernels {
     offset: bigint,
     wrap: boolean,
   ): void {
-    const n = out.length;
-    need(
-      [x, m, b, br, ...(wrap ? [bh] : [])].every((a) => a.length === n) && c.length === Math.ceil(n / 64),
-      'operands of bitMultiply',
-    );
-    for (let i = 0; i < n; i += CHUNK) {
-      const end = Math.min(n, i + CHUNK);
-      const high = wrap ? this.#in(6, bh, i, end) : this.#slot(6);
-      this.#x.bitMultiply(
-        this.#slot(0),
-        this.#in(1, c, i / 64, Math.ceil(end / 64)),
-        this.#in(2, x, i, end),
-        this.#in(3, m, i, end),
-        this.#in(4, b, i, end),
-        this.#in(5, br, i, end),
-        high,
-        end - i,
-        BigInt(k),
-        offset,
-        wrap ? 1 : 0,
-      );
-      this.#out(0, out, i, end);
-    }
+    bits.bitMultiply(this.#memory, out, c, x, m, b, br, bh, k, offset, wrap);
   }
 
   maskedProduct(out: Words, opened: Words, masks: Words, products: Words, term: MaskedTerm, first: boolean): void {
-    maskedPlanes(out, opened, masks, products, term);
-    const n = out.length;
-    const plane = (planes: Words, at: number) => planes.subarray(at * n, (at + 1) * n);
-    const { variables, sets } = term;
-    temporarily(() => {
-      const parts = Array.from(sets, (p, s) => {
-        if (s === 0) return scratch(n).fill(first ? 0xffff_ffff_ffff_ffffn : 0n);
-        return (s & (s - 1)) === 0 ? plane(masks, variables[Math.log2(s)]!) : plane(products, p);
-      });
-      // One variable after another leaves: ⟦Π v⟧ = o_v·⟦Π without v⟧ + ⟦the same times a_v⟧
-      for (let v = variables.length - 1; v >= 0; v--) {
-        for (let s = 0; s < 1 << v; s++) {
-          const to = s === 0 ? parts[0]! : scratch(n);
-          this.and(to, parts[s]!, plane(opened, variables[v]!));
-          this.xor(to, to, parts[s | (1 << v)]!);
-          parts[s] = to;
-        }
-      }
-      this.xor(out, out, parts[0]!);
-    });
+    composed.maskedProduct(this, out, opened, masks, products, term, first);
   }
 
-  trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
-    const n = r.length;
-    need(out.length === 2 * harmonics * n && harmonics <= HARMONICS, 'operands of trigTables');
-    for (let i = 0; i < n; i += CHUNK) {
-      const end = Math.min(n, i + CHUNK);
-      this.#x.trigTables(this.#slot(1), SLOT, this.#in(0, r, i, end), end - i, period, harmonics, 2 ** fracBits);
-      for (let p = 0; p < 2 * harmonics; p++) this.#out(1 + p, out, p * n + i, p * n + end);
-    }
+  trigTables(out: Words, r: Words, how: TrigShape): void {
+    series.trigTables(this.#memory, out, r, how);
   }
 
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void {
-    const { period, harmonics, fracBits } = how;
-    const n = m.length;
-    sameLength(out, m);
-    seriesOperands(m, shares, coefficients, how);
-    const q = this.#in(SLOTS - 1, coefficients, 0, coefficients.length);
-    for (let i = 0; i < n; i += CHUNK) {
-      const end = Math.min(n, i + CHUNK);
-      for (let p = 0; p < 2 * harmonics; p++) this.#in(2 + p, shares, p * n + i, p * n + end);
-      this.#x.trigCombine(
-        this.#slot(0),
-        this.#in(1, m, i, end),
-        this.#slot(2),
-        SLOT,
-        q,
-        end - i,
-        period,
-        harmonics,
-        2 ** fracBits,
-      );
-      this.#out(0, out, i, end);
-    }
+    series.trigCombine(this.#memory, out, m, shares, coefficients, how);
   }
 
   expTables(out: Words, r: Words, beta: Words, half: number): void {
-    const n = r.length;
-    need(out.length === 4 * n && beta.length === Math.ceil(n / 64), 'operands of expTables');
-    for (let i = 0; i < n; i += CHUNK) {
-      const end = Math.min(n, i + CHUNK);
-      this.#x.expTables(
-        this.#slot(2),
-        SLOT,
-        this.#in(0, r, i, end),
-        this.#in(1, beta, i / 64, Math.ceil(end / 64)),
-        end - i,
-        half,
-      );
-      for (let p = 0; p < 4; p++) this.#out(2 + p, out, p * n + i, p * n + end);
-    }
+    series.expTables(this.#memory, out, r, beta, half);
   }
 
   expCombine(out: Words, m: Words, c: Words, shares: Words, factor: number, half: number): void {
-    const n = m.length;
-    need(out.length === n && shares.length === 4 * n && c.length === Math.ceil(n / 64), 'operands of expCombine');
-    for (let i = 0; i < n; i += CHUNK) {
-      const end = Math.min(n, i + CHUNK);
-      for (let p = 0; p < 4; p++) this.#in(3 + p, shares, p * n + i, p * n + end);
-      this.#x.expCombine(
-        this.#slot(0),
-        this.#in(1, m, i, end),
-        this.#in(2, c, i / 64, Math.ceil(end / 64)),
-        this.#slot(3),
-        SLOT,
-        end - i,
-        factor,
-        half,
-      );
-      this.#out(0, out, i, end);
-    }
+    series.expCombine(this.#memory, out, m, c, shares, factor, half);
   }
 }
