@@ -18,6 +18,7 @@ export * from './graph/graph.js';
 export * from './graph/needed.js';
 export * from './graph/plaintext.js';
 export * from './limits.js';
+export { type Binding, type InputState, writtenTensor } from './plan/inputs.js';
 export * from './plan/lookup.js';
 export * from './plan/plan.js';
 export * from './plan/ranges.js';

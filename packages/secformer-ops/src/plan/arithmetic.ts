@@ -1,0 +1,150 @@
+/**
+ * Sums, differences, products and quotients of nodes: with public numbers, of values far apart that something selects
+ * by, and with the inverses of values that may be small.
+ */
+import { divide, reciprocal } from '../compose/octave.js';
+import { ofSmall, timesInverse } from '../compose/small.js';
+import type { GraphNode } from '../graph/graph.js';
+import { check, type Shape, sizeOf } from '../program/types.js';
+import type { LoweredNodes } from './lowered.js';
+import { selectedDifferences, selections } from './selected.js';
+import { notNegative } from './sign.js';
+import { smallOperand } from './small.js';
+
+/** Lowers nodes that are arithmetic, with what it has to know of the others: which are inverses, which select. */
+export class Arithmetic {
+  readonly #nodes: LoweredNodes;
+  /** nodes that are inverses by `ofSmall` */
+  readonly #inverses = new Set<number>();
+  readonly #selected: ReadonlySet<GraphNode>;
+  /** the difference that each product of a selection takes */
+  readonly #selections: ReadonlyMap<GraphNode, number>;
+
+  constructor(nodes: LoweredNodes) {
+    const { graph } = nodes;
+    this.#nodes = nodes;
+    this.#selected = new Set([...selectedDifferences(graph)].map((i) => graph.nodes[i]!));
+    this.#selections = new Map([...selections(graph)].map(([i, difference]) => [graph.nodes[i]!, difference]));
+  }
+
+  /** A sum, difference, product or quotient. */
+  lower(node: GraphNode): number {
+    const e = this.#nodes.emitter;
+    const [a, b] = node.in as [number, number];
+    const [ca, cb] = [this.#nodes.constant(a), this.#nodes.constant(b)];
+    if (cb) return this.#withConstant(node, this.#nodes.share(a), cb, this.#nodes.shapeOf(b), false);
+    if (ca) return this.#withConstant(node, this.#nodes.share(b), ca, this.#nodes.shapeOf(a), true);
+    if (node.op === 'sub') return this.#difference(a, b, this.#selected.has(node));
+    if (node.op === 'add') {
+      const [na, nb] = [a, b].map((i) => this.#nodes.graph.nodes[i]!);
+      if (nb!.op === 'neg') return this.#difference(a, nb!.in[0]!);
+      return na!.op === 'neg' ? this.#difference(b, na!.in[0]!) : e.add(this.#nodes.share(a), this.#nodes.share(b));
+    }
+    if (node.op === 'mul') {
+      if (a === b) return e.square(this.#nodes.share(a));
+      const difference = this.#selections.get(node);
+      if (difference !== undefined) {
+        const bit = this.#nodes.share(difference === a ? b : a);
+        return e.reach.over(this.#nodes.share(difference), (d) => e.mul(bit, d));
+      }
+      if (this.#isInverse(b)) return timesInverse(e, this.#nodes.share(a), this.#nodes.share(b));
+      return this.#isInverse(a)
+        ? timesInverse(e, this.#nodes.share(b), this.#nodes.share(a))
+        : e.mul(this.#nodes.share(a), this.#nodes.share(b));
+    }
+    const inverse = this.#ofSmall('reciprocal', b);
+    if (inverse !== undefined) return timesInverse(e, this.#nodes.share(a), inverse);
+    return divide(e, this.#nodes.share(a), this.#nodes.share(b), notNegative(this.#nodes.graph, b));
+  }
+
+  /** An inverse that has more than 16 fractional bits, which a product is to keep, through views. */
+  #isInverse(i: number): boolean {
+    const n = this.#nodes.graph.nodes[i]!;
+    return this.#inverses.has(i) || ((n.op === 'reshape' || n.op === 'broadcast') && this.#isInverse(n.in[0]!));
+  }
+
+  /** A square does not need the sign of its operand. */
+  squared(i: number): number {
+    const n = this.#nodes.graph.nodes[i]!;
+    return n.op === 'abs' || n.op === 'neg' ? n.in[0]! : i;
+  }
+
+  /** A function of a positive value that may be smaller than 16 fractional bits can tell; none where it cannot. */
+  #ofSmall(op: 'rsqrt' | 'sqrt' | 'log' | 'reciprocal', at: number): number | undefined {
+    const e = this.#nodes.emitter;
+    const found = smallOperand(this.#nodes.graph, op, at);
+    if (!found) return undefined;
+    const { core, views, ...operand } = found.offset;
+    return views.reduce(
+      (x, n) =>
+        n.op === 'transpose'
+          ? e.transpose(x, n.perm)
+          : n.op === 'reshape'
+            ? e.reshape(x, n.shape)
+            : e.broadcast(x, n.shape),
+      ofSmall(e, found.kind, { v: this.#nodes.share(core), ...operand }),
+    );
+  }
+
+  /** A product of matrices that has no room for a sum of n of its values, truncated: a mean of them is in range. */
+  summable(v: number, n: number): number {
+    const e = this.#nodes.emitter;
+    const { magnitude, fracBits, bits } = e.share(v);
+    return bits < 64 && magnitude + Math.ceil(Math.log2(Math.max(1, n))) + fracBits + 2 > bits ? e.wide(v) : v;
+  }
+
+  /** @param selected whether something selects by it, which needs a bit more than the values have */
+  #difference(a: number, b: number, selected = false): number {
+    const e = this.#nodes.emitter;
+    const sameSign = notNegative(this.#nodes.graph, a) && notNegative(this.#nodes.graph, b);
+    const spare = (v: number) => {
+      const { magnitude, fracBits, bits } = e.share(v);
+      return magnitude + 1 + fracBits + 2 <= bits;
+    };
+    const operands = [this.#nodes.share(a), this.#nodes.share(b)] as [number, number];
+    const [x, y] = selected && !sameSign && !operands.every(spare) ? operands.map((v) => e.wide(v)) : operands;
+    return e.reach.difference(x!, y!, sameSign);
+  }
+
+  /** x op c, or c op x if `reversed`. */
+  #withConstant(node: GraphNode, x: number, c: number[], shape: Shape, reversed: boolean): number {
+    const e = this.#nodes.emitter;
+    const single = c.length === 1 && sizeOf(node.shape) === sizeOf(e.type(x).shape) ? c[0] : undefined;
+    const broadcast = (v: number) => e.broadcast(v, node.shape);
+    if (node.op === 'add' || node.op === 'sub') {
+      const sign = node.op === 'sub' && !reversed ? -1 : 1;
+      const from = node.op === 'sub' && reversed ? e.negate(x) : x;
+      if (single !== undefined) return broadcast(e.addConstant(from, sign * single));
+      return e.add(
+        from,
+        e.constantShare(
+          c.map((v) => sign * v),
+          shape,
+          this.#nodes.emitter.share(from).fracBits,
+        ),
+      );
+    }
+    if (node.op === 'div' && reversed) {
+      const inverse =
+        this.#ofSmall('reciprocal', node.in[1]!) ?? reciprocal(e, x, notNegative(this.#nodes.graph, node.in[1]!));
+      return this.#withConstant({ ...node, op: 'mul' } as GraphNode, inverse, c, shape, false);
+    }
+    const factors = node.op === 'div' ? c.map((v) => 1 / v) : c;
+    check(factors.every(Number.isFinite), () => `${node.op} by a constant that is zero or not finite`);
+    return single !== undefined ? broadcast(e.scale(x, factors[0]!)) : e.mulConstant(x, factors, shape);
+  }
+
+  /** A root, a logarithm or a reciprocal, of a value that may be small or not. */
+  ofPositive(op: 'rsqrt' | 'sqrt' | 'log' | 'reciprocal', x: number): number {
+    const e = this.#nodes.emitter;
+    const small = this.#ofSmall(op, x);
+    if (small === undefined) {
+      const v = this.#nodes.share(x);
+      return op === 'reciprocal'
+        ? reciprocal(e, v, notNegative(this.#nodes.graph, x))
+        : this.#nodes.suite.elementwise[op].emit(e, v, {});
+    }
+    if (op === 'rsqrt' || op === 'reciprocal') this.#inverses.add(this.#nodes.current);
+    return small;
+  }
+}

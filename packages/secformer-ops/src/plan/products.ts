@@ -1,0 +1,67 @@
+/** Products of matrices: of shares, of weights that are divided afterwards, and with one-hot rows, which look up. */
+import { MAGNITUDE } from '../compose/formats.js';
+import { attend } from '../compose/softmax.js';
+import type { GraphNode } from '../graph/graph.js';
+import { LOOKUP_BITS } from './inputs.js';
+import type { LoweredNodes } from './lowered.js';
+
+/** Rows of a table, summed in buckets and then taken from there. */
+function lookup(nodes: LoweredNodes, salt: number, hits: number, a: number, b: number): number {
+  const e = nodes.emitter;
+  const places = (nodes.at(a) as { value: number }).value;
+  const table = e.operand(nodes.share(b));
+  const t = e.opened(table);
+  const magnitude = Math.min(e.limit, LOOKUP_BITS - 1 - t.fracBits);
+  const sums = e.emit('bucketSums', [hits, table], {
+    buckets: e.type(places).shape[1]!,
+    salt,
+    magnitude,
+  });
+  const { bits } = e.share(sums);
+  const rows = e.emit('open', [sums], { shift: 0, width: bits, offsetLog: -1, share: 'modular', bits });
+  return e.product(places, rows);
+}
+
+function isOneHot(nodes: LoweredNodes, i: number): boolean {
+  const node = nodes.graph.nodes[i]!;
+  return node.op === 'oneHotOf' || (node.op === 'reshape' && isOneHot(nodes, node.in[0]!));
+}
+
+/**
+ * Rows of a table where one-hot rows say: no larger than what is in it, so that a modulus with room for that does.
+ */
+function rowsOf(nodes: LoweredNodes, a: number, b: number): number {
+  const e = nodes.emitter;
+  const table = e.operand(nodes.share(b));
+  const { fracBits, magnitude, width } = e.opened(table);
+  const bits = Math.min(width, Math.max(LOOKUP_BITS, fracBits + magnitude + 1));
+  return e.product(e.operand(nodes.share(a), bits), table, false, false, magnitude);
+}
+
+/**
+ * A product of matrices.
+ * @param allHits the matrices of hits of one-hot rows that are looked up in buckets, by node
+ */
+export function product(
+  nodes: LoweredNodes,
+  node: GraphNode & { op: 'matMul' },
+  allHits: ReadonlyMap<number, number>,
+  salt: number,
+): number {
+  const e = nodes.emitter;
+  const [a, b] = node.in as [number, number];
+  const hits = allHits.get(a);
+  if (hits !== undefined) return lookup(nodes, salt, hits, a, b);
+  if (isOneHot(nodes, a) && !node.transposeA && !node.transposeB) return rowsOf(nodes, a, b);
+  const left = nodes.at(a);
+  if ('soft' in left && left.value === undefined && !node.transposeA)
+    return attend(e, left.soft, nodes.share(b), node.transposeB);
+  // A result beyond the default range needs wider operands
+  const width = e.limit > MAGNITUDE + 1 ? 64 : undefined;
+  const opened = (i: number) => {
+    const n = nodes.at(i);
+    if ('value' in n && n.value !== undefined && e.type(n.value).kind === 'opened') return n.value;
+    return e.operand(nodes.share(i), width);
+  };
+  return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
+}
