@@ -1,6 +1,6 @@
 // Compiles native/ into prebuilds/PLATFORM-ARCH, which is packed with the package, where there is a C++ compiler; where
 // there is none, or it fails, the kernels stay WebAssembly. With --install, as an installed package runs it, what was
-// packed is kept if it loads here. Never fails itself.
+// packed is kept if it loads here. It never fails itself.
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -53,7 +53,7 @@ function build(compiler) {
     '-c',
   ];
   for (const [name, flags] of sources) run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
-  // Nothing of this compiler's has to be where it is used
+  // The addon needs nothing of this compiler where it is used
   const link =
     process.platform === 'darwin'
       ? ['-dynamiclib', '-undefined', 'dynamic_lookup']

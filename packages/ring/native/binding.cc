@@ -24,7 +24,7 @@ u64 *kernelScratch(size_t n) {
   return scratch.words;
 }
 
-// When a thread's environment ends
+// Called when a thread's environment ends
 static void freeScratch(void *) {
   free(scratch.words);
   scratch.words = nullptr;
@@ -144,7 +144,7 @@ napi_value packedWords(napi_env env, napi_callback_info info) {
   napi_create_double(env, (double)a.kernels->packedWords(a.whole(0), a.whole(1), a.whole(2)), &n);
   return n;
 }
-// Key and nonce of a stream, which do not stay on the stack
+// Key and nonce of a stream, wiped from the stack after use
 struct StreamKey {
   uint32_t words[11] = {0};
   StreamKey(const uint8_t *key, const uint8_t *nonce) {

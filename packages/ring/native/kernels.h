@@ -16,7 +16,7 @@ extern double kernelTables[4096 * 4 + 4 * 1024];
 // fresh pages would cost more than filling them
 u64 *kernelScratch(size_t n);
 
-// Calls run(context, part) for each part, on as many threads as it says; what no thread can be had for runs in this one
+// Calls run(context, part) for each part on `threads` threads; parts that no thread can be started for run in this one
 void kernelParts(size_t parts, unsigned threads, void (*run)(const void *context, size_t part), const void *context);
 
 struct Kernels {

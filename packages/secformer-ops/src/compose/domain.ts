@@ -45,7 +45,7 @@ export class Watch {
   }
 }
 
-/** Bits that an interval is told from: 2 bytes of the dealer an element at four, 1 at three. */
+/** Bits by which an interval is told: at four the dealer sends 2 bytes an element, at three 1. */
 const FINE = 4;
 const COARSE = 3;
 

@@ -156,7 +156,7 @@ export class Emitter extends OperandEmitter {
 
   // ---- concatenation
 
-  /** Parts at the finest scale of them; a product whose scale the parts beside it do not fit is truncated first. */
+  /** Parts at the finest of their scales; where some do not fit that, products are truncated first. */
   #atOneScale(values: number[]): number[] {
     const finest = (parts: number[]) => Math.max(...parts.map((v) => this.share(v).fracBits));
     const fit = (parts: number[]) => {
@@ -173,7 +173,7 @@ export class Emitter extends OperandEmitter {
     const moved = this.#atOneScale(values).map((v) => this.axisFirst(v, axis));
     const most = programLimits.operands;
     let parts = moved;
-    // What one instruction does not take is joined in stretches first
+    // More parts than one instruction takes are joined in stretches first
     while (parts.length > most) {
       const of = parts;
       parts = Array.from({ length: Math.ceil(of.length / most) }, (_, i) =>
@@ -201,7 +201,7 @@ export class Emitter extends OperandEmitter {
 
   /** Elementwise product, broadcast. */
   mul(a: number, b: number): number {
-    // What a matrix product has opened already serves here too, modulo what it was opened for
+    // An operand that a matrix product has opened serves here too, modulo what it was opened for
     const [x, y] = [a, b].map((v) => this.operandOf(v) ?? this.factor(v)) as [number, number];
     const [tx, ty] = [this.opened(x), this.opened(y)];
     const fits =

@@ -7,7 +7,7 @@ import { watchLift } from './domain.js';
 import { FOLDED_BITS, FRAC_BITS, PRODUCT_BITS } from './formats.js';
 import { ValueEmitter } from './value-emitter.js';
 
-/** Bits of an opening at least, such as of what is known to be zero. */
+/** Fewest bits of an opening, such as of a value that is known to be zero. */
 const LEAST_WIDTH = 2;
 
 /** The view that a layout instruction takes of its operand. */
@@ -90,13 +90,13 @@ export abstract class OperandEmitter extends ValueEmitter {
     const before = this.#wrapped.get(v);
     if (before !== undefined) {
       const o = this.opened(before);
-      // It may have been opened for what is not watched
+      // It may have been opened where nothing was watched
       if (o.bits === 64 && o.fracBits <= fracBits) return o.modular ? before : watchLift(this, before, v);
     }
     return this.lifted(v, fracBits);
   }
 
-  /** As `factor`, an opening of its own with a wrap and never a modular one. */
+  /** Like `factor`, but always an opening of its own with a wrap, never a modular one. */
   lifted(v: number, fracBits = FRAC_BITS): number {
     const t = this.share(v);
     // Values known to be below 1 keep as many significant bits
@@ -135,7 +135,7 @@ export abstract class OperandEmitter extends ValueEmitter {
 
   #persistentOperand(v: number, width: number): number | undefined {
     const stored = this.#stored.get(v);
-    // What a run left at the scale of a product is truncated anew instead
+    // A tensor that a run left at the scale of a product is truncated instead
     if (!stored || this.share(v).fracBits > FOLDED_BITS || this.share(v).bits < width) return undefined;
     for (const [w, opened] of stored) if (w >= width) return opened;
     const made = this.emit('open', [v], { shift: 0, width, offsetLog: -1, share: 'kept', bits: width });

@@ -22,7 +22,7 @@ export abstract class ValueEmitter {
   readonly builder: ProgramBuilder;
   abstract readonly reach: Reach;
 
-  /** what is told of values that leave their protocol's domain; nothing if absent */
+  /** collects where values leave their protocol's domain; absent if that is not watched */
   watch: Watch | undefined;
 
   /** log2 of the range that sums and products claim where nothing narrower follows from their operands */
@@ -66,7 +66,7 @@ export abstract class ValueEmitter {
     }
   }
 
-  /** Emits values of which nothing is told. */
+  /** Emits values that are not watched. */
   unwatched<T>(body: () => T): T {
     const before = this.watch;
     this.watch = undefined;
@@ -182,7 +182,7 @@ export abstract class ValueEmitter {
     return v;
   }
 
-  /** The same words read with other fractional bits: a product with a power of two, for nothing. */
+  /** The same words read with other fractional bits: a product with a power of two, at no cost. */
   reinterpret(v: number, fracBits: number, magnitude: number): number {
     const t = this.share(v);
     if (t.fracBits === fracBits && t.magnitude === magnitude) return v;

@@ -57,7 +57,7 @@ export class Arithmetic {
     return divide(e, this.#nodes.share(a), this.#nodes.share(b), notNegative(this.#nodes.graph, b));
   }
 
-  /** An inverse that has more than 16 fractional bits, which a product is to keep, through views. */
+  /** Whether a node is, through views, an inverse of more than 16 fractional bits, which a product has to keep. */
   #isInverse(i: number): boolean {
     const n = this.#nodes.graph.nodes[i]!;
     return this.#inverses.has(i) || ((n.op === 'reshape' || n.op === 'broadcast') && this.#isInverse(n.in[0]!));
@@ -69,7 +69,7 @@ export class Arithmetic {
     return n.op === 'abs' || n.op === 'neg' ? n.in[0]! : i;
   }
 
-  /** A function of a positive value that may be smaller than 16 fractional bits can tell; none where it cannot. */
+  /** A function of a positive value that may be too small for 16 fractional bits; undefined where it cannot be. */
   #ofSmall(op: 'rsqrt' | 'sqrt' | 'log' | 'reciprocal', at: number): number | undefined {
     const e = this.#nodes.emitter;
     const found = smallOperand(this.#nodes.graph, op, at);

@@ -27,9 +27,7 @@ function isOneHot(nodes: LoweredNodes, i: number): boolean {
   return node.op === 'oneHotOf' || (node.op === 'reshape' && isOneHot(nodes, node.in[0]!));
 }
 
-/**
- * Rows of a table where one-hot rows say: no larger than what is in it, so that a modulus with room for that does.
- */
+/** The rows of a table that one-hot rows name: no larger than its values, so a modulus with room for these will do. */
 function rowsOf(nodes: LoweredNodes, a: number, b: number): number {
   const e = nodes.emitter;
   const table = e.operand(nodes.share(b));

@@ -31,7 +31,7 @@ export interface DrawFrom {
   material?: MaterialSource;
   /** memory that one run after another uses */
   arena?: Arena;
-  /** lets the event loop breathe, and throws if the run was aborted */
+  /** yields to the event loop, and throws if the run was aborted */
   pause?: () => Promise<void>;
 }
 
@@ -48,7 +48,7 @@ export function arraysOf({ masks, material }: Drawn): Words[] {
 /** Randomness of a run that a party holds ahead: instructions as far as the room went, by number. */
 export type PreparedParty = Map<number, Drawn>;
 
-/** Lets go of what was drawn for a run that will not come. */
+/** Discards what was drawn for a run that does not take place. */
 export function giveUp(arena: Arena, prepared: PreparedParty | undefined): void {
   for (const drawn of prepared?.values() ?? []) arena.release(arraysOf(drawn));
   prepared?.clear();

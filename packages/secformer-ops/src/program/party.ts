@@ -62,7 +62,7 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
     keepValues(run.checked, arena, borrowed.values);
     return borrowed.values;
   } catch (error) {
-    // Inputs are of whoever runs the Program
+    // Inputs belong to whoever runs the Program
     for (const v of borrowed.values.slice(first)) if (v) arena.release(arraysOfValue(v));
     for (const drawn of borrowed.drawn) arena.release(arraysOf(drawn));
     arena.release(borrowed.frames);
@@ -72,8 +72,8 @@ export async function runParty(run: PartyRun): Promise<PartyValue[]> {
 }
 
 /**
- * Gives what stays for later runs arrays of its own: those of the arena may be larger than what is in them, and go back
- * there.
+ * Gives values that stay for later runs arrays of their own: those of the arena may be larger than what is in them, and
+ * go back there.
  */
 function keepValues({ program }: CheckedProgram, arena: Arena, values: PartyValue[]): void {
   for (const v of new Set(program.keeps)) {
@@ -186,8 +186,8 @@ async function partySteps(run: PartyRun, arena: Arena, borrowed: Borrowed): Prom
 }
 
 /**
- * The other party's frame. One that an exchange failed to send may yet be read by the link: nothing else may ever stand
- * there.
+ * The other party's frame. If the exchange fails, the link may still read this party's frame, so nothing may ever be
+ * written there again.
  */
 async function sent(arena: Arena, { frames }: Borrowed, exchange: () => Promise<Uint8Array>): Promise<Uint8Array> {
   try {
@@ -217,7 +217,7 @@ function combine(kernels: Kernels, block: Block, mine: Uint8Array, theirs: Uint8
     kernels.unpackSum(opened, a, b, block.bits);
     return opened;
   }
-  // What pads a plane stays zero
+  // Padding of a plane stays zero
   const [opened, other] = [zeros(block.count), zeros(block.count)];
   unpackBlock(kernels, opened, a, block);
   unpackBlock(kernels, other, b, block);

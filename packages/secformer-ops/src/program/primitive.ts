@@ -100,10 +100,10 @@ export interface Cell {
   holds: number;
 }
 
-/** The arrays of a value at a party or at the dealer; what is stored is in nobody's way. */
+/** The arrays of a value at a party or at the dealer; stored tensors are not counted. */
 export type Cells = { readonly [array in keyof PartyValue | keyof DealerValue]?: Cell };
 
-/** What `Arena` would see of a step: the same arrays made, held and let go as the step itself does. */
+/** What `Arena` would see of a step: the same arrays made, held and released as the step itself does. */
 export interface Memory<A> {
   begin?(c: MemoryContext<A>): void;
   finish?(c: MemoryContext<A>): Cells;

@@ -10,7 +10,7 @@ export function instructionAt({ program, types }: CheckedProgram, index: number)
   return { i, p, ins: i.in.map((v) => types[v]!), out: types[program.inputs.length + index]! };
 }
 
-// What is stored is of no arena
+// Arrays that an arena holds; a stored tensor belongs to none
 
 export function arraysOfDealer(v: DealerValue): (Words | undefined)[] {
   return v.stored ? [] : [v.r, v.difference, v.total, v.beta];

@@ -29,7 +29,7 @@ export class StoredOpening {
   readonly #length: number;
 
   /**
-   * @param words below 2^bits, of no arena
+   * @param words below 2^bits, in an array that no arena holds
    * @param key of the half of the mask
    */
   constructor(kernels: Kernels, words: Words, bits: number, width: number, key: Secret) {
@@ -56,7 +56,7 @@ export class StoredOpening {
     return out;
   }
 
-  /** With m and r_i, made of what is stored for whoever reads them. */
+  /** As a value at party i: m and r_i are made of what is stored each time they are read. */
   atParty(): StoredAtParty {
     const half = () => this.#half();
     const whole = () => this.#whole(half());
@@ -71,7 +71,7 @@ export class StoredOpening {
     };
   }
 
-  /** With r and r1 − r0. */
+  /** As a value at the dealer: r is made each time it is read, r1 − r0 is what is stored. */
   atDealer(): StoredAtDealer {
     const whole = () => this.#whole(this.#half());
     const { words } = this;

@@ -28,7 +28,7 @@ export interface RunTrace {
   waitMs: number;
   bytesSent: number;
   rounds: number;
-  /** kept if present */
+  /** every stretch of time, where it is kept */
   events?: TraceEvent[];
 }
 

@@ -1,7 +1,7 @@
 /**
- * What an instruction takes of a node's memory and time, told from its operands' types: the arrays that its `begin`,
+ * What memory and time an instruction takes at a node, from the types of its operands: the arrays that its `begin`,
  * `finish` and `deal` make, one by one in their order, and those of its operands that go into its result. A test runs
- * every composition and holds what the arenas saw against it.
+ * every composition and compares this with what the arenas saw.
  */
 import { planeWords } from '@secformer/ring';
 import { CHOICES } from '../program/buckets.js';

@@ -43,7 +43,7 @@ const shapesOf = (c: { types: ValueType[] }) => c.types.map((t) => t.shape);
 /** log2 of the range that the planner claims for a result. */
 export const magnitude = int(-64, 63);
 
-/** What is linear modulo 2^64 needs of every operand what is wanted of the result. */
+/** What is linear modulo 2^64 needs every operand modulo what the result is wanted modulo. */
 export const same = (bits: number, ins: ValueType[]) => ins.map(() => bits);
 
 /** x + y, broadcast. `magnitude` is the range that the planner claims for the sum. */

@@ -14,7 +14,7 @@ export const lengthOf = (t: ValueType) => sizeOf(t.shape);
 export const isStored = (c: Context, i: number) => c.ins[i]!.stored !== undefined;
 export const openedType = (c: Context, i: number) => c.types[i] as OpenedType;
 
-// What is stored makes its arrays for whoever reads them: m or r out of a stream, its double and the words as they lie
+// A stored opening makes m or r whenever it is read: a half out of its stream, the double of that, and the words
 
 export function readsWhole(c: Context, i: number): void {
   if (isStored(c, i)) c.takes(3 * lengthOf(c.types[i]!));
@@ -36,13 +36,13 @@ export function shareOf(c: Context, i: number): void {
   c.takes(lengthOf(c.types[i]!));
 }
 
-/** Of an operand of a product: what is stored is read as it lies, if not as somebody else left it. */
+/** Of an operand of a product: a stored one is read as it lies, or from a copy where it lies in another order. */
 export function shareOfTwice(c: Context, i: number): void {
   c.takes(lengthOf(c.types[i]!));
   if (!isStored(c, i)) publicPart(c, i);
 }
 
-/** An operand of a shape as the result's, copied if it is smaller. */
+/** An operand brought to the shape of the result, which takes a copy if it is smaller. */
 export function broadcast(c: Context, shape: Shape): void {
   if (sizeOf(shape) !== lengthOf(c.out)) c.takes(lengthOf(c.out));
 }
