@@ -3,7 +3,7 @@
  * of some opened value; a digest of them, for each operation, goes to the client beside the results. Every function
  * here does nothing where nobody watches, and none adds a round.
  */
-import type { OpenedType } from '../program/types.js';
+import type { OpenedType } from '../instruction/types.js';
 
 /** What emits the bits that are collected. */
 interface Watching {

@@ -1,7 +1,7 @@
 /** The emitter: arithmetic on secret tensors as compositions are written in it. */
 import { encodeConstant } from '@secformer/ring';
+import { check, describe, type Shape, sizeOf } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
-import { check, describe, type Shape, sizeOf } from '../program/types.js';
 import { FRAC_BITS, MAGNITUDE, magnitudeOf } from './formats.js';
 import { OperandEmitter } from './operand-emitter.js';
 import { Reach } from './reach.js';

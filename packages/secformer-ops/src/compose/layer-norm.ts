@@ -1,4 +1,4 @@
-import { check } from '../program/types.js';
+import { check } from '../instruction/types.js';
 import { lessThan } from './bits.js';
 import { watchPlane } from './domain.js';
 import type { Emitter } from './emitter.js';

@@ -1,6 +1,11 @@
 import type { Bounds } from '../graph/bounds.js';
-import type { Suite } from '../suites/suite.js';
+import type { Elementwise } from './elementwise.js';
 import type { Emitter } from './emitter.js';
+
+/** What it needs of a suite. */
+interface Clipping {
+  readonly elementwise: Readonly<Record<'clip', Elementwise>>;
+}
 
 /** Least modulus of an opening. */
 const LEAST_WIDTH = 2;
@@ -13,7 +18,7 @@ const LEAST_WIDTH = 2;
  *
  * Exact. Cost 1 round, and a clip's where nothing bounds the index. Source: see rotate.
  */
-export function oneHotOf(e: Emitter, suite: Suite, x: number, depth: number, bounds: Bounds | undefined): number {
+export function oneHotOf(e: Emitter, suite: Clipping, x: number, depth: number, bounds: Bounds | undefined): number {
   // What lies within, or beyond by so little that the padding has a place of its own for it
   const reach = bounds && Math.max(bounds[1] + 1, depth) - Math.min(bounds[0], 0);
   const known = reach !== undefined && reach <= 2 * depth;

@@ -2,7 +2,7 @@
  * The emitter's openings: operands of products and of comparisons, each opened in the cheapest form that it can have,
  * and truncations, which are openings too.
  */
-import { type Shape, sizeOf } from '../program/types.js';
+import { type Shape, sizeOf } from '../instruction/types.js';
 import { watchLift } from './domain.js';
 import { FOLDED_BITS, FRAC_BITS, PRODUCT_BITS } from './formats.js';
 import { ValueEmitter } from './value-emitter.js';

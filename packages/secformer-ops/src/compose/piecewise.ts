@@ -4,7 +4,7 @@
  * it), 14 bits of tables' entries and 5 more a threshold, one bit an interval; 4 rounds. View: openings under masks of
  * their own. Source protocols section 5.
  */
-import { check } from '../program/types.js';
+import { check } from '../instruction/types.js';
 import { below, exactIntervals, plane } from './bits.js';
 import type { Emitter } from './emitter.js';
 

@@ -1,4 +1,4 @@
-import type { ShareType } from '../program/types.js';
+import type { ShareType } from '../instruction/types.js';
 
 /** What differences are made with. */
 interface Arithmetic {

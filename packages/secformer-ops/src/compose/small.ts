@@ -15,7 +15,7 @@
  * View   openings under masks of their own. Source protocols section 8.
  */
 
-import type { ShareType } from '../program/types.js';
+import type { ShareType } from '../instruction/types.js';
 import type { Emitter } from './emitter.js';
 import { FRAC_BITS } from './formats.js';
 import { octave, type Wide } from './octave.js';

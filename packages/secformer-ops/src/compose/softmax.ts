@@ -1,4 +1,4 @@
-import { check, type ShareType } from '../program/types.js';
+import { check, type ShareType } from '../instruction/types.js';
 import { COARSE, lessThan } from './bits.js';
 import { bounded, watchInterval, watchLift } from './domain.js';
 import type { Emitter } from './emitter.js';

@@ -3,7 +3,6 @@
  * of the same words) and public constants. None of them opens anything.
  */
 import { stridesOf } from '@secformer/ring';
-import type { ProgramBuilder } from '../program/builder.js';
 import {
   check,
   describe,
@@ -12,7 +11,8 @@ import {
   type ShareType,
   sizeOf,
   type ValueType,
-} from '../program/types.js';
+} from '../instruction/types.js';
+import type { ProgramBuilder } from '../program/builder.js';
 import type { Watch } from './domain.js';
 import { MAGNITUDE, magnitudeOf } from './formats.js';
 import type { Reach } from './reach.js';

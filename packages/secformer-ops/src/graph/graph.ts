@@ -1,4 +1,4 @@
-import { check, type Shape, sizeOf } from '../program/types.js';
+import { check, type Shape, sizeOf } from '../instruction/types.js';
 import { type ElementwiseOp, functionOf, type Parameters } from './functions.js';
 
 /**

@@ -1,6 +1,6 @@
 import { stridesOf } from '@secformer/ring';
-import { strided } from '../program/reals.js';
-import { type Shape, sizeOf } from '../program/types.js';
+import { strided } from '../instruction/reals.js';
+import { type Shape, sizeOf } from '../instruction/types.js';
 import { functionOf } from './functions.js';
 import type { Graph, GraphNode } from './graph.js';
 import {

@@ -1,4 +1,4 @@
-import type { Shape } from '../program/types.js';
+import type { Shape } from '../instruction/types.js';
 
 /** Places of one axis: `count` of them, from `begin` on, `step` apart. */
 export interface Places {

@@ -1,6 +1,14 @@
 import { stridesOf } from '@secformer/ring';
-import { binaryReals, broadcastReals, byRow, matMulReals, runningSums, strided, sumAxes } from '../program/reals.js';
-import { type Shape, sizeOf } from '../program/types.js';
+import {
+  binaryReals,
+  broadcastReals,
+  byRow,
+  matMulReals,
+  runningSums,
+  strided,
+  sumAxes,
+} from '../instruction/reals.js';
+import { type Shape, sizeOf } from '../instruction/types.js';
 import { functionOf, geluOf, normalRow, quadRow, softmaxRow } from './functions.js';
 import { type Graph, type GraphNode, parametersOf } from './graph.js';
 

@@ -5,7 +5,7 @@
 import { divide, reciprocal } from '../compose/octave.js';
 import { ofSmall, timesInverse } from '../compose/small.js';
 import type { GraphNode } from '../graph/graph.js';
-import { check, type Shape, sizeOf } from '../program/types.js';
+import { check, type Shape, sizeOf } from '../instruction/types.js';
 import type { LoweredNodes } from './lowered.js';
 import { selectedDifferences, selections } from './selected.js';
 import { notNegative } from './sign.js';

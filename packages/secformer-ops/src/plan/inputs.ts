@@ -2,8 +2,8 @@
 import type { Emitter } from '../compose/emitter.js';
 import { FRAC_BITS, MAGNITUDE } from '../compose/formats.js';
 import type { Graph, GraphNode } from '../graph/graph.js';
-import { bucketsFor, CHOICES } from '../program/buckets.js';
-import { check } from '../program/types.js';
+import { bucketsFor, CHOICES } from '../instruction/buckets.js';
+import { check } from '../instruction/types.js';
 import { type IndexBinding, inBuckets } from './lookup.js';
 import { claimedMagnitude, type NodeRanges } from './ranges.js';
 

@@ -1,6 +1,6 @@
 import { SecformerError } from '@secformer/ring';
 import type { Graph } from '../graph/graph.js';
-import { bucketsFor, CHOICES, placed } from '../program/buckets.js';
+import { bucketsFor, CHOICES, placed } from '../instruction/buckets.js';
 
 /**
  * What a client's indices become: one-hot rows as wide as the table has rows, or the two small matrices of a lookup in

@@ -3,7 +3,7 @@ import type { Emitter } from '../compose/emitter.js';
 import { FRAC_BITS } from '../compose/formats.js';
 import { normalise, type Unnormalised } from '../compose/softmax.js';
 import type { Graph } from '../graph/graph.js';
-import type { Shape } from '../program/types.js';
+import type { Shape } from '../instruction/types.js';
 import type { Suite } from '../suites/suite.js';
 
 /** A value of the Program; weights of attention that are not divided by their sum yet; or public numbers. */

@@ -9,7 +9,7 @@ import { topK } from '../compose/top-k.js';
 import { type Bounds, boundsOf } from '../graph/bounds.js';
 import type { ElementwiseOp } from '../graph/functions.js';
 import { type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
-import { check, sizeOf } from '../program/types.js';
+import { check, sizeOf } from '../instruction/types.js';
 import type { Suite } from '../suites/suite.js';
 import { Arithmetic } from './arithmetic.js';
 import { quadWeights, weights } from './attention.js';

@@ -1,6 +1,6 @@
 import { elementwiseOf } from '../compose/elementwise.js';
 import type { Graph, GraphNode } from '../graph/graph.js';
-import { ProgramError } from '../program/types.js';
+import { ProgramError } from '../instruction/types.js';
 import type { Suite } from '../suites/suite.js';
 import { smallOperand } from './small.js';
 

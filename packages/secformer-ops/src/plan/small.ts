@@ -1,6 +1,6 @@
 import type { SmallFunction } from '../compose/small.js';
 import type { Graph, GraphNode } from '../graph/graph.js';
-import { sizeOf } from '../program/types.js';
+import { sizeOf } from '../instruction/types.js';
 import { notNegative } from './sign.js';
 
 /** A node as what is larger of core·factor + plus and `least`, seen through views that keep or repeat elements. */

@@ -1,6 +1,6 @@
 import type { Emitter } from '../compose/emitter.js';
 import type { Graph } from '../graph/graph.js';
-import type { Shape } from '../program/types.js';
+import type { Shape } from '../instruction/types.js';
 
 /** An operation of a graph whose values are watched for leaving the domain of its protocol. */
 export interface Watched {

@@ -1,7 +1,7 @@
+import type { Instruction } from '../instruction/primitive.js';
+import type { ValueType } from '../instruction/types.js';
 import { narrowed } from './narrow.js';
-import type { Instruction } from './primitive.js';
 import { inferInstruction, inputType, type Program, type ProgramInput, primitiveOf } from './program.js';
-import type { ValueType } from './types.js';
 
 /**
  * Writes a Program: `emit` appends an instruction (an equal one is reused, so one opening serves all its users),

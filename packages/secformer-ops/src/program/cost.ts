@@ -1,10 +1,10 @@
 import { packedBytes, sizeOf } from '@secformer/ring';
+import { type Block, blockBytes } from '../instruction/blocks.js';
+import type { Cell, Cells, Instruction, Memory, MemoryContext } from '../instruction/primitive.js';
+import { check, inInstruction, ProgramError, type ShareType, type ValueType } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
-import { type Block, blockBytes } from './blocks.js';
-import type { Cell, Cells, Instruction, Memory, MemoryContext } from './primitive.js';
 import type { Schedule } from './schedule.js';
-import { check, inInstruction, ProgramError, type ShareType, type ValueType } from './types.js';
 
 /** What a Program asks of the nodes, known before anything is allocated. */
 export interface ProgramCost {

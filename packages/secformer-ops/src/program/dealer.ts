@@ -9,9 +9,9 @@ import {
   scratchBytes,
   type Words,
 } from '@secformer/ring';
-import { blockBytes, packBlock } from './blocks.js';
+import { blockBytes, packBlock } from '../instruction/blocks.js';
+import type { DealContext, DealerValue } from '../instruction/primitive.js';
 import { differing } from './cost.js';
-import type { DealContext, DealerValue } from './primitive.js';
 import type { CheckedProgram } from './program.js';
 import { arraysOfDealer, instructionAt } from './step.js';
 

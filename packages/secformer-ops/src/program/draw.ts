@@ -12,8 +12,8 @@ import {
   scratch,
   type Words,
 } from '@secformer/ring';
-import { type Block, blockBytes, unpackBlock } from './blocks.js';
-import type { Role } from './primitive.js';
+import { type Block, blockBytes, unpackBlock } from '../instruction/blocks.js';
+import type { Role } from '../instruction/primitive.js';
 import type { CheckedProgram } from './program.js';
 import { instructionAt } from './step.js';
 

@@ -1,6 +1,6 @@
-import type { Instruction } from './primitive.js';
+import type { Instruction } from '../instruction/primitive.js';
+import { check, describe, type ValueType } from '../instruction/types.js';
 import { inferInstruction, type Program, primitiveOf } from './program.js';
-import { check, describe, type ValueType } from './types.js';
 
 /**
  * The same Program with every share right modulo no more than what its users read. Instructions are written as if a

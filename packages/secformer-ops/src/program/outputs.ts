@@ -1,6 +1,6 @@
 /** The end of a run: what the parties send the client, and how it puts that together. */
 import { type Kernels, Purpose, packedBytes, type RunStreams, type Words, zeros } from '@secformer/ring';
-import type { Role } from './primitive.js';
+import type { Role } from '../instruction/primitive.js';
 
 /**
  * Re-shares an output under a stream that P0 and P1 alone know: P0 adds it, P1 subtracts it. Without it the dealer and

@@ -9,9 +9,9 @@ import {
   type Words,
   zeros,
 } from '@secformer/ring';
-import { type Block, blockBytes, packBlock, unpackBlock } from './blocks.js';
+import { type Block, blockBytes, packBlock, unpackBlock } from '../instruction/blocks.js';
+import type { PartyContext, PartyValue, Primitive } from '../instruction/primitive.js';
 import { arraysOf, type DrawFrom, type Drawn, draw, giveUp, type PreparedParty } from './draw.js';
-import type { PartyContext, PartyValue, Primitive } from './primitive.js';
 import { type CheckedProgram, tagOf } from './program.js';
 import { arraysOfValue, instructionAt } from './step.js';
 import { newTrace, note, type RunTrace, worked } from './trace.js';

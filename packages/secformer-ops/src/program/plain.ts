@@ -1,4 +1,4 @@
-import type { PlainContext, Primitive } from './primitive.js';
+import type { PlainContext, Primitive } from '../instruction/primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 
 /** The real function behind an instruction, of plain operands; undefined where it means nothing without its mask. */

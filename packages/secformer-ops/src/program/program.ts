@@ -1,12 +1,12 @@
 import { sha256 } from '@noble/hashes/sha2.js';
+import { blockBytes } from '../instruction/blocks.js';
+import type { Instruction, Primitive } from '../instruction/primitive.js';
+import { check, describe, inInstruction, shareType, sizeOf, type ValueType } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
-import { blockBytes } from './blocks.js';
 import { costOf, type ProgramCost } from './cost.js';
-import type { Instruction, Primitive } from './primitive.js';
 import { type Program, type ProgramInput, parseProgram } from './read.js';
 import type { Round, Schedule } from './schedule.js';
-import { check, describe, inInstruction, shareType, sizeOf, type ValueType } from './types.js';
 
 export type { Program, ProgramInput, Round };
 

@@ -4,9 +4,9 @@
  * each part.
  */
 import { z } from 'zod';
+import { type Instruction, int } from '../instruction/primitive.js';
+import { check, ProgramError } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
-import { type Instruction, int } from './primitive.js';
-import { check, ProgramError } from './types.js';
 
 const shape = z.array(int(0, 2 ** 31)).max(8);
 const common = { shape, fracBits: int(-64, 80), bits: int(1, 64), magnitude: int(-64, 63) };

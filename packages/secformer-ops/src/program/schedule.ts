@@ -1,6 +1,7 @@
 /** A Program in the order in which it runs: what the checker finds out, and the costs are told from. */
+
+import type { ValueType } from '../instruction/types.js';
 import type { Program } from './read.js';
-import type { ValueType } from './types.js';
 
 /** One round: local instructions, then the openings that share its frame. */
 export interface Round {

@@ -1,9 +1,9 @@
 import { decodeFixed, type Kernels, type Words } from '@secformer/ring';
+import type { Instruction, Primitive } from '../instruction/primitive.js';
+import { type OpenedType, sizeOf, type ValueType } from '../instruction/types.js';
 import { plainOf } from './plain.js';
-import type { Instruction, Primitive } from './primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 import { runTogether, type Together } from './together.js';
-import { type OpenedType, sizeOf, type ValueType } from './types.js';
 
 /** The first instruction that did not do what its plaintext does. */
 export interface Violation {

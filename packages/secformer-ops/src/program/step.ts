@@ -1,6 +1,6 @@
 /** What a party's step and the dealer's have in common: the instruction with its types, and the arrays of a value. */
 import type { Words } from '@secformer/ring';
-import type { DealerValue, PartyValue, Primitive } from './primitive.js';
+import type { DealerValue, PartyValue, Primitive } from '../instruction/primitive.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 
 /** An instruction, what it is, and the types of its operands and its result. */

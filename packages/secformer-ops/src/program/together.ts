@@ -11,14 +11,14 @@ import {
   type Words,
   zeros,
 } from '@secformer/ring';
+import type { DealerValue, PartyValue, Role } from '../instruction/primitive.js';
+import { type ShareType, sizeOf, type ValueType } from '../instruction/types.js';
 import { shareOf } from '../protocols/operands.js';
 import { runDealer } from './dealer.js';
 import { prepareParty } from './draw.js';
 import { runParty } from './party.js';
-import type { DealerValue, PartyValue, Role } from './primitive.js';
 import type { CheckedProgram } from './program.js';
 import { newTrace, type RunTrace } from './trace.js';
-import { type ShareType, sizeOf, type ValueType } from './types.js';
 
 /**
  * What a run of all three roles in one process leaves: shares of every value that lived to the end, what each party

@@ -9,8 +9,8 @@
  *   ⟦xy⟧_i = s_i/2, rounded up at P0 and down at P1, and ⟦−d_x·d_y⟧_i modulo 2^a.
  */
 import { MINUS_ONE, StoredWords, scratch, type Words } from '@secformer/ring';
-import type { DealContext, DealerValue, PartyContext, PartyValue } from '../program/primitive.js';
-import { check, type OpenedType, type ShareType, type ValueType } from '../program/types.js';
+import type { DealContext, DealerValue, PartyContext, PartyValue } from '../instruction/primitive.js';
+import { check, type OpenedType, type ShareType, type ValueType } from '../instruction/types.js';
 import { shareOfTwice, twoOpened } from './operands.js';
 
 /** The product of these operands modulo 2^bits; a right one that stays comes as it is stored. */

@@ -1,7 +1,7 @@
 /** What comparisons, planes of bits and what is selected by them take of a node's memory (see footprints). */
 import { planeWords } from '@secformer/ring';
-import type { MemoryContext } from '../program/primitive.js';
-import type { BitsType, ChunksType, ValueType } from '../program/types.js';
+import type { MemoryContext } from '../instruction/primitive.js';
+import type { BitsType, ChunksType, ValueType } from '../instruction/types.js';
 import { DIGEST_BITS } from './digest.js';
 import { type Context, dealsWords, type Footprint, lengthOf, readsWhole, shareOf } from './operand-memory.js';
 import { lowerRows } from './outside.js';

@@ -1,7 +1,7 @@
 import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type Block, planeBlock } from '../program/blocks.js';
-import { int, noAttributes, primitive } from '../program/primitive.js';
+import { type Block, planeBlock } from '../instruction/blocks.js';
+import { int, noAttributes, primitive } from '../instruction/primitive.js';
 import {
   type BitsType,
   check,
@@ -15,7 +15,7 @@ import {
   shareType,
   sizeOf,
   type ValueType,
-} from '../program/types.js';
+} from '../instruction/types.js';
 import { shareOf } from './operands.js';
 
 /**

@@ -1,7 +1,7 @@
 import { type MaskedTerm, type PickedRow, planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type Block, joined, planeBlock } from '../program/blocks.js';
-import { int, integerText, noAttributes, primitive } from '../program/primitive.js';
+import { type Block, joined, planeBlock } from '../instruction/blocks.js';
+import { int, integerText, noAttributes, primitive } from '../instruction/primitive.js';
 import {
   type BitsType,
   type ChunksType,
@@ -11,7 +11,7 @@ import {
   offsetOf,
   sizeOf,
   type ValueType,
-} from '../program/types.js';
+} from '../instruction/types.js';
 
 const CHUNK_BITS = 4;
 /** Chunks that one round joins: 15 products of masks a group and threshold for one round less than pairs. */

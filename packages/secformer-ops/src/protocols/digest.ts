@@ -1,6 +1,6 @@
 import { bytesOf, halvesOf, KeyStream, planeWords, Secret, scratch, type Words, zeros } from '@secformer/ring';
-import { noAttributes, primitive } from '../program/primitive.js';
-import { type BitsType, check, describeAll, type ShareType, shareType, sizeOf } from '../program/types.js';
+import { noAttributes, primitive } from '../instruction/primitive.js';
+import { type BitsType, check, describeAll, type ShareType, shareType, sizeOf } from '../instruction/types.js';
 
 /** Parities of a digest: bits that are not all zero are missed once in 2^40. */
 export const DIGEST_BITS = 40;

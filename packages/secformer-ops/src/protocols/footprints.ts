@@ -4,9 +4,9 @@
  * every composition and compares this with what the arenas saw.
  */
 import { planeWords } from '@secformer/ring';
-import { CHOICES } from '../program/buckets.js';
-import type { Cell, Cells, Memory, MemoryContext } from '../program/primitive.js';
-import { sizeOf, type ValueType } from '../program/types.js';
+import { CHOICES } from '../instruction/buckets.js';
+import type { Cell, Cells, Memory, MemoryContext } from '../instruction/primitive.js';
+import { sizeOf, type ValueType } from '../instruction/types.js';
 import { bitFootprints } from './bit-footprints.js';
 import { isWhole } from './layout.js';
 import { matMulShape } from './mat-mul.js';

@@ -1,4 +1,4 @@
-import type { Primitive } from '../program/primitive.js';
+import type { Primitive } from '../instruction/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
 import { digest } from './digest.js';

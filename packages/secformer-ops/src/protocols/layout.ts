@@ -5,9 +5,9 @@
  */
 import { gatherStrided, halvesOf, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, noAttributes, primitive } from '../program/primitive.js';
-import { strided } from '../program/reals.js';
-import { check, describeAll, sameShape, shareType, sizeOf } from '../program/types.js';
+import { int, noAttributes, primitive } from '../instruction/primitive.js';
+import { strided } from '../instruction/reals.js';
+import { check, describeAll, sameShape, shareType, sizeOf } from '../instruction/types.js';
 import { same } from './linear.js';
 
 /** Axes of a view: windows of six axes take twelve. */

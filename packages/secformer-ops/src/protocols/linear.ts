@@ -5,8 +5,8 @@
  */
 import { broadcastTo, gatherStrided, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, integerText, type PartyContext, primitive } from '../program/primitive.js';
-import { binaryReals, byRow, runningSums } from '../program/reals.js';
+import { int, integerText, type PartyContext, primitive } from '../instruction/primitive.js';
+import { binaryReals, byRow, runningSums } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -15,7 +15,7 @@ import {
   shareType,
   sizeOf,
   type ValueType,
-} from '../program/types.js';
+} from '../instruction/types.js';
 
 function twoShares(ins: ValueType[]): [ShareType, ShareType] {
   const [x, y] = ins;

@@ -1,8 +1,8 @@
 import { StoredWords, scratch, type Words } from '@secformer/ring';
 import { z } from 'zod';
-import { bucketsOf, CHOICES, MOST_SALT } from '../program/buckets.js';
-import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
-import { check, type ShareType, shareType } from '../program/types.js';
+import { bucketsOf, CHOICES, MOST_SALT } from '../instruction/buckets.js';
+import { type DealContext, int, type PartyContext, primitive } from '../instruction/primitive.js';
+import { check, type ShareType, shareType } from '../instruction/types.js';
 import { dealProduct, finishProduct, productBits, twoModular } from './bilinear.js';
 
 interface Attributes {

@@ -1,7 +1,7 @@
 import { type Kernels, StoredWords, scratch, stridesOf, type Words } from '@secformer/ring';
 import { z } from 'zod';
-import { int, primitive } from '../program/primitive.js';
-import { matMulReals } from '../program/reals.js';
+import { int, primitive } from '../instruction/primitive.js';
+import { matMulReals } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -11,7 +11,7 @@ import {
   shareType,
   sizeOf,
   type ValueType,
-} from '../program/types.js';
+} from '../instruction/types.js';
 import { dealProduct, finishProduct, productBits, twoModular } from './bilinear.js';
 
 interface MatMulAttributes {

@@ -1,8 +1,8 @@
 import { type Kernels, type LiftedOpening, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, primitive } from '../program/primitive.js';
-import { StoredOpening } from '../program/stored-opening.js';
-import { check, describeAll, type OpenedType, offsetOf, type ShareType, sizeOf } from '../program/types.js';
+import { int, primitive } from '../instruction/primitive.js';
+import { StoredOpening } from '../instruction/stored-opening.js';
+import { check, describeAll, type OpenedType, offsetOf, type ShareType, sizeOf } from '../instruction/types.js';
 
 /**
  * Opening under a mask, with the drop of low bits that is a truncation.

@@ -4,8 +4,8 @@
  */
 import { scratch, type Words } from '@secformer/ring';
 import { z } from 'zod';
-import { type DealerValue, noAttributes, primitive } from '../program/primitive.js';
-import { check, describeAll, type OpenedType, sameShape, shareType } from '../program/types.js';
+import { type DealerValue, noAttributes, primitive } from '../instruction/primitive.js';
+import { check, describeAll, type OpenedType, sameShape, shareType } from '../instruction/types.js';
 import { magnitude, same } from './linear.js';
 import { shareOf } from './operands.js';
 

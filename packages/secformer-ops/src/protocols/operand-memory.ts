@@ -2,8 +2,8 @@
  * The arrays that an instruction makes of its operands before it computes: to read what is stored, to have all in one
  * shape, and to have their shares. Functions have the names of those whose arrays they count (operands.ts, product.ts).
  */
-import type { Cells, MemoryContext, Primitive } from '../program/primitive.js';
-import { type OpenedType, type Shape, sizeOf, type ValueType } from '../program/types.js';
+import type { Cells, MemoryContext, Primitive } from '../instruction/primitive.js';
+import { type OpenedType, type Shape, sizeOf, type ValueType } from '../instruction/types.js';
 
 export type Footprint = Pick<Primitive<never>, 'memory' | 'work'>;
 

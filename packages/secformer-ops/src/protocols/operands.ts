@@ -1,6 +1,6 @@
 import { scratch, type Words, zeros } from '@secformer/ring';
-import type { PartyContext } from '../program/primitive.js';
-import { check, describeAll, type OpenedType, offsetOf, type ValueType } from '../program/types.js';
+import type { PartyContext } from '../instruction/primitive.js';
+import { check, describeAll, type OpenedType, offsetOf, type ValueType } from '../instruction/types.js';
 
 /** The types of a product's operands. */
 export function twoOpened(ins: ValueType[]): [OpenedType, OpenedType] {

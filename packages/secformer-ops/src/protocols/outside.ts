@@ -1,8 +1,8 @@
 import { type Kernels, type PickedRow, planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import type { Block } from '../program/blocks.js';
-import { int, integerText, primitive } from '../program/primitive.js';
-import { type BitsType, check, describeAll, type OpenedType, offsetOf, sizeOf } from '../program/types.js';
+import type { Block } from '../instruction/blocks.js';
+import { int, integerText, primitive } from '../instruction/primitive.js';
+import { type BitsType, check, describeAll, type OpenedType, offsetOf, sizeOf } from '../instruction/types.js';
 
 const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n);
 

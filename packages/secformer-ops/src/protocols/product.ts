@@ -1,7 +1,7 @@
 import { broadcastTo, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { type DealContext, int, type PartyContext, primitive } from '../program/primitive.js';
-import { binaryReals } from '../program/reals.js';
+import { type DealContext, int, type PartyContext, primitive } from '../instruction/primitive.js';
+import { binaryReals } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -10,7 +10,7 @@ import {
   type ShareType,
   shareType,
   sizeOf,
-} from '../program/types.js';
+} from '../instruction/types.js';
 import { publicPart, shareOf, twoOpened } from './operands.js';
 
 /** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */

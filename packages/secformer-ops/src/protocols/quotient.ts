@@ -1,6 +1,6 @@
 import { planeWords, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, integerText, primitive } from '../program/primitive.js';
+import { int, integerText, primitive } from '../instruction/primitive.js';
 import {
   check,
   describeAll,
@@ -10,7 +10,7 @@ import {
   sameShape,
   shareType,
   sizeOf,
-} from '../program/types.js';
+} from '../instruction/types.js';
 
 /**
  * ⌊x/2^s⌋ in units of x's last place, from an opened x and the opened borrow of its low s bits (`compare` with

@@ -1,7 +1,7 @@
 import { halvesOf, scratch, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { int, primitive } from '../program/primitive.js';
-import { check, describeAll, type OpenedType, type ShareType, shareType, sizeOf } from '../program/types.js';
+import { int, primitive } from '../instruction/primitive.js';
+import { check, describeAll, type OpenedType, type ShareType, shareType, sizeOf } from '../instruction/types.js';
 
 /** Rows of a table beyond which its padding would be most of what the dealer sends. */
 const MOST_PADDING = 4;

@@ -1,7 +1,7 @@
 import { encodeConstant, HARMONICS, halvesOf, mostAmplitude, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
-import { joined } from '../program/blocks.js';
-import { int, primitive } from '../program/primitive.js';
+import { joined } from '../instruction/blocks.js';
+import { int, primitive } from '../instruction/primitive.js';
 import {
   check,
   describeAll,
@@ -11,7 +11,7 @@ import {
   sameShape,
   shareType,
   sizeOf,
-} from '../program/types.js';
+} from '../instruction/types.js';
 
 /** The attributes of any series. */
 const series = {
