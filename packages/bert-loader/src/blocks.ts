@@ -14,6 +14,7 @@ export interface Norm {
   epsilon: number | undefined;
 }
 
+/** An activation function; `gelu_tanh` is GELU's approximation by tanh. */
 export type Activation = 'gelu' | 'gelu_tanh' | 'relu' | 'tanh' | 'sigmoid' | 'identity';
 
 /** x·W + b over the last axis: [..., in] to [..., out]. */

@@ -6,12 +6,15 @@ import { families } from './families/index.js';
 export interface BertConfig {
   /** its model_type */
   family: string;
+  /** rows of the word embeddings */
   vocabSize: number;
+  /** width of the hidden states */
   hidden: number;
   /** width of the word embeddings: `hidden`, but where a family projects them */
   embedding: number;
   layers: number;
   heads: number;
+  /** width between the two dense layers of a feed-forward part */
   intermediate: number;
   /** rows of the position table */
   positions: number;
@@ -21,12 +24,16 @@ export interface BertConfig {
   countedFrom: number | undefined;
   /** 0: the model has no token types */
   types: number;
+  /** what LayerNorm adds to the variance */
   epsilon: number;
   activation: Activation;
+  /** what attention weights are made by; 2Quad is (s + c)²/Σ(s + c)² */
   softmax: 'softmax' | '2quad';
+  /** c of 2Quad */
   quadConstant: number;
   /** names of a classifier's classes, in order; LABEL_0 and so on where the checkpoint names none */
   labels: string[];
+  /** the id of padding */
   padToken: number;
 }
 

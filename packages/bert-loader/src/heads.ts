@@ -4,6 +4,7 @@ import { type Activation, activate, type Dense, dense, firstToken, normalize } f
 import type { BertConfig } from './config.js';
 import type { WeightReader } from './weights.js';
 
+/** Every kind of head that is read. */
 export const HEAD_KINDS = [
   'none',
   'sequence-classification',
@@ -12,6 +13,7 @@ export const HEAD_KINDS = [
   'masked-lm',
 ] as const;
 
+/** What stands on an encoder; 'none': nothing, or nothing that was asked for. */
 export type HeadKind = (typeof HEAD_KINDS)[number];
 
 /** Where a family keeps its heads; names under the encoder's prefix for the pooler, and outside it for the rest. */

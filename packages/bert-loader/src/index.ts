@@ -1,11 +1,12 @@
+export type { Activation } from './blocks.js';
 export type { BertConfig } from './config.js';
 export { ModelFileError, NoHeadError } from './errors.js';
 export type { ReadFile } from './files.js';
-export type { HeadKind } from './heads.js';
+export { HEAD_KINDS, type HeadKind } from './heads.js';
 export type { BertInputs } from './inputs.js';
 export { bertFromFiles, type LoadOptions, loadBert } from './load.js';
 export { BertModel } from './model.js';
-export type { Pooling } from './pooling.js';
+export { POOLINGS, type Pooling } from './pooling.js';
 export { randomBert } from './random.js';
 export type { Tokenized } from './tokenizer/batch.js';
 export { BertTokenizer, type Encoded, type TokenizerOptions } from './tokenizer/tokenizer.js';

@@ -12,6 +12,7 @@ import { modulesOf, readSentence, type Sentence } from './sentence.js';
 import { OLDER_SENTENCE_FILES, TOKENIZER_FILES, tokenizerFromFiles } from './tokenizer/load.js';
 import { WeightReader } from './weights.js';
 
+/** How a checkpoint is loaded; all of it is optional. */
 export interface LoadOptions {
   /** the head to read in place of the one that `architectures` in config.json names; 'none': the encoder alone */
   head?: HeadKind;
@@ -61,7 +62,8 @@ async function readTokenizer(files: ModelFiles, text: string, c: BertConfig, sen
 }
 
 /**
- * Builds a model from its files, wherever they are.
+ * Builds a model from its files, wherever they are: in a browser, bytes that somebody chose; in Node, an archive.
+ * @param read answers a file's name with its bytes, or undefined where there is no such file
  * @param where name of the folder, for messages
  * @throws ModelFileError naming the file, and the key or tensor in it, where it cannot be used as it was meant;
  * RangeError where an option is none
@@ -104,7 +106,18 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
   }
 }
 
-/** Loads a checkpoint folder: from disk in Node, and from a URL in a browser. @throws as `bertFromFiles` does */
+/**
+ * Loads a checkpoint folder: from disk in Node, and from a URL in a browser. The weights go to the backend that is
+ * active; on 'secformer' they stay on this machine until a read needs them.
+ * @param folder holds config.json, model.safetensors (or its index and parts) and a tokenizer's files
+ * @throws as `bertFromFiles` does
+ *
+ * @example
+ * ```js
+ * const model = await loadBert('models/sst2');
+ * const logits = model.logits(model.tokenize('A warm, funny film.')); // [1, labels]
+ * ```
+ */
 export async function loadBert(folder: string, options?: LoadOptions): Promise<BertModel> {
   return bertFromFiles(readFolder(folder), folder, options);
 }

@@ -24,13 +24,20 @@ export interface ModelParts {
 
 /**
  * An encoder and what stands on it, in plain tf operations: the same object runs on every backend. Methods return
- * tensors that the caller disposes.
+ * tensors that the caller disposes. `loadBert`, `bertFromFiles` and `randomBert` make one.
+ *
+ * @example
+ * ```js
+ * const inputs = model.tokenize(['A delight.', 'A bore.']);
+ * const classes = await tf.argMax(model.logits(inputs), 1).array(); // one for each text
+ * ```
  */
 export class BertModel {
   readonly config: BertConfig;
   readonly tokenizer: BertTokenizer;
   readonly #parts: ModelParts;
 
+  /** @internal Models are made by `loadBert`, `bertFromFiles` and `randomBert`. */
   constructor(config: BertConfig, tokenizer: BertTokenizer, parts: ModelParts) {
     this.config = config;
     this.tokenizer = tokenizer;
@@ -87,7 +94,10 @@ export class BertModel {
     });
   }
 
-  /** Pools hidden states. @throws TypeError or RangeError where `pooling` is none */
+  /**
+   * Pools hidden states [batch, tokens, hidden] to [batch, hidden]; the mask is [batch, tokens], 1 and 0 for padding.
+   * @throws TypeError or RangeError where `pooling` is none
+   */
   pool(hidden: tf.Tensor3D, attentionMask: tf.Tensor2D, pooling: Pooling): tf.Tensor2D {
     return pool(hidden, attentionMask, pooling);
   }
@@ -130,6 +140,7 @@ export class BertModel {
     });
   }
 
+  /** Disposes of the weights on the backend that they are on; the model can compute nothing afterwards. */
   dispose(): void {
     for (const t of this.#parts.all) t.dispose();
   }

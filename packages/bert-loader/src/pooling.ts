@@ -4,7 +4,7 @@ import { MASKED } from './attention.js';
 import { firstToken } from './blocks.js';
 import { kindOf } from './describe.js';
 
-/** In the order in which several are put side by side. */
+/** Every pooling, in the order in which several are put side by side. */
 export const POOLINGS = ['cls', 'max', 'mean', 'mean_sqrt_len'] as const;
 
 /** The first token's state; without padding, the greatest, the mean, or the sum over the root of how many there are. */

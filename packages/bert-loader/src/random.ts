@@ -19,7 +19,15 @@ function gaussians(seed: number): () => number {
 
 /**
  * A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests
- * and measurements.
+ * and measurements. It has no head, and its vocabulary is 'w0', 'w1' and so on beside the special tokens.
+ * @param seed equal seeds give equal weights
+ *
+ * @example
+ * ```js
+ * const shape = { vocabSize: 1000, hidden: 64, layers: 2, heads: 4, intermediate: 256, positions: 32 };
+ * const model = randomBert(shape);
+ * const states = model.hiddenStates(model.tokenize('w1 w2 w3')); // [1, 5, 64]
+ * ```
  */
 export function randomBert(
   shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>,

@@ -22,6 +22,12 @@ let chosen: Configuration = {};
  * @throws TypeError where it is given no object
  * @throws SecformerError for an unknown setting, one of a wrong type or value, or where parties, dealer and token are
  * not there together
+ *
+ * @example
+ * ```js
+ * configure({ parties: ['wss://a.example', 'wss://b.example'], dealer: 'wss://c.example', token });
+ * await tf.setBackend('secformer');
+ * ```
  */
 export function configure(configuration: Configuration): void {
   checkNames(configuration);

@@ -1,6 +1,7 @@
 /** What a caller may set, and what stands when all of it is settled. */
 import type { Calibration } from './calibration.js';
 
+/** What a read does whose values left the range that a protocol holds; see `Configuration.onRange`. */
 export type OnRange = 'throw' | 'warn' | 'ignore';
 
 /** Where the nodes are and which protocols to use. Without `parties` the embedded trio runs on this machine. */
@@ -12,8 +13,8 @@ export interface Configuration {
   /** the nodes' client token: the text of their --client-token-file, or its bytes */
   token?: string | Uint8Array;
   /**
-   * 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'puma' or
-   * 'crypten'
+   * 'exact' (default), 'fast' (softmax becomes 2Quad), or the protocols of 'secformer', 'mpcformer', 'mpcformer-2relu',
+   * 'puma' or 'crypten'
    */
   suite?: string;
   /** ranges that `calibrate` found for a model */

@@ -42,9 +42,14 @@ function present<T extends Tensor>(t: T): T {
 
 /**
  * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see. Cheaper
- * than a secret where there is
- * nothing to hide, such as an attention mask whose length may be known.
+ * than a secret where there is nothing to hide, such as an attention mask whose length may be known.
  * @returns the same tensor
+ * @throws SecformerError WRONG_BACKEND where 'secformer' is not active, TENSOR_DISPOSED, and NOT_PLAIN
+ *
+ * @example
+ * ```js
+ * const mask = asPublic(tf.tensor2d([[1, 1, 0]]));
+ * ```
  */
 export function asPublic<T extends Tensor>(t: T): T {
   active().makePublic(present(t));
@@ -54,16 +59,24 @@ export function asPublic<T extends Tensor>(t: T): T {
 /**
  * Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. What it needs is kept
  * until then, whatever is disposed of.
- * @throws SecformerError TENSOR_DISPOSED, and what a read throws
+ * @returns `run`, whose values are those of `t` in row-major order; `record.setupMs`, the milliseconds that sharing took
+ * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED, and what a read throws
+ *
+ * @example
+ * ```js
+ * const { run } = await prepare(model.logits(inputs));
+ * const { values, record } = await run();
+ * ```
  */
 export async function prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
   return prepareRead(active().node(present(t)));
 }
 
 /**
- * Shares what reading `t` will need, such as a model's weights.
- * @returns milliseconds
- * @throws SecformerError TENSOR_DISPOSED; EncodingError where a value is out of range
+ * Shares what reading `t` will need, such as a model's weights, so that the first read does not wait for it. Nothing is
+ * computed.
+ * @returns milliseconds that it took
+ * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED; EncodingError where a value is out of range
  */
 export async function share(t: Tensor): Promise<number> {
   return shareFor(active().node(present(t)));
@@ -74,7 +87,14 @@ export async function share(t: Tensor): Promise<number> {
  * to `configure({ calibration })`.
  * @param model records the model on a sample, such as `(ids) => bert.logits(ids)`
  * @param before an earlier calibration to add to
- * @throws ProgramError where a sample leaves the domain of an operation's protocol
+ * @returns plain JSON; it tells of each operation's range, as does a program that is planned with it
+ * @throws ProgramError where a sample leaves the domain of an operation's protocol; SecformerError WRONG_BACKEND
+ *
+ * @example
+ * ```js
+ * const calibration = await calibrate((x) => tf.square(tf.matMul(x, w)), samples);
+ * configure({ calibration });
+ * ```
  */
 export function calibrate<S>(
   model: (sample: S) => Tensor | Tensor[],

@@ -21,7 +21,11 @@ export interface LastRun extends RunRecord {
 
 /** A read whose randomness has been dealt ahead. */
 export interface PreparedRead {
-  /** @param options `trace` asks both parties how their time went, for `record.traces` */
+  /**
+   * Does what is left of the read, once.
+   * @param options `trace` asks both parties how their time went, for `record.traces`
+   * @returns the tensor's values in row-major order, and what the run took
+   */
   run(options?: { trace?: boolean }): Promise<{ values: Float32Array; record: LastRun }>;
 }
 
@@ -33,7 +37,7 @@ const underWay = new Map<SecretNode, Promise<Float32Array>>();
 /** Lets go of what a prepared read needs when the caller has dropped it unused. */
 const abandoned = new FinalizationRegistry<() => void>((release) => release());
 
-/** What the most recent read took, if any. */
+/** What the most recent read took: times, bytes, rounds and memory; undefined before the first. */
 export function lastRun(): LastRun | undefined {
   return last;
 }

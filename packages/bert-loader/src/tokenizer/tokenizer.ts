@@ -11,7 +11,9 @@ import { wordPieceJson } from './vocabulary.js';
 
 /** A text, or a pair of texts, as token ids. */
 export interface Encoded {
+  /** special tokens included, without padding */
   ids: number[];
+  /** the token type of each id */
   types: number[];
   /** whether the text was longer than the length asked for, so that its end is missing */
   truncated: boolean;
@@ -37,7 +39,8 @@ export interface TokenizerOptions {
 
 /**
  * Text to the ids of a model's own tokenizer: WordPiece (BERT, DistilBERT, ELECTRA, MobileBERT, MPNet), byte-level BPE
- * (RoBERTa) or Unigram (XLM-R, ALBERT). The ids are those of PyPI's tokenizers.
+ * (RoBERTa) or Unigram (XLM-R, ALBERT). The ids are those of PyPI's tokenizers. A loaded model has its own:
+ * `model.tokenizer`.
  */
 export class BertTokenizer {
   /** tokens of a text at most, where no length is asked for; may be infinite */
@@ -73,7 +76,12 @@ export class BertTokenizer {
     }
   }
 
-  /** Where a folder has only a vocab.txt: the tokenizer of uncased (or cased) BERT over it. */
+  /**
+   * Where a folder has only a vocab.txt: the tokenizer of uncased (or cased) BERT over it.
+   * @param file where it is from, for messages
+   * @param text one token a line; its number is the token's id
+   * @throws ModelFileError naming a special token that is missing
+   */
   static fromVocabulary(file: string, text: string, lowercase: boolean): BertTokenizer {
     return new BertTokenizer(file, wordPieceJson(file, text, { lowercase }));
   }
