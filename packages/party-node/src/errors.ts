@@ -1,7 +1,9 @@
 import { SecformerError } from '@secformer/ring';
 
+/** Whose failure an error is. */
 export type NodeName = 'party 0' | 'party 1' | 'dealer' | 'client';
 
+/** What kind of failure it is. Codes are stable, messages are not. */
 export type NodeErrorCode =
   | 'LINK_CLOSED'
   | 'NO_PROGRESS'
@@ -51,6 +53,10 @@ export interface ErrorReport {
   retryAfterMs?: number;
 }
 
+/**
+ * An error as it travels, cut to what a header has room for.
+ * @param node whose failure it is, where the error does not say so
+ */
 export function reportOf(error: unknown, node: NodeName): ErrorReport {
   const whose = error instanceof NodeError ? error.node : node;
   const text = error instanceof Error ? error.message : String(error);
@@ -69,6 +75,7 @@ function cut(text: string): string {
   return text.length <= TEXT ? text : `${text.slice(0, TEXT - 1)}…`;
 }
 
+/** The error that a report tells of: the other end of `reportOf`. */
 export function errorOf({ node, code, message, retryAfterMs }: ErrorReport): NodeError {
   const text = message.startsWith(`${node}: `) ? message.slice(node.length + 2) : message;
   return new NodeError(node, code as NodeErrorCode, text, retryAfterMs === undefined ? {} : { retryAfterMs });

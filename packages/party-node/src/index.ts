@@ -8,5 +8,5 @@ export * from './limits.js';
 export type * from './wire/link.js';
 export * from './wire/port-link.js';
 export * from './wire/socket-link.js';
-export { tokenFrom } from './wire/tokens.js';
+export { type NodeRole, tokenFrom } from './wire/tokens.js';
 export { checkUrl } from './wire/url.js';

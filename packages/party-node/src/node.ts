@@ -2,6 +2,7 @@
 export { certificatesIn } from './node/certificates.js';
 export { main as partyNode } from './node/cli.js';
 export { type LocalNodes, startLocalNodes } from './node/local-nodes.js';
-export { type ServeOptions, serve } from './node/serve.js';
+export type { Log } from './node/log.js';
+export { type ServedNode, type ServeOptions, serve } from './node/serve.js';
 export { checkUrl, dialSocket } from './node/sockets.js';
 export * from './trio/trio.js';

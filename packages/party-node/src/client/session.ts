@@ -59,6 +59,7 @@ export type Dial = (node: NodeRole) => Promise<Link>;
  */
 export type RunSlot = { tensor: number } | { indices: Int32Array };
 
+/** A graph to be run, and what becomes of its outputs. `slots` are its 'input' nodes, in order. */
 export interface RunRequest {
   graph: Graph;
   slots: RunSlot[];
@@ -88,6 +89,7 @@ export interface RunRecord {
   traces?: { node: NodeName; events: TraceEvent[] }[];
 }
 
+/** What a run gives the client: the revealed outputs, in the order of `revealed`, as reals in row-major order. */
 export interface RunResult {
   outputs: Float32Array[];
   record: RunRecord;
@@ -100,6 +102,11 @@ export interface RunResult {
 
 /** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
 export interface Prepared {
+  /**
+   * Runs it, once.
+   * @param options `trace` asks both parties how their time went, for `record.traces`
+   * @throws NodeError naming the node that failed, and why
+   */
   run(options?: { trace?: boolean }): Promise<RunResult>;
   /** gives the randomness up */
   cancel(): void;
@@ -216,6 +223,7 @@ export class Session {
     return session;
   }
 
+  /** Ends the session: runs under way are rejected with NodeError LINK_CLOSED, and the nodes free its tensors. */
   close(): void {
     this.#lost(new NodeError('client', 'LINK_CLOSED', 'closed the session'));
   }
@@ -284,6 +292,7 @@ export class Session {
 
   // ---- tensors
 
+  /** Whether a tensor of this id is at the nodes. */
   has(tensor: number): boolean {
     return this.#tensors.has(tensor);
   }
@@ -324,6 +333,7 @@ export class Session {
     this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
   }
 
+  /** Frees tensors at all three nodes; ids that are not there are passed over. */
   free(tensors: number[]): void {
     const known = tensors.filter((t) => this.#tensors.delete(t));
     this.#spares.freed(known);
@@ -338,6 +348,7 @@ export class Session {
   /**
    * Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its
    * randomness dealt.
+   * @throws NodeError naming the node that failed, and why; ProgramError where the graph cannot be planned
    */
   async run(request: RunRequest): Promise<RunResult> {
     return this.#inTurn(async () => {

@@ -20,6 +20,7 @@ export interface LocalNodes {
   log(role: NodeRole): string[];
   /** starts one of them again, on the address it had */
   restart(role: NodeRole): Promise<void>;
+  /** Ends the processes at once, and removes their tokens. */
   stop(): void;
 }
 

@@ -18,6 +18,7 @@ import { checkUrl, dialSocket, isLoopback } from './sockets.js';
 import { threadsAlone } from './threads.js';
 import { readTokens, type TokenFiles } from './token-files.js';
 
+/** What a node is: its role, its address, whom it dials and by which tokens and certificates. */
 export interface ServeOptions extends TokenFiles, IdentityFiles {
   role: NodeRole;
   host: string;
@@ -73,6 +74,14 @@ function writeAddress(folder: string, address: string): void {
   }
 }
 
+/** A node that listens. */
+export interface ServedNode {
+  host: string;
+  port: number;
+  /** Ends the node and its connections. */
+  stop(): Promise<void>;
+}
+
 /**
  * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings
  * and strangers are answered while the engine's
@@ -80,7 +89,7 @@ function writeAddress(folder: string, address: string): void {
  * @returns the address it listens on, and how to stop it
  * @throws NodeError BAD_CONFIGURATION
  */
-export async function serve(o: ServeOptions): Promise<{ host: string; port: number; stop(): Promise<void> }> {
+export async function serve(o: ServeOptions): Promise<ServedNode> {
   const tls = readIdentity(o);
   if (!tls && !isLoopback(o.host)) {
     throw new NodeError(

@@ -16,6 +16,7 @@ import { NODES, type NodeRole } from '../wire/tokens.js';
 export interface Trio {
   dial: Dial;
   token: Secret;
+  /** Ends the three threads. */
   stop(): Promise<void>;
 }
 

@@ -20,6 +20,7 @@ export interface Link {
   onFrame: (frame: Uint8Array) => void | Promise<void>;
   /** Called once. */
   onClose: (why: string) => void;
+  /** Ends the link, and tells the other end why where its transport can; once, later calls do nothing. */
   close(why: string): void;
   /**
    * Asks the other end's transport whether it is there, and waits `ms` for its answer; absent where an end is noticed

@@ -3,7 +3,9 @@ import { type Link, told } from './link.js';
 
 /** What a MessagePort of a browser and of Node have in common. */
 export interface Port {
+  /** sends a message, and gives the buffers named away */
   postMessage(message: unknown, transfer: ArrayBuffer[]): void;
+  /** closes both of its ends */
   close(): void;
 }
 

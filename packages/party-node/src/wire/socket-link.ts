@@ -5,17 +5,24 @@ import { type Link, told } from './link.js';
 export interface Socket {
   binaryType: string;
   readonly bufferedAmount: number;
+  /** sends a binary frame; only `ws` calls `done` */
   send(data: Uint8Array, done?: (error?: Error) => void): void;
+  /** ends the connection with a closing handshake */
   close(code?: number, reason?: string): void;
+  /** 'message', 'close' or 'error' */
   addEventListener(
     event: string,
     listener: (event: { data?: unknown; reason?: string; message?: string }) => void,
   ): void;
   /** of `ws` only */
   pause?(): void;
+  /** of `ws` only */
   resume?(): void;
+  /** of `ws` only: ends the connection without a closing handshake */
   terminate?(): void;
+  /** of `ws` only */
   ping?(): void;
+  /** of `ws` only */
   once?(event: 'pong', listener: () => void): void;
 }
 

@@ -3,8 +3,9 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8ToBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
 
-export type WireRole = 'party0' | 'party1' | 'dealer' | 'client';
-export type NodeRole = Exclude<WireRole, 'client'>;
+/** A node's place among the three. */
+export type NodeRole = 'party0' | 'party1' | 'dealer';
+export type WireRole = NodeRole | 'client';
 export const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
 
 /**
