@@ -100,6 +100,7 @@ export class Arena {
     this.#limit = limit;
   }
 
+  /** Bytes in use and kept for later, together. */
   set limit(bytes: number) {
     this.#limit = bytes;
     this.#rebound();
@@ -179,6 +180,7 @@ export class Arena {
     }
   }
 
+  /** Lets go of arrays that were held; what nobody holds any more is handed out again. */
   release(arrays: Iterable<Held>): void {
     for (const w of arrays) if (w && this.#holds.has(w.buffer as ArrayBuffer)) this.#drop(w.buffer as ArrayBuffer);
   }

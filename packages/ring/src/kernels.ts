@@ -118,28 +118,39 @@ export interface Kernels {
   /** out = a − those words modulo 2^bits, packed */
   streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void;
 
+  /** out = a + b modulo 2^64 */
   add(out: Words, a: Words, b: Words): void;
+  /** out = a − b modulo 2^64 */
   sub(out: Words, a: Words, b: Words): void;
   /** out = a − 2·b */
   lessTwice(out: Words, a: Words, b: Words): void;
+  /** out = a·b modulo 2^64 */
   mul(out: Words, a: Words, b: Words): void;
+  /** out = a & b */
   and(out: Words, a: Words, b: Words): void;
+  /** out = a ^ b */
   xor(out: Words, a: Words, b: Words): void;
   /** out = (a·scale + offset) mod 2^bits */
   affine(out: Words, a: Words, scale: bigint, offset: bigint, bits: number): void;
   /** sums of `rows` rows of `a.length / rows` words */
   rowSum(out: Words, a: Words, rows: number): void;
-  /** @param b words, or what `packMatrix` has made of them for this very layout */
+  /**
+   * out = A·B modulo 2^64, or modulo 2^bits where the shape says so
+   * @param b words, or what `packMatrix` has made of them for this very layout
+   */
   matMul(out: Words, a: Words, b: Words | PackedMatrix, shape: MatMulShape): void;
   /** C = U·B modulo 2^bits, `entries` those of a sparse U */
   sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void;
+  /** the right operand of a product as these kernels read it, for one that serves many products */
   packMatrix(b: Words, layout: MatrixLayout): PackedMatrix;
+  /** the words of a packed matrix, in their own order */
   unpackMatrix(out: Words, packed: PackedMatrix): void;
 
   /** `bits` low bits of every word, least significant first, back to back */
   pack(out: Uint8Array, a: Words, bits: number): void;
   /** what `maskForOpening` makes of x and r, packed */
   packOpening(out: Uint8Array, x: Words, r: Words, how: OpeningMask): void;
+  /** words of `bits` bits, back to back as `pack` writes them */
   unpack(out: Words, bytes: Uint8Array, bits: number): void;
 
   /** out = a + b modulo 2^bits, of two packed arrays */
@@ -159,6 +170,7 @@ export interface Kernels {
   /** v = the low `bits` bits of each word, signed, over 2^fracBits */
   decode(out: Float64Array, a: Words, bits: number, fracBits: number): void;
 
+  /** what a party opens of its share x under its half r of the mask */
   maskForOpening(out: Words, x: Words, r: Words, how: OpeningMask): void;
   /** share of y from m = y + offset + r mod 2^k, with w and w + msb r (protocols: lift) */
   lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void;
@@ -178,6 +190,7 @@ export interface Kernels {
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void;
   /** bit `position` of m − tau, as a plane */
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void;
+  /** one word of 0 or 1 for each bit of a plane */
   planeToWords(out: Words, plane: Words): void;
   /** share of b = c ⊕ β from the plane c and the share `beta` of β */
   bitShare(out: Words, c: Words, beta: Words, first: boolean): void;

@@ -21,18 +21,22 @@ export class Share {
     this.shape = shape;
   }
 
+  /** The words themselves, modulo 2^64: secret, and not to be printed. */
   get words(): Words {
     return this.#words;
   }
 
+  /** As it prints: its shape alone. */
   toString(): string {
     return `[Share ${this.shape.join('x') || 'scalar'}]`;
   }
 
+  /** As it prints: its shape alone. */
   toJSON(): string {
     return this.toString();
   }
 
+  /** As it prints: its shape alone. */
   [inspect](): string {
     return this.toString();
   }
@@ -47,18 +51,22 @@ export class Secret {
     this.#bytes = bytes;
   }
 
+  /** The 32 bytes themselves: not to be printed. */
   get bytes(): Uint8Array {
     return this.#bytes;
   }
 
+  /** As it prints: nothing of it. */
   toString(): string {
     return '[Secret]';
   }
 
+  /** As it prints: nothing of it. */
   toJSON(): string {
     return '[Secret]';
   }
 
+  /** As it prints: nothing of it. */
   [inspect](): string {
     return '[Secret]';
   }

@@ -20,10 +20,12 @@ export class StoredWords {
     this.#bits = bits;
   }
 
+  /** Bytes that they take in memory. */
   get byteLength(): number {
     return (this.#words ?? this.#packed!.words).byteLength;
   }
 
+  /** The words in their own order; a copy where they are packed. */
   get words(): Words {
     if (this.#words) return this.#words;
     const { k, n } = this.#packed!;

@@ -72,6 +72,10 @@ export class RunStreams {
     this.#runKey = runKey;
   }
 
+  /**
+   * A stream from its start.
+   * @throws StreamReuseError where it, or a later one of its purpose, was claimed before
+   */
   claim(purpose: Purpose, instruction: number, slot: number): KeyStream {
     const at = instruction * 65536 + slot;
     if (at <= (this.#last[purpose] as number)) {
@@ -84,6 +88,10 @@ export class RunStreams {
     return new KeyStream(this.#kernels, this.key(purpose, instruction, slot));
   }
 
+  /**
+   * A claimed stream from its start once more.
+   * @throws StreamReuseError where it was not claimed
+   */
   regenerate(purpose: Purpose, instruction: number, slot: number): KeyStream {
     if (instruction * 65536 + slot > (this.#last[purpose] as number)) {
       throw new StreamReuseError(

@@ -22,6 +22,7 @@ export class Watch {
   readonly #seen = new Set<number>();
   readonly #safe = new Set<number>();
 
+  /** Adds bits to the operation that is being written, each value of bits once. */
   add(bits: number): void {
     if (this.#seen.has(bits)) return;
     this.#seen.add(bits);
@@ -35,6 +36,7 @@ export class Watch {
     this.#safe.add(v);
   }
 
+  /** Whether `safe` was said of a value. */
   isSafe(v: number): boolean {
     return this.#safe.has(v);
   }

@@ -13,6 +13,7 @@ import { windowed } from './windowed.js';
  * benchmark, the tests and the documentation.
  */
 export interface Elementwise {
+  /** Emits it on a share. @returns the result, a share of x's shape */
   emit(e: Emitter, x: number, p: Parameters): number;
   /** where the error below holds */
   domain: readonly [number, number];
@@ -31,6 +32,7 @@ const refused = 'undefined; a write beyond it is refused';
 
 const exact = { domain: RANGE, error: { absolute: 0 }, beyond: refused };
 
+/** Every elementwise function, by its name in a graph. */
 export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
   neg: { emit: (e, x) => e.negate(x), ...exact },
   erf: { emit: (e, x) => windowed(e, x, fits.erf), domain: WINDOW, error: { absolute: 4e-5 }, beyond: wrong },

@@ -35,14 +35,17 @@ export class Emitter extends OperandEmitter {
     return this.emit(op, [x, y], { magnitude: Math.min(wanted, room) });
   }
 
+  /** Sum of two shares, broadcast: local. */
   add(a: number, b: number): number {
     return this.#sum('add', a, b);
   }
 
+  /** Difference of two shares, broadcast: local. */
   sub(a: number, b: number): number {
     return this.#sum('sub', a, b);
   }
 
+  /** v + c, c public: local. */
   addConstant(v: number, c: number): number {
     if (c === 0) return v;
     const t = this.share(v);
@@ -93,6 +96,7 @@ export class Emitter extends OperandEmitter {
     return this.reach.follow(out, v, Math.ceil(log));
   }
 
+  /** −v: local. */
   negate(v: number): number {
     const t = this.share(v);
     return this.reach.follow(
@@ -107,6 +111,7 @@ export class Emitter extends OperandEmitter {
     );
   }
 
+  /** Elementwise product with public reals of a shape that broadcasts with v's: local, with more fractional bits. */
   mulConstant(v: number, values: number[], shape: Shape): number {
     const integers = values.every((c) => Number.isInteger(c));
     const constantBits = integers ? 0 : 20;
@@ -169,6 +174,7 @@ export class Emitter extends OperandEmitter {
     return parts.map((v) => this.atScale(v, top));
   }
 
+  /** Shares one after another along an axis, at the finest scale that all of them fit. */
   concat(values: number[], axis: number): number {
     const moved = this.#atOneScale(values).map((v) => this.axisFirst(v, axis));
     const most = programLimits.operands;
@@ -188,6 +194,10 @@ export class Emitter extends OperandEmitter {
 
   // ---- products
 
+  /**
+   * Matrix product [.., m, k]·[.., k, n] of shares, both opened as operands; the result keeps the fractional bits of
+   * both.
+   */
   matMul(a: number, b: number, transposeA = false, transposeB = false): number {
     return this.product(this.operand(a), this.operand(b), transposeA, transposeB);
   }
@@ -217,6 +227,7 @@ export class Emitter extends OperandEmitter {
     return this.emit('mul', [x, y], { magnitude: Math.min(claim, room) });
   }
 
+  /** Square of a share, element by element, with twice its fractional bits at most. */
   square(a: number): number {
     const x = this.factor(a);
     const t = this.opened(x);

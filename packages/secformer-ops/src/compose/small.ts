@@ -28,6 +28,7 @@ export interface Small {
   least: number;
 }
 
+/** The functions that `ofSmall` computes. */
 export type SmallFunction = 'reciprocal' | 'rsqrt' | 'sqrt' | 'log';
 
 const functions: Record<SmallFunction, (x: number) => number> = {
@@ -68,6 +69,9 @@ function precision(kind: SmallFunction, magnitude: number): Pick<Wide, 'resultBi
   return { resultBits, constantBits: Math.min(32, ROOM - resultBits - magnitude), magnitude };
 }
 
+/**
+ * A function of a positive operand that may be small: the steps, domain and errors above. @returns a share of v's shape
+ */
 export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number {
   const { v, factor, plus, least } = operand;
   const whole = e.share(v).bits === 64 ? v : e.wide(v);

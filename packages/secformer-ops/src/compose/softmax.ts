@@ -184,6 +184,7 @@ export function logSoftmax(e: Emitter, x: number): number {
  * reach.
  */
 const QUAD_BITS = 16;
+/** The sums of a row of 2Quad that its division holds. */
 export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
 /**
  * Modulus of 2Quad's product with V, and the bits that are dropped of it: 12 fractional ones stay, for the sum that

@@ -32,22 +32,26 @@ export abstract class ValueEmitter {
     this.builder = builder;
   }
 
+  /** Type of a value. */
   type(v: number): ValueType {
     return this.builder.types[v]!;
   }
 
+  /** Type of a share. @throws ProgramError where the value is none */
   share(v: number): ShareType {
     const t = this.type(v);
     check(t.kind === 'share', () => `expected a share, got ${describe(t)}`);
     return t;
   }
 
+  /** Type of an opened value. @throws ProgramError where the value is none */
   opened(v: number): OpenedType {
     const t = this.type(v);
     check(t.kind === 'opened', () => `expected an opened value, got ${describe(t)}`);
     return t;
   }
 
+  /** Appends an instruction, or finds an equal one. @throws ProgramError where the operands do not fit */
   emit(op: string, ins: number[], attributes: Record<string, unknown> = {}): number {
     return this.builder.emit(op, ins, attributes);
   }
@@ -100,11 +104,13 @@ export abstract class ValueEmitter {
     return this.reach.follow(this.emit('layout', [v], { shape: [...shape], strides, offset }), v);
   }
 
+  /** The same elements in another shape. @throws ProgramError where it has not as many */
   reshape(v: number, shape: Shape): number {
     check(sizeOf(shape) === sizeOf(this.type(v).shape), () => `reshape of [${this.type(v).shape}] to [${shape}]`);
     return this.view(v, shape, stridesOf(shape));
   }
 
+  /** Axes in another order: axis i of the result is axis perm[i] of v. */
   transpose(v: number, perm: readonly number[]): number {
     const { shape } = this.type(v);
     const strides = stridesOf(shape);
@@ -115,6 +121,7 @@ export abstract class ValueEmitter {
     );
   }
 
+  /** `size` elements of every axis from `begin` on, each `step` after the one before. */
   slice(v: number, begin: readonly number[], size: Shape, step: readonly number[] = begin.map(() => 1)): number {
     const strides = stridesOf(this.type(v).shape);
     return this.view(
@@ -125,6 +132,7 @@ export abstract class ValueEmitter {
     );
   }
 
+  /** v repeated to `shape`, as TensorFlow.js broadcasts: axes of one, and axes that v does not have in front. */
   broadcast(v: number, shape: Shape): number {
     const own = this.type(v).shape;
     const strides = stridesOf(own);
@@ -189,6 +197,7 @@ export abstract class ValueEmitter {
     return this.emit('affine', [v], { scale: '1', offset: '0', fracBits, bits: t.bits, magnitude });
   }
 
+  /** Public reals as a share, rounded to `fracBits`: as many as the shape has elements, in row-major order. */
   constantShare(values: number[], shape: Shape, fracBits: number): number {
     const magnitude = magnitudeOf(values);
     return this.emit('constant', [], {

@@ -3,6 +3,7 @@ export type Parameters = Readonly<Record<string, number>>;
 
 /** A real function of one variable. */
 export interface RealFunction {
+  /** Its value at x, in double precision. */
   plain(x: number, p: Parameters): number;
   /** names of its `Parameters`, with usual values */
   parameters?: Parameters;
@@ -34,7 +35,7 @@ export function roundEven(x: number): number {
 /** The constants of SELU (Klambauer et al. 2017). */
 export const SELU = { scale: 1.0507009873554805, alpha: 1.6732632423543772 };
 
-/** What the elementwise operations of a graph are. */
+/** What the elementwise operations of a graph are. @internal Use `functionOf`. */
 export const functions = {
   neg: { plain: (x) => -x },
   erf: { plain: erf },
@@ -67,8 +68,10 @@ export const functions = {
   equal: { plain: (x, { to }) => Number(x === to), parameters: { to: 0.5 } },
 } satisfies Record<string, RealFunction>;
 
+/** Names of the elementwise operations of a graph. */
 export type ElementwiseOp = keyof typeof functions;
 
+/** The function that an operation is; undefined where it is not elementwise. */
 export function functionOf(op: string): RealFunction | undefined {
   return Object.hasOwn(functions, op) ? (functions as Record<string, RealFunction>)[op] : undefined;
 }
@@ -86,6 +89,7 @@ function shares(p: Float64Array): Float64Array {
   return p.map((v) => v / total);
 }
 
+/** e^s/Σe^s of a row. */
 export function softmaxRow(row: Float64Array): Float64Array {
   const top = row.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
   return shares(row.map((v) => Math.exp(v - top)));

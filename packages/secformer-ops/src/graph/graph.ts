@@ -31,6 +31,7 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'cumSum'; exclusive: boolean; reverse: boolean }
 );
 
+/** Nodes in the order of their evaluation, and the numbers of those that somebody reads. */
 export interface Graph {
   nodes: GraphNode[];
   outputs: number[];

@@ -28,11 +28,13 @@ export function blockBytes({ count, bits, plane }: Block): number {
     : (count / planeWords(plane)) * Math.ceil(plane / 8);
 }
 
+/** Writes a block as it travels: `bytes` has `blockBytes(b)` bytes, `words` b.count words. */
 export function packBlock(kernels: Kernels, bytes: Uint8Array, words: Words, b: Block): void {
   eachPlane(b, bytes, words, (wire, memory) => wire.set(memory.subarray(0, wire.length))) ||
     kernels.pack(bytes, words, b.bits);
 }
 
+/** Reads a block that `packBlock` has written. */
 export function unpackBlock(kernels: Kernels, words: Words, bytes: Uint8Array, b: Block): void {
   eachPlane(b, bytes, words, (wire, memory) => memory.set(wire)) || kernels.unpack(words, bytes, b.bits);
 }

@@ -37,12 +37,14 @@ export interface DealerValue {
   beta?: Words;
 }
 
+/** An instruction as a Program has it: `in` are value numbers, what else it has are the attributes of its primitive. */
 export interface Instruction {
   op: string;
   in: number[];
   [attribute: string]: unknown;
 }
 
+/** Which of the two parties. */
 export type Role = 0 | 1;
 
 /**
@@ -105,11 +107,15 @@ export type Cells = { readonly [array in keyof PartyValue | keyof DealerValue]?:
 
 /** What `Arena` would see of a step: the same arrays made, held and released as the step itself does. */
 export interface Memory<A> {
+  /** As the step `begin`. */
   begin?(c: MemoryContext<A>): void;
+  /** As the step `finish`. @returns the arrays of the party's value */
   finish?(c: MemoryContext<A>): Cells;
+  /** As the step `deal`. @returns the arrays of the dealer's value */
   deal?(c: MemoryContext<A>): Cells;
 }
 
+/** What a step's memory is declared of. */
 export interface MemoryContext<A> {
   a: A;
   types: ValueType[];
@@ -133,6 +139,7 @@ export interface MaskedShare {
   how: OpeningMask;
 }
 
+/** What `plain` computes from: operands as reals, in row-major order. */
 export interface PlainContext<A> {
   a: A;
   types: ValueType[];
@@ -141,6 +148,7 @@ export interface PlainContext<A> {
   constants: readonly (readonly number[])[];
 }
 
+/** What the dealer computes an instruction from. */
 export interface DealContext<A> {
   kernels: Kernels;
   a: A;
@@ -154,6 +162,7 @@ export interface DealContext<A> {
   maskKey(slot: number): Secret;
 }
 
+/** What a party computes an instruction from. */
 export interface PartyContext<A> {
   kernels: Kernels;
   role: Role;
@@ -170,6 +179,7 @@ export interface PartyContext<A> {
   constants: readonly Words[];
 }
 
+/** Attributes of an instruction that has none. */
 export const noAttributes: z.ZodType<Record<string, unknown>> = z.object({});
 
 /** Gives a primitive its attribute type. */
@@ -177,6 +187,7 @@ export function primitive<A>(p: Primitive<A>): Primitive<A> {
   return p;
 }
 
+/** A whole number from min to max, as an attribute. */
 export const int = (min: number, max: number) => z.number().int().min(min).max(max);
 /** A 64-bit integer as decimal text, for JSON has no such number. */
 export const integerText = z.string().regex(/^-?\d{1,20}$/);

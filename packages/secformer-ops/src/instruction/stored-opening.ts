@@ -40,6 +40,7 @@ export class StoredOpening {
     this.#length = words.length;
   }
 
+  /** Bytes that it takes in memory. */
   get byteLength(): number {
     return this.words.byteLength;
   }

@@ -1,5 +1,6 @@
 import { SecformerError, sizeOf } from '@secformer/ring';
 
+/** Sizes of a tensor's axes; [] is one number. */
 export type Shape = readonly number[];
 
 /** An additively shared tensor: words right modulo 2^bits, real = signed integer / 2^fracBits, |real| < 2^magnitude. */
@@ -59,6 +60,7 @@ export interface ChunksType {
   chunks: number;
 }
 
+/** What a value of a Program is; `kind` tells them apart. */
 export type ValueType = ShareType | OpenedType | BitsType | OpenBitsType | ChunksType;
 
 /** Longest message: it travels to the client, who wrote what it quotes. */
@@ -79,10 +81,12 @@ export function inInstruction(error: unknown, { op, tag }: { op: string; tag?: u
     : error;
 }
 
+/** Makes sure of a condition. @throws ProgramError with the message where it does not hold */
 export function check(ok: boolean, message: () => string): asserts ok {
   if (!ok) throw new ProgramError(message());
 }
 
+/** A type in a few words, for messages. */
 export function describe(t: ValueType): string {
   const shape = `[${t.shape.join(',')}]`;
   if (t.kind === 'share') return `share ${shape} f=${t.fracBits} bits=${t.bits} |v|<2^${t.magnitude}`;
@@ -94,6 +98,7 @@ export function describe(t: ValueType): string {
 /** Operands that a message names. */
 const NAMED = 8;
 
+/** Types in a few words, eight of them at most, for messages. */
 export function describeAll(types: readonly ValueType[]): string {
   const named = types.slice(0, NAMED).map(describe).join('; ');
   return types.length > NAMED ? `${named} and ${types.length - NAMED} more` : named;

@@ -13,6 +13,7 @@ import { Lowering } from './lowering.js';
 import { checkDomains, type NodeRanges } from './ranges.js';
 import { digests, type Watched } from './watched.js';
 
+/** A Program, and where its inputs come from. */
 export interface Plan {
   program: Program;
   bindings: Binding[];

@@ -20,6 +20,7 @@ export class ProgramBuilder {
   /** values of instructions emitted now may leave their claimed range where an exact zero multiplies them later */
   guarded = false;
 
+  /** Declares an input. @returns its value number */
   input(i: ProgramInput): number {
     this.#inputs.push(i);
     this.#instructions.push(undefined);
@@ -27,6 +28,7 @@ export class ProgramBuilder {
     return this.types.push(inputType(i)) - 1;
   }
 
+  /** Public reals that instructions name. @returns the constant's number, the same for equal ones */
   constant(values: number[], fracBits: number): number {
     const key = `constant ${fracBits} ${values}`;
     const known = this.#known.get(key);
@@ -36,6 +38,11 @@ export class ProgramBuilder {
     return id;
   }
 
+  /**
+   * Appends an instruction, or finds an equal one.
+   * @returns its value number
+   * @throws ProgramError where there is no such instruction, or the operands do not fit
+   */
   emit(op: string, ins: number[], attributes: Record<string, unknown> = {}): number {
     const key = `${op} ${ins} ${JSON.stringify(attributes)}`;
     const known = this.#known.get(key);

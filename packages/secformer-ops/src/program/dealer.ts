@@ -20,6 +20,7 @@ import { arraysOfDealer, instructionAt } from './step.js';
  */
 export type MaterialSink = (bytes: Uint8Array) => Promise<void>;
 
+/** What the dealer needs for a run. */
 export interface DealerRun {
   kernels: Kernels;
   checked: CheckedProgram;
@@ -29,6 +30,7 @@ export interface DealerRun {
   streams: readonly [RunStreams, RunStreams];
   emit: MaterialSink;
   arena?: Arena;
+  /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
 }
 

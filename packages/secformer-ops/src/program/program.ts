@@ -16,12 +16,14 @@ export interface CheckedProgram extends Schedule {
   cost: ProgramCost;
 }
 
+/** What an instruction is an instance of. @throws ProgramError where there is no such instruction */
 export function primitiveOf(i: Instruction): Primitive<never> {
   const p = primitives.get(i.op);
   check(p !== undefined, () => `there is no instruction '${i.op}'`);
   return p;
 }
 
+/** The type that an input has in a Program. @throws ProgramError where its modulus does not hold it */
 export function inputType(i: ProgramInput): ValueType {
   if (i.kind === 'oneHot') {
     // 0 or 1, modulo 2^width

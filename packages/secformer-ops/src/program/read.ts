@@ -20,6 +20,7 @@ const input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('opened'), ...common, width: int(2, 64) }),
   z.object({ kind: z.literal('oneHot'), shape, width: int(2, 64) }),
 ]);
+/** An input of a Program: a share, a stored opening, or a masked one-hot matrix. */
 export type ProgramInput = z.infer<typeof input>;
 
 /**

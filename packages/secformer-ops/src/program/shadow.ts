@@ -17,6 +17,7 @@ export interface Violation {
   message: string;
 }
 
+/** What a shadow run has found. */
 export interface ShadowReport {
   violation: Violation | undefined;
   /** instructions compared */

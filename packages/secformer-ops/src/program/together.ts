@@ -27,6 +27,7 @@ import { newTrace, type RunTrace } from './trace.js';
 export interface Together {
   /** words of an output, modulo its bits */
   reveal(value: number): Words;
+  /** both parties' words of an output */
   shares(value: number): [Words, Words];
   types: ValueType[];
   trace: RunTrace;

@@ -23,6 +23,7 @@ export interface TraceEvent {
   bytes?: number;
 }
 
+/** How a party's time went in a run, in milliseconds, and what it sent, in bytes. */
 export interface RunTrace {
   perOp: Map<string, OperationCost>;
   waitMs: number;

@@ -8,6 +8,7 @@ import { puma } from './puma.js';
 import { secformer } from './secformer.js';
 import type { Suite } from './suite.js';
 
+/** Every suite, by its name. */
 export const suites: Readonly<Record<string, Suite>> = {
   exact,
   fast,
@@ -18,6 +19,7 @@ export const suites: Readonly<Record<string, Suite>> = {
   crypten,
 };
 
+/** A suite by its name. @throws SecformerError UNKNOWN_SUITE */
 export function suiteOf(name: string): Suite {
   const suite = suites[name];
   if (!suite)

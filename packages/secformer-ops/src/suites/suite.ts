@@ -22,7 +22,9 @@ export interface Suite {
   softmax(e: Emitter, x: number): number | Unnormalised;
   /** (s + c)²/Σ(s + c)², with a mask of zeros and ones as a factor if given */
   quad(e: Emitter, x: number, c: number, mask?: number): number | Unnormalised;
+  /** GeLU of a share, as the model writes it or as the suite replaces it */
   gelu(e: Emitter, x: number, form: 'erf' | 'tanh'): number;
+  /** (x − mean)/√(variance + ε) over the last axis of a share */
   layerNorm(e: Emitter, x: number, epsilon: number): number;
   elementwise: Readonly<Record<ElementwiseOp, Elementwise>>;
   /** the functions meant: the model's own, or what the system puts in their place (Quad, 2Quad, the tanh form) */
@@ -42,7 +44,10 @@ export interface Suite {
 
 /** GeLU, the weights of softmax, and (x − mean)/√(var + ε) of a row. */
 export interface RealFunctions {
+  /** GeLU of x */
   gelu(x: number): number;
+  /** the attention weights of a row of scores */
   softmax(row: Float64Array): Float64Array;
+  /** a row less its mean, over the root of variance + epsilon */
   layerNorm(row: Float64Array, epsilon: number): Float64Array;
 }
