@@ -70,6 +70,7 @@ export function chooseHead(
   const start = familyOf(type).classes[type]!;
   const known = Object.keys(HEADS).map((suffix) => start + suffix);
   json.refuse(
-    `architectures is ['${name}'], whose head is not understood; ${known.join(', ')} are. { head: 'none' } loads the encoder alone`,
+    `architectures is ['${name}'], whose head is not understood; ${known.join(', ')} are. ` +
+      `{ head: 'none' } loads the encoder alone`,
   );
 }

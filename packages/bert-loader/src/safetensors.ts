@@ -74,7 +74,8 @@ export class Safetensors {
       const where = `element ${at} of shape [${shape}]`;
       throw new ModelFileError(
         this.#file,
-        `tensor '${name}' holds ${what} (${where}); every weight has to be a finite number: save the checkpoint again, or another of its versions`,
+        `tensor '${name}' holds ${what} (${where}); every weight has to be a finite number: ` +
+          'save the checkpoint again, or another of its versions',
       );
     }
     return values;

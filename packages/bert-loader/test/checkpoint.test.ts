@@ -93,7 +93,7 @@ test.serial('what is not the model of config.json is refused by numbers or by na
   await refused(
     bert,
     config(bert, { num_hidden_layers: 1 }),
-    /num_hidden_layers is 1 in config\.json, but the checkpoint holds 2 \('bert\.encoder\.layer\.0' to 'bert\.encoder\.layer\.1'\)/,
+    /num_hidden_layers is 1 in config\.json, but the checkpoint holds 2 \('.*\.layer\.0' to '.*\.layer\.1'\)/,
   );
   await refused(bert, config(bert, { num_hidden_layers: 3 }), /num_hidden_layers is 3 .* holds 2 /);
   await refused(

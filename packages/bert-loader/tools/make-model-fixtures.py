@@ -44,7 +44,11 @@ FAMILIES = {
     "electra": ("Electra", dict(COMMON, embedding_size=8, type_vocab_size=2), 0),
     "mpnet": ("MPNet", dict(COMMON, layer_norm_eps=1e-5), 1),
     # Three layers of two groups: two of the first
-    "albert": ("Albert", dict(COMMON, num_hidden_layers=3, num_hidden_groups=2, embedding_size=8, type_vocab_size=2), 0),
+    "albert": (
+        "Albert",
+        dict(COMMON, num_hidden_layers=3, num_hidden_groups=2, embedding_size=8, type_vocab_size=2),
+        0,
+    ),
     "mobilebert": (
         "MobileBert",
         dict(COMMON, embedding_size=8, intra_bottleneck_size=8, num_feedforward_networks=3, type_vocab_size=2),
@@ -193,7 +197,8 @@ def buckets():
 def sentence(name, pooling, later, seed):
     """A folder of sentence-transformers."""
     encoder_folder, _, inputs = case(name + "-encoder", "bert", "Model", seed)
-    t.PreTrainedTokenizerFast(tokenizer_file=str(encoder_folder / "tokenizer.json"), pad_token="[PAD]").save_pretrained(encoder_folder)
+    tokenizer_file = str(encoder_folder / "tokenizer.json")
+    t.PreTrainedTokenizerFast(tokenizer_file=tokenizer_file, pad_token="[PAD]").save_pretrained(encoder_folder)
     generator = torch.Generator().manual_seed(seed)
     modules = [models.Transformer(str(encoder_folder)), models.Pooling(16, **pooling)]
     width = modules[1].get_sentence_embedding_dimension()
@@ -202,7 +207,8 @@ def sentence(name, pooling, later, seed):
         with torch.no_grad():
             for p in module.parameters():
                 p.copy_((torch.randn(p.shape, generator=generator) / p.shape[-1] ** 0.5).half().float())
-        width = module.get_sentence_embedding_dimension() if hasattr(module, "get_sentence_embedding_dimension") else width
+        if hasattr(module, "get_sentence_embedding_dimension"):
+            width = module.get_sentence_embedding_dimension()
         modules.append(module)
     model = SentenceTransformer(modules=modules, device="cpu").eval()
     folder = OUT / name
@@ -244,7 +250,8 @@ def main():
     sentence("sentence-cls", dict(none, pooling_mode_cls_token=True), [], 2000)
     sentence("sentence-max", dict(none, pooling_mode_max_tokens=True), [lambda w: models.LayerNorm(w)], 2001)
     sentence("sentence-mean-normalize", dict(), [lambda w: models.Normalize()], 2002)
-    sentence("sentence-root-dense", dict(none, pooling_mode_mean_sqrt_len_tokens=True), [lambda w: models.Dense(w, 12)], 2003)
+    root = dict(none, pooling_mode_mean_sqrt_len_tokens=True)
+    sentence("sentence-root-dense", root, [lambda w: models.Dense(w, 12)], 2003)
     every = dict(pooling_mode_cls_token=True, pooling_mode_max_tokens=True, pooling_mode_mean_sqrt_len_tokens=True)
     dense = lambda w: models.Dense(w, 10, bias=False, activation_function=torch.nn.Identity())
     sentence("sentence-every", every, [dense, lambda w: models.Dropout(0.1), lambda w: models.Normalize()], 2004)

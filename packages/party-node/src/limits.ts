@@ -136,9 +136,8 @@ export const limits = {
   restMs: 60_000,
   /**
    * A node whose process is an eighth larger than what it counts, and by more than this, tidies up between runs:
-   * garbage that the collector has not come to, and what the
-   * allocator keeps. That takes a tenth of a second and more, so it is done every five seconds at most, and half as
-   * often each time that it was no use.
+   * garbage that the collector has not come to, and what the allocator keeps. That takes a tenth of a second and more,
+   * so it is done every five seconds at most, and half as often each time that it was no use.
    */
   untidyPart: 1 / 8,
   untidyBytes: 24 * 2 ** 20,

@@ -196,7 +196,7 @@ test('a tensor that is freed after its run was prepared is missed by name', asyn
   client.close();
 });
 
-test('a prepared run that party 1 has no more room for waits for its client without a turn, and is right when it comes', async (t) => {
+test('a prepared run that party 1 has no more room for waits without a turn, and is right when it comes', async (t) => {
   t.timeout(120_000);
   const nodes = await startEngines(2 ** 30);
   t.teardown(() => nodes.stop());

@@ -2,7 +2,7 @@ import test from 'ava';
 import { limits } from '../src/limits.js';
 import { aheadRoom } from '../src/node/ahead.js';
 
-test('what is stored of a prepared run fits the room there is, in whole bytes, and holds what the dealer sends ahead', (t) => {
+test('what is stored of a prepared run fits the room, in whole bytes, and holds what the dealer sends ahead', (t) => {
   const lead = limits.dealerLeadBytes;
   // The dealer is told in whole bytes how much more it may send: every remainder of a run's bytes by 4
   for (const dealer of [1000, 2 * lead, 4 * lead + 1, 4 * lead + 2, 4 * lead + 3, 9 * lead + 5, 40 * lead + 7]) {

@@ -21,7 +21,7 @@ test('one session may keep its part, all of them together what there is, and wha
   t.is(b.left, 1499);
 });
 
-test('one run may have all that tensors leave, several of a session three quarters of it; what never fits is told so, what does not fit now to come again', (t) => {
+test('one run may have all that tensors leave, several of a session 3/4; a refusal is for now or for good', (t) => {
   const b = budget();
   const [mine, other] = [new Account(), new Account()];
   b.hold(mine, 600, 'a tensor');

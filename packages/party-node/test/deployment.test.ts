@@ -156,7 +156,8 @@ function changed(pem: string): string {
   const der = Buffer.from(pem.replace(/-----[^-]+-----|\s/g, ''), 'base64');
   der[der.indexOf('alone')] = 'b'.charCodeAt(0);
   der[der.lastIndexOf('alone')] = 'b'.charCodeAt(0);
-  return `-----BEGIN CERTIFICATE-----\n${der.toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`;
+  const lines = der.toString('base64').replace(/.{64}/g, '$&\n');
+  return `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`;
 }
 
 /** A TLS server that says what it was asked for, or a plain one. @returns its port */
@@ -208,7 +209,9 @@ const made = tls.createSecureContext;
 tls.createSecureContext = (options) => { given = options.ca; return made(options); };
 (await import('node:module')).syncBuiltinESMExports();
 trusting(${JSON.stringify(text('alone.pem'))});
-console.log(tls.rootCertificates.every((c) => given.includes(c)), given.join().includes(${JSON.stringify(text('authority.pem'))}), given.length > tls.rootCertificates.length);
+const roots = tls.rootCertificates;
+const besides = given.join().includes(${JSON.stringify(text('authority.pem'))});
+console.log(roots.every((c) => given.includes(c)), besides, given.length > roots.length);
 `;
   const env = { ...process.env, NODE_EXTRA_CA_CERTS: path('authority.pem') };
   const { stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
@@ -349,7 +352,7 @@ async function run(...args: string[]): Promise<{ status: number; said: string }>
 }
 
 withOpenssl(
-  'the command refuses in one line an empty path, another certificate’s key, a key for an authority, a folder that is none',
+  'the command refuses in one line an empty path, another certificate’s key, a key for an authority, no folder',
   async (t) => {
     const token = () => randomBytes(32).toString('base64');
     const tokens = [
@@ -380,7 +383,7 @@ withOpenssl(
   },
 );
 
-test('party-node token FILE writes a token that nodes take, that nobody else can read, and never over another file', async (t) => {
+test('party-node token FILE writes a token that nodes take and nobody else can read, over no other file', async (t) => {
   const file = path('fresh.token');
   t.deepEqual(await run('token', file), { status: 0, said: '' });
   t.regex(readFileSync(file, 'utf8'), /^[\w+/]{43}=\n$/);

@@ -125,7 +125,7 @@ test('the role at the other end has to be the expected one, and one that has a t
   t.true(theirs.status === 'rejected' && /no token/.test(String(theirs.reason)));
 });
 
-test('whoever dials proves first: a stranger who dials hears nothing that a token could be guessed against', async (t) => {
+test('whoever dials proves first: a stranger who dials hears nothing to guess a token against', async (t) => {
   const { port1, port2 } = new MessageChannel();
   handshake(linkOf(port2), side('dealer', tokensOf('dealer'), { side: 'accept' })).catch(() => {});
   const heard: Message[] = [];

@@ -98,7 +98,8 @@ const text = (s: Sizes) => NODES.map((r) => `${r} ${s[r].toFixed(0)}`).join(', '
     await new Promise((resolve) => setTimeout(resolve, limits.restMs + 5_000));
     const rested = sizes(nodes);
     t.log(
-      `MiB. Empty: ${text(empty)}. Largest run: ${text(largest)}. ${RUNS} runs: ${text(mixed)}. At rest: ${text(rested)}`,
+      `MiB. Empty: ${text(empty)}. Largest run: ${text(largest)}. ${RUNS} runs: ${text(mixed)}. ` +
+        `At rest: ${text(rested)}`,
     );
     for (const r of NODES) {
       t.true(mixed[r] <= 1.3 * largest[r], r);

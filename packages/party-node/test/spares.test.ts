@@ -176,7 +176,7 @@ async function connected(dial = trio.dial) {
 /** Long enough for a small program's randomness. */
 const idle = () => new Promise((resolve) => setTimeout(resolve, 600));
 
-test('a program that repeats finds its randomness dealt: inputs, shares and kept tensors are those of the run, not of the preparation', async (t) => {
+test('a program that repeats finds its randomness dealt; inputs, shares and kept tensors are the run’s', async (t) => {
   const { s, read, right, kept } = await connected();
   // The first opens the weight, so that the second is another program; the third repeats
   for (let i = 0; i < 5; i++) {
@@ -212,7 +212,7 @@ test('a program that repeats finds its randomness dealt: inputs, shares and kept
   s.close();
 });
 
-test('another program’s run, an explicit preparation and a freed weight are not held up by what is prepared', async (t) => {
+test('what is prepared holds up no other program’s run, no explicit preparation and no freed weight', async (t) => {
   const { s, read, right } = await connected();
   for (let i = 0; i < 3; i++) await read([0, 1], [1, 1, 1, 1]);
   const other: Graph = {

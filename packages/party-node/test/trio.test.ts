@@ -89,7 +89,7 @@ test('a weight that stays multiplies the same in every run, as it is, in another
   s.close();
 });
 
-test('a run that is watched tells which operations left their domain, beside what is revealed; one that is not, nothing', async (t) => {
+test('a watched run tells which operations left their domain, beside what is revealed; another does not', async (t) => {
   const s = await connect();
   const graph: Graph = {
     nodes: [...square.nodes, { op: 'reciprocal', in: [1], shape: [2, 2] }, { op: 'sqrt', in: [1], shape: [2, 2] }],

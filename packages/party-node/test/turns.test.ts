@@ -23,7 +23,7 @@ function full() {
 }
 const settled = () => new Promise((resolve) => setImmediate(resolve));
 
-test('runs take turns, and beyond those that may wait one is told that it is busy, and when to come again', async (t) => {
+test('runs take turns, and beyond those that may wait one is told: busy, and when to come again', async (t) => {
   const { turns, active, had, enter } = full();
   const waiting = Array.from({ length: limits.queuedRuns }, () => taker());
   for (const [i, w] of waiting.entries()) void enter(String(i), w);

@@ -4,8 +4,8 @@
  *
  * Format: base64 of [uint32 size of the array in bytes, little endian][array of uint32][replacements in UTF-8]. A unit
  * of the array has its label in bits 0 to 7 and 31, a flag 'a leaf hangs here' in bit 8, the offset of its children in
- * bits 10 to 30 (times 256 if bit 9 is set); a leaf's value is where its replacement begins
- * (darts-clone, double-array.h; sentencepiece, normalizer.cc).
+ * bits 10 to 30 (times 256 if bit 9 is set); a leaf's value is where its replacement begins (darts-clone,
+ * double-array.h; sentencepiece, normalizer.cc).
  */
 class Charsmap {
   readonly #units: Uint32Array;
@@ -52,8 +52,8 @@ const extending =
   '(?![\\u102B\\u102C\\u1038\\u1062-\\u1064\\u1067-\\u106D\\u1083\\u1087-\\u108C\\u108F\\u109A-\\u109C' +
   '\\u1A61\\u1A63\\u1A64\\uAA7B\\uAA7D\\u{11720}\\u{11721}])\\p{M}';
 const prepended =
-  '[\\u0600-\\u0605\\u06DD\\u070F\\u0890\\u0891\\u08E2\\u0D4E\\u{110BD}\\u{110CD}\\u{111C2}\\u{111C3}\\u{1193F}\\u{11941}' +
-  '\\u{11A3A}\\u{11A84}-\\u{11A89}\\u{11D46}\\u{11F02}]';
+  '[\\u0600-\\u0605\\u06DD\\u070F\\u0890\\u0891\\u08E2\\u0D4E\\u{110BD}\\u{110CD}\\u{111C2}\\u{111C3}\\u{1193F}' +
+  '\\u{11941}\\u{11A3A}\\u{11A84}-\\u{11A89}\\u{11D46}\\u{11F02}]';
 const separate = `(?!${prepended}|${extending})[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}]`;
 /**
  * Graphemes, as far as they have LONGEST_GRAPHEME bytes or fewer: no syllables of Hangul, no flags, no joined emoji.

@@ -10,8 +10,11 @@ const control = new RegExp(CONTROL, 'gu');
 const nonspacing = new RegExp(NONSPACING, 'gu');
 const mark = new RegExp(MARK, 'gu');
 /** The blocks of Chinese characters that BERT's tokenizer knows. */
-const chinese =
-  /[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\u{20000}-\u{2a6df}\u{2a700}-\u{2b81f}\u{2b920}-\u{2ceaf}\u{2f800}-\u{2fa1f}]/gu;
+const chinese = new RegExp(
+  '[\\u3400-\\u4dbf\\u4e00-\\u9fff\\uf900-\\ufaff' +
+    '\\u{20000}-\\u{2a6df}\\u{2a700}-\\u{2b81f}\\u{2b920}-\\u{2ceaf}\\u{2f800}-\\u{2fa1f}]',
+  'gu',
+);
 
 /** BERT's own: cleaning, blanks around Chinese characters, accents, case; in that order. */
 function bert(json: Json): Normalizer {

@@ -141,8 +141,8 @@ interface Planned {
 
 /**
  * A client's connection to the three nodes, browser-safe. It alone sees plaintext: it shares what is written, plans
- * graphs, masks indices and
- * combines outputs. A session dies with any of its links; its tensors at the nodes die with it.
+ * graphs, masks indices and combines outputs. A session dies with any of its links; its tensors at the nodes die with
+ * it.
  */
 export class Session {
   readonly kernels: Kernels;

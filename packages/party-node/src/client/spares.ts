@@ -31,9 +31,8 @@ const ROOM = 1.25;
 
 /**
  * Runs prepared in the background for programs that repeat: after the second run of a program its randomness is dealt
- * once more, so that the third finds it
- * there. Its masks are of that run alone: what is given up is never used for another. The nodes see no more than that a
- * program may come again.
+ * once more, so that the third finds it there. Its masks are of that run alone: what is given up is never used for
+ * another. The nodes see no more than that a program may come again.
  * Bounded: `limits.spareRuns` programs, one run each, and in memory a quarter more than the largest program that was
  * seen of late takes alone. What is still being prepared gives way at once to any other run, for somebody waits for
  * that one.

@@ -16,8 +16,7 @@ interface Early {
 
 /**
  * Words of other nodes that they take part in a run, by ticket. They may come before the client's own message; so many
- * are remembered for each session that a client which
- * announces its runs to one node alone pushes out none but its own.
+ * are remembered for each session that a client which announces its runs to one node alone pushes out none but its own.
  */
 export class Agreements {
   readonly #early = new Map<string, Early>();

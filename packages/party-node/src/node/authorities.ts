@@ -19,8 +19,7 @@ export function trusting(ca: string): tls.SecureContext {
 
 /**
  * What Node trusts where nothing is said: its own list and NODE_EXTRA_CA_CERTS; from Node 22.15 on also what its
- * options
- * add.
+ * options add.
  */
 function ownAuthorities(): readonly string[] {
   const { getCACertificates } = tls as { getCACertificates?: (kind: 'default') => string[] };

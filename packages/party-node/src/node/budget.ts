@@ -32,8 +32,8 @@ export function defaultMemory(role: NodeRole): number {
 
 /**
  * A node's memory: what sessions' tensors take, and what runs were promised. Everything is counted here before it is
- * allocated, in every mode, so that
- * clients together can ask for no more than the node has, and one of them for no more than its part.
+ * allocated, in every mode, so that clients together can ask for no more than the node has, and one of them for no more
+ * than its part.
  */
 export class Budget {
   readonly bytes: number;
@@ -73,12 +73,16 @@ export class Budget {
       throw new NodeError(
         'client',
         'LIMIT_EXCEEDED',
-        `${what} of ${bytes} bytes beside ${account.held} bytes of this session; one session may keep ${most} bytes at ${this.#node}: free tensors, or start the node with a larger --memory`,
+        `${what} of ${bytes} bytes beside ${account.held} bytes of this session; ` +
+          `one session may keep ${most} bytes at ${this.#node}: ` +
+          'free tensors, or start the node with a larger --memory',
       );
     }
     if (bytes > this.left) this.makeRoom(bytes, account);
     if (bytes > this.left) {
-      const now = `${what} of ${bytes} bytes; ${Math.max(0, this.left)} of ${this.bytes} bytes are free at present: try again later`;
+      const now =
+        `${what} of ${bytes} bytes; ${Math.max(0, this.left)} of ${this.bytes} bytes are free at present: ` +
+        'try again later';
       // What runs have comes back, what sessions keep may not
       if (bytes <= this.room) throw new NodeError(this.#node, 'BUSY', now, { retryAfterMs: limits.retryMs });
       throw new NodeError(this.#node, 'LIMIT_EXCEEDED', now);
@@ -113,7 +117,8 @@ export class Budget {
       throw new NodeError(
         this.#node,
         'LIMIT_EXCEEDED',
-        `the run takes ${bytes} bytes, tensors leave ${this.room} of ${this.bytes}: compute smaller batches, free tensors, or start the node with a larger --memory`,
+        `the run takes ${bytes} bytes, tensors leave ${this.room} of ${this.bytes}: ` +
+          'compute smaller batches, free tensors, or start the node with a larger --memory',
       );
     }
     if (bytes > this.leftFor(account)) this.makeRoom(bytes, account);
@@ -121,7 +126,8 @@ export class Budget {
       throw new NodeError(
         this.#node,
         'BUSY',
-        `the run takes ${bytes} bytes, which other runs have at present; try again later, or run or cancel what is prepared`,
+        `the run takes ${bytes} bytes, which other runs have at present; ` +
+          'try again later, or run or cancel what is prepared',
         {
           retryAfterMs,
         },

@@ -81,7 +81,8 @@ export function readIdentity({ tlsCert, tlsKey, tlsPassphraseFile }: IdentityFil
     const issuer = all.find((other) => one.checkIssued(other));
     if (issuer && !signed(one, issuer))
       throw bad(
-        `the certificate file ${tlsCert} is damaged: its certificate ${i + 1} of ${all.length} has another signature than its issuer's`,
+        `the certificate file ${tlsCert} is damaged: ` +
+          `its certificate ${i + 1} of ${all.length} has another signature than its issuer's`,
       );
   }
   const key = readKey(tlsKey, tlsPassphraseFile);
@@ -92,7 +93,8 @@ export function readIdentity({ tlsCert, tlsKey, tlsPassphraseFile }: IdentityFil
     );
   if (whose > 0)
     throw bad(
-      `the certificate file ${tlsCert} has the certificate of ${tlsKey} in place ${whose + 1}; it has to be the first, and its issuers behind it`,
+      `the certificate file ${tlsCert} has the certificate of ${tlsKey} in place ${whose + 1}; ` +
+        'it has to be the first, and its issuers behind it',
     );
   const identity = { cert, key: key.export({ type: 'pkcs8', format: 'pem' }) as string };
   try {
@@ -116,7 +118,8 @@ function readKey(file: string, passphraseFile: string | undefined): KeyObject {
   const encrypted = /-----BEGIN ENCRYPTED |^Proc-Type:.*ENCRYPTED/m.test(text);
   if (encrypted && passphraseFile === undefined)
     throw bad(
-      `${name} is encrypted; give a file with its passphrase as --tls-passphrase-file, or decrypt it: openssl pkey -in ${file} -out OTHER`,
+      `${name} is encrypted; give a file with its passphrase as --tls-passphrase-file, ` +
+        `or decrypt it: openssl pkey -in ${file} -out OTHER`,
     );
   const passphrase =
     passphraseFile === undefined ? undefined : readSecret(passphraseFile, 'passphrase').replace(/\r?\n$/, '');

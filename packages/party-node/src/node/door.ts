@@ -41,9 +41,8 @@ const SLACK = 64;
 
 /**
  * Where connections arrive. Whatever a stranger sends, whole, broken or not at all, costs a bounded amount of memory
- * and time and ends with its own connection: everything
- * that has not proved who it is stands in one list, from the moment that TCP accepts it, with a time limit, a limit of
- * bytes, and a length beyond which the oldest goes.
+ * and time and ends with its own connection: everything that has not proved who it is stands in one list, from the
+ * moment that TCP accepts it, with a time limit, a limit of bytes, and a length beyond which the oldest goes.
  */
 export class Door {
   readonly #o: DoorOptions;

@@ -52,8 +52,7 @@ export interface Welcomed {
 
 /**
  * What a party and a dealer have in common: links to the other nodes, sessions of clients, the agreement on a run and
- * its abort. A failure
- * anywhere ends the run at every node and burns its ticket; the node lives on.
+ * its abort. A failure anywhere ends the run at every node and burns its ticket; the node lives on.
  */
 export abstract class Engine<R extends NodeRun> {
   kernels!: Kernels;

@@ -4,8 +4,8 @@ import { giveMemoryBack } from '@secformer/ring';
 
 /**
  * Gives back what this thread has no use for: array buffers are freed when the collector finds them, and an idle thread
- * has no reason to look; what is freed goes to the
- * allocator, which keeps it. The second collection waits for the first one's buffers, which are freed beside it.
+ * has no reason to look; what is freed goes to the allocator, which keeps it. The second collection waits for the first
+ * one's buffers, which are freed beside it.
  */
 export function giveUpMemory(): void {
   setFlagsFromString('--expose-gc');

@@ -23,9 +23,8 @@ interface Present {
 
 /**
  * Who is let in: dials the nodes that this one dials, accepts the others and clients, and lets nothing pass that has
- * not proved who it is. A node that this one
- * dials is not accepted, so that whoever dials in its name gets nowhere; a node that is there and answers keeps its
- * place, whoever else claims to be it.
+ * not proved who it is. A node that this one dials is not accepted, so that whoever dials in its name gets nowhere; a
+ * node that is there and answers keeps its place, whoever else claims to be it.
  */
 export class Gate {
   readonly #o: GateOptions;
@@ -88,7 +87,8 @@ export class Gate {
       throw new NodeError(
         nodeName[role],
         'ALREADY_CONNECTED',
-        `another process that is ${nodeName[role]} is connected to ${nodeName[this.#o.role]} and answers; stop it first`,
+        `another process that is ${nodeName[role]} is connected to ${nodeName[this.#o.role]} and answers; ` +
+          'stop it first',
       );
   }
 

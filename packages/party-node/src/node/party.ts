@@ -101,7 +101,8 @@ export class Party extends Engine<PartyRunState> {
         throw new NodeError(
           nodeName[this.role],
           'LIMIT_EXCEEDED',
-          `tensors and other runs leave ${Math.max(0, left)} of ${this.budget.bytes} bytes for the randomness of a prepared run: run without preparing, or run or cancel what is prepared`,
+          `tensors and other runs leave ${Math.max(0, left)} of ${this.budget.bytes} bytes ` +
+            'for the randomness of a prepared run: run without preparing, or run or cancel what is prepared',
         );
       }
       room = aheadRoom(this.#index, cost, left);

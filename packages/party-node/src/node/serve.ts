@@ -84,8 +84,7 @@ export interface ServedNode {
 
 /**
  * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings
- * and strangers are answered while the engine's
- * thread computes.
+ * and strangers are answered while the engine's thread computes.
  * @returns the address it listens on, and how to stop it
  * @throws NodeError BAD_CONFIGURATION
  */
@@ -95,7 +94,8 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     throw new NodeError(
       'client',
       'BAD_CONFIGURATION',
-      `without --tls-cert and --tls-key a node listens on loopback only, not on ${o.host}: the dealer's masks and the parties' openings together are the plaintext`,
+      `without --tls-cert and --tls-key a node listens on loopback only, not on ${o.host}: ` +
+        `the dealer's masks and the parties' openings together are the plaintext`,
     );
   }
   const ca = o.tlsCa === undefined ? undefined : readAuthority(o.tlsCa);

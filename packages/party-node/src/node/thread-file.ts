@@ -24,12 +24,14 @@ export function threadFile(base: string | undefined, name: string, path: string)
   const outside = `leave the package out of the bundle, such as by esbuild --external:${name}, and install it beside`;
   if (!manifest)
     throw bad(
-      `the thread of ${name} has no file to run${own ? ` (${fileURLToPath(own)} is not there)` : ''}, and the package is not installed where the bundle is; ${outside}`,
+      `the thread of ${name} has no file to run${own ? ` (${fileURLToPath(own)} is not there)` : ''}, ` +
+        `and the package is not installed where the bundle is; ${outside}`,
     );
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   if (version !== RELEASE)
     throw bad(
-      `the bundle holds release ${RELEASE} of ${name}, and ${dirname(manifest)} is ${version}; bundle again, or ${outside}`,
+      `the bundle holds release ${RELEASE} of ${name}, and ${dirname(manifest)} is ${version}; ` +
+        `bundle again, or ${outside}`,
     );
   return pathToFileURL(join(dirname(manifest), path));
 }

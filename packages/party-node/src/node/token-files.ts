@@ -60,7 +60,8 @@ function readToken(file: string): { secret: Secret; text: string } {
       : 0;
   if (bytes < TOKEN_BYTES)
     throw bad(
-      `the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; make another with: party-node token FILE`,
+      `the token in ${file} is not ${TOKEN_BYTES} random bytes in base64 or hex; ` +
+        'make another with: party-node token FILE',
     );
   return { secret: tokenFrom(text), text };
 }
@@ -77,7 +78,8 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
     const other = seen.get(text);
     if (other !== undefined)
       throw bad(
-        `${file} and ${other} hold the same token: whoever has one of them could pose as a node; make another with: party-node token FILE`,
+        `${file} and ${other} hold the same token: whoever has one of them could pose as a node; ` +
+          'make another with: party-node token FILE',
       );
     seen.set(text, file);
     return secret;
@@ -88,7 +90,8 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
       throw bad('give either --node-token-file or a token file for each other node');
     if (!local)
       throw bad(
-        '--node-token-file is for three nodes on one machine: with it each operator could pose as another; give a token file for each other node, which the two of you alone have',
+        '--node-token-file is for three nodes on one machine: with it each operator could pose as another; ' +
+          'give a token file for each other node, which the two of you alone have',
       );
     return { nodes: tokensFromOne(fresh(files.nodeTokenFile), mine), client: client.secret };
   }
@@ -97,7 +100,8 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
     const file = files.pairTokenFiles?.[role];
     if (file === undefined)
       throw bad(
-        `needs ${flagOf(mine, role)}: a secret that this node and ${role} alone have (or, for three nodes on one machine, --node-token-file)`,
+        `needs ${flagOf(mine, role)}: a secret that this node and ${role} alone have ` +
+          '(or, for three nodes on one machine, --node-token-file)',
       );
     nodes[role] = fresh(file);
   }

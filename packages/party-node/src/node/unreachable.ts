@@ -10,10 +10,14 @@ export interface Failure extends Error {
 }
 
 const AUTHORITY = 'give the PEM of the authority that has signed it as ca (SECFORMER_CA, or --tls-ca of a node)';
+const NO_TLS_THERE = 'does it speak TLS? ws:// is for nodes without a certificate';
+const NO_NODE_THERE = 'something before the node, such as a proxy, or what is no node';
 
 /** What OpenSSL finds wrong with a certificate, by its codes. */
 const certificates: Record<string, string> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: `its certificate is self-signed and not one that is trusted here; where it is the right one, give its PEM as ca (SECFORMER_CA, or --tls-ca of a node)`,
+  DEPTH_ZERO_SELF_SIGNED_CERT:
+    'its certificate is self-signed and not one that is trusted here; where it is the right one, ' +
+    'give its PEM as ca (SECFORMER_CA, or --tls-ca of a node)',
   SELF_SIGNED_CERT_IN_CHAIN: `the authority of its certificate is not one that is trusted here; ${AUTHORITY}`,
   UNABLE_TO_GET_ISSUER_CERT: `the authority of its certificate is unknown here; ${AUTHORITY}`,
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `the authority of its certificate is unknown here; ${AUTHORITY}`,
@@ -45,12 +49,11 @@ export function reasonOf(cause: Failure, tls: boolean): string {
   if (known) return `${known} (${code})`;
   if (addresses[code]) return `${addresses[code]}: ${said}`;
   if (code === 'ECONNRESET')
-    return `it ended the connection (${said}); ${tls ? 'does it speak TLS? ws:// is for nodes without a certificate' : 'does it speak TLS, as wss://?'}`;
+    return `it ended the connection (${said}); ${tls ? NO_TLS_THERE : 'does it speak TLS, as wss://?'}`;
   if (code === 'EPROTO')
     return 'what listens there does not speak TLS as this side does; ws:// is for nodes without a certificate';
   const status = /^Unexpected server response: (\d+)$/.exec(said)?.[1];
-  if (status)
-    return `it answered ${status} (${STATUS_CODES[status] ?? 'unknown'}); something before the node, such as a proxy, or what is no node`;
+  if (status) return `it answered ${status} (${STATUS_CODES[status] ?? 'unknown'}); ${NO_NODE_THERE}`;
   if (code.startsWith('HPE_') || /^Invalid (Upgrade|Sec-WebSocket)/.test(said))
     return `what listens there is no node (${said})`;
   return said;

@@ -31,8 +31,7 @@ const UNFINISHED = 64;
 
 /**
  * Messages over a link: a JSON header and a payload, cut into frames so that a long message does not keep a short one
- * waiting. The
- * receiver says how long a payload may be before any memory is taken.
+ * waiting. The receiver says how long a payload may be before any memory is taken.
  */
 export class MessageLink {
   /**
@@ -130,7 +129,8 @@ export class MessageLink {
       throw new NodeError(
         this.#peer(),
         'VERSION_MISMATCH',
-        `speaks version ${view.getUint8(0)} of the protocol, this node speaks ${WIRE_VERSION}; run the same release everywhere`,
+        `speaks version ${view.getUint8(0)} of the protocol, this node speaks ${WIRE_VERSION}; ` +
+          'run the same release everywhere',
       );
     const kind = view.getUint8(1);
     const headLength = view.getUint16(2, true);

@@ -71,11 +71,9 @@ export interface HandshakeOptions {
  *   4. B → A: HMAC-SHA256(token, 'b' ‖ transcript)
  *
  * transcript = SHA-256 of 1 and 2; seed = HKDF(X25519 secret, transcript). Between nodes it is the token of the two,
- * where one side is a client the
- * clients' token. Whoever dials proves first: a stranger who dials is told nothing that a token could be guessed
- * against. Whoever does not know the token
- * learns neither it nor the seed; the seed is never sent. A refusal is a message with a code, and both sides fail with
- * it.
+ * where one side is a client the clients' token. Whoever dials proves first: a stranger who dials is told nothing that
+ * a token could be guessed against. Whoever does not know the token learns neither it nor the seed; the seed is never
+ * sent. A refusal is a message with a code, and both sides fail with it.
  * @throws NodeError NOT_AUTHENTICATED, VERSION_MISMATCH, LINK_CLOSED, or what `admit` of the other side said
  */
 export function handshake(link: Link, o: HandshakeOptions): Promise<Proven> {
@@ -96,8 +94,8 @@ let recent: (Key & { until: number }) | undefined;
 
 /**
  * The accepting side's key, which serves for some seconds: the seeds differ by the other side's key and by both nonces,
- * and nothing is multiplied for somebody who has not
- * proved who it is. After those seconds the key is gone, and with it whatever could find old seeds.
+ * and nothing is multiplied for somebody who has not proved who it is. After those seconds the key is gone, and with it
+ * whatever could find old seeds.
  */
 function recentKey(): Key {
   const now = performance.now();
@@ -224,7 +222,8 @@ class Handshake {
     const { mine, expect, process } = this.#o;
     if (h.version !== WIRE_VERSION)
       throw this.#refusal(
-        `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; run the same release everywhere`,
+        `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; ` +
+          'run the same release everywhere',
         'VERSION_MISMATCH',
       );
     if (h.role === mine || (expect && h.role !== expect))

@@ -1,8 +1,7 @@
 /**
  * A two-way stream of binary frames. Implementations: a message port between threads, a WebSocket between processes;
- * one
- * compliance suite tests both. Whatever comes from the other end or from a handler ends this link at most, never the
- * process.
+ * one compliance suite tests both. Whatever comes from the other end or from a handler ends this link at most, never
+ * the process.
  */
 export interface Link {
   /** Memory for a frame that goes to `send` next, where the link has some. */
@@ -14,8 +13,8 @@ export interface Link {
   send(frame: Uint8Array): Promise<void>;
   /**
    * Called for each frame, which is valid until it returns or resolves; a pending promise holds the sender back. Set
-   * before the
-   * first await after the link was made. Where it throws or rejects, the link is closed with the error's message.
+   * before the first await after the link was made. Where it throws or rejects, the link is closed with the error's
+   * message.
    */
   onFrame: (frame: Uint8Array) => void | Promise<void>;
   /** Called once. */

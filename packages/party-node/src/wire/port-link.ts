@@ -28,8 +28,7 @@ const SPARE = limits.inFlightBytes / limits.frameBytes;
 
 /**
  * Frames through a message port; the receiver acknowledges bytes, so that a fast sender waits. Buffers travel back with
- * the acknowledgement, so that a long
- * run does not allocate one for every frame.
+ * the acknowledgement, so that a long run does not allocate one for every frame.
  */
 export class PortLink implements Link {
   onFrame: Link['onFrame'] = () => {};

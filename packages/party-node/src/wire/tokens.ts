@@ -10,8 +10,8 @@ export const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
 
 /**
  * The secrets that one side of a link knows, as 32-byte keys. A node has one for each other node, which only the two of
- * them know, so that none of
- * them can pose as another; and the clients'. A client has the clients' alone, so it can't pose as a node to a node.
+ * them know, so that none of them can pose as another; and the clients'. A client has the clients' alone, so it can't
+ * pose as a node to a node.
  */
 export interface Tokens {
   nodes?: Partial<Record<NodeRole, Secret>>;

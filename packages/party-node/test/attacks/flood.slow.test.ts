@@ -9,10 +9,9 @@ const attack = new URL('./flood.js', import.meta.url).href;
 
 /**
  * Proves that connections which prove nothing, however many wait at a node and come back at once, keep out neither
- * clients nor a party that restarts: the list of those that have
- * proved nothing has room for who comes next, because the oldest goes, and a
- * client that had to go before it could be told why tries again. Fails where a full list refuses the newest in its
- * place.
+ * clients nor a party that restarts: the list of those that have proved nothing has room for who comes next, because
+ * the oldest goes, and a client that had to go before it could be told why tries again. Fails where a full list refuses
+ * the newest in its place.
  * @param count at each of the three nodes
  */
 const floods = test.macro(async (t, count: number) => {

@@ -53,8 +53,8 @@ const count = Number(process.env.FRAMES ?? 40_000);
 
 /**
  * Proves that what a client sends after its handshake, whole or broken, ends its own link at most: the nodes live,
- * remember nothing of it, and compute right results for
- * others meanwhile. Fails where a handler's error leaves its link.
+ * remember nothing of it, and compute right results for others meanwhile. Fails where a handler's error leaves its
+ * link.
  */
 test.serial('tens of thousands of changed frames of clients end no node and change no result', async (t) => {
   t.timeout(180_000);
@@ -79,7 +79,8 @@ test.serial('tens of thousands of changed frames of clients end no node and chan
   }
   t.log(`${JSON.stringify(await end)} in ${((performance.now() - start) / 1000).toFixed()} s`);
   t.log(
-    `${took.length} honest runs meanwhile, all right: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`,
+    `${took.length} honest runs meanwhile, all right: median ${median(took).toFixed()} ms, ` +
+      `slowest ${Math.max(...took).toFixed()} ms`,
   );
   t.true(took.length > 10);
   t.true((await end).answers > 1_000, 'much of it was understood and answered');

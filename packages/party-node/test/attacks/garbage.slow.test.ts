@@ -36,9 +36,8 @@ const LEAST_MS = 100;
 
 /**
  * Honest runs before an attack and during it: the slowest may take three times the usual. A machine that others use
- * delays one now and then, and an attack that is a
- * danger delays them always: it is the best of three. Time that
- * a node had no processor for does not count, for an attacker brings its own.
+ * delays one now and then, and an attack that is a danger delays them always: it is the best of three. Time that a node
+ * had no processor for does not count, for an attacker brings its own.
  */
 async function bounded<T>(
   t: ExecutionContext,
@@ -62,7 +61,8 @@ async function bounded<T>(
       Math.max(...took.map((r) => r.own)),
     ].map(Math.round) as [number, number, number, number, number];
     figures.push(
-      `usual median ${ms[0]}, slowest ${ms[1]}; ${took.length} runs meanwhile median ${ms[2]}, slowest ${ms[3]} ms, ${ms[4]} of them with a processor`,
+      `usual median ${ms[0]}, slowest ${ms[1]}; ${took.length} runs meanwhile median ${ms[2]}, ` +
+        `slowest ${ms[3]} ms, ${ms[4]} of them with a processor`,
     );
     if (ms[4] <= 3 * Math.max(ms[0], LEAST_MS)) break;
     if (again === 2) t.fail(`${name}: ${figures.join(' | ')}`);
@@ -73,8 +73,7 @@ async function bounded<T>(
 
 /**
  * Proves that a stranger, whatever it sends, ends no node, keeps no connection, descriptor or memory of it, and lets an
- * honest run take three times as long as
- * usual at most. Fails where a socket has no 'error' listener, or the door's
+ * honest run take three times as long as usual at most. Fails where a socket has no 'error' listener, or the door's
  * list is one of addresses that connections may lack or share.
  */
 test.serial(
@@ -102,7 +101,8 @@ test.serial(
       .flatMap(({ byKind }) => Object.entries(byKind))
       .sort(([, a], [, b]) => b.longestMs - a.longestMs);
     t.log(
-      `${thrown.reduce((n, { connections }) => n + connections, 0)} connections; the longest open: ${longest.slice(0, 3).map(([kind, { longestMs }]) => `${kind} ${longestMs} ms`)}`,
+      `${thrown.reduce((n, { connections }) => n + connections, 0)} connections; the longest open: ` +
+        `${longest.slice(0, 3).map(([kind, { longestMs }]) => `${kind} ${longestMs} ms`)}`,
     );
     t.deepEqual(
       thrown.flatMap(({ left }) => left),
@@ -127,7 +127,8 @@ test.serial(
     }).result;
     const took = await honestWhile(nodes, people);
     t.log(
-      `a crowd at each node: ${JSON.stringify(await people)}; ${took.length} honest runs, the slowest ${Math.max(...took.map((r) => r.ms)).toFixed()} ms`,
+      `a crowd at each node: ${JSON.stringify(await people)}; ${took.length} honest runs, ` +
+        `the slowest ${Math.max(...took.map((r) => r.ms)).toFixed()} ms`,
     );
     t.true((await people).toldToGo > 200);
 

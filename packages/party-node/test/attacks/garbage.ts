@@ -259,8 +259,7 @@ export async function ask426({
 
 /**
  * Connects more often than a node takes, says nothing, and sends an invalid frame on each connection as soon as that is
- * told to make room; and, with the node full, on new
- * ones at once. @returns how many were told to go
+ * told to make room; and, with the node full, on new ones at once. @returns how many were told to go
  */
 export async function crowd({
   targets,

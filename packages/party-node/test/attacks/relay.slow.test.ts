@@ -8,10 +8,9 @@ import { type Posed, pose } from './relay.js';
 
 /**
  * Proves that whoever knows the one secret of three nodes does not get between party 0 and the dealer while those two
- * live: party 0 dials the dealer and takes nobody for
- * it who comes by himself, and the dealer keeps the party 0 that answers. Fails without either rule: the attacker is
- * PROVEN then, and could pass on the agreements
- * of runs and read what the parties open (its two links share a seed with each side).
+ * live: party 0 dials the dealer and takes nobody for it who comes by himself, and the dealer keeps the party 0 that
+ * answers. Fails without either rule: the attacker is PROVEN then, and could pass on the agreements of runs and read
+ * what the parties open (its two links share a seed with each side).
  */
 test.serial(
   'who knows the one secret can stand neither as the dealer before party 0 nor as party 0 before the dealer',

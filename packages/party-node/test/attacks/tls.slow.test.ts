@@ -64,8 +64,8 @@ async function honestly({ url }: OneNode): Promise<number> {
 
 /**
  * Proves that the limits of time and of bytes hold from the moment that TCP accepts a connection, before, during and
- * after a TLS handshake, and that garbage does no more harm
- * behind it than before it. Fails where bytes are counted of the WebSocket alone, or time from its opening.
+ * after a TLS handshake, and that garbage does no more harm behind it than before it. Fails where bytes are counted of
+ * the WebSocket alone, or time from its opening.
  */
 const bounded = test.macro(async (t, tls: boolean) => {
   t.timeout(90_000);
@@ -108,7 +108,8 @@ const bounded = test.macro(async (t, tls: boolean) => {
       t.deepEqual(left, []);
     }
     t.log(
-      `${took.length} honest handshakes during 600 connections of garbage: median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`,
+      `${took.length} honest handshakes during 600 connections of garbage: ` +
+        `median ${median(took).toFixed()} ms, slowest ${Math.max(...took).toFixed()} ms`,
     );
     const asked = await inChild<Awaited<ReturnType<typeof ask426>>>(attack, 'ask426', {
       targets: [target],

@@ -4,9 +4,8 @@ import { connect, honestRun, linesOf, secretFiles, sleep, startNode, until } fro
 
 /**
  * Proves that a party which is started twice by mistake harms nobody: the first keeps its links and every run works,
- * the second says once to each node that it dials why it is not let
- * in, and goes on asking quietly. Fails where a newcomer throws out who is there: the two take turns then, and runs end
- * in the middle.
+ * the second says once to each node that it dials why it is not let in, and goes on asking quietly. Fails where a
+ * newcomer throws out who is there: the two take turns then, and runs end in the middle.
  */
 test.serial('the same party twice: the first stays, the second says why it waits', async (t) => {
   t.timeout(90_000);
@@ -40,7 +39,8 @@ test.serial('the same party twice: the first stays, the second says why it waits
   await sleep(Math.max(0, 6_000 - (performance.now() - began)));
   const lines = linesOf(second.log, 'unreachable');
   t.log(
-    `the second said in ${((performance.now() - began) / 1000).toFixed()} s: ${JSON.stringify(lines.map(({ node, code }) => [node, code]))}`,
+    `the second said in ${((performance.now() - began) / 1000).toFixed()} s: ` +
+      `${JSON.stringify(lines.map(({ node, code }) => [node, code]))}`,
   );
   t.deepEqual(lines.map(({ node, code }) => [node, code]).sort(), [
     ['dealer', 'ALREADY_CONNECTED'],
