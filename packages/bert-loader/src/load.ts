@@ -1,12 +1,13 @@
 import { readFolder } from '#files';
 import { chooseHead } from './architectures.js';
 import { Checkpoint, shardsOf } from './checkpoint.js';
-import { type BertConfig, configOf } from './config.js';
+import type { BertConfig } from './config.js';
 import { ConfigReader } from './config-reader.js';
 import { familyOf } from './families/index.js';
 import { ModelFiles, type ReadFile } from './files.js';
 import { HEAD_KINDS, type HeadKind, hasHead, readHead, readPooler } from './heads.js';
 import { BertModel } from './model.js';
+import { configOf } from './parse-config.js';
 import { Safetensors } from './safetensors.js';
 import { modulesOf, readSentence, type Sentence } from './sentence.js';
 import { OLDER_SENTENCE_FILES, TOKENIZER_FILES, tokenizerFromFiles } from './tokenizer/load.js';
