@@ -1,8 +1,15 @@
+/** How the three nodes agree on a run before anything of it is drawn or sent. */
+import { createHash } from 'node:crypto';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex, hexToBytes } from '@noble/hashes/utils.js';
 import { Deferred } from '../deferred.js';
+import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
+import { nodeName } from '../wire/handshake.js';
 import type { MessageOf } from '../wire/messages.js';
-import type { NodeRole } from '../wire/tokens.js';
-import type { Peer } from './engine.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
+import type { Peer, Peers } from './peers.js';
+import type { NodeRun } from './run.js';
 
 export interface Agreement {
   peer: Peer;
@@ -64,5 +71,64 @@ export class Agreements {
       early?.tickets.delete(ticket);
       if (early?.tickets.size === 0) this.#early.delete(name);
     }
+  }
+}
+
+/**
+ * Exchanges nonces and hashes with the other two nodes. The run's id, which is set here, follows from its ticket, all
+ * three nonces and its program, so that none of the three can bring an id about a second time.
+ * @returns the links that the run goes on with
+ * @throws NodeError BAD_MESSAGE where the client asked the nodes for different things, NO_PROGRESS, UNREACHABLE
+ */
+export async function agree(
+  run: NodeRun,
+  mine: NodeRole,
+  peers: Peers,
+  agreements: Agreements,
+): Promise<Map<NodeRole, Peer>> {
+  const others = NODES.filter((r) => r !== mine);
+  const program = bytesToHex(run.checked.hash);
+  // What the run is bound to too: parties bound to different tensors would compute a function of single shares
+  const bindings = createHash('sha256')
+    .update(JSON.stringify([run.mode, run.inputs]))
+    .digest('hex');
+  const pending = agreements.expect(run.ticket, run.session.id, others);
+  try {
+    for (const role of others) {
+      const peer = await peers.connected(run, role);
+      await peer.link.send({
+        t: 'agree',
+        ticket: run.ticket,
+        session: run.session.id,
+        program,
+        bindings,
+        nonce: bytesToHex(run.nonce),
+      });
+      run.check();
+    }
+    const nonces = new Map<NodeRole, string>([[mine, bytesToHex(run.nonce)]]);
+    const agreed = new Map<NodeRole, Peer>();
+    for (const [role, deferred] of pending) {
+      const { peer, message } = await run.within(
+        deferred.promise,
+        limits.agreeMs,
+        nodeName[role],
+        'its agreement to the run',
+      );
+      const same = message.program === program && message.session === run.session.id && message.bindings === bindings;
+      if (!same)
+        throw new NodeError(
+          'client',
+          'BAD_MESSAGE',
+          `asked ${nodeName[mine]} and ${nodeName[role]} for different programs, inputs or modes`,
+        );
+      nonces.set(role, message.nonce);
+      agreed.set(role, peer);
+    }
+    const id = [run.ticket, ...NODES.map((r) => nonces.get(r)!), program].join('');
+    run.runId = sha256(hexToBytes(id)).slice(0, 16);
+    return agreed;
+  } finally {
+    agreements.done(run.ticket);
   }
 }

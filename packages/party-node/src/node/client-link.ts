@@ -1,12 +1,13 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { sizeOf } from '@secformer/ring';
+import { type Kernels, sizeOf, type Words } from '@secformer/ring';
 import { programLimits, readProgram, shareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import { type MessageLink, Unwanted } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
-import { bindings, type Message, type MessageOf, readJson, startOf } from '../wire/messages.js';
-import type { Engine } from './engine.js';
+import { type BoundInput, bindings, type Message, type MessageOf, readJson, startOf } from '../wire/messages.js';
+import type { NodeRole } from '../wire/tokens.js';
+import type { Budget } from './budget.js';
 import type { NodeRun } from './run.js';
 import { NodeSession } from './session.js';
 
@@ -15,14 +16,35 @@ const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError
 /** Messages whose payloads count while they arrive and are read; a tensor's is counted with the tensor. */
 const COUNTED: ReadonlySet<Message['t']> = new Set(['program', 'prepare', 'run']);
 
+/** What carries out the commands of clients: the node's engine, as their links know it. */
+export interface ClientCommands {
+  readonly role: NodeRole;
+  readonly kernels: Kernels;
+  readonly budget: Budget;
+  /** runs of all sessions that are not over, by ticket */
+  readonly runs: ReadonlyMap<string, NodeRun>;
+  /** Begins a run, which ends by itself. @throws NodeError where it cannot begin */
+  prepare(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[]): void;
+  /** Ends a run at every node. */
+  abort(run: NodeRun, cause: unknown): void;
+  /** This node's share of a tensor that the client writes, if it has one. */
+  put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words | undefined>;
+  /** Bytes that the client sends to write a tensor, and those that it then takes. */
+  putBytes(m: MessageOf<'put'>): { sent: number; kept: number };
+  /** Bytes of masked inputs that the client starts a run with. */
+  inputBytes(run: NodeRun): number;
+  /** Largest payload that the client of a run may send for it; of one that is over, what was allowed then. */
+  acceptInputs(session: NodeSession, ticket: string): number;
+}
+
 /** What one client asks of a node. Whatever it sends, and whenever it goes, ends with its own session at most. */
 export class ClientLink {
-  readonly #engine: Engine<NodeRun>;
+  readonly #engine: ClientCommands;
   readonly #link: MessageLink;
   #session: NodeSession | undefined;
   #closed = false;
 
-  constructor(engine: Engine<NodeRun>, link: MessageLink) {
+  constructor(engine: ClientCommands, link: MessageLink) {
     this.#engine = engine;
     this.#link = link;
     link.accept = (m, bytes) => this.#accept(m, bytes);

@@ -7,7 +7,9 @@ import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
 import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
 import { memoryOf } from './budget.js';
-import { Engine, type EngineOptions, type Peer, peakMemory } from './engine.js';
+import { Engine, type EngineOptions, peakMemory } from './engine.js';
+import { holdKept, keepValues } from './kept-values.js';
+import type { Peer } from './peers.js';
 import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
 import type { NodeSession } from './session.js';
 import { Turns } from './turns.js';
@@ -196,6 +198,6 @@ export class Dealer extends Engine<DealerRunState> {
       if (theirs !== mine)
         throw new NodeError('client', 'INPUT_REFUSED', `named other tensors to the dealer than to ${nodeName[role]}`);
     }
-    this.keep(run, given.keeps, values, this.holdKept(run, values));
+    keepValues(this.kernels, run, given.keeps, values, holdKept(run, values));
   }
 }

@@ -35,8 +35,10 @@ import { nodeName } from '../wire/handshake.js';
 import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom } from './ahead.js';
 import { type Account, memoryOf } from './budget.js';
-import { Engine, type EngineOptions, type Peer, peakMemory } from './engine.js';
+import { Engine, type EngineOptions, peakMemory } from './engine.js';
+import { holdKept, keepValues } from './kept-values.js';
 import { MaterialQueue } from './material-queue.js';
+import type { Peer } from './peers.js';
 import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
 import type { NodeSession, StoredTensor } from './session.js';
 
@@ -303,7 +305,7 @@ export class Party extends Engine<PartyRunState> {
    * later run can use.
    */
   async #keepTogether(run: PartyRunState, given: Given, values: PartyValue[], others: readonly Peer[]): Promise<void> {
-    const bytes = this.holdKept(run, values);
+    const bytes = holdKept(run, values);
     try {
       const hash = namesHash(given);
       for (const { link } of others) await link.send({ t: 'kept', ticket: run.ticket, hash });
@@ -313,7 +315,7 @@ export class Party extends Engine<PartyRunState> {
       for (const n of bytes) run.session.give(n);
       throw error;
     }
-    this.keep(run, given.keeps, values, bytes);
+    keepValues(this.kernels, run, given.keeps, values, bytes);
   }
 
   /** This party's masks of one-hot inputs, by input. */

@@ -1,0 +1,66 @@
+/** The other two nodes, as far as they are connected: at most one link to each. */
+import type { Secret } from '@secformer/ring';
+import { Deferred } from '../deferred.js';
+import { NodeError } from '../errors.js';
+import { limits } from '../limits.js';
+import type { MessageLink } from '../wire/framing.js';
+import { nodeName } from '../wire/handshake.js';
+import type { Message } from '../wire/messages.js';
+import type { NodeRole } from '../wire/tokens.js';
+import type { NodeRun } from './run.js';
+
+/** Another node: a link that it has proved to be at the other end of, and the seed that the two share. */
+export interface Peer {
+  role: NodeRole;
+  seed: Secret;
+  link: MessageLink;
+}
+
+export class Peers {
+  readonly #mine: NodeRole;
+  readonly #there = new Map<NodeRole, Peer>();
+  readonly #waiters = new Map<NodeRole, Deferred<Peer>>();
+
+  /** @param mine the node whose peers these are */
+  constructor(mine: NodeRole) {
+    this.#mine = mine;
+  }
+
+  /** Takes a node in the place of its earlier link, which is closed. */
+  add(peer: Peer): void {
+    const { role } = peer;
+    this.#there.get(role)?.link.close('the node connected again');
+    this.#there.set(role, peer);
+    this.#waiters.get(role)?.resolve(peer);
+    this.#waiters.delete(role);
+  }
+
+  /** Its link is closed; a later link of that node stays. */
+  remove(peer: Peer): void {
+    if (this.#there.get(peer.role) === peer) this.#there.delete(peer.role);
+  }
+
+  /** Says what needs no answer to all that are connected. */
+  tell(message: Message): void {
+    for (const { link } of this.#there.values()) link.send(message).catch(() => {});
+  }
+
+  /**
+   * A node that a run needs; one that is not connected is waited for, for a while.
+   * @throws NodeError UNREACHABLE, or why the run was aborted meanwhile
+   */
+  async connected(run: NodeRun, role: NodeRole): Promise<Peer> {
+    const there = this.#there.get(role);
+    if (there) return there;
+    const waiter = this.#waiters.get(role) ?? new Deferred<Peer>();
+    this.#waiters.set(role, waiter);
+    try {
+      return await run.within(waiter.promise, limits.reconnectMs, nodeName[role], 'a connection');
+    } catch (error) {
+      run.check();
+      throw new NodeError(nodeName[role], 'UNREACHABLE', `${nodeName[this.#mine]} has no connection to it`, {
+        cause: error,
+      });
+    }
+  }
+}
