@@ -2,6 +2,8 @@
  * The browser-safe part: errors, limits, the client, and what a link is. Node's part is in
  * `@secformer/party-node/node`.
  */
+export type { Dial } from './client/node-links.js';
+export type { Prepared, RunRecord, RunRequest, RunResult, RunSlot } from './client/run-request.js';
 export * from './client/session.js';
 export * from './errors.js';
 export * from './limits.js';

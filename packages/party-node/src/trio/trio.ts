@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
-import type { Dial } from '../client/session.js';
+import type { Dial } from '../client/node-links.js';
 import { defaultMemory } from '../node/budget.js';
 import { engineFile } from '../node/engine-file.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';

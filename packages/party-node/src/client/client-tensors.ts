@@ -1,0 +1,101 @@
+/** The tensors of a session, as their client knows them: what each is like, and where it was opened. */
+import { randomBytes } from '@noble/hashes/utils.js';
+import { EncodingError, encodeFixed, type Kernels, KeyStream, packedBytes, Secret } from '@secformer/ring';
+import { type InputState, programLimits, type ShareType, writtenTensor } from '@secformer/secformer-ops';
+import { NodeError } from '../errors.js';
+import { FREED, type Message } from '../wire/messages.js';
+import type { NodeRole } from '../wire/tokens.js';
+import type { NodeLinks } from './node-links.js';
+import { persist } from './persist.js';
+
+interface Tensor {
+  state: InputState;
+  shape: readonly number[];
+  /** run that made each opening, by width */
+  openings: Map<number, string>;
+}
+
+export class ClientTensors {
+  readonly #kernels: Kernels;
+  readonly #links: NodeLinks;
+  readonly #tensors = new Map<number, Tensor>();
+
+  constructor(kernels: Kernels, links: NodeLinks) {
+    this.#kernels = kernels;
+    this.#links = links;
+  }
+
+  has(tensor: number): boolean {
+    return this.#tensors.has(tensor);
+  }
+
+  /**
+   * Shares a tensor: P0 is sent a seed, P1 the difference, the dealer its type.
+   * @throws EncodingError where a value is out of range or not finite
+   */
+  async write(
+    tensor: number,
+    values: Float32Array,
+    shape: readonly number[],
+    state: Partial<InputState> = {},
+  ): Promise<void> {
+    const full: InputState = { ...writtenTensor, ...state, stored: [] };
+    const { fracBits, bits, magnitude } = full;
+    if (values.length > programLimits.elements)
+      throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
+    const words = encodeFixed(this.#kernels, values, fracBits, magnitude, `a tensor of shape [${shape}]`);
+    const seed = randomBytes(32);
+    const first = new KeyStream(this.#kernels, new Secret(seed)).words(words.length, bits);
+    this.#kernels.sub(words, words, first);
+    const bytes = new Uint8Array(packedBytes(words.length, bits));
+    this.#kernels.pack(bytes, words, bits);
+    const put = (re: number, withSeed: boolean): Message => ({
+      t: 'put',
+      re,
+      tensor,
+      shape: [...shape],
+      fracBits,
+      bits,
+      magnitude,
+      seed: withSeed,
+    });
+    const share = (role: NodeRole, ...payload: Uint8Array[]) =>
+      persist(() => this.#links.ask(role, (re) => put(re, role === 'party0'), ...payload));
+    await Promise.all([share('party0', seed), share('party1', bytes), share('dealer')]);
+    this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
+  }
+
+  /** Forgets tensors here. @returns those that there were, which the nodes have yet to free */
+  forget(tensors: readonly number[]): number[] {
+    return tensors.filter((t) => this.#tensors.delete(t));
+  }
+
+  /** Has the nodes free tensors, which are not known here any more. */
+  freeAtNodes(tensors: readonly number[]): void {
+    for (let i = 0; i < tensors.length && !this.#links.dead; i += FREED)
+      this.#links.tell({ t: 'free', tensors: tensors.slice(i, i + FREED) });
+  }
+
+  /** What planning has to know of a tensor. @throws NodeError TENSOR_LOST */
+  state(tensor: number): InputState {
+    const t = this.#tensors.get(tensor);
+    if (!t)
+      throw new NodeError('client', 'TENSOR_LOST', `tensor ${tensor} is not at the nodes any more; compute it again`);
+    return { ...t.state, stored: [...t.openings.keys()].sort((a, b) => a - b) };
+  }
+
+  /** The run that made the opening of a tensor, of which `state` says that it is there. */
+  openedBy(tensor: number, width: number): string {
+    return this.#tensors.get(tensor)!.openings.get(width)!;
+  }
+
+  /** An output of a run stays at the nodes. */
+  keepOutput(tensor: number, { shape, fracBits, bits, magnitude }: ShareType): void {
+    this.#tensors.set(tensor, { state: { fracBits, bits, magnitude, stored: [] }, shape, openings: new Map() });
+  }
+
+  /** A run has opened a tensor under its mask; one that was freed meanwhile is passed over. */
+  keepOpening(tensor: number, width: number, run: string): void {
+    this.#tensors.get(tensor)?.openings.set(width, run);
+  }
+}

@@ -1,0 +1,138 @@
+/** A client's links to the three nodes: what is said to them, and which answer belongs to it. */
+import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
+import type { Secret } from '@secformer/ring';
+import { Deferred } from '../deferred.js';
+import { errorOf, NodeError } from '../errors.js';
+import { limits } from '../limits.js';
+import { MessageLink } from '../wire/framing.js';
+import { handshake, nodeName } from '../wire/handshake.js';
+import type { Link } from '../wire/link.js';
+import type { Message } from '../wire/messages.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
+import { persist } from './persist.js';
+import { timed } from './timed.js';
+
+/** How a client reaches the three nodes. */
+export type Dial = (node: NodeRole) => Promise<Link>;
+
+/** Takes what nodes send of runs. */
+export interface RunMessages {
+  /** Largest payload that is taken for this header now. */
+  accept(role: NodeRole, m: Message): number;
+  receive(role: NodeRole, m: Message, payload: Uint8Array): void;
+  /** The session is over, and so are all runs. */
+  lost(error: NodeError): void;
+}
+
+export class NodeLinks {
+  /** why they are closed: the loss of one is the loss of all */
+  dead: NodeError | undefined;
+  runs: RunMessages = { accept: () => 0, receive: () => {}, lost: () => {} };
+  readonly #links: Map<NodeRole, MessageLink>;
+  readonly #replies = new Map<string, Deferred<void>>();
+  #nextReply = 1;
+
+  private constructor(links: ReadonlyMap<NodeRole, Link>) {
+    this.#links = new Map([...links].map(([role, link]) => [role, new MessageLink(link, () => nodeName[role])]));
+    for (const [role, link] of this.#links) {
+      link.accept = (m) => this.runs.accept(role, m);
+      link.onMessage = (m, payload) => this.#receive(role, m, payload);
+      link.onClose = (why) =>
+        this.lost(
+          new NodeError(
+            nodeName[role],
+            'LINK_CLOSED',
+            `the connection was lost (${why}); it is used again once it is back`,
+          ),
+        );
+    }
+  }
+
+  /**
+   * Connects to the three nodes and opens a session there; where one of them has no room at present, it tries again for
+   * some seconds.
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, TOO_MANY_CONNECTIONS and others, naming the node
+   */
+  static async connect(dial: Dial, token: Secret): Promise<NodeLinks> {
+    const process = bytesToHex(randomBytes(16));
+    const links = new Map<NodeRole, Link>();
+    const closed = new Map<NodeRole, string>();
+    const settled = await Promise.allSettled(
+      NODES.map((role) =>
+        persist(async () => {
+          const link = await timed(dial(role), limits.connectMs, nodeName[role], 'a connection');
+          await handshake(link, {
+            mine: 'client',
+            process,
+            tokens: { client: token },
+            side: 'dial',
+            expect: role,
+            ready: (p) => {
+              links.set(role, p.link);
+              // Until all three are there
+              p.link.onClose = (why) => closed.set(role, why);
+            },
+          });
+        }),
+      ),
+    );
+    const failed = settled.find((s) => s.status === 'rejected');
+    if (failed) {
+      for (const link of links.values()) link.close('another node is not there');
+      throw failed.reason;
+    }
+    const all = new NodeLinks(links);
+    for (const [role, why] of closed)
+      all.lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why})`));
+    const id = bytesToHex(randomBytes(16));
+    await Promise.all(NODES.map((role) => all.ask(role, (re) => ({ t: 'open', re, session: id }))));
+    return all;
+  }
+
+  /** Ends all of it, once. */
+  lost(error: NodeError): void {
+    if (this.dead) return;
+    this.dead = error;
+    this.runs.lost(error);
+    for (const r of this.#replies.values()) r.reject(error);
+    for (const link of this.#links.values()) link.close(error.message);
+  }
+
+  #receive(role: NodeRole, header: Message, payload: Uint8Array): void {
+    if (header.t === 'done') this.#replies.get(`${role}:${header.re}`)?.resolve();
+    else if (header.t === 'failed') this.#replies.get(`${role}:${header.re}`)?.reject(errorOf(header.error));
+    else this.runs.receive(role, header, payload);
+  }
+
+  send(role: NodeRole, m: Message, ...payload: Uint8Array[]): Promise<void> {
+    if (this.dead) return Promise.reject(this.dead);
+    return this.#links
+      .get(role)!
+      .send(m, ...payload)
+      .catch((cause) => {
+        throw this.dead ?? new NodeError(nodeName[role], 'LINK_CLOSED', String(cause), { cause });
+      });
+  }
+
+  /** Says what needs no answer to all nodes. */
+  tell(m: Message): void {
+    for (const role of NODES) this.send(role, m).catch(() => {});
+  }
+
+  /**
+   * Says what a node answers with no more than that it is done.
+   * @throws NodeError what the node says against it, or NO_PROGRESS
+   */
+  async ask(role: NodeRole, make: (re: number) => Message, ...payload: Uint8Array[]): Promise<void> {
+    const re = this.#nextReply++;
+    const reply = new Deferred<void>();
+    const key = `${role}:${re}`;
+    this.#replies.set(key, reply);
+    try {
+      await this.send(role, make(re), ...payload);
+      await timed(reply.promise, limits.progressMs, nodeName[role], 'an answer');
+    } finally {
+      this.#replies.delete(key);
+    }
+  }
+}

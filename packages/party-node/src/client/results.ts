@@ -1,0 +1,81 @@
+/** What both parties' answers to a run come to. */
+import { decodeFixed, type Kernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
+import {
+  type CheckedProgram,
+  combineOutput,
+  type Plan,
+  type ShareType,
+  type TraceEvent,
+} from '@secformer/secformer-ops';
+import { nodeName } from '../wire/handshake.js';
+import type { RunRecord, RunResult } from './run-request.js';
+import type { Answer } from './waiting.js';
+
+/** What the client has measured of a run itself. */
+interface Measured {
+  prepareMs: number;
+  onlineMs: number;
+  /** bytes of masked inputs, sent to each party */
+  inputs: number;
+  /** whether the parties were asked how their time went */
+  trace: boolean;
+}
+
+/** What is revealed, and after it the digests that are zero where nothing is to be told. */
+export function combine(
+  kernels: Kernels,
+  { checks }: Plan,
+  { program, types }: CheckedProgram,
+  fromP0: Uint8Array,
+  fromP1: Uint8Array,
+): Pick<RunResult, 'outputs' | 'left'> {
+  let at = 0;
+  const words = program.outputs.map((v) => {
+    const t = types[v] as ShareType;
+    const n = sizeOf(t.shape);
+    const bytes = packedBytes(n, t.bits);
+    const [p, q] = [fromP0, fromP1].map((b) => b.subarray(at, at + bytes)) as [Uint8Array, Uint8Array];
+    at += bytes;
+    return combineOutput(kernels, p, q, n, t.bits);
+  });
+  const digests = words.splice(words.length - checks.length);
+  const decoded = (w: Words, i: number) => {
+    const t = types[program.outputs[i]!] as ShareType;
+    return Float32Array.from(decodeFixed(kernels, w, t.bits, t.fracBits));
+  };
+  return { outputs: words.map(decoded), left: checks.filter((_, i) => digests[i]!.some((word) => word !== 0n)) };
+}
+
+/** A run's record, of its answers from party 0, party 1 and the dealer. */
+export function recordOf(
+  a: Answer<'result'>,
+  b: Answer<'result'>,
+  dealt: Answer<'dealt'>,
+  { prepareMs, onlineMs, inputs, trace }: Measured,
+): RunRecord {
+  return {
+    prepareMs,
+    onlineMs,
+    rounds: a.header.rounds,
+    bytes: {
+      p0p1: a.header.bytesSent,
+      p1p0: b.header.bytesSent,
+      dealer: dealt.header.bytes,
+      overhead: a.header.overheadBytes + b.header.overheadBytes,
+      inputs,
+    },
+    perOp: a.header.perOp,
+    waitMs: a.header.waitMs,
+    memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },
+    ...(trace && {
+      traces: [a, b].map((answer, i) => ({ node: nodeName[i === 0 ? 'party0' : 'party1'], events: eventsOf(answer) })),
+    }),
+  };
+}
+
+/** The timeline behind a result's outputs. */
+function eventsOf({ header, payload }: Answer<'result'>): TraceEvent[] {
+  return JSON.parse(
+    new TextDecoder().decode(payload.subarray(payload.length - (header.traceBytes ?? 0))),
+  ) as TraceEvent[];
+}

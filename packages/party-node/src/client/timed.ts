@@ -1,0 +1,19 @@
+import { NodeError, type NodeName } from '../errors.js';
+
+/**
+ * What a node owes within a time limit.
+ * @param ms milliseconds
+ * @param what the message says has not come
+ * @throws NodeError NO_PROGRESS, naming the node, or what the promise rejects with
+ */
+export async function timed<T>(promise: Promise<T>, ms: number, node: NodeName, what: string): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new NodeError(node, 'NO_PROGRESS', `${what} did not come within ${ms} ms`)), ms);
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
