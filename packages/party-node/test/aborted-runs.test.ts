@@ -4,14 +4,8 @@ import test from 'ava';
 import { type RunRequest, Session } from '../src/index.js';
 import type { Link } from '../src/wire/link.js';
 import { NODES, type NodeRole } from '../src/wire/tokens.js';
-import { startEngines, until } from './engines.js';
+import { messageOf, startEngines, until } from './engines.js';
 import { RawClient } from './raw-client.js';
-
-/** The message that a frame begins, if it begins one. */
-function messageOf(frame: Uint8Array): { t?: string } {
-  const head = new DataView(frame.buffer, frame.byteOffset).getUint16(2, true);
-  return head === 0 ? {} : JSON.parse(new TextDecoder().decode(frame.subarray(16, 16 + head)));
-}
 
 /** Holds back messages of a kind on a link until they are let go. */
 function holding(link: Link, kind: string) {

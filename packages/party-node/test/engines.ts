@@ -87,3 +87,9 @@ export async function until(what: () => boolean, ms = 10_000): Promise<boolean> 
   }
   return what();
 }
+
+/** The message that a frame begins, if it begins one. */
+export function messageOf(frame: Uint8Array): { t?: string } {
+  const head = new DataView(frame.buffer, frame.byteOffset).getUint16(2, true);
+  return head === 0 ? {} : JSON.parse(new TextDecoder().decode(frame.subarray(16, 16 + head)));
+}
