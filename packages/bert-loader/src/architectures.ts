@@ -3,7 +3,7 @@ import type { ConfigReader } from './config-reader.js';
 import { familyOf } from './families/index.js';
 import type { HeadKind } from './heads.js';
 
-/** By what a class is called after its family. */
+/** Heads by the suffix that a class name has after its family. */
 const HEADS: Readonly<Record<string, HeadKind>> = {
   Model: 'none',
   ForSequenceClassification: 'sequence-classification',
@@ -12,7 +12,7 @@ const HEADS: Readonly<Record<string, HeadKind>> = {
   ForMaskedLM: 'masked-lm',
 };
 
-/** What a class's name says of its head. */
+/** The head that a class name stands for. */
 interface Named {
   head: HeadKind | 'unknown';
   name: string;
@@ -42,7 +42,7 @@ function headNamed(json: ConfigReader, type: string, pretraining: boolean): Name
 export interface HeadChoice {
   /** what the caller asks for in place of what the file says */
   asked: HeadKind | undefined;
-  /** is the folder a sentence encoder's? Its head, if any, is beside the point */
+  /** whether the folder is a sentence encoder's, which uses no head */
   sentence: boolean;
   pretraining: boolean;
   /** does the checkpoint hold this head's tensors? */

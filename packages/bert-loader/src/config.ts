@@ -1,6 +1,6 @@
 import type { Activation } from './blocks.js';
 
-/** What a config.json says, in the words of this loader. */
+/** The settings in a config.json, under names that all families share. */
 export interface BertConfig {
   /** its model_type */
   family: string;
@@ -8,7 +8,7 @@ export interface BertConfig {
   vocabSize: number;
   /** width of the hidden states */
   hidden: number;
-  /** width of the word embeddings: `hidden`, but where a family projects them */
+  /** width of the word embeddings: `hidden`, unless the family projects them */
   embedding: number;
   layers: number;
   heads: number;

@@ -24,9 +24,9 @@ function checkOptions({ head }: LoadOptions): void {
     throw new RangeError(`head is '${head}'; ${HEAD_KINDS.join(', ')} are known`);
 }
 
-/** Where encoders' tensors are that a family has; not read, one of them would be missing from the mathematics. */
+/** Prefixes of the encoder's tensors: one that is there and not read would be missing from the computation. */
 const ENCODER = /^(embeddings|encoder|transformer)\./;
-/** Numbers from 0, and zeros, which older versions of the reference saved. */
+/** Position ids and zero token types, which older versions of the reference saved as tensors. */
 const BUFFERS = /^embeddings\.(position_ids|token_type_ids)$/;
 
 const SINGLE = 'model.safetensors';

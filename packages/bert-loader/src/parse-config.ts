@@ -1,4 +1,4 @@
-/** From the keys of a config.json to a `BertConfig`; what would change the mathematics and is not known is refused. */
+/** Reads a config.json into a `BertConfig`; unknown settings that would change the model's results are refused. */
 import type { Activation } from './blocks.js';
 import type { BertConfig } from './config.js';
 import type { ConfigReader } from './config-reader.js';
@@ -14,8 +14,8 @@ const ACTIVATIONS: Record<string, Activation> = {
 };
 
 /**
- * Keys that change what a model computes, what they have to say here, and what that is in words. A key that is absent
- * says the same.
+ * Keys that change what a model computes, with the values that are supported, and those in words for the message. An
+ * absent key counts as supported.
  */
 const FIXED: [key: string, allowed: (value: unknown) => boolean, expected: string][] = [
   ['position_embedding_type', (v) => v === 'absolute', "'absolute' is"],
@@ -43,7 +43,7 @@ function short(value: unknown): string {
   return typeof value === 'string' ? `'${value}'` : JSON.stringify(value).slice(0, 60);
 }
 
-/** What id2label names, in order; empty where it is absent. */
+/** The class names in id2label, in order; empty if it is absent. */
 function labelsOf(json: ConfigReader): string[] {
   const named = json.raw('id2label') ?? {};
   const entries = Object.entries(named as Record<string, unknown>).sort(([a], [b]) => Number(a) - Number(b));
@@ -52,7 +52,7 @@ function labelsOf(json: ConfigReader): string[] {
   return entries.map(([, label]) => label as string);
 }
 
-/** What a config.json says. @throws ModelFileError naming the field */
+/** The settings in a config.json. @throws ModelFileError naming the field */
 export function configOf(json: ConfigReader): BertConfig {
   const type = json.raw('model_type');
   const family = families.find((f) => Object.hasOwn(f.classes, String(type)));

@@ -74,7 +74,7 @@ const softmax: Graph = {
 const request: RunRequest = { graph: softmax, slots: [{ tensor: 1 }], revealed: [0], kept: [], suite: 'exact' };
 
 for (const victim of NODES) {
-  test(`the engine of ${nodeName[victim]} hangs: whoever needs it is told so in time, and served once it goes on`, async (t) => {
+  test(`${nodeName[victim]}’s engine hangs: whoever needs it is told in time, and served afterwards`, async (t) => {
     t.timeout(60_000);
     const hanging = new Hanging();
     const nodes = await startEngines(2 ** 31, (from, _, link) => {

@@ -3,7 +3,7 @@
  * to look a piece of text up in, and the replacements one after the other, each closed by a zero.
  *
  * Format: base64 of [uint32 size of the array in bytes, little endian][array of uint32][replacements in UTF-8]. A unit
- * of the array has its label in bits 0 to 7 and 31, a flag 'a leaf hangs here' in bit 8, the offset of its children in
+ * of the array has its label in bits 0 to 7 and 31, a flag for 'has a leaf' in bit 8, the offset of its children in
  * bits 10 to 30 (times 256 if bit 9 is set); a leaf's value is where its replacement begins (darts-clone,
  * double-array.h; sentencepiece, normalizer.cc).
  */

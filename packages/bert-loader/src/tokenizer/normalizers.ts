@@ -19,7 +19,7 @@ const chinese = new RegExp(
 /** BERT's own: cleaning, blanks around Chinese characters, accents, case; in that order. */
 function bert(json: Json): Normalizer {
   const lowercase = json.lowercase !== false;
-  // No word about accents: they go where case goes
+  // If strip_accents is unset, accents are stripped exactly when the text is lowercased
   const accents = json.strip_accents === undefined || json.strip_accents === null ? lowercase : json.strip_accents;
   const steps: Normalizer[] = [];
   if (json.clean_text !== false) steps.push((t) => t.replace(control, '').replace(/\p{White_Space}/gu, ' '));

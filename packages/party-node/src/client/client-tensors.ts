@@ -1,4 +1,4 @@
-/** The tensors of a session, as their client knows them: what each is like, and where it was opened. */
+/** What a client knows of its session's tensors: their types and shapes, and which runs have opened them. */
 import { randomBytes } from '@noble/hashes/utils.js';
 import { EncodingError, encodeFixed, type Kernels, KeyStream, packedBytes, Secret } from '@secformer/ring';
 import { type InputState, programLimits, type ShareType, writtenTensor } from '@secformer/secformer-ops';
@@ -11,7 +11,7 @@ import { persist } from './persist.js';
 interface Tensor {
   state: InputState;
   shape: readonly number[];
-  /** run that made each opening, by width */
+  /** id of the run that made each opening, by width in bits */
   openings: Map<number, string>;
 }
 
@@ -65,18 +65,18 @@ export class ClientTensors {
     this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
   }
 
-  /** Forgets tensors here. @returns those that there were, which the nodes have yet to free */
+  /** Removes tensors here, not yet at the nodes. @returns the ids that existed */
   forget(tensors: readonly number[]): number[] {
     return tensors.filter((t) => this.#tensors.delete(t));
   }
 
-  /** Has the nodes free tensors, which are not known here any more. */
+  /** Tells the nodes to free tensors that `forget` has removed here. */
   freeAtNodes(tensors: readonly number[]): void {
     for (let i = 0; i < tensors.length && !this.#links.dead; i += FREED)
       this.#links.tell({ t: 'free', tensors: tensors.slice(i, i + FREED) });
   }
 
-  /** What planning has to know of a tensor. @throws NodeError TENSOR_LOST */
+  /** What planning needs to know about a tensor. @throws NodeError TENSOR_LOST */
   state(tensor: number): InputState {
     const t = this.#tensors.get(tensor);
     if (!t)
@@ -84,17 +84,17 @@ export class ClientTensors {
     return { ...t.state, stored: [...t.openings.keys()].sort((a, b) => a - b) };
   }
 
-  /** The run that made the opening of a tensor, of which `state` says that it is there. */
+  /** Id of the run that made an opening of this width, which `state` must have listed. */
   openedBy(tensor: number, width: number): string {
     return this.#tensors.get(tensor)!.openings.get(width)!;
   }
 
-  /** An output of a run stays at the nodes. */
+  /** Records that an output of a run stays at the nodes as this tensor. */
   keepOutput(tensor: number, { shape, fracBits, bits, magnitude }: ShareType): void {
     this.#tensors.set(tensor, { state: { fracBits, bits, magnitude, stored: [] }, shape, openings: new Map() });
   }
 
-  /** A run has opened a tensor under its mask; one that was freed meanwhile is passed over. */
+  /** Records that a run has opened a tensor under its mask; no effect if the tensor was freed meanwhile. */
   keepOpening(tensor: number, width: number, run: string): void {
     this.#tensors.get(tensor)?.openings.set(width, run);
   }

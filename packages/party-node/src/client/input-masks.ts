@@ -1,16 +1,17 @@
-/** Index inputs: where their ones are, and the masks under which they leave this side. */
+/** Index inputs as masked one-hot matrices: the positions of the ones, and the masks. */
 import { type Kernels, Secret, sizeOf, type Words } from '@secformer/ring';
 import { clientMask, maskOneHot, onesOf } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import type { Planned } from './planner.js';
 import type { RunRequest } from './run-request.js';
 
-/** Keys of the two halves of an input's mask. */
+/** Bytes of the two keys, one for each half of an input's mask. */
 export const KEYS_BYTES = 64;
 
 /**
- * The masks of a run's indices, from the keys that the dealer gave for them: those of both halves, one input after
- * another.
+ * The masks of a run's index inputs, in order, expanded from the dealer's keys.
+ * @param keys for each input the keys of both halves
+ * @throws NodeError BAD_MESSAGE if there are too few keys or too many
  */
 export function inputMasks(
   kernels: Kernels,
@@ -33,14 +34,14 @@ export function inputMasks(
   });
 }
 
-/** Where the ones are of every index input. @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED */
+/** Positions of the ones in every index input. @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED */
 export function onesOfInputs(request: RunRequest, { plan: { bindings } }: Planned): Int32Array[] {
   return bindings.flatMap((b) =>
     b.kind === 'oneHot' ? [onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices)] : [],
   );
 }
 
-/** Indices under their masks, which are used up. */
+/** The masked index inputs, packed. Consumes `masks`. */
 export function maskInputs(
   kernels: Kernels,
   ones: Int32Array[],

@@ -1,4 +1,4 @@
-/** A client's links to the three nodes: what is said to them, and which answer belongs to it. */
+/** A client's links to the three nodes: messages out, and the matching of answers to requests. */
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
@@ -15,17 +15,17 @@ import { timed } from './timed.js';
 /** How a client reaches the three nodes. */
 export type Dial = (node: NodeRole) => Promise<Link>;
 
-/** Takes what nodes send of runs. */
+/** Receives the nodes' messages about runs. */
 export interface RunMessages {
-  /** Largest payload that is taken for this header now. */
+  /** The largest payload to accept for this header now, in bytes. */
   accept(role: NodeRole, m: Message): number;
   receive(role: NodeRole, m: Message, payload: Uint8Array): void;
-  /** The session is over, and so are all runs. */
+  /** Called once when the session ends, which ends all of its runs. */
   lost(error: NodeError): void;
 }
 
 export class NodeLinks {
-  /** why they are closed: the loss of one is the loss of all */
+  /** why the links are closed; losing one closes all three */
   dead: NodeError | undefined;
   runs: RunMessages = { accept: () => 0, receive: () => {}, lost: () => {} };
   readonly #links: Map<NodeRole, MessageLink>;
@@ -49,8 +49,8 @@ export class NodeLinks {
   }
 
   /**
-   * Connects to the three nodes and opens a session there; where one of them has no room at present, it tries again for
-   * some seconds.
+   * Connects to the three nodes and opens a session there; if one of them has no room at present, retries for some
+   * seconds.
    * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, TOO_MANY_CONNECTIONS and others, naming the node
    */
   static async connect(dial: Dial, token: Secret): Promise<NodeLinks> {
@@ -69,7 +69,7 @@ export class NodeLinks {
             expect: role,
             ready: (p) => {
               links.set(role, p.link);
-              // Until all three are there
+              // Until all three are connected
               p.link.onClose = (why) => closed.set(role, why);
             },
           });
@@ -89,7 +89,7 @@ export class NodeLinks {
     return all;
   }
 
-  /** Ends all of it, once. */
+  /** Closes all links and fails whatever waits for an answer; only the first call has an effect. */
   lost(error: NodeError): void {
     if (this.dead) return;
     this.dead = error;
@@ -114,14 +114,14 @@ export class NodeLinks {
       });
   }
 
-  /** Says what needs no answer to all nodes. */
+  /** Sends all nodes a message that needs no answer. */
   tell(m: Message): void {
     for (const role of NODES) this.send(role, m).catch(() => {});
   }
 
   /**
-   * Says what a node answers with no more than that it is done.
-   * @throws NodeError what the node says against it, or NO_PROGRESS
+   * Sends a request and waits until the node confirms it.
+   * @throws NodeError the node's refusal, or NO_PROGRESS
    */
   async ask(role: NodeRole, make: (re: number) => Message, ...payload: Uint8Array[]): Promise<void> {
     const re = this.#nextReply++;

@@ -1,4 +1,4 @@
-/** From a request to the Program that the nodes run; a graph that comes again is planned once. */
+/** Plans requests into the Programs that the nodes run; equal requests share one plan. */
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import {
@@ -21,10 +21,10 @@ export interface Planned {
   plan: Plan;
   checked: CheckedProgram;
   hash: string;
-  /** to be sent, if the nodes do not have it yet */
+  /** the encoded program, if the nodes do not have it yet */
   bytes: Uint8Array | undefined;
   inputs: BoundInput[];
-  /** equal for requests that one prepared run serves alike */
+  /** equal for requests that the same prepared run can serve */
   key: string;
 }
 
@@ -33,7 +33,7 @@ export class Planner {
   readonly #plans = new Map<string, { plan: Plan; checked: CheckedProgram; hash: string }>();
   /** hashes of programs that the nodes have */
   readonly #sent = new Set<string>();
-  /** of lookups in buckets, drawn before any index is known: nobody can choose indices that find no place */
+  /** salt of bucketed lookups, drawn before any index is known, so that nobody can choose indices that overflow */
   readonly #salt = saltOf(randomBytes(7));
 
   constructor(tensors: ClientTensors) {
@@ -92,10 +92,10 @@ export class Planner {
     return { ...entry, bytes, inputs, key: `${key} ${JSON.stringify(inputs)}` };
   }
 
-  /** The nodes have a program now. */
+  /** Records that the nodes have received a program. */
   sent(hash: string): void {
     this.#sent.add(hash);
-    // The nodes forget the oldest program too
+    // The nodes evict their oldest program as well
     if (this.#sent.size > limits.sessionPrograms) this.#sent.delete(this.#sent.values().next().value!);
   }
 }

@@ -1,4 +1,4 @@
-/** What both parties' answers to a run come to. */
+/** A run's outputs and record, combined from the answers of the nodes. */
 import { decodeFixed, type Kernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
 import {
   type CheckedProgram,
@@ -11,17 +11,17 @@ import { nodeName } from '../wire/handshake.js';
 import type { RunRecord, RunResult } from './run-request.js';
 import type { Answer } from './waiting.js';
 
-/** What the client has measured of a run itself. */
+/** What the client itself has measured during a run. */
 interface Measured {
   prepareMs: number;
   onlineMs: number;
   /** bytes of masked inputs, sent to each party */
   inputs: number;
-  /** whether the parties were asked how their time went */
+  /** whether the parties sent their timelines */
   trace: boolean;
 }
 
-/** What is revealed, and after it the digests that are zero where nothing is to be told. */
+/** Decodes the revealed outputs; the check digests that follow them are zero where every value stayed in its domain. */
 export function combine(
   kernels: Kernels,
   { checks }: Plan,
@@ -46,7 +46,7 @@ export function combine(
   return { outputs: words.map(decoded), left: checks.filter((_, i) => digests[i]!.some((word) => word !== 0n)) };
 }
 
-/** A run's record, of its answers from party 0, party 1 and the dealer. */
+/** A run's record, from the answers of party 0 (`a`), party 1 (`b`) and the dealer. */
 export function recordOf(
   a: Answer<'result'>,
   b: Answer<'result'>,
@@ -73,7 +73,7 @@ export function recordOf(
   };
 }
 
-/** The timeline behind a result's outputs. */
+/** The timeline, which follows the outputs in a result's payload. */
 function eventsOf({ header, payload }: Answer<'result'>): TraceEvent[] {
   return JSON.parse(
     new TextDecoder().decode(payload.subarray(payload.length - (header.traceBytes ?? 0))),

@@ -1,4 +1,4 @@
-/** What a client asks of a run, and what it is told of it. */
+/** What a client asks for in a run, and what it gets back. */
 import type { Graph, NodeRanges, TraceEvent, Watched } from '@secformer/secformer-ops';
 import type { NodeName } from '../errors.js';
 
@@ -16,15 +16,15 @@ export interface RunRequest {
   /** outputs that stay at the nodes, and the tensor ids they get */
   kept: { output: number; tensor: number }[];
   suite: string;
-  /** what calibration has seen of the graph's nodes */
+  /** value ranges of the graph's nodes, as calibration measured them */
   ranges?: NodeRanges;
   /** whether the result tells which operations' values have left the domain of their protocol */
   watched?: boolean;
 }
 
-/** What a run took, as interfaces.md names it. Milliseconds are those of the client's clock unless a node is named. */
+/** What a run cost. Milliseconds are by the client's clock unless a node is named. */
 export interface RunRecord {
-  /** what the read waited for before it started: next to nothing where its randomness was there */
+  /** wait before the run could start: close to zero if its randomness was dealt ahead */
   prepareMs: number;
   onlineMs: number;
   rounds: number;
@@ -33,7 +33,7 @@ export interface RunRecord {
   perOp: { op: string; ms: number; bytes: number; rounds: number }[];
   waitMs: number;
   memory: { party0: number; party1: number; dealer: number };
-  /** how both parties' time went, if it was asked for */
+  /** timelines of both parties, if they were asked for */
   traces?: { node: NodeName; events: TraceEvent[] }[];
 }
 
@@ -41,8 +41,8 @@ export interface RunResult {
   outputs: Float32Array[];
   record: RunRecord;
   /**
-   * operations whose values have left the domain of their protocol, of a run that is watched: what comes of them is
-   * wrong
+   * for a watched run: operations whose values have left the domain of their protocol, so that results that depend on
+   * them are wrong
    */
   left: Watched[];
 }
@@ -50,7 +50,7 @@ export interface RunResult {
 /** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
 export interface Prepared {
   run(options?: { trace?: boolean }): Promise<RunResult>;
-  /** gives the randomness up */
+  /** discards the randomness */
   cancel(): void;
 }
 

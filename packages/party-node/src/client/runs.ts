@@ -1,4 +1,4 @@
-/** Runs as their client conducts them: prepared at the three nodes, started once, and ended by two results. */
+/** The client's side of a run: preparing it at the three nodes, starting it once, and waiting for its results. */
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import { type Kernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
 import { programLimits, type ShareType } from '@secformer/secformer-ops';
@@ -20,7 +20,7 @@ import { type Answer, Waiting } from './waiting.js';
 
 const PARTIES = ['party0', 'party1'] as const;
 
-/** A run that is under way at the nodes: its randomness, to be started once. */
+/** A run that is prepared or being prepared at the nodes; it can be started once. */
 export interface Prepare extends Attempt {
   ready: Promise<{ run: string; masks: Words[]; ms: number }>;
   ticket: string;
@@ -29,7 +29,7 @@ export interface Prepare extends Attempt {
 }
 
 export class Runs implements RunMessages {
-  /** runs whose 'run' messages began to be sent */
+  /** number of runs whose 'run' messages have begun to be sent */
   started = 0;
   readonly #kernels: Kernels;
   readonly #links: NodeLinks;
@@ -72,7 +72,7 @@ export class Runs implements RunMessages {
     for (const w of this.#waiting.values()) w.fail(error);
   }
 
-  /** Has the nodes begin a run; it needs no more than its program and openings that are there. */
+  /** Sends the program if the nodes lack it, and has them prepare a run of it. */
   async prepare(planned: Planned, mode: MessageOf<'prepare'>['mode']): Promise<Prepare> {
     const { hash, bytes } = planned;
     if (bytes) {
@@ -84,7 +84,7 @@ export class Runs implements RunMessages {
     return this.attempt(planned, mode);
   }
 
-  /** The same where the nodes have the program. */
+  /** Has the nodes prepare a run of a program that they already have. */
   attempt(planned: Planned, mode: MessageOf<'prepare'>['mode']): Prepare {
     const { checked, hash, inputs } = planned;
     const ticket = bytesToHex(randomBytes(16));
@@ -126,8 +126,8 @@ export class Runs implements RunMessages {
 
   /**
    * Starts a run and waits for its results.
-   * @param ones of the request's index inputs
-   * @param waited milliseconds that were spent on its randomness, if not all since it was asked for
+   * @param ones positions of the ones in the request's index inputs
+   * @param waited milliseconds that this run has waited for its randomness, if less than it took to prepare
    */
   async online(
     request: RunRequest,
@@ -167,8 +167,8 @@ export class Runs implements RunMessages {
       });
       return { outputs, record: recordOf(a, b, dealt, { prepareMs: waited ?? ms, onlineMs, inputs, trace }), left };
     } catch (error) {
-      // Where it was refused here, the nodes have not heard of it; where a party failed, the dealer may have noted what
-      // stays
+      // If the failure is on this side, the nodes do not know of it; if a party failed, the dealer may have recorded
+      // kept tensors
       if (!waiting.error) this.#cancel(ticket, waiting);
       this.#links.tell({ t: 'free', tensors: request.kept.map((k) => k.tensor).filter((t) => !this.#tensors.has(t)) });
       throw error;

@@ -10,13 +10,13 @@ import type { Prepared, RunRequest, RunResult } from './run-request.js';
 import { type Prepare, Runs } from './runs.js';
 import { Spares } from './spares.js';
 
-/** Of a prepared run: a node had to give up its randomness, so another run takes its place. */
+/** Codes of a prepared run whose randomness a node had to discard: the request runs afresh. */
 const GIVEN_UP = ['GAVE_WAY', 'LIMIT_EXCEEDED', 'BUSY'];
 
 /**
  * A client's connection to the three nodes, browser-safe. It alone sees plaintext: it shares what is written, plans
- * graphs, masks indices and combines outputs. A session dies with any of its links; its tensors at the nodes die with
- * it.
+ * graphs, masks indices and combines outputs. A session ends when any of its links is lost, and its tensors at the
+ * nodes are then gone.
  */
 export class Session {
   readonly kernels: Kernels;
@@ -39,7 +39,7 @@ export class Session {
   }
 
   /**
-   * Connects to the three nodes; where one of them has no room at present, it tries again for some seconds.
+   * Connects to the three nodes; if one of them has no room at present, retries for some seconds.
    * @param token what the nodes' --client-token-file holds, through `tokenFrom`
    * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, TOO_MANY_CONNECTIONS and others, naming the node
    */
@@ -53,7 +53,7 @@ export class Session {
     return this.#links.dead;
   }
 
-  /** runs whose 'run' messages began to be sent: nothing of a run's inputs has left this side before */
+  /** number of runs whose 'run' messages have begun to be sent: before that, no input of a run has left this side */
   get runsStarted(): number {
     return this.#runs.started;
   }
@@ -87,9 +87,9 @@ export class Session {
   async run(request: RunRequest): Promise<RunResult> {
     return this.#inTurn(async () => {
       const planned = this.#planned(request);
-      // Refused here, where it is, before the nodes hear of it: what they see of a run must not depend on its inputs
+      // Bad inputs are refused here, before the nodes learn of the run: what they see must not depend on its inputs
       const ones = onesOfInputs(request, planned);
-      // Another run has other masks, so trying again gives nothing away
+      // Another run has other masks, so a retry reveals nothing
       const afresh = () =>
         persist(async () => this.#runs.online(request, ones, await this.#runs.prepare(planned, 'streamed')));
       const result = (await this.#runSpare(request, ones, planned)) ?? (await afresh());
@@ -137,7 +137,7 @@ export class Session {
     return attempt;
   }
 
-  /** Runs what was prepared in the background, if it was and is still there. */
+  /** Runs what was prepared in the background; undefined if there is nothing, or a node has discarded it. */
   async #runSpare(request: RunRequest, ones: Int32Array[], planned: Planned): Promise<RunResult | undefined> {
     const spare = this.#spares.take(planned.key);
     if (!spare) return undefined;
@@ -147,7 +147,7 @@ export class Session {
       return await this.#runs.online(request, ones, spare, false, performance.now() - start);
     } catch (error) {
       const { error: failure } = spare.waiting;
-      // Whatever a party has sent of it was masked with what is given up: another run has other masks
+      // What the parties sent was masked with randomness that is discarded now: another run has other masks
       if (failure instanceof NodeError && GIVEN_UP.includes(failure.code)) return undefined;
       throw error;
     }

@@ -1,12 +1,12 @@
 import { limits } from '../limits.js';
 
-/** A run that is being prepared, or is. */
+/** A run that is prepared or being prepared. */
 export interface Attempt {
-  /** rejects where it fails, and then nothing is left of it */
+  /** rejects if preparing fails; nothing of it is left then */
   readonly ready: Promise<unknown>;
   /** tensors whose openings it is prepared for */
   readonly tensors: ReadonlySet<number>;
-  /** gives the randomness up */
+  /** discards the randomness */
   cancel(): void;
 }
 
@@ -19,30 +19,30 @@ interface Spare<A> {
   passed: number;
 }
 
-/** Programs that are remembered, to notice one that comes again. */
+/** Programs that are remembered, to recognize one that repeats. */
 const REMEMBERED = 16;
-/** A program that others have passed over so often leaves its place to one that repeats. */
+/** After so many runs of other programs, a program's prepared run may be evicted for one that repeats. */
 const PATIENCE = 8;
 /**
- * All spares together take so much more than the largest program alone, at most: many programs cost the nodes hardly
- * more memory than one.
+ * All prepared runs together may take this many times the memory of the largest program, so that many programs cost the
+ * nodes hardly more than one.
  */
 const ROOM = 1.25;
 
 /**
- * Runs prepared in the background for programs that repeat: after the second run of a program its randomness is dealt
- * once more, so that the third finds it there. Its masks are of that run alone: what is given up is never used for
- * another. The nodes see no more than that a program may come again.
- * Bounded: `limits.spareRuns` programs, one run each, and in memory a quarter more than the largest program that was
- * seen of late takes alone. What is still being prepared gives way at once to any other run, for somebody waits for
- * that one.
+ * Runs prefetched in the background for programs that repeat: after a program's second run the randomness of a third is
+ * dealt. It belongs to that run alone: discarded randomness is never used for another. The nodes learn no more than
+ * that a program may repeat.
+ * Bounded to `limits.spareRuns` programs, one run each, and to `ROOM` times the memory of the largest recent program. A
+ * run that is still being prepared is cancelled as soon as any other run is asked for, because somebody waits for that
+ * one.
  */
 export class Spares<A extends Attempt> {
   readonly #spares = new Map<string, Spare<A>>();
-  /** programs that ran of late, with the bytes of their randomness */
+  /** bytes of randomness of recent programs */
   readonly #seen = new Map<string, number>();
 
-  /** A run comes. @returns what was prepared for its program, if anything; it is the caller's then */
+  /** Called when a run is asked for. @returns what is prepared for its program, which the caller then owns */
   take(program?: string): A | undefined {
     const spare = program === undefined ? undefined : this.#spares.get(program);
     if (spare) this.#spares.delete(program!);
@@ -81,12 +81,12 @@ export class Spares<A extends Attempt> {
     );
   }
 
-  /** There was no room for it, or a node gave it up: the next run does without. */
+  /** There was no room for it, or a node has discarded it: the next run goes without. */
   lost(attempt: A): void {
     for (const [key, spare] of this.#spares) if (spare.attempt === attempt) this.#spares.delete(key);
   }
 
-  /** Tensors are gone, so no run with their openings will come. */
+  /** Cancels runs prepared for openings of tensors that are freed. */
   freed(tensors: readonly number[]): void {
     for (const [key, { attempt }] of this.#spares) if (tensors.some((t) => attempt.tensors.has(t))) this.#drop(key);
   }

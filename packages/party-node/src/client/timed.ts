@@ -1,10 +1,10 @@
 import { NodeError, type NodeName } from '../errors.js';
 
 /**
- * What a node owes within a time limit.
- * @param ms milliseconds
- * @param what the message says has not come
- * @throws NodeError NO_PROGRESS, naming the node, or what the promise rejects with
+ * Waits for a node, within a time limit.
+ * @param ms the limit in milliseconds
+ * @param what is waited for, for the message
+ * @throws NodeError NO_PROGRESS naming the node, or what the promise rejects with
  */
 export async function timed<T>(promise: Promise<T>, ms: number, node: NodeName, what: string): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;

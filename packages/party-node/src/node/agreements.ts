@@ -22,8 +22,9 @@ interface Early {
 }
 
 /**
- * Words of other nodes that they take part in a run, by ticket. They may come before the client's own message; so many
- * are remembered for each session that a client which announces its runs to one node alone pushes out none but its own.
+ * The other nodes' messages that they take part in a run, by ticket. They may arrive before the client's own message,
+ * so some are stored: with a limit per session, so that a client that announces runs to a single node evicts only its
+ * own.
  */
 export class Agreements {
   readonly #early = new Map<string, Early>();
@@ -43,7 +44,7 @@ export class Agreements {
     of.set(role, a);
     early.tickets.set(ticket, of);
     if (early.tickets.size > limits.earlyAgreements) early.tickets.delete(early.tickets.keys().next().value!);
-    // Sessions in the order of their last word
+    // Keeps sessions in the order of their last message
     this.#early.delete(session);
     this.#early.set(session, early);
     for (const [name, { last }] of this.#early) {
@@ -52,7 +53,7 @@ export class Agreements {
     }
   }
 
-  /** What the other nodes say of a run; `done` once it is known. */
+  /** Waits for the other nodes' agreement to a run; call `done` when it is complete. */
   expect(ticket: string, session: string, others: readonly NodeRole[]): ReadonlyMap<NodeRole, Deferred<Agreement>> {
     const expected = new Map(others.map((r) => [r, new Deferred<Agreement>()] as const));
     this.#expected.set(ticket, expected);
@@ -65,7 +66,7 @@ export class Agreements {
     this.#expected.delete(ticket);
   }
 
-  /** The run is over before its client has announced it here. */
+  /** Discards what was stored for a run that is over before its client has announced it here. */
   forget(ticket: string, session?: string): void {
     for (const [name, early] of session === undefined ? this.#early : [[session, this.#early.get(session)] as const]) {
       early?.tickets.delete(ticket);
@@ -76,7 +77,7 @@ export class Agreements {
 
 /**
  * Exchanges nonces and hashes with the other two nodes. The run's id, which is set here, follows from its ticket, all
- * three nonces and its program, so that none of the three can bring an id about a second time.
+ * three nonces and its program, so that no node alone can make an id repeat.
  * @returns the links that the run goes on with
  * @throws NodeError BAD_MESSAGE where the client asked the nodes for different things, NO_PROGRESS, UNREACHABLE
  */
@@ -88,7 +89,7 @@ export async function agree(
 ): Promise<Map<NodeRole, Peer>> {
   const others = NODES.filter((r) => r !== mine);
   const program = bytesToHex(run.checked.hash);
-  // What the run is bound to too: parties bound to different tensors would compute a function of single shares
+  // Bindings are compared as well: parties bound to different tensors would compute a function of single shares
   const bindings = createHash('sha256')
     .update(JSON.stringify([run.mode, run.inputs]))
     .digest('hex');

@@ -16,24 +16,24 @@ const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError
 /** Messages whose payloads count while they arrive and are read; a tensor's is counted with the tensor. */
 const COUNTED: ReadonlySet<Message['t']> = new Set(['program', 'prepare', 'run']);
 
-/** What carries out the commands of clients: the node's engine, as their links know it. */
+/** Carries out clients' commands: the part of a node's engine that their links need. */
 export interface ClientCommands {
   readonly role: NodeRole;
   readonly kernels: Kernels;
   readonly budget: Budget;
-  /** runs of all sessions that are not over, by ticket */
+  /** current runs of all sessions, by ticket */
   readonly runs: ReadonlyMap<string, NodeRun>;
-  /** Begins a run, which ends by itself. @throws NodeError where it cannot begin */
+  /** Begins a run and returns at once. @throws NodeError if it cannot begin */
   prepare(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[]): void;
   /** Ends a run at every node. */
   abort(run: NodeRun, cause: unknown): void;
-  /** This node's share of a tensor that the client writes, if it has one. */
+  /** This node's share of a tensor that the client writes; the dealer has none. */
   put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words | undefined>;
-  /** Bytes that the client sends to write a tensor, and those that it then takes. */
+  /** Bytes that the client sends to write a tensor, and bytes that the tensor then occupies. */
   putBytes(m: MessageOf<'put'>): { sent: number; kept: number };
-  /** Bytes of masked inputs that the client starts a run with. */
+  /** Bytes of masked inputs in the client's message that starts a run. */
   inputBytes(run: NodeRun): number;
-  /** Largest payload that the client of a run may send for it; of one that is over, what was allowed then. */
+  /** Largest payload that a client may send for a run; for a run that is over, the limit that it had. */
   acceptInputs(session: NodeSession, ticket: string): number;
 }
 

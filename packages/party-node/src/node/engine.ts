@@ -29,10 +29,10 @@ export interface EngineOptions {
   tidied?: () => void;
 }
 
-/** How long aborted runs may take to let go of what they hold. */
+/** How long aborted runs may take to release what they hold. */
 const SETTLE_MS = 200;
 
-/** Where a link goes that has been proved, and what to tell when it ends. */
+/** An authenticated link, and whom to tell when it is closed. */
 export interface Welcomed {
   role: WireRole;
   seed: Secret;
@@ -140,7 +140,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     } else if ('ticket' in m) {
       const run = this.runs.get(m.ticket);
       if (run) await this.receive(run, role, m, payload);
-      // It came for a run that is over
+      // A late message of a run that is over
       else this.arena.release([payload]);
     }
   }
@@ -203,7 +203,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
         () => this.#finish(run),
         (error: unknown) => this.abort(run, error),
       )
-      // Only now is nothing of it under way: an aborted run's memory is not another's while a send of it still waits
+      // Only now is nothing of the run pending: memory of an aborted run is not reused while one of its sends waits
       .then(() => {
         this.release(run);
         session.runs--;
@@ -251,7 +251,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     run.session.link.send(message).catch(() => {});
   }
 
-  /** Bytes that this node knows to hold, beside what its process had at the start. */
+  /** Bytes that this node accounts for, without what its process had at the start. */
   get #countedMemory(): number {
     return this.budget.bytes - this.budget.room + this.arena.usedBytes + this.arena.spareBytes;
   }
@@ -262,8 +262,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   }
 
   /**
-   * Nobody has computed anything for a while: what was made ready for programs that may repeat goes, and memory back to
-   * the machine.
+   * After `limits.restMs` without a run: prefetched runs are discarded, and memory is returned to the system.
    */
   #toRest(): void {
     const all = [...this.runs.values()];

@@ -22,9 +22,9 @@ interface Present {
 }
 
 /**
- * Who is let in: dials the nodes that this one dials, accepts the others and clients, and lets nothing pass that has
- * not proved who it is. A node that this one dials is not accepted, so that whoever dials in its name gets nowhere; a
- * node that is there and answers keeps its place, whoever else claims to be it.
+ * Authenticates every link: dials the nodes that this one dials, and accepts the others and clients. A node that this
+ * one dials is never accepted, so that nobody can connect in its name; a node that is connected and answers keeps its
+ * place, whoever else claims to be it.
  */
 export class Gate {
   readonly #o: GateOptions;
@@ -133,12 +133,12 @@ export class Gate {
         });
       } catch (error) {
         const { code, message } = error as NodeError;
-        // Once for each reason, however often it is tried
+        // Logged once for each reason, however often it is tried
         if (message !== said) this.#o.log('unreachable', { node, code, why: message });
         said = message;
       }
       if (this.#stopped) return;
-      // Nodes that lost one another at the same moment do not try again in step
+      // Jitter: nodes that lost each other at the same moment should not retry in step
       await new Promise((resolve) => setTimeout(resolve, pause * (0.75 + Math.random() / 2)));
       pause = Math.min(limits.redialMostMs, pause * 1.5);
     }

@@ -1,14 +1,14 @@
-/** What a run leaves at a node for later runs of its session: outputs that stay, and openings of their inputs. */
+/** What a run stores at a node for later runs of its session: outputs, and openings of its inputs. */
 import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Kernels, Words } from '@secformer/ring';
 import type { StoredOpening } from '@secformer/secformer-ops';
 import type { NodeRun } from './run.js';
 
-/** A value of a run at this node, as far as something of it is kept. */
+/** A value of a run at this node: its share, an opening, or neither. */
 type Kept = { share?: Words; stored?: StoredOpening };
 
 /**
- * Counts what a run will leave here, before it is kept.
+ * Counts the memory of what a run will store, before it is stored.
  * @returns bytes of each kept value, for `keepValues`
  * @throws NodeError LIMIT_EXCEEDED
  */
@@ -20,7 +20,7 @@ export function holdKept({ checked, session }: NodeRun, values: readonly Kept[])
 }
 
 /**
- * Outputs that stay become tensors, openings go to the tensor they are of.
+ * Stores kept outputs as new tensors, and openings with the tensor that was opened.
  * @param tensors the tensor of each kept value
  * @param bytes what `holdKept` counted
  */

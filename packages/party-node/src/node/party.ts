@@ -49,12 +49,12 @@ class PartyRunState extends NodeRun implements AheadRoom {
   readonly material: MaterialQueue;
   readonly frames = new Map<number, Uint8Array>();
   frameArrived = new Deferred<void>();
-  /** the dealer has begun with it */
+  /** resolves when the dealer begins with this run */
   readonly turn = new Deferred<void>();
   readonly theirInputs = new Deferred<string>();
   readonly theirsKept = new Deferred<string>();
   nextRound = 0;
-  /** bytes that are drawn before the run starts, and that corrections may take that wait for it */
+  /** bytes of randomness drawn before the run starts, and bytes of corrections that may wait for it */
   ahead = 0;
   window = 0;
   prepared: PreparedParty | undefined;
@@ -88,7 +88,7 @@ export class Party extends Engine<PartyRunState> {
     return new PartyRunState(this.arena, m.ticket, session, checked, inputs, m.mode);
   }
 
-  /** Counts what a run will take, when the dealer begins with it and before anything of it is there. */
+  /** Reserves a run's memory, when the dealer begins with it and before any of that memory is used. */
   #admit(run: PartyRunState): void {
     const { cost } = run.checked;
     const { account } = run.session;
@@ -115,8 +115,8 @@ export class Party extends Engine<PartyRunState> {
   }
 
   /**
-   * What was prepared for programs that may repeat gives way, the oldest of this session first and then of others,
-   * until one more run may have so many bytes.
+   * Discards prefetched runs, the oldest of this session first and then those of others, until one more run may have so
+   * many bytes.
    */
   #makeRoom(bytes: number, account: Account): void {
     const spares = [...this.runs.values()].filter((run) => run.mode === 'spare' && !run.started);
@@ -144,7 +144,7 @@ export class Party extends Engine<PartyRunState> {
 
   protected acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number {
     const run = this.runs.get(m.ticket);
-    // Of a run that is over: what was on its way is let in and dropped
+    // For a run that is over: what was in flight is accepted and discarded
     if (!run) return m.t === 'material' ? limits.frameBytes : programLimits.roundBytes;
     if (m.t === 'material') {
       if (role !== 'dealer' || this.#index !== 1)
@@ -178,7 +178,7 @@ export class Party extends Engine<PartyRunState> {
     return { sent: m.seed ? SEED_BYTES : packedBytes(n, m.bits), kept: 8 * n };
   }
 
-  /** A large share is expanded a slice at a time, so that nobody else waits for it. */
+  /** A large share is expanded in slices, so that other clients need not wait for it. */
   async put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words> {
     const n = sizeOf(m.shape);
     const share = zeros(n);
@@ -186,7 +186,7 @@ export class Party extends Engine<PartyRunState> {
     for (let at = 0; at < n; at += limits.expandWords) {
       const part = share.subarray(at, at + limits.expandWords);
       if (stream) stream.words(part.length, m.bits, part);
-      // So many words of any width begin at a byte
+      // A slice is a multiple of 8 words, so that it begins at a byte for any width
       else
         this.kernels.unpack(
           part,
@@ -216,7 +216,7 @@ export class Party extends Engine<PartyRunState> {
     const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
     const masks = this.#inputMasks(run, streams);
-    // Where the masked inputs will lie: taken now, while nobody waits
+    // Memory for the masked inputs: borrowed now, off the online path
     const room = this.arena.during(
       () => new Map([...masks].map(([i, mask]) => [i, scratch(mask.length)])),
       (made) => made.values(),
@@ -274,7 +274,7 @@ export class Party extends Engine<PartyRunState> {
     });
     let outputs: Uint8Array[];
     try {
-      // Of a run without rounds
+      // A run without rounds has not waited for this yet
       await sameInputs();
       run.check();
       outputs = checked.program.outputs.map((v, i) =>
@@ -301,8 +301,8 @@ export class Party extends Engine<PartyRunState> {
   }
 
   /**
-   * Keeps what is to stay once the other party has come as far: what one of the three nodes has of a failed run, no
-   * later run can use.
+   * Stores what is kept once the other party has got as far: if only some of the nodes stored it, no later run could
+   * use it.
    */
   async #keepTogether(run: PartyRunState, given: Given, values: PartyValue[], others: readonly Peer[]): Promise<void> {
     const bytes = holdKept(run, values);
@@ -347,8 +347,9 @@ export class Party extends Engine<PartyRunState> {
   }
 
   /**
-   * The other party's frame. Until it is handed on it is the run's, which gives it back however it ends. @param
-   * sameInputs what is known before the first frame is used
+   * Exchanges a round's frames. The other party's frame belongs to the run until it is returned, so that it is released
+   * however the run ends.
+   * @param sameInputs to be waited for before the first frame is used
    */
   async #exchange(
     run: PartyRunState,
@@ -376,7 +377,7 @@ export class Party extends Engine<PartyRunState> {
   }
 }
 
-/** A tensor's share; a program names those of its weights too, and mostly needs their openings' only. */
+/** A tensor's share, read only on use: a program lists its weights' shares too, but mostly needs their openings. */
 function sharedValue({ share }: StoredTensor): PartyValue {
   return {
     get share() {

@@ -1,4 +1,4 @@
-/** The other two nodes, as far as they are connected: at most one link to each. */
+/** The links to the other two nodes: at most one to each. */
 import type { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
@@ -9,7 +9,7 @@ import type { Message } from '../wire/messages.js';
 import type { NodeRole } from '../wire/tokens.js';
 import type { NodeRun } from './run.js';
 
-/** Another node: a link that it has proved to be at the other end of, and the seed that the two share. */
+/** Another node: an authenticated link to it, and the seed that the two share. */
 export interface Peer {
   role: NodeRole;
   seed: Secret;
@@ -26,7 +26,7 @@ export class Peers {
     this.#mine = mine;
   }
 
-  /** Takes a node in the place of its earlier link, which is closed. */
+  /** Adds a node; an earlier link to it is closed. */
   add(peer: Peer): void {
     const { role } = peer;
     this.#there.get(role)?.link.close('the node connected again');
@@ -35,19 +35,19 @@ export class Peers {
     this.#waiters.delete(role);
   }
 
-  /** Its link is closed; a later link of that node stays. */
+  /** Removes a node whose link is closed, unless it has connected again since. */
   remove(peer: Peer): void {
     if (this.#there.get(peer.role) === peer) this.#there.delete(peer.role);
   }
 
-  /** Says what needs no answer to all that are connected. */
+  /** Sends all connected nodes a message that needs no answer. */
   tell(message: Message): void {
     for (const { link } of this.#there.values()) link.send(message).catch(() => {});
   }
 
   /**
-   * A node that a run needs; one that is not connected is waited for, for a while.
-   * @throws NodeError UNREACHABLE, or why the run was aborted meanwhile
+   * A node that a run needs; waits up to `limits.reconnectMs` until it is connected.
+   * @throws NodeError UNREACHABLE, or the reason if the run was aborted meanwhile
    */
   async connected(run: NodeRun, role: NodeRole): Promise<Peer> {
     const there = this.#there.get(role);

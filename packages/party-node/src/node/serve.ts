@@ -57,7 +57,7 @@ export function bridge(a: Link, b: Link, closed: (why: string) => void = () => {
   one(b, a);
 }
 
-/** Writes where a node listens. @throws NodeError BAD_CONFIGURATION */
+/** Writes the address that a node listens on into a file. @throws NodeError BAD_CONFIGURATION */
 function writeAddress(folder: string, address: string): void {
   try {
     mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -83,8 +83,8 @@ export interface ServedNode {
 }
 
 /**
- * A node as a process: this thread holds the connections and lets in who proves to be a node or a client, so that pings
- * and strangers are answered while the engine's thread computes.
+ * A node as a process: this thread holds the connections and authenticates whoever connects, so that pings and new
+ * connections are answered while the engine's thread computes.
  * @returns the address it listens on, and how to stop it
  * @throws NodeError BAD_CONFIGURATION
  */
@@ -143,7 +143,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
   }
   worker.on('message', (m: FromEngine) => {
     if ('log' in m) log(m.log, m.fields);
-    // The connections' thread has frames to forget, too
+    // The thread of the connections has garbage of its own
     else if ('tidied' in m) giveUpMemory();
   });
   const failed = (error: Error) => {

@@ -10,8 +10,8 @@ import { type Failure, reasonOf } from './unreachable.js';
 export { checkUrl, isLoopback } from '../wire/url.js';
 
 /**
- * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; where
- * it was blocked or the machine slept all the same, the other end is given its time again, for its answers have not
+ * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; if it
+ * was blocked or the machine slept all the same, the other end is given its time again, because its answers have not
  * been read.
  */
 export function keepAlive(socket: WebSocket, pongMs: number = limits.pongMs): void {

@@ -1,4 +1,4 @@
-/** When a node gives memory back to the machine: between runs, if it has much more than it counts. */
+/** Returns memory to the system between runs, if the process holds much more than the node accounts for. */
 import { limits } from '../limits.js';
 import { giveUpMemory } from './garbage.js';
 
@@ -9,15 +9,15 @@ export class Tidying {
   #pauseMs: number = limits.tidyMs;
 
   /**
-   * @param ownMemory bytes that the process had before it did anything; where that is not known, nothing is compared
-   * @param tidied called each time that this thread has given memory back
+   * @param ownMemory resident bytes of the process at its start; if unknown, `afterRun` does nothing
+   * @param tidied called each time this thread has returned memory
    */
   constructor(ownMemory: number | undefined, tidied: (() => void) | undefined) {
     this.#ownMemory = ownMemory;
     this.#tidied = tidied;
   }
 
-  /** Where the process has much more than what is counted, that is garbage. @param counted bytes beside its own */
+  /** What the process holds far beyond its account is garbage. @param counted bytes in use, without `ownMemory` */
   afterRun(counted: () => number): void {
     if (this.#ownMemory === undefined || performance.now() - this.#last < this.#pauseMs) return;
     const expected = this.#ownMemory + counted();

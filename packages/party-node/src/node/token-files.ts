@@ -14,7 +14,7 @@ export interface TokenFiles {
   clientTokenFile: string;
 }
 
-/** Bytes of randomness of a token: what is short or chosen by a person can be guessed by whoever listens. */
+/** Least random bytes in a token: one that is short or chosen by a person can be guessed by an eavesdropper. */
 const TOKEN_BYTES = 32;
 
 const bad = (what: string, cause?: unknown) => new NodeError('client', 'BAD_CONFIGURATION', what, { cause });
@@ -27,7 +27,7 @@ export function readText(file: string, what: string): string {
   }
 }
 
-/** Text of a file that nobody else may read, as ssh wants it. @throws NodeError BAD_CONFIGURATION */
+/** Text of a file that nobody else may read, by the rule that ssh has for keys. @throws NodeError BAD_CONFIGURATION */
 export function readSecret(file: string, what: string): string {
   const text = readText(file, what);
   // Windows has no such modes

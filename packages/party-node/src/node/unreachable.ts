@@ -1,11 +1,11 @@
 import { STATUS_CODES } from 'node:http';
 
-/** An error of a connection that did not come about, as Node and `ws` make them. */
+/** The error of a failed connection attempt, as Node and `ws` report it. */
 export interface Failure extends Error {
   code?: string;
-  /** of a name that has several addresses */
+  /** one per address, for a name that has several */
   errors?: Error[];
-  /** of a certificate that is for others */
+  /** the certificate, if it is for another host */
   cert?: { subjectaltname?: string; subject?: { CN?: string } };
 }
 
@@ -13,7 +13,7 @@ const AUTHORITY = 'give the PEM of the authority that has signed it as ca (SECFO
 const NO_TLS_THERE = 'does it speak TLS? ws:// is for nodes without a certificate';
 const NO_NODE_THERE = 'something before the node, such as a proxy, or what is no node';
 
-/** What OpenSSL finds wrong with a certificate, by its codes. */
+/** What is wrong with a certificate, by OpenSSL's error codes. */
 const certificates: Record<string, string> = {
   DEPTH_ZERO_SELF_SIGNED_CERT:
     'its certificate is self-signed and not one that is trusted here; where it is the right one, ' +
@@ -30,7 +30,7 @@ const certificates: Record<string, string> = {
   INVALID_PURPOSE: 'its certificate is not for servers; its operator needs one that is',
 };
 
-/** What the system says about addresses, by its codes. */
+/** What is wrong with an address, by the system's error codes. */
 const addresses: Record<string, string> = {
   ENOTFOUND: 'there is no host of that name',
   EAI_AGAIN: 'names cannot be looked up at present',
@@ -39,7 +39,7 @@ const addresses: Record<string, string> = {
   ETIMEDOUT: 'nothing answers at that address',
 };
 
-/** What to make of a connection that failed, for whoever has to mend it. @param tls whether the URL is wss:// */
+/** Why a connection attempt failed, for whoever has to fix it. @param tls whether the URL is wss:// */
 export function reasonOf(cause: Failure, tls: boolean): string {
   const { code = '', message } = cause;
   const said = message || cause.errors?.map((e) => e.message).join(', ') || code || 'it failed';

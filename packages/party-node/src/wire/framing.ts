@@ -26,7 +26,7 @@ interface Partial {
   filled: number;
 }
 
-/** Messages of a link that are not complete: more than any client has under way. */
+/** Most incomplete messages on a link: more than any client sends at a time. */
 const UNFINISHED = 64;
 
 /**

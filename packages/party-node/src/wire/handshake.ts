@@ -18,7 +18,7 @@ export const nodeName: Record<WireRole, NodeName> = {
   client: 'client',
 };
 
-/** What a connection's reason starts with where it had to make room; there is no time for more. */
+/** Prefix of the close reason of a connection that was evicted to make room. */
 export const CROWDED = 'TOO_MANY_CONNECTIONS';
 
 /** Codes that the other side may refuse with; anything else it says is NOT_AUTHENTICATED. */
@@ -29,7 +29,7 @@ const REFUSALS: readonly string[] = [
   'BUSY',
 ] satisfies NodeErrorCode[];
 
-/** Compares without telling, by its time, where the difference is. */
+/** Compares in constant time. */
 function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
   let difference = a.length ^ b.length;
   for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] ?? 0);
@@ -155,7 +155,7 @@ class Handshake {
       const after = crowded ? { retryAfterMs: limits.retryMs } : {};
       this.#end(new NodeError(this.#name, code, `closed the connection during the handshake (${why})`, after));
     };
-    // The accepting side spends nothing on a stranger who says nothing
+    // The accepting side does no work before the other side has said hello
     if (this.#o.side === 'dial')
       channel.send(this.#introduction()).catch((error) => this.#fail(this.#refusal(String(error), 'LINK_CLOSED')));
   }
@@ -208,7 +208,7 @@ class Handshake {
     }
   }
 
-  /** What is said against somebody with another token, and read by who has to mend it. */
+  /** Tells whoever has another token which tokens have to be equal. */
   #unknown(): string {
     const where =
       this.#other!.role === 'client'

@@ -22,15 +22,15 @@ export interface Link {
   /** Ends the link, and tells the other end why where its transport can; once, later calls do nothing. */
   close(why: string): void;
   /**
-   * Asks the other end's transport whether it is there, and waits `ms` for its answer; absent where an end is noticed
-   * at once.
+   * Asks the other end's transport whether it is alive, and waits `ms` for its answer; absent for transports that
+   * notice a lost end at once.
    */
   answers?(ms: number): Promise<boolean>;
 }
 
 /**
- * Tells a link's owner that it is closed. What the owner makes of it is not the transport's business, whose event this
- * is.
+ * Tells a link's owner that it is closed. An error in the owner's handler must not reach the transport, whose event
+ * this is.
  */
 export function told(link: Link, why: string): void {
   try {

@@ -112,7 +112,7 @@ export class PortLink implements Link {
     if (this.#closed) return;
     this.#closed = why || 'closed';
     for (const go of this.#room.splice(0)) go();
-    // Later, so that a posted reason still leaves
+    // Later, so that a posted reason is still sent
     setTimeout(() => this.#port.close(), 0);
     told(this, this.#closed);
   }
