@@ -8,6 +8,7 @@ import type { NodeName } from '../errors.js';
  */
 export type RunSlot = { tensor: number } | { indices: Int32Array };
 
+/** A graph to be run, and what becomes of its outputs. `slots` are its 'input' nodes, in order. */
 export interface RunRequest {
   graph: Graph;
   slots: RunSlot[];
@@ -37,6 +38,7 @@ export interface RunRecord {
   traces?: { node: NodeName; events: TraceEvent[] }[];
 }
 
+/** What a run gives the client: the revealed outputs, in the order of `revealed`, as reals in row-major order. */
 export interface RunResult {
   outputs: Float32Array[];
   record: RunRecord;
@@ -49,6 +51,11 @@ export interface RunResult {
 
 /** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
 export interface Prepared {
+  /**
+   * Runs it, once.
+   * @param options `trace` asks both parties how their time went, for `record.traces`
+   * @throws NodeError naming the node that failed, and why
+   */
   run(options?: { trace?: boolean }): Promise<RunResult>;
   /** discards the randomness */
   cancel(): void;

@@ -58,10 +58,12 @@ export class Session {
     return this.#runs.started;
   }
 
+  /** Ends the session: runs under way are rejected with NodeError LINK_CLOSED, and the nodes free its tensors. */
   close(): void {
     this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the session'));
   }
 
+  /** Whether a tensor of this id is at the nodes. */
   has(tensor: number): boolean {
     return this.#tensors.has(tensor);
   }
@@ -74,6 +76,7 @@ export class Session {
     return this.#tensors.write(tensor, values, shape, state);
   }
 
+  /** Frees tensors at all three nodes; ids that are not there are passed over. */
   free(tensors: number[]): void {
     const known = this.#tensors.forget(tensors);
     this.#spares.freed(known);
@@ -83,6 +86,7 @@ export class Session {
   /**
    * Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its
    * randomness dealt.
+   * @throws NodeError naming the node that failed, and why; ProgramError where the graph cannot be planned
    */
   async run(request: RunRequest): Promise<RunResult> {
     return this.#inTurn(async () => {
