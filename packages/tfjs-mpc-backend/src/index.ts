@@ -59,7 +59,7 @@ export function asPublic<T extends Tensor>(t: T): T {
 /**
  * Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. What it needs is kept
  * until then, whatever is disposed of.
- * @returns `run`, whose values are those of `t` in row-major order; `record.setupMs`, the milliseconds that sharing took
+ * @returns `run`, whose values are those of `t` in row-major order; `record.setupMs`, the milliseconds of sharing
  * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED, and what a read throws
  *
  * @example
