@@ -40,6 +40,16 @@ for (const [name, f] of Object.entries(cases)) {
   });
 }
 
+// 100 times 1/10,417 at 16 fractional bits would be off by up to 8e-4
+for (const beta of [0.5, 0.75, 1]) {
+  test.serial(`a local response normalization keeps what is large times small: beta ${beta}`, async (t) => {
+    const off = await difference(() =>
+      tf.localResponseNormalization(tf.tensor3d([1, 20, 100, 4], [1, 1, 4]), 1, 1, 1, beta),
+    );
+    t.true(off <= 5e-5, `off by ${off}`);
+  });
+}
+
 test.serial('a window of padding alone is refused when it is read', async (t) => {
   await tf.setBackend('secformer');
   for (const f of [

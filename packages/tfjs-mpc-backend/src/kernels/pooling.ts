@@ -2,7 +2,7 @@ import { sizeOf } from '@secformer/ring';
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import type { KernelCall, SecretKernel } from './kernel.js';
-import { combined, constants, padded, plus, reshaped, summed, times, transposed } from './nodes.js';
+import { applied, combined, constants, padded, plus, reshaped, summed, times, transposed } from './nodes.js';
 import {
   type Axis,
   axesOf2D,
@@ -142,11 +142,35 @@ export const LRN: SecretKernel = ({ inputs, attrs, backend }) => {
     ),
     bias,
   );
-  if (beta === 0.5) return backend.secret(combined('mul', x, new SecretNode('rsqrt', [base], x.shape)));
-  if (beta === 1) return backend.secret(combined('mul', x, new SecretNode('reciprocal', [base], x.shape)));
-  const power = new SecretNode('exp', [times(new SecretNode('log', [base], x.shape), -beta)], x.shape);
-  return backend.secret(combined('mul', x, power));
+  const finer = 2 ** finerBits(bias, alpha, beta);
+  const normal = combined('mul', x, times(inversePower(base, beta), finer));
+  return backend.secret(times(normal, 1 / finer));
 };
+
+/** x^(−p). */
+function inversePower(x: SecretNode, p: number): SecretNode {
+  if (p === 0.5) return applied('rsqrt', x);
+  return p === 1 ? applied('reciprocal', x) : applied('exp', times(applied('log', x), -p));
+}
+
+/** log2 of the largest value, of the largest base of a root, and of what a product is to stay below. */
+const LRN_RANGE = { value: 14, base: 20, product: 13 } as const;
+/** What the factors of a normalization gain at most: at |x| = 2^9, an error of 2^−15. */
+const MOST_FINER = 8;
+
+/**
+ * A product has factors of 16 fractional bits, and x·(bias + alpha·Σx²)^(−beta) is large times small: the bits that the
+ * power is multiplied by first, and the product divided by. Both cost nothing, for powers of two move the point. The
+ * element itself is among its neighbours, so that the result is at most the largest of x·(bias + alpha·x²)^(−beta),
+ * which has to have room. None where the power may be above 1.
+ */
+function finerBits(bias: number, alpha: number, beta: number): number {
+  if (!(bias >= 1 && alpha > 0 && beta > 0)) return 0;
+  const most = Math.min(2 ** LRN_RANGE.value, Math.sqrt(2 ** LRN_RANGE.base / alpha));
+  const peak = beta > 0.5 ? Math.min(most, Math.sqrt(bias / (alpha * (2 * beta - 1)))) : most;
+  const largest = peak * (bias + alpha * peak * peak) ** -beta;
+  return Math.max(0, Math.min(MOST_FINER, LRN_RANGE.product - Math.ceil(Math.log2(largest))));
+}
 
 /** (x − mean)·γ/√(variance + ε) + β. */
 export const FusedBatchNorm: SecretKernel = ({ inputs, attrs, backend }) => {
