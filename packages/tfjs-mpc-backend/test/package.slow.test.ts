@@ -27,7 +27,10 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, npm_config_loglevel: 'error' },
     });
-  for (const p of packages) npm(['pack', '--ignore-scripts', '--pack-destination', folder], join(root, 'packages', p));
+  npm(
+    ['pack', '--ignore-scripts', '--pack-destination', folder, ...packages.map((p) => `./${p}`)],
+    join(root, 'packages'),
+  );
   const tarballs = readdirSync(folder).filter((f) => f.endsWith('.tgz'));
   t.is(tarballs.length, packages.length);
   writeFileSync(join(folder, 'package.json'), '{"name":"somebody","private":true}');
