@@ -29,11 +29,8 @@ async function measured(
   checked: CheckedProgram,
   given: (Words | Int32Array)[],
 ): Promise<{ party: number; dealer: number }> {
-  const roles = new Roles(checked, given);
-  await roles.together();
   const arenas = [new Arena(0), new Arena(0), new Arena(0)] as const;
-  for (const role of [0, 1] as const) await roles.party(role, { arena: arenas[role] });
-  await roles.dealer({ arena: arenas[2] });
+  await new Roles(checked, given).together(arenas);
   const { inputs, constants } = checked.program;
   const oneHot = inputs.reduce((sum, i) => sum + (i.kind === 'oneHot' ? 16 * sizeOf(i.shape) : 0), 0);
   const numbers = constants.reduce((sum, c) => sum + 8 * c.values.length, 0);

@@ -38,6 +38,13 @@ export interface Around {
   ahead?: number;
 }
 
+/** A frame of the other party, as a link hands it on. */
+function received(arena: Arena, theirs: Uint8Array): Uint8Array {
+  const frame = arena.borrow(theirs.length);
+  frame.set(theirs);
+  return frame;
+}
+
 /** One run of a Program, always with the same randomness, that its roles can repeat one by one. */
 export class Roles {
   readonly #checked: CheckedProgram;
@@ -56,25 +63,32 @@ export class Roles {
     return new RunStreams(kernels, deriveRunKey(new Secret(new Uint8Array(32).fill(role + 1)), new Uint8Array(16)));
   }
 
-  /** The first run, of all at once, which the others repeat. @returns each party's shares of the outputs */
-  async together(): Promise<[Words[], Words[]]> {
-    await this.dealer({ arena: new Arena(0) }, (bytes) => {
+  /**
+   * The first run, of all at once, which the others repeat.
+   * @param arenas of the parties and the dealer
+   * @returns each party's shares of the outputs
+   */
+  async together(
+    arenas: readonly [Arena, Arena, Arena] = [new Arena(0), new Arena(0), new Arena(0)],
+  ): Promise<[Words[], Words[]]> {
+    await this.dealer({ arena: arenas[2] }, (bytes) => {
       this.#material.push(bytes.slice());
     });
     const waiting: ((theirs: Uint8Array) => void)[] = [];
     const meet = (role: Role) => (round: number, mine: Uint8Array) =>
       new Promise<Uint8Array>((resolve) => {
+        const arrive = (theirs: Uint8Array) => resolve(received(arenas[role], theirs));
         this.#sent[role].push(mine.slice());
         const theirs = this.#sent[1 - role]![round];
         if (theirs) {
-          resolve(theirs);
-          waiting[round]!(mine.slice());
+          arrive(theirs);
+          waiting[round]!(this.#sent[role][round]!);
         } else {
-          waiting[round] = resolve;
+          waiting[round] = arrive;
         }
       });
     const values = await Promise.all(
-      ([0, 1] as const).map((role) => this.#party(role, { arena: new Arena(0) }, meet(role))),
+      ([0, 1] as const).map((role) => this.#party(role, { arena: arenas[role] }, meet(role))),
     );
     return values.map((of) => this.#outputs(of)) as [Words[], Words[]];
   }
@@ -87,10 +101,7 @@ export class Roles {
   party(role: Role, around: Around): Promise<PartyValue[]> {
     return this.#party(role, around, async (round, mine) => {
       around.exchange?.(round, mine);
-      const theirs = this.#sent[1 - role]![round]!;
-      const frame = around.arena.borrow(theirs.length);
-      frame.set(theirs);
-      return frame;
+      return received(around.arena, this.#sent[1 - role]![round]!);
     });
   }
 
