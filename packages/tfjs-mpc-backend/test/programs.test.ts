@@ -6,10 +6,10 @@ import { isDeepStrictEqual } from 'node:util';
 import { suites } from '@secformer/secformer-ops';
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
+import { type Visible, whatNodesSee } from '../src/audit.js';
 import type { SecformerBackend } from '../src/backend.js';
 import { asPublic, configure } from '../src/index.js';
 import { secretKernels } from '../src/kernels/index.js';
-import { type Planned, plannedOf, seenOf } from '../src/seen.js';
 import { protocols, sample } from './harness.js';
 
 test.serial.afterEach.always(() => protocols());
@@ -448,20 +448,20 @@ const patterns: Record<string, Case> = {
   },
 };
 
-/** What the programs of each result are planned of; what no secret went into meets one first. */
-function planned(f: Case, variant: number): Planned[] {
-  let all: Planned[] = [];
+/** What the nodes see of each result; what no secret went into meets one first. */
+function seen(f: Case, variant: number): Visible[] {
+  let visible: Visible[] = [];
   tf.tidy(() => {
     const own = new Own(variant);
     const b = tf.backend() as SecformerBackend;
-    all = [f(own)]
+    visible = [f(own)]
       .flat()
-      .map((t) => plannedOf(b.privacy(t) === 'secret' ? t : tf.mul(own.x<tf.Tensor>(t.shape), tf.cast(t, 'float32'))));
+      .map((t) =>
+        whatNodesSee(b.privacy(t) === 'secret' ? t : tf.mul(own.x<tf.Tensor>(t.shape), tf.cast(t, 'float32'))),
+      );
   });
-  return all;
+  return visible;
 }
-
-const seen = (f: Case, variant: number) => planned(f, variant).map(seenOf);
 
 /** A case's name in whatever it throws. */
 function named<T>(name: string, f: () => T): T {
@@ -477,17 +477,22 @@ function named<T>(name: string, f: () => T): T {
  * and compared.
  */
 function check(t: ExecutionContext, name: string, f: Case): void {
-  const first = named(name, () => planned(f, 0));
+  const first = named(name, () => seen(f, 0));
   for (let variant = 1; variant < Own.variants; variant++) {
-    named(name, () => planned(f, variant)).forEach((now, i) => {
+    named(name, () => seen(f, variant)).forEach((now, i) => {
       const what = `${name}, result ${i}, values ${variant}`;
+      const before = first[i]!;
       if (variant === 1) {
-        const [hash, other] = named(name, () => [first[i]!, now].map((p) => seenOf(p).hash));
-        t.is(other, hash, `${what}: another program`);
+        const hash = named(name, () => before.hash);
+        t.is(
+          named(name, () => now.hash),
+          hash,
+          `${what}: another program`,
+        );
       }
-      if (isDeepStrictEqual(now, first[i])) return;
-      t.deepEqual(now.graph, first[i]!.graph, `${what}: another graph`);
-      t.deepEqual(now.writes, first[i]!.writes, `${what}: other tensors are shared`);
+      if (isDeepStrictEqual(now.planned, before.planned)) return;
+      t.deepEqual(now.graph, before.graph, `${what}: another graph`);
+      t.deepEqual(now.writes, before.writes, `${what}: other tensors are shared`);
       t.fail(`${what}: planned otherwise`);
     });
   }
