@@ -1,6 +1,6 @@
 import test from 'ava';
 import { persist } from '../src/client/persist.js';
-import { NodeError } from '../src/index.js';
+import { limits, NodeError } from '../src/index.js';
 
 const busy = (retryAfterMs?: number) =>
   new NodeError('dealer', 'BUSY', 'full', retryAfterMs === undefined ? {} : { retryAfterMs });
@@ -18,7 +18,8 @@ test('what a node has no room for now is tried again, as long as it says so and 
     persist(async () => Promise.reject(busy(20)), 200),
     { code: 'BUSY' },
   );
-  t.true(performance.now() - start <= 250);
+  // Not the 20 s that are the rule
+  t.true(performance.now() - start < limits.persistMs / 2);
   for (const error of [busy(), new NodeError('dealer', 'NOT_AUTHENTICATED', 'no'), new TypeError('no')]) {
     tries = 0;
     await t.throwsAsync(

@@ -47,17 +47,17 @@ async function bundle(folder: string, format: 'cjs' | 'esm'): Promise<string> {
 }
 
 const run = (file: string) =>
-  spawnSync(process.execPath, [file], { cwd: dirname(file), encoding: 'utf8', timeout: 60_000 });
+  spawnSync(process.execPath, [file], { cwd: dirname(file), encoding: 'utf8', timeout: 120_000 });
 
 for (const format of ['cjs', 'esm'] as const) {
-  test(`a bundle for Node computes where the packages are installed (${format})`, async (t) => {
+  test.serial(`a bundle for Node computes where the packages are installed (${format})`, async (t) => {
     const file = await bundle(folderIn(t, here), format);
     const { stdout, stderr } = run(file);
     t.is(stdout.trim(), '0,2 0,2 4,6', stderr);
   });
 }
 
-test('a bundle that is taken away from the packages says what it needs', async (t) => {
+test.serial('a bundle that is taken away from the packages says what it needs', async (t) => {
   const file = await bundle(folderIn(t, tmpdir()), 'cjs');
   t.regex(run(file).stdout, /^BAD_CONFIGURATION .*has no file to run.*esbuild --external:@secformer\/tfjs-mpc-backend/);
 });

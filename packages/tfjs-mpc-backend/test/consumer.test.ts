@@ -77,7 +77,7 @@ const resolvers: Record<string, ts.CompilerOptions> = {
 };
 
 for (const [name, options] of Object.entries(resolvers)) {
-  test(`a user's project of ES2020 compiles against the declarations, resolved as ${name}`, (t) => {
+  test.serial(`a user's project of ES2020 compiles against the declarations, resolved as ${name}`, (t) => {
     const folder = mkdtempSync(join(here, 'consumer-'));
     t.teardown(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
@@ -88,7 +88,7 @@ for (const [name, options] of Object.entries(resolvers)) {
   });
 }
 
-test('resolvers that know no exports find every package by its main', (t) => {
+test.serial('resolvers that know no exports find every package by its main', (t) => {
   const require = createRequire(import.meta.url);
   for (const name of ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader']) {
     const file = require.resolve(`@secformer/${name}/package.json`);

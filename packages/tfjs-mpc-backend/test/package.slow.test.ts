@@ -16,7 +16,7 @@ function snippet(heading: string): string {
   return /```js\n([\s\S]*?)```/.exec(text.slice(text.indexOf(heading)))![1]!;
 }
 
-test('packed and installed in an empty folder, the README’s snippet runs from ESM and from require', (t) => {
+test.serial('packed and installed in an empty folder, the README’s snippet runs from ESM and from require', (t) => {
   t.timeout(300_000);
   const folder = mkdtempSync(join(tmpdir(), 'install-'));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
@@ -72,7 +72,7 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
     const { status, stdout, stderr } = spawnSync(process.execPath, [join(folder, file)], {
       cwd: folder,
       encoding: 'utf8',
-      timeout: 60_000,
+      timeout: 120_000,
     });
     t.is(status, 0, stderr);
     const numbers = stdout.match(/0\.\d+/g)?.map(Number) ?? [];
@@ -82,7 +82,7 @@ test('packed and installed in an empty folder, the README’s snippet runs from 
   }
 });
 
-test('esbuild bundles the backend and the client for a browser, without Node built-ins', async (t) => {
+test.serial('esbuild bundles the backend and the client for a browser, without Node built-ins', async (t) => {
   for (const contents of [
     "import '@secformer/tfjs-mpc-backend';",
     "export { Session } from '@secformer/party-node';",

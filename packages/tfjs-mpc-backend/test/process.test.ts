@@ -13,13 +13,13 @@ function script(t: { teardown(f: () => void): void }, text: string, env: Record<
   t.teardown(() => rmSync(folder, { recursive: true }));
   const file = join(folder, 'script.mjs');
   writeFileSync(file, text);
-  return spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 60_000, env: { ...process.env, ...env } });
+  return spawnSync(process.execPath, [file], { encoding: 'utf8', timeout: 120_000, env: { ...process.env, ...env } });
 }
 
 const head =
   "import * as tf from '@tensorflow/tfjs';\nimport '@secformer/tfjs-mpc-backend';\nawait tf.setBackend('secformer');\n";
 
-test('an untouched script exits by itself, with and without a read', (t) => {
+test.serial('an untouched script exits by itself, with and without a read', (t) => {
   for (const body of [
     'console.log("done");',
     'console.log((await tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).data())[0].toFixed(2), "done");',
@@ -31,7 +31,7 @@ test('an untouched script exits by itself, with and without a read', (t) => {
   }
 });
 
-test('dataSync works as the very first thing', (t) => {
+test.serial('dataSync works as the very first thing', (t) => {
   const { status, stdout } = script(
     t,
     `${head}console.log(tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).dataSync().join());`,
@@ -40,7 +40,7 @@ test('dataSync works as the very first thing', (t) => {
   t.is(stdout.trim().split('\n').at(-1), '0,2');
 });
 
-test('a program given on the command line or on standard input reads too, whichever way comes first', (t) => {
+test.serial('a program given on the command line or on standard input reads too, whichever way comes first', (t) => {
   const text = (...reads: string[]) =>
     head +
     reads
@@ -49,7 +49,7 @@ test('a program given on the command line or on standard input reads too, whiche
           `console.log((await tf.relu(tf.matMul(tf.tensor2d([[-1], [2]]), tf.tensor2d([[1]]))).${read}()).join());`,
       )
       .join('\n');
-  const options = { cwd: here, encoding: 'utf8', timeout: 60_000 } as const;
+  const options = { cwd: here, encoding: 'utf8', timeout: 120_000 } as const;
   for (const { status, stdout, stderr } of [
     spawnSync(process.execPath, ['--input-type=module', '-e', text('data', 'dataSync')], options),
     spawnSync(process.execPath, ['--input-type=module'], { ...options, input: text('dataSync', 'data') }),
@@ -59,7 +59,7 @@ test('a program given on the command line or on standard input reads too, whiche
   }
 });
 
-test('a failed read says why and leaves the process able to go on', (t) => {
+test.serial('a failed read says why and leaves the process able to go on', (t) => {
   const { status, stdout } = script(
     t,
     `process.env.SECFORMER_PARTIES = 'ws://127.0.0.1:9,ws://127.0.0.1:9';
@@ -78,15 +78,17 @@ console.log('alive');`,
 
 const openssl = spawnSync('openssl', ['version']).status === 0;
 
-(openssl ? test : test.skip)('SECFORMER_CA names the file of the authority that wss:// is checked against', (t) => {
-  const folder = mkdtempSync(join(here, 'tls-'));
-  t.teardown(() => rmSync(folder, { recursive: true }));
-  const file = (name: string) => join(folder, name);
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file('key')];
-  t.is(spawnSync('openssl', ['req', '-x509', ...key, '-out', file('cert'), '-days', '1', ...subject]).status, 0);
-  writeFileSync(file('text'), 'no certificate');
-  const text = `import { createServer } from 'node:https';
+(openssl ? test.serial : test.serial.skip)(
+  'SECFORMER_CA names the file of the authority that wss:// is checked against',
+  (t) => {
+    const folder = mkdtempSync(join(here, 'tls-'));
+    t.teardown(() => rmSync(folder, { recursive: true }));
+    const file = (name: string) => join(folder, name);
+    const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
+    const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', file('key')];
+    t.is(spawnSync('openssl', ['req', '-x509', ...key, '-out', file('cert'), '-days', '1', ...subject]).status, 0);
+    writeFileSync(file('text'), 'no certificate');
+    const text = `import { createServer } from 'node:https';
 import { readFileSync } from 'node:fs';
 import { configure } from '@secformer/tfjs-mpc-backend';
 ${head}
@@ -105,16 +107,17 @@ for (const authority of ${JSON.stringify([undefined, file('cert'), file('nowhere
   try { await made.data(); } catch (e) { console.log(e.code, trusted > 0 ? 'trusted' : 'not trusted', e.message); }
 }
 server.close();`;
-  const { stdout } = script(t, text);
-  for (const said of [
-    /^UNREACHABLE not trusted/m,
-    /^UNREACHABLE trusted/m,
-    /^BAD_CONFIGURATION not trusted .*SECFORMER_CA: cannot read the file .*nowhere/m,
-    /^BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text holds no certificate/m,
-  ])
-    t.regex(stdout, said);
-});
+    const { stdout } = script(t, text);
+    for (const said of [
+      /^UNREACHABLE not trusted/m,
+      /^UNREACHABLE trusted/m,
+      /^BAD_CONFIGURATION not trusted .*SECFORMER_CA: cannot read the file .*nowhere/m,
+      /^BAD_CONFIGURATION not trusted .*SECFORMER_CA: .*text holds no certificate/m,
+    ])
+      t.regex(stdout, said);
+  },
+);
 
-test('in a browser dataSync is refused, with what to use instead', (t) => {
+test.serial('in a browser dataSync is refused, with what to use instead', (t) => {
   t.throws(() => browser.askSync(), { code: 'NO_SYNC_READ', message: /await tensor\.data\(\)/ });
 });
