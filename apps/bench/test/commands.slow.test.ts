@@ -11,7 +11,7 @@ const bench = (...args: string[]) =>
 /** The record is one line, the last on standard output. */
 const record = (stdout: string) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
 
-test('demo: at least eight sentences, private as plaintext', (t) => {
+test.serial('demo: at least eight sentences, private as plaintext', (t) => {
   t.timeout(240_000);
   const { status, stdout, stderr } = bench('demo', '--json', '-');
   t.is(status, 0, stderr);
@@ -28,7 +28,7 @@ test('demo: at least eight sentences, private as plaintext', (t) => {
 });
 
 for (const link of ['worker', 'websocket']) {
-  test(`bert over ${link}: the fields of the record, and the same answers`, (t) => {
+  test.serial(`bert over ${link}: the fields of the record, and the same answers`, (t) => {
     t.timeout(240_000);
     const { status, stdout, stderr } = bench(
       'bert',
@@ -58,7 +58,7 @@ for (const link of ['worker', 'websocket']) {
   });
 }
 
-test('bert of which the first tokens alone are read: the same answers for fewer bytes', (t) => {
+test.serial('bert of which the first tokens alone are read: the same answers for fewer bytes', (t) => {
   t.timeout(240_000);
   const [all, first] = ['hidden', 'cls'].map((output) => {
     const { status, stdout, stderr } = bench(
@@ -87,7 +87,7 @@ test('bert of which the first tokens alone are read: the same answers for fewer 
   t.is(gelu(first), (gelu(all) * (32 + 2)) / (32 + 32));
 });
 
-test('a timeline of both parties, as Perfetto reads it', (t) => {
+test.serial('a timeline of both parties, as Perfetto reads it', (t) => {
   t.timeout(240_000);
   const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'trace.json');
   const { status, stdout, stderr } = bench(
@@ -125,7 +125,7 @@ test('a timeline of both parties, as Perfetto reads it', (t) => {
   }
 });
 
-test('any model from a folder, compared with its plaintext', (t) => {
+test.serial('any model from a folder, compared with its plaintext', (t) => {
   t.timeout(240_000);
   const folder = join(dirname(fileURLToPath(import.meta.url)), '../../test/fixtures/layers-model');
   const { status, stdout, stderr } = bench('model', folder, '--seq', '6', '--shadow', '--json', '-');
@@ -135,7 +135,7 @@ test('any model from a folder, compared with its plaintext', (t) => {
   t.true(Object.values(shadow).every((v) => v === null));
 });
 
-test('the fast suite computes 2Quad', (t) => {
+test.serial('the fast suite computes 2Quad', (t) => {
   t.timeout(240_000);
   const { status, stdout, stderr } = bench(
     'bert',
@@ -157,7 +157,7 @@ test('the fast suite computes 2Quad', (t) => {
   t.true(perOp.find((o: { op: string }) => o.op === 'quad').rounds > 0 && errorVsModel.cosine > 0);
 });
 
-test('an emulated network costs half a round trip a message and leaves the answers alone', (t) => {
+test.serial('an emulated network costs half a round trip a message and leaves the answers alone', (t) => {
   t.timeout(240_000);
   const { status, stdout, stderr } = bench(
     'bert',
@@ -188,7 +188,7 @@ test('an emulated network costs half a round trip a message and leaves the answe
   t.true(r.error.cosine > 0.99999);
 });
 
-test('op and gemm: records with the documented fields', (t) => {
+test.serial('op and gemm: records with the documented fields', (t) => {
   const truncate = record(bench('op', 'truncate', '--size', '20000', '--range', '-16000,16000', '--json', '-').stdout);
   t.is(truncate.failures, 0);
   t.true(truncate.error.maxAbs <= 1 && Math.abs(truncate.meanError) < 0.05);
@@ -201,7 +201,7 @@ test('op and gemm: records with the documented fields', (t) => {
   t.true(gemm.results[0].gmacPerSecond > 0 && gemm.float32.gmacPerSecond > 0);
 });
 
-test('op: every suite has its GeLU, every operation its record', (t) => {
+test.serial('op: every suite has its GeLU, every operation its record', (t) => {
   t.timeout(240_000);
   const run = (...args: string[]) => record(bench('op', ...args, '--runs', '0', '--json', '-').stdout);
   const paper = run('gelu', '--suite', 'secformer', '--range', '-10,10', '--size', '60000');
@@ -222,13 +222,21 @@ test('op: every suite has its GeLU, every operation its record', (t) => {
     .trim()
     .split(', ');
   t.true(names.length > 40);
-  for (const name of names) {
-    const r = run(name, '--size', '256', '--m', '4', '--n', '8', '--k', '8');
-    t.true(r.op === name && Number.isFinite(r.error.maxAbs) && r.size > 0, name);
-  }
+  // In one process, as the commands would be one after another
+  const small = ['--size', '256', '--m', '4', '--n', '8', '--k', '8', '--runs', '0', '--json', '-'];
+  const text = `import { main } from ${JSON.stringify(new URL('../src/cli.js', import.meta.url).href)};
+for (const name of ${JSON.stringify(names)}) await main(['op', name, ...${JSON.stringify(small)}]);`;
+  const all = spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8', timeout: 240_000 });
+  t.is(all.status, 0, all.stderr);
+  const records = all.stdout.trimEnd().split('\n');
+  t.is(records.length, names.length);
+  records.forEach((line, i) => {
+    const r = record(line);
+    t.true(r.op === names[i] && Number.isFinite(r.error.maxAbs) && r.size > 0, names[i]);
+  });
 });
 
-test('suites: every piece under every suite', (t) => {
+test.serial('suites: every piece under every suite', (t) => {
   t.timeout(240_000);
   const { status, stdout, stderr } = bench('suites', '--seq', '16', '--hidden', '64', '--heads', '2', '--json', '-');
   t.is(status, 0, stderr);
@@ -241,7 +249,7 @@ test('suites: every piece under every suite', (t) => {
   t.true(of('encoder layer', 'exact').rounds < of('encoder layer', 'crypten').rounds);
 });
 
-test('bert: sentences of a file, calibrated; and a shadow run', (t) => {
+test.serial('bert: sentences of a file, calibrated; and a shadow run', (t) => {
   t.timeout(240_000);
   const model = join(dirname(bin), 'models/sst2-tiny');
   const texts = join(mkdtempSync(join(tmpdir(), 'texts-')), 'texts.tsv');
@@ -256,7 +264,7 @@ test('bert: sentences of a file, calibrated; and a shadow run', (t) => {
   t.is(record(shadow.stdout).shadow.violation, null);
 });
 
-test('a wrong flag or name: one line on standard error, exit 2', (t) => {
+test.serial('a wrong flag or name: one line on standard error, exit 2', (t) => {
   for (const [args, message] of [
     [['bert', '--seq', 'many'], /whole number/],
     [['bert', '--model', '/no/such/folder'], /neither a folder/],

@@ -4,7 +4,7 @@
  */
 import { fileURLToPath } from 'node:url';
 import { isDeepStrictEqual } from 'node:util';
-import { loadBert } from '@secformer/bert-loader';
+import { type BertModel, loadBert } from '@secformer/bert-loader';
 import { suites } from '@secformer/secformer-ops';
 import { configure } from '@secformer/tfjs-mpc-backend';
 import { type Visible, whatNodesSee } from '@secformer/tfjs-mpc-backend/audit';
@@ -23,17 +23,20 @@ const texts = [
     'somewhere else than in this film of all films that there are',
 ];
 
+let model: BertModel;
 test.before(async (t) => {
+  t.timeout(60_000);
   t.true(await tf.setBackend('secformer'));
+  model = await loadBert(folder);
 });
 test.afterEach.always(() => configure({}));
+test.after.always(() => model.dispose());
 
 for (const suite of Object.keys(suites)) {
   for (const softmax of ['softmax', '2quad'] as const) {
-    test.serial(`sentences of every length are one program: ${softmax}, suite ${suite}`, async (t) => {
+    test.serial(`sentences of every length are one program: ${softmax}, suite ${suite}`, (t) => {
       t.timeout(120_000);
       configure({ suite });
-      const model = await loadBert(folder);
       Object.assign(model.config, { softmax });
       const seen = (text: string, f: 'logits' | 'embed'): Visible => {
         let visible: Visible | undefined;
@@ -64,7 +67,6 @@ for (const suite of Object.keys(suites)) {
           !quad,
         );
       }
-      model.dispose();
     });
   }
 }

@@ -34,7 +34,7 @@ function run(folder: string, text: string, env: Record<string, string> = {}) {
   });
 }
 
-test('the snippets of “The one line” run as printed', (t) => {
+test.serial('the snippets of “The one line” run as printed', (t) => {
   const [line, model] = blocks('The one line', 'js') as [string, string];
   const folder = folderOf(t);
   const first = run(folder, line);
@@ -45,7 +45,7 @@ test('the snippets of “The one line” run as printed', (t) => {
   t.regex(second.stdout, /-2\.99\d*, 2\.77/);
 });
 
-test('the snippet of “Ranges” carries values beyond the default range', (t) => {
+test.serial('the snippet of “Ranges” carries values beyond the default range', (t) => {
   const [snippet] = blocks('Ranges', 'js') as [string];
   const { status, stdout, stderr } = run(folderOf(t), snippet);
   t.is(status, 0, stderr);
@@ -68,7 +68,7 @@ async function freePorts(n: number): Promise<number[]> {
   return ports;
 }
 
-test('“Three real nodes”, step by step', async (t) => {
+test.serial('“Three real nodes”, step by step', async (t) => {
   t.timeout(120_000);
   const folder = folderOf(t);
   const ports = await freePorts(3);
@@ -130,7 +130,7 @@ const printed: Record<string, RegExp> = {
 };
 
 for (const [name, output] of Object.entries(printed)) {
-  test(`the snippet of ${name}'s README prints what it says`, (t) => {
+  test.serial(`the snippet of ${name}'s README prints what it says`, (t) => {
     t.timeout(120_000);
     const text = readFileSync(join(root, 'packages', name, 'README.md'), 'utf8');
     const { status, stdout, stderr } = run(folderOf(t), /```js\n([\s\S]*?)```/.exec(text)![1]!);
