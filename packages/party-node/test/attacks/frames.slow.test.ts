@@ -49,7 +49,8 @@ async function record(nodes: LocalNodes): Promise<Recording> {
 }
 
 /**
- * Changed frames: some twenty of each change to each recorded frame, on average. FRAMES=100000 makes it a longer attack.
+ * Changed frames: a hundred of each change that breaks a frame, and two thousand of each that leaves it its form.
+ * FRAMES=100000 makes it a longer attack.
  */
 const count = Number(process.env.FRAMES ?? 20_000);
 

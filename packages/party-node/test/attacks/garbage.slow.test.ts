@@ -31,7 +31,7 @@ async function honestWhile(nodes: LocalNodes, lasts: Promise<unknown>): Promise<
   return took;
 }
 
-/** Of 500 connections, which are hundreds of each kind of garbage in three. WAVES=20 makes it a longer attack. */
+/** Of 500 connections each: some forty of each kind of garbage in three. WAVES=20 makes it a longer attack. */
 const WAVES = Number(process.env.WAVES ?? 3);
 
 /** Of a run whose usual time is less, more than three times of it is the machine's doing. */
@@ -80,7 +80,7 @@ async function bounded<T>(
  * list is one of addresses that connections may lack or share.
  */
 test.serial(
-  '1,500 connections of garbage and more, 1,000 plain requests and a crowd end no node and slow no client down',
+  `${500 * WAVES} connections of garbage, 1,000 plain requests and a crowd end no node and slow no client down`,
   async (t) => {
     t.timeout(120_000);
     const nodes = await startLocalNodes();
