@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import test from 'ava';
 import {
   type CheckedProgram,
@@ -321,15 +322,17 @@ const hostile: Record<string, () => Uint8Array> = {
     ),
 };
 
+/** Milliseconds that this thread has computed; of Linux alone, those of a clock elsewhere. */
+const computed = () =>
+  process.platform === 'linux'
+    ? Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6
+    : performance.now();
+
 for (const [name, text] of Object.entries(hostile))
   test(`a hostile program is checked in time: ${name}`, (t) => {
     const bytes = text();
-    // The least of a few, for others work meanwhile
-    let least = Number.POSITIVE_INFINITY;
-    for (let i = 0; i < 4 && least >= 3000; i++) {
-      const start = performance.now();
-      readProgram(bytes);
-      least = Math.min(least, performance.now() - start);
-    }
-    t.true(least < 3000, `${least} ms`);
+    const start = computed();
+    readProgram(bytes);
+    const ms = computed() - start;
+    t.true(ms < 3000, `${ms} ms`);
   });
