@@ -148,7 +148,7 @@ export async function conformance(f: ConformanceFlags): Promise<void> {
   end();
 }
 
-/** What a spec may take: the first one waits for the nodes to start, on a busy machine for longer than jasmine's 5 s. */
+/** What a spec may take: the first waits for the nodes to start, on a busy machine for longer than jasmine's 5 s. */
 const SPEC_TIMEOUT = 60_000;
 
 interface Jasmine {
