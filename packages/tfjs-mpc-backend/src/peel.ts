@@ -29,17 +29,18 @@ export function peeled(target: SecretNode): Peeled {
   const { shape } = core;
   const whole = core.tensor !== undefined;
   const logits = whole ? undefined : matchLogSoftmax(core);
-  // The logarithm of a masked softmax is its own core: the compiler puts the mask in it at the floor
-  const { scores, addend } =
+  const sum =
     whole || (!logits && !traitsOf(core).far)
-      ? { scores: core, addend: undefined }
+      ? undefined
       : addendOf(core, logits ? undefined : Number.NEGATIVE_INFINITY);
-  if (!logits && scores && addend) core = scores;
+  const addend = sum?.addend && (logits || traitsOf(sum.addend).far) ? sum.addend : undefined;
+  // The logarithm of a masked softmax is its own core: the compiler puts the mask in it at the floor
+  if (!logits && addend && sum?.scores) core = sum.scores;
   const inner = passing('leaf', [], core.shape);
   // Known later
   inner.values = new Float32Array(0);
   let outer = inner;
-  if (scores && addend)
+  if (sum?.scores && addend)
     outer = passing(
       'broadcast',
       [passing('add', [outer, copyOf(addend)], broadcastShapes(inner.shape, addend.shape))],

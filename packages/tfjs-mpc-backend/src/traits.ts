@@ -55,7 +55,7 @@ function made(n: SecretNode): Traits {
   const ins = n.inputs.map((i) => ({ ...i.traits!, shape: i.shape }));
   const [x] = ins as [Traits & { shape: Shape }];
   const alone = {
-    far: ins.some((i) => i.far),
+    far: !BOUNDED.has(n.op) && ins.some((i) => i.far),
     alike: rows(n.shape) <= 1,
     public: !n.ownIndices && ins.every((i) => i.public),
   };
@@ -78,6 +78,23 @@ function made(n: SecretNode): Traits {
       return { ...alone, alike: alone.alike || ins.every((i) => i.alike) };
   }
 }
+
+/** Operations whose results are small whatever their operands are. */
+const BOUNDED: ReadonlySet<string> = new Set([
+  'softmax',
+  'sigmoid',
+  'exp',
+  'tanh',
+  'erf',
+  'sign',
+  'relu6',
+  'less',
+  'atMost',
+  'equal',
+  'oneHotOf',
+  'argMax',
+  'argMin',
+]);
 
 const rows = (shape: Shape) => shape.at(-2) ?? 1;
 

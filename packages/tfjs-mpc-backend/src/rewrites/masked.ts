@@ -20,7 +20,7 @@ import { SATURATING } from './saturating.js';
 export function unmasked(e: Emission, n: SecretNode): number | undefined {
   if ((n.op !== 'mul' && n.op !== 'div' && n.op !== 'select') || e.bare.has(n) || !traitsOf(n).far) return undefined;
   const { scores, addend } = addendOf(n);
-  if (!addend || !scores || scores === n) return undefined;
+  if (!addend || !scores || scores === n || !traitsOf(addend).far) return undefined;
   e.bare.add(scores);
   return e.push({ op: 'add', in: [e.node(scores), e.own(addend)], shape: n.shape });
 }
