@@ -37,7 +37,7 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
     for (let i = n.inputs.length - 1; i >= 0; i--) left.push(n.inputs[i]!);
   }
   const compiler = new Compiler(suite, uses, fold);
-  const { core, finish } = fold ? peeled(target) : { core: target, finish: undefined };
+  const { core, finish } = fold ? peeled(target, suite) : { core: target, finish: undefined };
   const outputs = [compiler.whole(core)];
   const kept: Compiled['kept'] = [];
   for (const n of staying(pending, uses, target, compiler)) {

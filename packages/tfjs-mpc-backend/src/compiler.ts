@@ -1,9 +1,9 @@
 import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
-import { type Graph, type GraphNode, ProgramError, type Shape } from '@secformer/secformer-ops';
+import { type Graph, type GraphNode, ProgramError, type Shape, suiteOf } from '@secformer/secformer-ops';
 import type { Emission } from './emission.js';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
-import { copyOf, identityOf, plaintextOf, youngestOf } from './own.js';
+import { copyOf, identityOf, isGated, plaintextOf, youngestOf } from './own.js';
 import { floorOf } from './rewrites/addends.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
@@ -49,6 +49,8 @@ export class Compiler implements Emission {
   readonly #slotOf = new Map<number, number>();
   readonly #uses: Map<SecretNode, number>;
   readonly #fold: boolean;
+  /** whether a gate that the caller knows may be part of what the suite has another function for */
+  readonly #gates: boolean;
   readonly bare = new WeakSet<SecretNode>();
   #depth = 0;
   #resumed = false;
@@ -58,6 +60,7 @@ export class Compiler implements Emission {
     this.suite = suite;
     this.#uses = uses;
     this.#fold = fold;
+    this.#gates = suiteOf(suite).replaces?.includes('gelu') ?? false;
   }
 
   /**
@@ -179,6 +182,7 @@ export class Compiler implements Emission {
     if (HERE.has(n.op)) return this.own(n);
     if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n))
       return undefined;
+    if (this.#gates && isGated(n)) return undefined;
     return this.own(n);
   }
 

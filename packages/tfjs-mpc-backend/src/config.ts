@@ -72,7 +72,7 @@ export function configuration(): Resolved {
   return {
     ...rest,
     suite,
-    fold: fold && foldsIn(suite),
+    fold,
     syncTimeoutMs,
     ...(token !== undefined && { token: textOf(token)! }),
     ...(ca !== undefined ? { ca: textOf(ca)! } : caFile && { caFile }),
@@ -85,8 +85,8 @@ export function folds(): boolean {
 }
 
 /**
- * A suite with another function in the place of GeLU, which is recognised by the arithmetic that it is written with,
- * has it everywhere: whether something was read before must not change which function it is.
+ * GeLU is recognised by the arithmetic that it is written with: in a suite with another function in its place no
+ * kernel is computed here, for whether something was read before must not change which function it is.
  */
 function foldsIn(suite: string): boolean {
   return !suiteOf(suite).replaces?.includes('gelu');

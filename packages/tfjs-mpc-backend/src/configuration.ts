@@ -27,10 +27,10 @@ export interface Configuration {
    */
   prepareAhead?: boolean;
   /**
-   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent, and
-   * never where the suite has another function in the place of GeLU): masks, positions, normalised inputs. Products of
-   * matrices, convolutions and lookups in tables are the nodes' all the same. false brings every operation to the
-   * nodes, to study their protocols
+   * whether what follows from the caller's own values alone is computed in the caller's process (true if absent):
+   * masks, positions, normalised inputs. Products of matrices, convolutions and lookups in tables are the nodes' all
+   * the same, and so are functions that the suite has others for. false brings every operation to the nodes, to study
+   * their protocols
    */
   fold?: boolean;
   /**

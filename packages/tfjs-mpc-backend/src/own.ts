@@ -121,6 +121,11 @@ function inOrder(n: SecretNode): SecretNode[] {
   return [...done];
 }
 
+/** Does a gate go into it, of which some suites make another function than its name says? */
+export function isGated(n: SecretNode): boolean {
+  return inOrder(n).some(({ op, values }) => values === undefined && (op === 'erf' || op === 'tanh'));
+}
+
 /** Public tensors of so many elements are told apart by their values. */
 export const NAMED_BY_VALUES = 16;
 

@@ -3,9 +3,9 @@
  * that the caller knows, the nodes compute that one, and what is left is plain arithmetic here. So a mask that is read
  * with its scores, a label's scale of 10^6 or a mean of 50,000 need not fit the range of shares.
  */
-import { broadcastShapes } from '@secformer/secformer-ops';
+import { broadcastShapes, suiteOf } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from './node-values.js';
-import { copyOf, plaintextOf } from './own.js';
+import { copyOf, isGated, plaintextOf } from './own.js';
 import { addendOf } from './rewrites/addends.js';
 import { matchLogSoftmax } from './rewrites/softmax.js';
 import { traitsOf } from './traits.js';
@@ -19,10 +19,11 @@ interface Peeled {
 
 const LAYERS = new Set(['add', 'sub', 'mul', 'div', 'neg', 'reshape', 'transpose', 'select']);
 
-export function peeled(target: SecretNode): Peeled {
+export function peeled(target: SecretNode, suite: string): Peeled {
+  const gates = suiteOf(suite).replaces?.includes('gelu') ?? false;
   const layers: { node: SecretNode; at: number }[] = [];
   let core = target;
-  for (let at = hiddenOperand(core); at !== undefined; at = hiddenOperand(core)) {
+  for (let at = hiddenOperand(core, gates); at !== undefined; at = hiddenOperand(core, gates)) {
     layers.push({ node: core, at });
     core = core.inputs[at]!;
   }
@@ -67,8 +68,9 @@ export function peeled(target: SecretNode): Peeled {
 }
 
 /** The one operand that this process does not know, if all others are known and the rest is linear in it. */
-function hiddenOperand(n: SecretNode): number | undefined {
+function hiddenOperand(n: SecretNode, gates: boolean): number | undefined {
   if (!LAYERS.has(n.op) || n.own || n.tensor !== undefined) return undefined;
+  if (gates && n.inputs.some((i) => i.own && isGated(i))) return undefined;
   const hidden = n.inputs.flatMap((i, at) => (i.own ? [] : [at]));
   if (hidden.length !== 1 || (n.op === 'div' && hidden[0] !== 0) || (n.op === 'select' && hidden[0] === 0))
     return undefined;
