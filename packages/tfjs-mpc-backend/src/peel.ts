@@ -7,6 +7,7 @@ import { broadcastShapes, suiteOf } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from './node-values.js';
 import { copyOf, isGated, plaintextOf } from './own.js';
 import { addendOf } from './rewrites/addends.js';
+import { matchGelu } from './rewrites/gelu.js';
 import { matchLogSoftmax } from './rewrites/softmax.js';
 import { traitsOf } from './traits.js';
 
@@ -70,7 +71,7 @@ export function peeled(target: SecretNode, suite: string): Peeled {
 /** The one operand that this process does not know, if all others are known and the rest is linear in it. */
 function hiddenOperand(n: SecretNode, gates: boolean): number | undefined {
   if (!LAYERS.has(n.op) || n.own || n.tensor !== undefined) return undefined;
-  if (gates && n.inputs.some((i) => i.own && isGated(i))) return undefined;
+  if (gates && (matchGelu(n) || n.inputs.some((i) => i.own && isGated(i)))) return undefined;
   const hidden = n.inputs.flatMap((i, at) => (i.own ? [] : [at]));
   if (hidden.length !== 1 || (n.op === 'div' && hidden[0] !== 0) || (n.op === 'select' && hidden[0] === 0))
     return undefined;
