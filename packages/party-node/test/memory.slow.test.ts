@@ -107,7 +107,8 @@ const text = (s: Sizes) => NODES.map((r) => `${r} ${s[r].toFixed(0)}`).join(', '
     );
     for (const r of NODES) {
       t.true(mixed[r] <= 1.3 * largest[r], r);
-      // Two weights and their openings are 3 MiB. All load the same code, but the last to start may not have done so yet
+      // Two weights and their openings are 3 MiB. All load the same code, but the last to start may not have done so
+      // yet
       t.true(rested[r] <= 1.3 * (Math.max(...NODES.map((n) => empty[n])) + 3), r);
     }
     s.close();
