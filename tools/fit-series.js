@@ -1,6 +1,5 @@
 // Fits of the trigonometric series that the protocols use: minimax by iteratively reweighted least squares (Lawson
-// 1961).
-// node tools/fit-series.js prints each function's coefficients and largest errors.
+// 1961). node tools/fit-series.js prints each function's coefficients and largest errors.
 
 import { erf } from '@secformer/secformer-ops';
 

@@ -302,9 +302,8 @@ async function emulation(nodes: LocalNodes, on: boolean): Promise<void> {
 
 /**
  * What a network adds, run by run, to one just before or after without it, and what explains it: half a round trip a
- * round, for both parties send at once, and what one party sends and
- * is sent by the client at the network's rate. The second part overlaps with this machine's own copying where that is
- * slower than the network.
+ * round, for both parties send at once, and what one party sends and is sent by the client at the network's rate. The
+ * second part overlaps with this machine's own copying where that is slower than the network.
  */
 function explained({ roundTripMs, bytesPerSecond, withoutMs }: Network & { withoutMs: number[] }, records: LastRun[]) {
   const { bytes, rounds } = records.at(-1)!;

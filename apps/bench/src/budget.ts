@@ -16,9 +16,8 @@ const scores = (c: Shape) => c.layers * c.heads * c.batch * c.seq ** 2;
 
 /**
  * What a model of these protocols with every reduction that is known says a BERT could do with: narrow openings of
- * 12-bit operands, tables in the place of octaves,
- * tournaments that open nothing at their first level. GeLU's includes the opening of its result as an operand, which is
- * counted with the matrix products when measured.
+ * 12-bit operands, tables in the place of octaves, tournaments that open nothing at their first level. GeLU's includes
+ * the opening of its result as an operand, which is counted with the matrix products when measured.
  */
 const MODEL: Readonly<Record<string, Share>> = {
   matMul: { bytes: 25, rounds: 4, elements: (c) => c.layers * tokens(c) * c.hidden, times: (c) => c.layers },

@@ -63,8 +63,8 @@ class Line {
 
 /**
  * A link behind an emulated network, both ways. It delays frames where they are handed over anyway, so that the
- * emulation costs no copy and no process
- * of its own. Frames of a node's connections are buffers of their own, so they can wait.
+ * emulation costs no copy and no process of its own. Frames of a node's connections are buffers of their own, so they
+ * can wait.
  * @param network asked for every frame: it may change
  */
 export function slowed(link: Link, network: () => Network): Link {

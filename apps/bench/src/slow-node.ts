@@ -1,7 +1,7 @@
 /**
  * A node whose connections are behind an emulated network: the network's name, then the arguments of `party-node`.
- * Whoever dials it sends and receives
- * through that. The process that started it turns the emulation on and off, to compare runs with and without.
+ * Whoever dials it sends and receives through that. The process that started it turns the emulation on and off, to
+ * compare runs with and without.
  */
 import { partyNode } from '@secformer/party-node/node';
 import { loopback, networks } from './network.js';

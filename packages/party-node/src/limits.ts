@@ -33,8 +33,7 @@ export const limits = {
   keyMs: 10_000,
   /**
    * Connections that have proved nothing yet; beyond, the oldest goes. So many have to come within the time of an
-   * honest handshake to push it out:
-   * 10,000 a second for one of 100 ms.
+   * honest handshake to push it out: 10,000 a second for one of 100 ms.
    */
   unprovenConnections: 1_024,
   /** Clients of a node. The other two nodes' connections do not count: they always find room. */
@@ -128,8 +127,8 @@ export const limits = {
   leastMemoryBytes: 2 ** 30,
   /**
    * Share of what tensors leave that several runs of one session may take together, and one with what it has prepared;
-   * what a single run cannot do without may be all of it.
-   * On a machine of 24 GiB it holds a prepared BERT-base of 128 tokens.
+   * what a single run cannot do without may be all of it. On a machine of 24 GiB it holds a prepared BERT-base of 128
+   * tokens.
    */
   sessionRunsPart: 3 / 4,
   /** A node without runs gives the memory of past ones back after this. */

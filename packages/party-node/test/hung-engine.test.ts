@@ -5,6 +5,7 @@
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
 import { limits, NodeError, type PortLink, type RunRequest, Session } from '../src/index.js';
+import { MessageLink } from '../src/wire/framing.js';
 import { nodeName } from '../src/wire/handshake.js';
 import { NODES, type NodeRole } from '../src/wire/tokens.js';
 import { messageOf, startEngines, until } from './engines.js';
@@ -122,10 +123,18 @@ for (const victim of NODES) {
     await served(s);
 
     hanging.begin();
+    const links: PortLink[] = [];
+    const watched = async (role: NodeRole) => {
+      const link = await dial(role);
+      links.push(link);
+      return link;
+    };
     await Promise.all([
       fails(s.run(request), /agreement/, AGREE_MS),
-      fails(Session.connect(dial, nodes.token), /an answer/, PROGRESS_MS),
+      fails(Session.connect(watched, nodes.token), /an answer/, PROGRESS_MS),
     ]);
+    for (const link of links) await t.throwsAsync(() => link.send(new Uint8Array(1)), undefined, 'no link is left open');
+    t.is(links.length, NODES.length);
     hanging.end();
     t.true(await idle());
     await served(s);
@@ -139,3 +148,21 @@ for (const victim of NODES) {
     );
   });
 }
+
+test('whoever takes no frame any more is given up in time, and the link is closed', async (t) => {
+  const closed: string[] = [];
+  const link = new MessageLink(
+    {
+      send: () => new Promise(() => {}),
+      onFrame: () => {},
+      onClose: () => {},
+      close: (why) => closed.push(why),
+    },
+    () => 'party 1',
+  );
+  const start = performance.now();
+  const error = await t.throwsAsync(() => link.send({ t: 'free', tensors: [1] }), { instanceOf: NodeError });
+  t.like(error, { node: 'party 1', code: 'NO_PROGRESS' });
+  t.true(performance.now() - start >= PROGRESS_MS - 50);
+  t.deepEqual(closed, [error.message]);
+});

@@ -1,4 +1,4 @@
-// Comparison by shared tables (protocols: less), bits kept 64 to a word.
+// Comparison by shared tables (protocols section 5), bits kept 64 to a word.
 //
 // A w-bit window of r, its top bit apart, is cut into chunks of 4 bits from the bottom (the last one shorter). A chunk
 // has a table lt[t] = [t < r_c] and, but for the lowest, eq[t] = [t = r_c], 16 bits each; a last chunk of at most 3

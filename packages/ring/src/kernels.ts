@@ -172,11 +172,11 @@ export interface Kernels {
 
   /** what a party opens of its share x under its half r of the mask */
   maskForOpening(out: Words, x: Words, r: Words, how: OpeningMask): void;
-  /** share of y from m = y + offset + r mod 2^k, with w and w + msb r (protocols: lift) */
+  /** share of y from m = y + offset + r mod 2^k, with w and w + msb r (protocols section 4) */
   lift(out: Words, m: Words, r: Words, w: Words, wh: Words, k: number, offset: bigint, first: boolean): void;
 
   /**
-   * A lifted opening brought to 2^bits (protocols: extend): m' = m + 2^k·opened − offset modulo 2^bits, and share' =
+   * A lifted opening brought to 2^bits (protocols section 4): m' = m + 2^k·opened − offset modulo 2^bits, and share' =
    * share + 2^k([first]·opened − wrap − r), wrap the share of the wrap-around that m names.
    */
   extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void;
@@ -194,7 +194,7 @@ export interface Kernels {
   planeToWords(out: Words, plane: Words): void;
   /** share of b = c ⊕ β from the plane c and the share `beta` of β */
   bitShare(out: Words, c: Words, beta: Words, first: boolean): void;
-  /** share of b·x, b = c ⊕ β (protocols: bit times value); `wrap` when x was lifted from k bits */
+  /** share of b·x, b = c ⊕ β (protocols section 5); `wrap` when x was lifted from k bits */
   bitMultiply(
     out: Words,
     c: Words,

@@ -117,8 +117,8 @@ export class SecformerBackend extends KernelBackend {
 
   /**
    * Plaintext of a tensor that is not secret or is known anyway, for this process alone: for what is computed on the
-   * host, and for what
-   * becomes a masked input. Nothing made of it may decide about the graph, or be an attribute of it: see `plain`.
+   * host, and for what becomes a masked input. Nothing made of it may decide about the graph, or be an attribute of it:
+   * see `plain`.
    */
   ownPlain(info: TensorInfo): PlainTensor {
     if (this.privacy(info) === 'secret' || !this.isKnown(info))

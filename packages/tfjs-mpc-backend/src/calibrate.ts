@@ -9,8 +9,8 @@ import { compiledFor } from './reads.js';
 
 /**
  * Runs a model on samples in plaintext, on this machine, and records the range of every operation: the planner then
- * claims those ranges, with a margin of two, instead of
- * the default ±16384, so openings are narrower, and values beyond the default fit.
+ * claims those ranges, with a margin of two, instead of the default ±16384, so openings are narrower, and values beyond
+ * the default fit.
  * @throws ProgramError where a sample leaves the domain of an operation's protocol, naming both
  */
 export async function calibrated<S>(

@@ -155,8 +155,7 @@ export class SecretNode {
   /**
    * Does this process know its plaintext without computing what the nodes are there for? True of what the caller wrote
    * or has read, of public numbers, and of views and arithmetic of those; not of products of matrices and of rows
-   * looked
-   * up in a table.
+   * looked up in a table.
    */
   get own(): boolean {
     if (this.values !== undefined) return true;

@@ -45,8 +45,8 @@ export function exclusions(): Record<string, string> {
 /** tfjs-core's own specs on a backend. */
 export async function conformance(f: ConformanceFlags): Promise<void> {
   if (f.backend === 'wasm') await useWasm();
-  // Specs compute on what they have written, which is the nodes' to compute here unless it is asked for.
-  // Some look at one element of many, or at what none but a float can hold beside what is right
+  // Specs compute on what they have written, which is the nodes' to compute here unless it is asked for. Some look at
+  // one element of many, or at what none but a float can hold beside what is right
   configure({ onRange: 'ignore', fold: f.fold });
   const wanted = specsOf(f.set);
   const excluded = exclusions();

@@ -1,7 +1,6 @@
 /**
  * A small program as TensorFlow.js users write them. It names no backend, so that the same lines run on 'cpu' and on
- * 'secformer'; what it
- * returns is read by whoever runs it, unless it has read it itself.
+ * 'secformer'; what it returns is read by whoever runs it, unless it has read it itself.
  */
 import { asPublic } from '@secformer/tfjs-mpc-backend';
 import type { Tensor } from '@tensorflow/tfjs';

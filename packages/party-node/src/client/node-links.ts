@@ -10,7 +10,7 @@ import type { Link } from '../wire/link.js';
 import type { Message } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 import { persist } from './persist.js';
-import { timed } from './timed.js';
+import { timed } from '../timed.js';
 
 /** How a client reaches the three nodes. */
 export type Dial = (node: NodeRole) => Promise<Link>;
@@ -85,7 +85,12 @@ export class NodeLinks {
     for (const [role, why] of closed)
       all.lost(new NodeError(nodeName[role], 'LINK_CLOSED', `the connection was lost (${why})`));
     const id = bytesToHex(randomBytes(16));
-    await Promise.all(NODES.map((role) => all.ask(role, (re) => ({ t: 'open', re, session: id }))));
+    try {
+      await Promise.all(NODES.map((role) => all.ask(role, (re) => ({ t: 'open', re, session: id }))));
+    } catch (error) {
+      all.lost(error instanceof NodeError ? error : new NodeError('client', 'LINK_CLOSED', String(error)));
+      throw error;
+    }
     return all;
   }
 

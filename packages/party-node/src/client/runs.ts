@@ -15,7 +15,7 @@ import type { Planned, Planner } from './planner.js';
 import { combine, recordOf } from './results.js';
 import { keptAs, type RunRequest, type RunResult, tensorOf } from './run-request.js';
 import type { Attempt } from './spares.js';
-import { timed } from './timed.js';
+import { timed } from '../timed.js';
 import { type Answer, Waiting } from './waiting.js';
 
 const PARTIES = ['party0', 'party1'] as const;

@@ -32,10 +32,9 @@ const ROOM = 1.25;
 /**
  * Runs prefetched in the background for programs that repeat: after a program's second run the randomness of a third is
  * dealt. It belongs to that run alone: discarded randomness is never used for another. The nodes learn no more than
- * that a program may repeat.
- * Bounded to `limits.spareRuns` programs, one run each, and to `ROOM` times the memory of the largest recent program. A
- * run that is still being prepared is cancelled as soon as any other run is asked for, because somebody waits for that
- * one.
+ * that a program may repeat. Bounded to `limits.spareRuns` programs, one run each, and to `ROOM` times the memory of
+ * the largest recent program. A run that is still being prepared is cancelled as soon as any other run is asked for,
+ * because somebody waits for that one.
  */
 export class Spares<A extends Attempt> {
   readonly #spares = new Map<string, Spare<A>>();

@@ -8,8 +8,7 @@ const REASONS = 64;
 
 /**
  * A log that a stranger cannot fill: a refusal that was said less than a minute ago is counted, and its number said
- * with the next one of its kind.
- * Everything else passes.
+ * with the next one of its kind. Everything else passes.
  */
 export function quiet(log: Log, now: () => number = () => performance.now()): Log {
   const said = new Map<string, { at: number; unsaid: number }>();

@@ -17,9 +17,8 @@ interface Waiting {
 
 /**
  * Turns of runs at the dealer: a few at a time, and never all of them of one session. Who waits longest in a session
- * stands for it; sessions come round, the one that was served longest ago first;
- * what nobody waits for comes last. A run that has to wait for somebody else gives its turn up meanwhile, and is next
- * when it can go on.
+ * stands for it; sessions come round, the one that was served longest ago first; what nobody waits for comes last. A
+ * run that has to wait for somebody else gives its turn up meanwhile, and is next when it can go on.
  */
 export class Turns {
   readonly #active = new Map<Taker, number>();

@@ -1,5 +1,6 @@
 import { NodeError, type NodeName } from '../errors.js';
 import { limits, WIRE_VERSION } from '../limits.js';
+import { timed } from '../timed.js';
 import type { Link } from './link.js';
 import { type Message, message, readJson } from './messages.js';
 
@@ -74,7 +75,20 @@ export class MessageLink {
     };
   }
 
-  /** Resolves when all of it is on its way. The payload is copied frame by frame, never as a whole. */
+  /** Waits until a frame is on its way: who takes nothing for so long is not there, and nobody waits for it. */
+  async #sent(frame: void | Promise<void>): Promise<void> {
+    try {
+      await timed(Promise.resolve(frame), limits.progressMs, this.#peer(), 'room for a frame');
+    } catch (error) {
+      this.close((error as Error).message);
+      throw error;
+    }
+  }
+
+  /**
+   * Resolves when all of it is on its way. The payload is copied frame by frame, never as a whole.
+   * @throws NodeError NO_PROGRESS where the other side takes nothing any more, and the link is closed
+   */
   async send(header: Message, ...payload: Uint8Array[]): Promise<void> {
     const json = new TextEncoder().encode(JSON.stringify(header));
     if (json.length > limits.headerBytes)
@@ -109,7 +123,7 @@ export class MessageLink {
       sent += room;
       first = false;
       this.overheadBytes += HEAD + head;
-      await this.#link.send(frame);
+      await this.#sent(this.#link.send(frame));
     }
   }
 

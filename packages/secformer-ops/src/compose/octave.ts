@@ -216,7 +216,7 @@ function openPositive(e: Emitter, x: number): number {
 /**
  * 1/x for x in [2^−12, 2^20), and for −x there too unless x is known to be positive. Relative error 7e-7, to the
  * encoded input; the result keeps 43 bits.
- * Cost 6 rounds; with a sign 13, for |x| = x − 2·[x < 0]·x comes first and the sign goes back on last.
+ * Cost 6 rounds; with a sign 11, for |x| = x − 2·[x < 0]·x comes first and the sign goes back on last.
  */
 export function reciprocal(e: Emitter, x: number, positive = true): number {
   const { lo, hi } = POSITIVE_RANGE;

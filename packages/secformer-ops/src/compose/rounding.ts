@@ -12,7 +12,7 @@ function quotient(e: Emitter, opened: number, tau: number, shift: number, magnit
 
 /**
  * ⌊x⌋ of a value with fractional bits, as a whole number. Exact.
- * Domain the range of the operand. Cost an opening of the operand (4 bytes), 3 bytes and a bit more; 4 rounds. View:
+ * Domain the range of the operand. Cost an opening of the operand (4 bytes), 3 bytes and a bit more; 3 rounds. View:
  * openings under masks of their own.
  */
 export function floor(e: Emitter, x: number): number {

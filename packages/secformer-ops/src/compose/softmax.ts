@@ -202,7 +202,7 @@ const QUAD_INVERSE_BITS = 34;
  *
  *   1. open m of s + c; its square is local; truncated to 16 bits          2 rounds
  *   2. the mask multiplies the square                                       local
- *   3. 1/Σ by octave and series                                            8 rounds
+ *   3. 1/Σ by octave and series                                            7 rounds
  *
  * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
  * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).

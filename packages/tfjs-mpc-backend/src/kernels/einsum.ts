@@ -6,8 +6,8 @@ import { reshaped, summed, transposed } from './nodes.js';
 
 /**
  * Einsum of one or two tensors: labels that stand in one operand alone and not in the output are summed first; the rest
- * is one batched matrix product, labels in both
- * inputs and the output being batch axes, labels in both inputs alone summed over, the others rows and columns.
+ * is one batched matrix product, labels in both inputs and the output being batch axes, labels in both inputs alone
+ * summed over, the others rows and columns.
  */
 export const Einsum: SecretKernel = ({ inputs, attrs, backend }) => {
   const { equation } = attrs as unknown as { equation: string };

@@ -24,8 +24,7 @@ export const Cast: SecretKernel = ({ inputs, attrs, backend }) => {
 
 /**
  * Quotient and remainder of a division that rounds down. The quotient of a fixed-point division may be one off, so the
- * remainder's side of 0 and of the divisor
- * is compared exactly and both are put right.
+ * remainder's side of 0 and of the divisor is compared exactly and both are put right.
  */
 function divided(a: SecretNode, b: SecretNode): { quotient: SecretNode; remainder: SecretNode } {
   const guess = applied('round', combined('div', a, b));

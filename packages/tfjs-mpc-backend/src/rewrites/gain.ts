@@ -13,8 +13,7 @@ interface Affine {
 
 /**
  * A dense layer on a LayerNorm: (x̂∘γ + β)·W = x̂·(γ∘W) + βW. γ, β and W are the caller's own, so it folds them before
- * they are shared: the rows are opened once, for the product,
- * and not for the gain as well.
+ * they are shared: the rows are opened once, for the product, and not for the gain as well.
  * @param factor a public factor that moves into the weights too
  */
 export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | undefined {

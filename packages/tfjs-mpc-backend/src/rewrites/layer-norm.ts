@@ -3,8 +3,7 @@ import { sumWithScalar, throughViews } from './patterns.js';
 
 /**
  * (x − mean(x))/√(var(x) + ε) over the last axis, with rsqrt or a division by sqrt; the variance as a mean of squares
- * of the same difference.
- * Gain and bias stay ordinary operations.
+ * of the same difference. Gain and bias stay ordinary operations.
  */
 export function matchLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number } | undefined {
   if (n.op !== 'mul' && n.op !== 'div') return undefined;
@@ -28,8 +27,7 @@ export function matchLayerNorm(n: SecretNode): { x: SecretNode; epsilon: number 
 
 /**
  * The same with gain and bias folded in, as TensorFlow writes it: x·a + (β − mean·a), a = γ/√(var + ε). Left as it
- * stands, mean·a and x·a cancel where the mean is
- * much larger than the deviation.
+ * stands, mean·a and x·a cancel where the mean is much larger than the deviation.
  */
 export function matchFoldedLayerNorm(
   n: SecretNode,

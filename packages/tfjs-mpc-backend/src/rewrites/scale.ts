@@ -8,9 +8,8 @@ const FAR = 64;
 
 /**
  * A public factor that is no power of two, such as the 1/√32 of attention scores, moves through products, sums and
- * views into the weights that the
- * caller wrote: the nodes then multiply by nothing and open nothing for it. Only where every value on the way has this
- * one use.
+ * views into the weights that the caller wrote: the nodes then multiply by nothing and open nothing for it. Only where
+ * every value on the way has this one use.
  */
 export function scaledLeaf(e: Emission, n: SecretNode): number | undefined {
   const found = scalarFactor(n);

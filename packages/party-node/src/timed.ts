@@ -1,4 +1,4 @@
-import { NodeError, type NodeName } from '../errors.js';
+import { NodeError, type NodeName } from './errors.js';
 
 /**
  * Waits for a node, within a time limit.
