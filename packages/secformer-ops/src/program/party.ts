@@ -23,6 +23,7 @@ import { newTrace, note, type RunTrace, worked } from './trace.js';
  */
 export type Exchange = (round: number, mine: Uint8Array, expected: number) => Promise<Uint8Array>;
 
+/** What a party needs for a run. */
 export interface PartyRun extends DrawFrom {
   inputs: PartyValue[];
   exchange: Exchange;

@@ -33,7 +33,7 @@ export interface RunTrace {
   events?: TraceEvent[];
 }
 
-/** @param events whether every stretch of time is kept too */
+/** A trace of nothing yet. @param events whether every stretch of time is kept too */
 export function newTrace(events = false): RunTrace {
   return { perOp: new Map(), waitMs: 0, bytesSent: 0, rounds: 0, ...(events && { events: [] }) };
 }
