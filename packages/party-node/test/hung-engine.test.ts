@@ -133,7 +133,8 @@ for (const victim of NODES) {
       fails(s.run(request), /agreement/, AGREE_MS),
       fails(Session.connect(watched, nodes.token), /an answer/, PROGRESS_MS),
     ]);
-    for (const link of links) await t.throwsAsync(() => link.send(new Uint8Array(1)), undefined, 'no link is left open');
+    for (const link of links)
+      await t.throwsAsync(() => link.send(new Uint8Array(1)), undefined, 'no link is left open');
     t.is(links.length, NODES.length);
     hanging.end();
     t.true(await idle());

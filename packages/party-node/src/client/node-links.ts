@@ -4,13 +4,13 @@ import type { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
 import { errorOf, NodeError } from '../errors.js';
 import { limits } from '../limits.js';
+import { timed } from '../timed.js';
 import { MessageLink } from '../wire/framing.js';
 import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import type { Message } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 import { persist } from './persist.js';
-import { timed } from '../timed.js';
 
 /** How a client reaches the three nodes. */
 export type Dial = (node: NodeRole) => Promise<Link>;

@@ -4,6 +4,7 @@ import { type Kernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
 import { programLimits, type ShareType } from '@secformer/secformer-ops';
 import { errorOf, NodeError } from '../errors.js';
 import { limits } from '../limits.js';
+import { timed } from '../timed.js';
 import { nodeName } from '../wire/handshake.js';
 import { jsonBytes, type Message, type MessageOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
@@ -15,7 +16,6 @@ import type { Planned, Planner } from './planner.js';
 import { combine, recordOf } from './results.js';
 import { keptAs, type RunRequest, type RunResult, tensorOf } from './run-request.js';
 import type { Attempt } from './spares.js';
-import { timed } from '../timed.js';
 import { type Answer, Waiting } from './waiting.js';
 
 const PARTIES = ['party0', 'party1'] as const;
