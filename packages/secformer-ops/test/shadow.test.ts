@@ -1,15 +1,19 @@
 import { encodeFixed } from '@secformer/ring';
 import test from 'ava';
+import { attend } from '../src/compose/softmax.js';
 import {
   type CheckedProgram,
   checkProgram,
   Emitter,
   elementwise,
   evaluateGraph,
+  exactSoftmax,
   functionOf,
   type Graph,
   logSoftmax,
   maxWithIndex,
+  normalise,
+  oneHotOf,
   type Program,
   ProgramBuilder,
   plan,
@@ -22,6 +26,7 @@ import {
   topK,
   writtenTensor,
 } from '../src/index.js';
+import { watchedCompositions } from './compositions.js';
 import { encoded, kernels, uniform } from './harness.js';
 
 function programOf(shape: number[], emit: (e: Emitter, x: number) => number): CheckedProgram {
@@ -60,7 +65,28 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
   logSoftmax: [[-9, 9], (e, x) => logSoftmax(e, x)],
   cumSum: [[-9, 9], (e, x) => e.cumSum(x, false, true)],
   product: [[-9, 9], (e, x) => e.truncated(e.matMul(x, x, false, true))],
+  'product of a product': [[-2, 2], (e, x) => e.truncated(e.matMul(e.truncated(e.matMul(x, x, false, true)), x))],
+  attention: [[-2, 2], (e, x) => attend(e, exactSoftmax(e, e.truncated(e.matMul(x, x, false, true))), x, false)],
+  'softmax of a product': [[-2, 2], (e, x) => normalise(e, exactSoftmax(e, e.matMul(x, x, false, true)))],
+  'one-hot rows': [[-9, 9], (e, x) => oneHotOf(e, suites.exact!, maxWithIndex(e, x, true).index!, 40, [0, 39])],
+  'elements by place': [[-9, 9], (e, x) => e.pick(x, [3, 17, -1, 200, 3], [5])],
+  'a digest of what is watched': [[-9, 9], (e, x) => watchedCompositions['gelu, watched']!(e, x).at(-1)!],
 };
+
+/** Of client's indices: see buckets.test.ts. */
+const ELSEWHERE = ['bucketSums'];
+
+test('every instruction is among them', (t) => {
+  const emitted = new Set(
+    Object.values(compositions).flatMap(([, emit]) =>
+      programOf([6, 40], emit).program.instructions.map(({ op }) => op),
+    ),
+  );
+  t.deepEqual(
+    [...primitives.keys()].filter((op) => !emitted.has(op) && !ELSEWHERE.includes(op)),
+    [],
+  );
+});
 
 for (const [name, [range, emit]] of Object.entries(compositions)) {
   test(`every instruction agrees with its plaintext: ${name}`, async (t) => {

@@ -152,6 +152,8 @@ function examine(
   const unit = t.kind === 'share' || t.kind === 'opened' ? 2 ** -t.fracBits : 0;
   const largest = want.reduce((a, v) => Math.max(a, Math.abs(v)), 0);
   const bar = (p.error?.(i, t) ?? 0) * 1.001 + ROUNDING * largest;
+  // What is opened modulo few bits is meant modulo these, as a place that a row is rotated by
+  const modulus = t.kind === 'opened' && t.modular ? 2 ** (t.bits - t.fracBits) : Number.POSITIVE_INFINITY;
   const found = { outside: 0, low: 0, high: 0, wrong: 0, worst: 0, at: 0 };
   for (let k = 0; k < got.length; k++) {
     const v = want[k]!;
@@ -161,7 +163,7 @@ function examine(
       found.high = Math.max(found.high, v);
       continue;
     }
-    const off = Math.abs(got[k]! - v);
+    const off = distance(got[k]!, v, modulus);
     if (off <= bar) continue;
     if (t.kind === 'bits' && nearThreshold(checked, index, k, lookUp)) continue;
     found.wrong++;
@@ -177,6 +179,12 @@ function examine(
   const off = `${found.wrong} of ${got.length} values are off by more than ${bar.toExponential(2)}`;
   const message = `${name}: ${off}, the worst by ${found.worst.toExponential(2)} at ${found.at}`;
   return { ...of, kind: 'error', count: found.wrong, message };
+}
+
+/** How far apart two numbers are, modulo a power of two if there is one. */
+function distance(a: number, b: number, modulus: number): number {
+  const off = Math.abs(a - b);
+  return modulus === Number.POSITIVE_INFINITY ? off : Math.min(off % modulus, modulus - (off % modulus));
 }
 
 /** A comparison that leaves out low bits may say "not less" within its resolution below the threshold. */
