@@ -35,6 +35,37 @@ test('a graph with arithmetic, views and reductions agrees with its plaintext', 
   t.true((await difference(graph, [uniform(24, -5, 5, 1), uniform(6, -2, 2, 2)])) < 0.02);
 });
 
+/** x·2^40 + 0.3, x the first node. */
+const beyond = (at: number): GraphNode[] => [
+  { op: 'constant', values: [2 ** 40], in: [], shape: [] },
+  { op: 'mul', in: [0, at], shape: [4, 6] },
+  { op: 'add', in: [at + 1, 7], shape: [4, 6] },
+];
+
+test('public numbers beside bits and whole numbers, which have no fractional bits or fewer', async (t) => {
+  const shape = [4, 6];
+  const graph: Graph = {
+    nodes: nodes(
+      { op: 'input', slot: 0, in: [], shape },
+      { op: 'less', than: 0, in: [0], shape },
+      { op: 'constant', values: [-2], in: [], shape: [] },
+      { op: 'mul', in: [1, 2], shape },
+      { op: 'constant', values: [1], in: [], shape: [] },
+      { op: 'add', in: [3, 4], shape },
+      { op: 'mul', in: [5, 0], shape },
+      { op: 'constant', values: [0.3], in: [], shape: [] },
+      { op: 'sub', in: [7, 1], shape },
+      { op: 'constant', values: [1, 0.25, 3, -7, 0.3, 5], in: [], shape: [6] },
+      { op: 'add', in: [3, 9], shape },
+    ),
+    outputs: [5, 6, 8, 10],
+  };
+  t.true((await difference(graph, [uniform(24, -5, 5, 1)])) < 2e-5);
+  // Where the range leaves no room for a fraction, there is none
+  const wide = { ...graph, nodes: nodes(...graph.nodes, ...beyond(11)), outputs: [13] };
+  t.true((await difference(wide, [uniform(24, -5, 5, 1)])) < 2 ** 24);
+});
+
 /** max(x, y) as the backend records it, and the maximum of rows of both. */
 const farApart = (n: number, positive = false): Graph => ({
   nodes: nodes(

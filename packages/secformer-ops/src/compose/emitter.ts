@@ -45,9 +45,23 @@ export class Emitter extends OperandEmitter {
     return this.#sum('sub', a, b);
   }
 
+  /**
+   * Fractional bits of v that hold public numbers beside it: its own, or as many more as these take, up to 16, where
+   * there is room. Bits and whole numbers have none, and times 2 one less.
+   */
+  fracBitsBeside(v: number, values: readonly number[]): number {
+    const { fracBits, magnitude } = this.share(v);
+    // A sum has a bit more, and one is its sign
+    const most = Math.min(FRAC_BITS, 62 - Math.max(magnitude, magnitudeOf(values)));
+    let needed = fracBits;
+    while (needed < most && values.some((c) => !Number.isInteger(c * 2 ** needed))) needed++;
+    return needed;
+  }
+
   /** v + c, c public: local. */
-  addConstant(v: number, c: number): number {
-    if (c === 0) return v;
+  addConstant(x: number, c: number): number {
+    if (c === 0) return x;
+    const v = this.atScale(x, this.fracBitsBeside(x, [c]));
     const t = this.share(v);
     const wanted = Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= MAGNITUDE ? 0 : 1);
     const room = t.bits - 1 - t.fracBits;

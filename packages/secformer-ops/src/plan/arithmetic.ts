@@ -120,7 +120,7 @@ export class Arithmetic {
         e.constantShare(
           c.map((v) => sign * v),
           shape,
-          this.#nodes.emitter.share(from).fracBits,
+          e.fracBitsBeside(from, c),
         ),
       );
     }
