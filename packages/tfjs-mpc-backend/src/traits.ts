@@ -112,6 +112,7 @@ function equalRows(values: ArrayLike<number>, shape: Shape): boolean {
 const ELEMENTWISE = new Set([
   'Add',
   'AddN',
+  'Atan2',
   'Cast',
   'ClipByValue',
   'Equal',

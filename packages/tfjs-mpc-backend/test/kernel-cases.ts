@@ -55,6 +55,7 @@ export const cases: Record<string, Case> = {
   Asin: unary(tf.asin),
   Asinh: unary(tf.asinh),
   Atan: unary(tf.atan),
+  Atan2: binary(tf.atan2),
   Atanh: unary(tf.atanh),
   AvgPool: (own) => tf.avgPool(image(own), 2, 1, 'same'),
   AvgPool3D: (own) => tf.avgPool3d(own.x<tf.Tensor5D>([1, 2, 3, 3, 1]), 2, 1, 'same'),

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { UnsupportedKernelError } from '../src/index.js';
-import { difference, sample } from './harness.js';
+import { asPublic, UnsupportedKernelError } from '../src/index.js';
+import { difference, protocols, sample } from './harness.js';
 
 const x = () => tf.tensor2d(sample(24, -3, 3), [4, 6]);
 const y = () => tf.tensor2d(sample(24, -3, 3, 5), [4, 6]);
@@ -9,6 +9,17 @@ const halves = () => tf.tensor2d([-2.5, -1.5, -0.5, 0, 0.5, 1.5, 2.5, 7, -7, 0.2
 const positive = () => tf.tensor2d(sample(12, 0.01, 900, 3), [3, 4]);
 const away = () => tf.tensor2d([-3, 0.5, -0.25, 8, 100, -700], [2, 3]);
 const bits = () => tf.greater(x(), 0);
+/** Values that shares hold as they are, in steps of 2^−16, from one of these to 2^14: signs and sizes evenly. */
+const encoded = (n: number, seed: number) => {
+  const sizes = sample(n, -16, 14, seed);
+  return sample(n, -1, 1, seed + 1).map((v, i) => (Math.sign(v) * Math.round(2 ** (sizes[i]! + 16))) / 2 ** 16);
+};
+/** The largest float32 of the domain. */
+const most = 2 ** 14 - 2 ** -10;
+/** Each of these beside each: axes, diagonals, and both ends of the domain. */
+const corners = [-most, -1, -(2 ** -16), 0, 2 ** -16, 1, most];
+/** Beside 'cpu' too, where nothing is private. */
+const open = (t: tf.Tensor) => (tf.getBackend() === 'secformer' ? asPublic(t) : t);
 const number = (t: tf.Tensor) => tf.cast(t, 'float32');
 
 /** Every kernel of the elementwise and reduction family: what it is, and the largest difference from 'cpu'. */
@@ -83,6 +94,50 @@ const cases: Record<string, [() => tf.Tensor, number]> = {
       ),
     1e-4,
   ],
+  'atan2 all around, from steps of 2^-16 to 2^14': [
+    () => tf.atan2(tf.tensor1d(encoded(4000, 11)), tf.tensor1d(encoded(4000, 21))),
+    7e-5,
+  ],
+  'atan2 near the diagonals, where quarters meet': [
+    () => {
+      const v = tf.tensor1d(sample(4000, 0.5, 3)).mul(tf.sign(tf.tensor1d(sample(4000, -1, 1, 7))));
+      return tf.atan2(
+        tf.add(v, tf.tensor1d(sample(4000, -1, 1, 9)).mul(1e-3)),
+        tf.concat([v, tf.neg(v)]).slice(0, 4000),
+      );
+    },
+    2e-4,
+  ],
+  'atan2 on the axes and diagonals, and 0 at 0': [
+    () => tf.atan2(tf.tensor2d(corners, [7, 1]), tf.tensor2d(corners, [1, 7])),
+    7e-5,
+  ],
+  'atan2 of zeros alone': [() => tf.atan2(tf.zeros([2, 2]), tf.zeros([2, 1])), 0],
+  'atan2 with public numbers on either side': [
+    () => tf.stack([0, 1, -1, 0.001, -16000].flatMap((c) => [tf.atan2(x(), c), tf.atan2(c, x())])),
+    2e-4,
+  ],
+  'atan2 with a public tensor on either side': [
+    () => {
+      const row = () => open(tf.tensor1d([0, -2, 3, 0.5, -0.25, 100]));
+      return tf.stack([tf.atan2(x(), row()), tf.atan2(row(), x())]);
+    },
+    1e-4,
+  ],
+  'atan2 with local numbers on either side': [
+    () => {
+      const row = () => number(tf.tensor1d([0, -2, 3, 1, -1, 100], 'int32'));
+      return tf.stack([tf.atan2(x(), row()), tf.atan2(row(), x())]);
+    },
+    1e-4,
+  ],
+  'atan2 of whole numbers and of bits keeps their type': [
+    () => {
+      const places = (v: tf.Tensor) => tf.argMax(v, 1);
+      return tf.concat([tf.atan2(places(x()), places(y())), tf.atan2(bits(), tf.less(y(), 1)).toInt().reshape([-1])]);
+    },
+    0,
+  ],
   'pow: 0, negative, half': [
     () => {
       const v = tf.add(positive(), 0.5);
@@ -128,6 +183,29 @@ for (const [name, [f, bar]] of Object.entries(cases)) {
     t.true(worst <= bar, `off by ${worst}, expected ${bar}`);
   });
 }
+
+test.serial('atan2 of products stays within ±π however small they are', async (t) => {
+  const tiny = (seed: number) => tf.tensor1d(sample(5000, -0.01, 0.01, seed));
+  const angles = tf.atan2(tf.mul(tiny(1), tiny(2)), tf.mul(tiny(3), tiny(4)));
+  const largest = Array.from(await angles.data()).reduce((worst, v) => Math.max(worst, Math.abs(v)), 0);
+  t.true(largest <= Math.PI + 7e-5, `${largest}`);
+});
+
+test.serial("atan2 of something of the caller's own and of what the nodes have", async (t) => {
+  protocols({ fold: true });
+  const product = () => tf.matMul(x(), y(), false, true);
+  const own = () => tf.tensor1d([-3, 0, 0.5, 2]);
+  t.true((await difference(() => tf.stack([tf.atan2(own(), product()), tf.atan2(product(), own())]))) <= 2e-4);
+  protocols();
+});
+
+test.serial('atan2 beyond its domain is refused', async (t) => {
+  const far = () => tf.mul(tf.tensor1d([256, -256]), tf.tensor1d([120, 120]));
+  await t.throwsAsync(() => tf.atan2(far(), tf.tensor1d([1, 1])).data(), { code: 'RANGE_LEFT' });
+  await t.throwsAsync(() => tf.atan2(tf.tensor1d([1, 1]), far()).data(), { code: 'RANGE_LEFT' });
+  for (const c of [1e9, Number.POSITIVE_INFINITY, Number.NaN])
+    await t.throwsAsync(() => tf.atan2(tf.tensor1d([1, 1]), c).data(), { code: 'VALUE_OUT_OF_RANGE' });
+});
 
 test.serial('what has no protocol says so by name, when it is called', (t) => {
   t.throws(() => tf.pow(x(), 2.5), { instanceOf: UnsupportedKernelError, message: /whole and from −16 to 16/ });

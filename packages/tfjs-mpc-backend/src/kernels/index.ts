@@ -55,7 +55,7 @@ import {
   UnsortedSegmentSum,
 } from './scatter.js';
 import { OneHot } from './secret-indices.js';
-import { Acos, Acosh, Asin, Asinh, Atan, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
+import { Acos, Acosh, Asin, Asinh, Atan, Atan2, Atanh, Cosh, Sinh, Tan } from './trigonometry.js';
 
 /** Kernels that work on secret tensors, by their TF.js names. */
 export const secretKernels: Record<string, SecretKernel> = {
@@ -65,6 +65,7 @@ export const secretKernels: Record<string, SecretKernel> = {
   Asin,
   Asinh,
   Atan,
+  Atan2,
   Atanh,
   AvgPool,
   AvgPool3D: AvgPool,

@@ -6,7 +6,7 @@ import { type SecretKernel, UnsupportedKernelError } from './kernel.js';
 import { applied, combined, constant, reshaped, transposed } from './nodes.js';
 
 /** Towards zero: ⌊max(x, 0)⌋ − ⌊max(−x, 0)⌋. */
-function truncated(x: SecretNode): SecretNode {
+export function truncated(x: SecretNode): SecretNode {
   return combined('sub', applied('floor', applied('relu', x)), applied('floor', applied('relu', applied('neg', x))));
 }
 
