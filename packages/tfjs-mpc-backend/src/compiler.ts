@@ -8,7 +8,7 @@ import { floorOf } from './rewrites/addends.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
-import { atFloor, COMPARING, comparedTo, softmaxOf, unmasked } from './rewrites/masked.js';
+import { atFloor, COMPARING, clipped, comparedTo, softmaxOf, unmasked } from './rewrites/masked.js';
 import { matchQuad } from './rewrites/quad.js';
 import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { scaledLeaf } from './rewrites/scale.js';
@@ -243,6 +243,7 @@ export class Compiler implements Emission {
     if (n.op === 'max' || n.op === 'argMax' || n.op === 'min' || n.op === 'argMin') return this.#extreme(n, n.op);
     if (n.op === 'select') return this.#select(n);
     if (COMPARING.has(n.op)) return comparedTo(this, n);
+    if (n.op === 'clip') return clipped(this, n);
     const floor = n.op === 'topK' ? extremeOf(n.attr<number>('k')) : SATURATING[n.op];
     if (floor)
       return this.push({

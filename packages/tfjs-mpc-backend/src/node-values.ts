@@ -76,6 +76,7 @@ const ARITHMETIC: ReadonlySet<RecordedOp> = new Set([
 const KNOWABLE: ReadonlySet<RecordedOp> = new Set([
   ...VIEWS,
   ...ARITHMETIC,
+  'neg',
   'matMul',
   'gather',
   'oneHot',

@@ -181,6 +181,51 @@ for (const [name, sum] of Object.entries(SUMS)) {
   });
 }
 
+const product = (v: number[]) => computed(tf.tensor1d(v).expandDims(0)).squeeze([0]);
+
+/** Sums that are larger than one of their sides has room for, and fractions beside whole numbers. */
+const beside: Record<string, () => Answer> = {
+  'a scaled product and 3000, relu': () =>
+    tf
+      .matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[1], [2]]))
+      .div(16)
+      .add(tf.tensor1d([3000]))
+      .relu(),
+  'a product by 2^−16 and small values, relu': () =>
+    product([1, 2, 3, 4])
+      .mul(2 ** -16)
+      .add(product([5, -5, 3, 1]))
+      .relu(),
+  'scaled scores and a mask, place of the largest': () => scores().div(4).add(floats().sub(1).mul(1e9)).argMax(1),
+  'scaled scores and a mask, largest': () => scores().div(16).add(floats().sub(1).mul(1e9)).max(1),
+  'scaled scores and a mask, sigmoid': () => scores().div(64).add(floats().sub(1).mul(1e9)).sigmoid(),
+  'scaled scores and a mask, softmax': () => scores().div(64).add(floats().sub(1).mul(1e9)).softmax(),
+  'scaled scores less a bias, abs': () =>
+    scores()
+      .div(32)
+      .sub(tf.tensor1d([1000, 2000, 4000]))
+      .abs(),
+  'a bit less a half, abs': () => scores().step().sub(0.5).abs(),
+  'a place less one and a half, abs': () => scores().argMax(1).cast('float32').sub(1.5).abs(),
+  'a bit or a half': () => tf.stack([scores().greater(1.5).cast('float32').maximum(0.5), scores().step().minimum(0.5)]),
+  'a bit equal to what it is not': () => [
+    scores().step().equal(0.9),
+    scores().step().notEqual(0.5),
+    scores().argMax(1).equal(0.4),
+  ],
+  'exponentials of bits': () => [scores().sub(1.5).step().exp(), scores().sign().exp(), scores().floor().exp()],
+  'one minus twice a bit, times': () => tf.sub(1, scores().greater(1.5).cast('float32').mul(2)).mul(scores()),
+  'label smoothing': () =>
+    tf
+      .oneHot(scores().argMax(1), 3)
+      .cast('float32')
+      .mul(0.9)
+      .add(0.1 / 3)
+      .mul(scores().logSoftmax())
+      .sum(1),
+  'where of an int32 and a float': () => tf.where(scores().greater(1.5), tf.zeros([2, 3], 'int32'), scores()),
+};
+
 /** Numbers that nobody's shares hold. */
 const lost: Record<string, () => Answer> = {
   'NaN chosen before softmax': () => tf.softmax(tf.where(keep(), scores(), NaN)),
@@ -198,6 +243,19 @@ const lost: Record<string, () => Answer> = {
   'largest of what is far above': () => tf.where(keep(), scores(), 1e5).reverse(1).max(-1),
   'secret choice, read': () => tf.where(scores().greater(1.5), scores(), -1e9),
   'secret choice, compared': () => tf.where(scores().greater(1.5), scores(), -1e9).less(-1e8),
+  'scores and bits times −1e9, read': () => scores().add(scores().step().sub(1).mul(1e9)),
+  'a product times −1e4, largest': () => scores().mul(-1e4).max(1),
+  'clip of masked scores at −Infinity': () => chosen().reverse(1).clipByValue(-Infinity, 2.3),
+  'padded with 1e5, squared': () =>
+    scores()
+      .pad(
+        [
+          [0, 0],
+          [0, 1],
+        ],
+        1e5,
+      )
+      .square(),
   'bits times 1e9, largest': () => scores().greater(1.5).cast('float32').mul(1e9).add(scores()).max(1),
   'times 1e9, largest': () => scores().mul(1e9).max(1),
   'rectified, times 1e9, largest': () => scores().relu().mul(1e9).max(1),
@@ -214,6 +272,7 @@ export const farValues: Program[] = [
   ...after('public bias', () => scores().add(shared())),
   ...after('float mask', () => scores().add(floats().sub(1).mul(1e9))),
   ...programs('far', sums),
+  ...programs('beside', beside),
   ...programs('far', readFirst),
   ...programs(
     'far',

@@ -82,9 +82,9 @@ export function atMost(e: Emitter, x: number, tau: number): number {
   return value(e, below(e, opened, (Math.floor(tau * 2 ** fracBits) + 1) / 2 ** fracBits));
 }
 
-/** [x = τ], τ rounded to the grid of x. */
+/** [x = τ], τ rounded to the grid of x, or to 16 bits where x is whole. */
 export function equalTo(e: Emitter, x: number, tau: number): number {
-  const opened = compared(e, x);
+  const opened = compared(e, e.atScale(x, e.fracBitsBeside(x, [tau])));
   const unit = unitOf(e, opened);
   const at = Math.round(tau / unit) * unit;
   return value(e, exactIntervals(e, opened, [at, at + unit], 1, 1));

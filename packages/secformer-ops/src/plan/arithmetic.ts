@@ -2,14 +2,18 @@
  * Sums, differences, products and quotients of nodes: with public numbers, of values far apart that something selects
  * by, and with the inverses of values that may be small.
  */
+import { FRAC_BITS, MAGNITUDE } from '../compose/formats.js';
 import { divide, reciprocal } from '../compose/octave.js';
 import { ofSmall, timesInverse } from '../compose/small.js';
 import type { GraphNode } from '../graph/graph.js';
 import { check, type Shape, sizeOf } from '../instruction/types.js';
 import type { LoweredNodes } from './lowered.js';
-import { selectedDifferences, selections } from './selected.js';
+import { narrowSums, selectedDifferences, selections } from './selected.js';
 import { notNegative } from './sign.js';
 import { smallOperand } from './small.js';
+
+/** log2 of what functions with a domain of their own hold. */
+const NARROW_MAGNITUDE = 11;
 
 /** Lowers nodes that are arithmetic, with what it has to know of the others: which are inverses, which select. */
 export class Arithmetic {
@@ -17,6 +21,8 @@ export class Arithmetic {
   /** nodes that are inverses by `ofSmall` */
   readonly #inverses = new Set<number>();
   readonly #selected: ReadonlySet<GraphNode>;
+  /** sums that functions alone take which hold less than the default range */
+  readonly #narrow: ReadonlySet<GraphNode>;
   /** the difference that each product of a selection takes */
   readonly #selections: ReadonlyMap<GraphNode, number>;
 
@@ -24,6 +30,7 @@ export class Arithmetic {
     const { graph } = nodes;
     this.#nodes = nodes;
     this.#selected = new Set([...selectedDifferences(graph)].map((i) => graph.nodes[i]!));
+    this.#narrow = narrowSums(graph);
     this.#selections = new Map([...selections(graph)].map(([i, difference]) => [graph.nodes[i]!, difference]));
   }
 
@@ -34,11 +41,11 @@ export class Arithmetic {
     const [ca, cb] = [this.#nodes.constant(a), this.#nodes.constant(b)];
     if (cb) return this.#withConstant(node, this.#nodes.share(a), cb, this.#nodes.shapeOf(b), false);
     if (ca) return this.#withConstant(node, this.#nodes.share(b), ca, this.#nodes.shapeOf(a), true);
-    if (node.op === 'sub') return this.#difference(a, b, this.#selected.has(node));
+    if (node.op === 'sub') return this.#difference(node, a, b, this.#selected.has(node));
     if (node.op === 'add') {
       const [na, nb] = [a, b].map((i) => this.#nodes.graph.nodes[i]!);
-      if (nb!.op === 'neg') return this.#difference(a, nb!.in[0]!);
-      return na!.op === 'neg' ? this.#difference(b, na!.in[0]!) : e.add(this.#nodes.share(a), this.#nodes.share(b));
+      if (nb!.op === 'neg') return this.#difference(node, a, nb!.in[0]!);
+      return na!.op === 'neg' ? this.#difference(node, b, na!.in[0]!) : e.add(...this.#operands(node, a, b));
     }
     if (node.op === 'mul') {
       if (a === b) return e.square(this.#nodes.share(a));
@@ -93,15 +100,27 @@ export class Arithmetic {
     return bits < 64 && magnitude + Math.ceil(Math.log2(Math.max(1, n))) + fracBits + 2 > bits ? e.wide(v) : v;
   }
 
+  /** Both sides of a sum. A scale that is too fine for what it may be, as of a scaled product, is given up first. */
+  #operands(node: GraphNode, a: number, b: number): [number, number] {
+    const e = this.#nodes.emitter;
+    const both = [this.#nodes.share(a), this.#nodes.share(b)] as [number, number];
+    const types = both.map((v) => e.share(v));
+    const fine = Math.max(...types.map((t) => t.fracBits));
+    const room = Math.min(...types.map((t) => Math.min(64, t.bits + fine - t.fracBits))) - 1 - fine;
+    const least = this.#narrow.has(node) ? NARROW_MAGNITUDE : MAGNITUDE;
+    const cramped = fine > FRAC_BITS && room < least && types.some((t) => t.magnitude >= least);
+    return cramped ? (both.map((v) => e.truncated(v)) as [number, number]) : both;
+  }
+
   /** @param selected whether something selects by it, which needs a bit more than the values have */
-  #difference(a: number, b: number, selected = false): number {
+  #difference(node: GraphNode, a: number, b: number, selected = false): number {
     const e = this.#nodes.emitter;
     const sameSign = notNegative(this.#nodes.graph, a) && notNegative(this.#nodes.graph, b);
     const spare = (v: number) => {
       const { magnitude, fracBits, bits } = e.share(v);
       return magnitude + 1 + fracBits + 2 <= bits;
     };
-    const operands = [this.#nodes.share(a), this.#nodes.share(b)] as [number, number];
+    const operands = this.#operands(node, a, b);
     const [x, y] = selected && !sameSign && !operands.every(spare) ? operands.map((v) => e.wide(v)) : operands;
     return e.reach.difference(x!, y!, sameSign);
   }

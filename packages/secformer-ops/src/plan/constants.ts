@@ -1,5 +1,6 @@
 import { EncodingError } from '@secformer/ring';
 import { MAGNITUDE } from '../compose/formats.js';
+import { boundsOf } from '../graph/bounds.js';
 import { type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 
 /** log2 of the largest number that shares hold: 63 bits less 16 fractional ones, with one to add. */
@@ -45,7 +46,7 @@ export function checkConstants({ nodes, outputs }: Graph, measured: boolean, kep
     if (!measured && NARROW[node.op]) checkInput(nodes, node, node.in[0]!);
   });
   if (measured) return;
-  const terms = largeTerms(nodes);
+  const terms = largeTerms({ nodes, outputs });
   for (const i of kept) {
     const term = terms[outputs[i]!];
     if (term !== undefined)
@@ -59,26 +60,27 @@ export function checkConstants({ nodes, outputs }: Graph, measured: boolean, kep
 const RANGE = `it computes with values below 2^${MAGNITUDE}. Scale the values, or let calibrate() see what they are`;
 
 /**
- * Of each node a public term beyond the range that it has, or was given by what is linear: read, it is there, and
- * everything else would take it modulo twice the range.
- * @throws EncodingError where something else takes it
+ * Of each node a public number beyond the range that it has for a value: it is a view of one, or a bit times one. Read,
+ * it is there. In a sum it would leave no room for the other side, and everything else would take it modulo twice the
+ * range.
+ * @throws EncodingError where something takes it
  */
-function largeTerms(nodes: readonly GraphNode[]): (number | undefined)[] {
+function largeTerms(graph: Graph): (number | undefined)[] {
+  const { nodes } = graph;
+  const bounds = boundsOf(graph);
   const terms: (number | undefined)[] = [];
-  nodes.forEach((node) => {
+  const large = (v: number) => !(Math.abs(v) < 2 ** MAGNITUDE);
+  nodes.forEach((node, i) => {
     const constant = (x: number) => nodes[x]!.op === 'constant';
-    const linear =
-      CARRIES.has(node.op) ||
-      (node.op === 'mul' && node.in.some(constant)) ||
-      (node.op === 'div' && constant(node.in[1]!));
-    let term: number | undefined;
+    const scaled = (node.op === 'mul' && node.in.some(constant)) || (node.op === 'div' && constant(node.in[1]!));
+    let term = scaled ? bounds[i]?.find(large) : undefined;
     for (const x of node.in) {
       const operand = nodes[x]!;
-      if (operand.op === 'constant') {
-        if (TERMS.has(node.op)) term ??= operand.values.find((v) => !(Math.abs(v) < 2 ** MAGNITUDE));
-      } else term ??= terms[x];
+      if (operand.op !== 'constant') term ??= terms[x];
+      else if (TERMS.has(node.op) || CARRIES.has(node.op)) term ??= operand.values.find(large);
     }
-    if (term !== undefined && !linear) refuse(node.op, `its input has ${shown(term)}, and ${RANGE}`);
+    if (term !== undefined && !scaled && !CARRIES.has(node.op))
+      refuse(node.op, `its input has ${shown(term)}, and ${RANGE}`);
     terms.push(term);
   });
   return terms;
@@ -87,18 +89,7 @@ function largeTerms(nodes: readonly GraphNode[]): (number | undefined)[] {
 /** Operations to which a public number is a term. */
 const TERMS = new Set(['add', 'sub', 'concat']);
 /** Operations that hand on what the ring holds. */
-const CARRIES = new Set([
-  ...TERMS,
-  'neg',
-  'reshape',
-  'transpose',
-  'slice',
-  'view',
-  'pick',
-  'broadcast',
-  'sum',
-  'cumSum',
-]);
+const CARRIES = new Set(['neg', 'reshape', 'transpose', 'slice', 'view', 'pick', 'broadcast', 'sum', 'cumSum']);
 
 function checkValues({ op, in: { length } }: GraphNode, values: readonly number[], at: number): void {
   const wrong = values.find((v) => !(Math.abs(v) < 2 ** LARGEST));

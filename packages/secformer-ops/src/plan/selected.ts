@@ -35,6 +35,31 @@ export function selectedDifferences(graph: Graph): Set<number> {
   return found;
 }
 
+/** Functions that hold operands of less than 2^11, and nothing beyond. */
+const NARROW = new Set(['softmax', 'logSoftmax', 'quad', 'gelu', 'erf', 'tanh', 'sigmoid', 'silu', 'softplus']);
+
+/** Sums that nothing else takes than functions that hold less than the default range. */
+export function narrowSums({ nodes, outputs }: Graph): Set<GraphNode> {
+  const used = nodes.map(() => false);
+  const wide = nodes.map(() => false);
+  for (const i of outputs) wide[i] = true;
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const n = nodes[i]!;
+    // A factor below 1 may bring a wide value into the domain
+    const factors = n.in.flatMap((x) => {
+      const operand = nodes[x]!;
+      return operand.op === 'constant' ? operand.values : [];
+    });
+    const scales = n.op === 'mul' && factors.length > 0 && factors.every((v) => Math.abs(v) >= 1);
+    const carries = (VIEWS.has(n.op) || n.op === 'add' || n.op === 'sub' || scales) && used[i] && !wide[i];
+    for (const [place, x] of n.in.entries()) {
+      used[x] = true;
+      if (!carries && !(NARROW.has(n.op) && place === 0)) wide[x] = true;
+    }
+  }
+  return new Set(nodes.filter((n, i) => (n.op === 'add' || n.op === 'sub') && used[i] && !wide[i]));
+}
+
 /** Products c·(t − e) of what is e + c·(t − e), a selection by a bit, and the difference that each of them takes. */
 export function selections({ nodes }: Graph): Map<number, number> {
   const found = new Map<number, number>();

@@ -1,6 +1,6 @@
 /** Comparisons and logic: secret bits as shares of the integers 0 and 1. */
 import { broadcastShapes } from '@secformer/secformer-ops';
-import type { TensorInfo } from '@tensorflow/tfjs-core';
+import { type TensorInfo, upcastType } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
 import type { KernelCall, SecretKernel } from './kernel.js';
@@ -86,5 +86,5 @@ export const Select: SecretKernel = ({ inputs, backend }) => {
   if (condition.shape.length === 1 && rank > 1)
     c = new SecretNode('reshape', [c], [condition.shape[0]!, ...Array<number>(rank - 1).fill(1)]);
   const [yes, no] = [picked(backend.node(t), c, 1), picked(backend.node(e), c, 0)];
-  return backend.secret(new SecretNode('select', [c, yes, no], t.shape), t.dtype);
+  return backend.secret(new SecretNode('select', [c, yes, no], t.shape), upcastType(t.dtype, e.dtype));
 };

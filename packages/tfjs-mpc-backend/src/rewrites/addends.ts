@@ -106,7 +106,6 @@ function isMask(x: SecretNode): boolean {
 function isLookup(x: SecretNode, depth: number): boolean {
   if (x.own) return true;
   if (depth === 0) return false;
-  if (x.op === 'mul' && x.inputs.some((i) => i.op === 'constant' && traitsOf(i).far)) return true;
   return (
     (VIEWS.has(x.op) || x.op === 'gather' || x.op === 'add' || x.op === 'sub' || x.op === 'neg' || x.op === 'mul') &&
     x.inputs.every((i) => isLookup(i, depth - 1))
@@ -125,10 +124,8 @@ function summed(x: SecretNode, a: Sum, b: Sum): Sum {
     a.addend && b.addend
       ? joined(op, a.addend, b.addend)
       : (a.addend ?? (op === 'sub' ? opposite(b.addend!) : b.addend));
-  const scores =
-    a.scores && b.scores
-      ? joined(op, a.scores, b.scores)
-      : (a.scores ?? (op === 'sub' ? opposite(b.scores!) : b.scores));
+  const alone = a.scores ?? (op === 'sub' && b.scores ? opposite(b.scores) : b.scores);
+  const scores = a.scores && b.scores ? joined(op, a.scores, b.scores) : alone;
   return { scores, addend };
 }
 

@@ -11,7 +11,7 @@ import { FAR_FROM, traitsOf } from '../traits.js';
 import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './addends.js';
 import { type Floor, LEAST } from './floor.js';
 import { floored } from './floored.js';
-import { SATURATING } from './saturating.js';
+import { clippedOf, SATURATING } from './saturating.js';
 
 /**
  * What is masked and then multiplied by something of the caller's, such as 0 where it is masked: the mask is
@@ -39,7 +39,8 @@ export function atFloor(
   if (!far && (!scores || (!floor.weights && x.op === 'sub'))) return e.node(x);
   // What nobody said is a mask stays what it is where it can
   const attrs = floor.weights || far ? floor : { ...floor, from: LEAST };
-  if (!scores) return e.own(passing('floorRows', [addend], addend.shape, { ...attrs, open: 0 }));
+  if (!scores)
+    return e.own(passing('floorRows', [addend], addend.shape, { ...attrs, ...(floor.shifts && { open: 0 }) }));
   const open = floor.shifts ? openRowsOf(x, scores, addend) : undefined;
   const shared = e.own(
     passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }),
@@ -131,4 +132,17 @@ function warnOfQuad(suite: string): void {
     `secformer: suite '${suite}' computes softmax as 2Quad, (s+5)²/Σ(s+5)²; use it with models trained that way, ` +
       `or suite 'exact'`,
   );
+}
+
+/** A clip of what may be masked. */
+export function clipped(e: Emission, n: SecretNode): number {
+  const [x] = n.inputs as [SecretNode];
+  const floor = clippedOf(n.attr<number>('low'), n.attr<number>('high'));
+  if (!floor && traitsOf(x).far)
+    throw new EncodingError(
+      `a clip of masked values of shape [${n.shape}] at ${n.attr<number>('low')}: what is masked is far below, and ` +
+        'no share holds it. Clip at −12,000 or above, or the values before they are masked',
+    );
+  const from = floor ? atFloor(e, x, floor) : e.node(x);
+  return e.push({ op: 'clip', in: [from], shape: n.shape, ...n.attrs } as unknown as GraphNode);
 }

@@ -22,7 +22,6 @@ export const SATURATING: Partial<Record<RecordedOp | 'gelu', Floor>> = {
   less: both,
   atMost: both,
   equal: both,
-  clip: both,
   exp: low,
   expm1: low,
   elu: low,
@@ -36,4 +35,12 @@ export const SATURATING: Partial<Record<RecordedOp | 'gelu', Floor>> = {
 /** Of the k largest of a row. */
 export function extremeOf(k: number): Floor {
   return { ...low, open: k };
+}
+
+/**
+ * Of a clip. What is masked ends at its least value.
+ * @returns undefined where that is below the floor
+ */
+export function clippedOf(least: number, most: number): Floor | undefined {
+  return least < low.floor ? undefined : { ...low, both: most <= -low.floor };
 }
