@@ -8,12 +8,9 @@ import { ofSmall, timesInverse } from '../compose/small.js';
 import type { GraphNode } from '../graph/graph.js';
 import { check, type Shape, sizeOf } from '../instruction/types.js';
 import type { LoweredNodes } from './lowered.js';
-import { narrowSums, selectedDifferences, selections } from './selected.js';
+import { roomOfSums, selectedDifferences, selections } from './selected.js';
 import { notNegative } from './sign.js';
 import { smallOperand } from './small.js';
-
-/** log2 of what functions with a domain of their own hold. */
-const NARROW_MAGNITUDE = 11;
 
 /** Lowers nodes that are arithmetic, with what it has to know of the others: which are inverses, which select. */
 export class Arithmetic {
@@ -21,8 +18,8 @@ export class Arithmetic {
   /** nodes that are inverses by `ofSmall` */
   readonly #inverses = new Set<number>();
   readonly #selected: ReadonlySet<GraphNode>;
-  /** sums that functions alone take which hold less than the default range */
-  readonly #narrow: ReadonlySet<GraphNode>;
+  /** log2 of what a sum has to have room for, where that is less than the default range */
+  readonly #room: ReadonlyMap<GraphNode, number>;
   /** the difference that each product of a selection takes */
   readonly #selections: ReadonlyMap<GraphNode, number>;
 
@@ -30,7 +27,7 @@ export class Arithmetic {
     const { graph } = nodes;
     this.#nodes = nodes;
     this.#selected = new Set([...selectedDifferences(graph)].map((i) => graph.nodes[i]!));
-    this.#narrow = narrowSums(graph);
+    this.#room = roomOfSums(graph);
     this.#selections = new Map([...selections(graph)].map(([i, difference]) => [graph.nodes[i]!, difference]));
   }
 
@@ -107,7 +104,7 @@ export class Arithmetic {
     const types = both.map((v) => e.share(v));
     const fine = Math.max(...types.map((t) => t.fracBits));
     const room = Math.min(...types.map((t) => Math.min(64, t.bits + fine - t.fracBits))) - 1 - fine;
-    const least = this.#narrow.has(node) ? NARROW_MAGNITUDE : MAGNITUDE;
+    const least = this.#room.get(node) ?? MAGNITUDE;
     const cramped = fine > FRAC_BITS && room < least && types.some((t) => t.magnitude >= least);
     return cramped ? (both.map((v) => e.truncated(v)) as [number, number]) : both;
   }

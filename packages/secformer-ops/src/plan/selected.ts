@@ -37,27 +37,39 @@ export function selectedDifferences(graph: Graph): Set<number> {
 
 /** Functions that hold operands of less than 2^11, and nothing beyond. */
 const NARROW = new Set(['softmax', 'logSoftmax', 'quad', 'gelu', 'erf', 'tanh', 'sigmoid', 'silu', 'softplus']);
+/** Products, whose operands are opened at the width of what they claim. */
+const PRODUCTS = new Set([...NARROW, 'matMul', 'mul', 'square']);
 
-/** Sums that nothing else takes than functions that hold less than the default range. */
-export function narrowSums({ nodes, outputs }: Graph): Set<GraphNode> {
+/** log2 of the room that a sum needs, where nothing takes it but what holds less than the default range. */
+export function roomOfSums(graph: Graph): Map<GraphNode, number> {
+  const room = new Map<GraphNode, number>();
+  for (const n of sumsFor(graph, PRODUCTS)) room.set(n, 12);
+  for (const n of sumsFor(graph, NARROW)) room.set(n, 11);
+  return room;
+}
+
+/** Sums that only these take, with views, sums and larger scales between. */
+function sumsFor({ nodes, outputs }: Graph, operations: ReadonlySet<string>): GraphNode[] {
   const used = nodes.map(() => false);
-  const wide = nodes.map(() => false);
-  for (const i of outputs) wide[i] = true;
+  const others = nodes.map(() => false);
+  for (const i of outputs) others[i] = true;
   for (let i = nodes.length - 1; i >= 0; i--) {
     const n = nodes[i]!;
-    // A factor below 1 may bring a wide value into the domain
     const factors = n.in.flatMap((x) => {
       const operand = nodes[x]!;
       return operand.op === 'constant' ? operand.values : [];
     });
-    const scales = n.op === 'mul' && factors.length > 0 && factors.every((v) => Math.abs(v) >= 1);
-    const carries = (VIEWS.has(n.op) || n.op === 'add' || n.op === 'sub' || scales) && used[i] && !wide[i];
-    for (const [place, x] of n.in.entries()) {
+    // A factor below 1 may bring a large value into a domain
+    const scales = (n.op === 'mul' || n.op === 'div') && factors.length > 0;
+    const grows = n.op === 'mul' && factors.every((v) => Math.abs(v) >= 1);
+    const carries = (VIEWS.has(n.op) || n.op === 'add' || n.op === 'sub' || (scales && grows)) && used[i] && !others[i];
+    const takes = operations.has(n.op) && !scales;
+    for (const x of n.in) {
       used[x] = true;
-      if (!carries && !(NARROW.has(n.op) && place === 0)) wide[x] = true;
+      if (!carries && !takes) others[x] = true;
     }
   }
-  return new Set(nodes.filter((n, i) => (n.op === 'add' || n.op === 'sub') && used[i] && !wide[i]));
+  return nodes.filter((n, i) => (n.op === 'add' || n.op === 'sub') && used[i] && !others[i]);
 }
 
 /** Products c·(t − e) of what is e + c·(t − e), a selection by a bit, and the difference that each of them takes. */

@@ -18,10 +18,10 @@ const BITS = new Set(['less', 'atMost', 'equal', 'oneHot', 'oneHotOf']);
 export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode {
   if (depth === 0 || x.own || x.tensor !== undefined || !traitsOf(x).far) return x;
   const inner = (i: SecretNode) => floored(i, floor, depth - 1);
-  const { op, inputs, shape, attrs } = x;
+  const { op, inputs, shape } = x;
   if (op === 'select') {
     const [c, t, e] = inputs as [SecretNode, SecretNode, SecretNode];
-    return passing('select', [c, chosen(t, floor) ?? inner(t), chosen(e, floor) ?? inner(e)], shape);
+    return changed(x, [c, chosen(t, floor) ?? inner(t), chosen(e, floor) ?? inner(e)]);
   }
   if (op === 'add' || op === 'sub') {
     const [a, b] = inputs as [SecretNode, SecretNode];
@@ -29,15 +29,10 @@ export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode 
     if (negative) return inner(passing('add', [a, negative], shape));
     const keep = (score: SecretNode, kept: SecretNode | undefined) =>
       kept ? passing('mul', [score, kept], broadcastShapes(score.shape, kept.shape)) : score;
-    return passing(
-      op,
-      [keep(inner(a), op === 'add' ? keptOf(b, depth) : undefined), keep(inner(b), keptOf(a, depth))],
-      shape,
-    );
+    return changed(x, [keep(inner(a), op === 'add' ? keptOf(b, depth) : undefined), keep(inner(b), keptOf(a, depth))]);
   }
   if (op === 'neg' && opposite(inputs[0]!, depth)) return inner(opposite(inputs[0]!, depth)!);
-  if (op === 'neg') return passing(op, inputs.map(inner), shape, attrs);
-  if (VIEWS.has(op) && inputs.length === 1) return passing(op, inputs.map(inner), shape, attrs);
+  if (op === 'neg' || (VIEWS.has(op) && inputs.length === 1)) return changed(x, inputs.map(inner));
   if (op === 'mul') {
     const [a, b] = inputs as [SecretNode, SecretNode];
     for (const [bits, number] of [
@@ -49,6 +44,11 @@ export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode 
     }
   }
   return x;
+}
+
+/** The same operation on these, or itself where they are what it has. */
+function changed(x: SecretNode, inputs: SecretNode[]): SecretNode {
+  return inputs.every((i, at) => i === x.inputs[at]) ? x : passing(x.op, inputs, x.shape, x.attrs);
 }
 
 /**
