@@ -57,7 +57,7 @@ for (const suite of Object.keys(suites)) {
           t.deepEqual(other.graph, first!.graph);
           t.true(isDeepStrictEqual(other.planned, first!.planned));
         }
-        const quad = softmax === '2quad' || ['fast', 'secformer', 'mpcformer'].includes(suite);
+        const quad = softmax === '2quad' || suites[suite]!.quadratic;
         t.is(
           first!.graph.nodes.some((n) => n.op === 'quad'),
           quad,

@@ -129,3 +129,16 @@ test('2Quad takes a mask of zeros and ones in every suite', async (t) => {
     t.true(worst(outputs[0]!, (i) => want[i]!).max <= 1e-4, suite.name);
   }
 });
+
+test('a suite says which of its functions are others than their names say', (t) => {
+  const row = Float64Array.of(0.3, -2, 1, 0.5);
+  for (const [name, { functions, replaces = [] }] of Object.entries(suites)) {
+    const far = {
+      gelu: Math.max(...[-3, -1, 2].map((x) => Math.abs(functions.gelu(x) - suites.exact!.functions.gelu(x)))),
+      softmax: Math.max(
+        ...functions.softmax(row).map((v, i) => Math.abs(v - suites.exact!.functions.softmax(row)[i]!)),
+      ),
+    };
+    for (const f of ['gelu', 'softmax'] as const) t.is(far[f] > 0.01, replaces.includes(f), `${name}: ${f}`);
+  }
+});

@@ -63,6 +63,7 @@ export const mpcformer: Suite = {
     softmax: (row) => dividedOf(row.map((v) => (v + QUAD_CONSTANT) ** 2)),
     layerNorm: cryptenNormFormula,
   },
+  ranges: { gelu: [-350, 350] },
   holds: { softmax: holds((row) => mean(row.map((v) => (v + QUAD_CONSTANT) ** 2))), layerNorm: inRange(0.1, 170) },
   remark: (op) => (op === 'softmax' ? "Newton's reciprocal is of the row's mean weight" : undefined),
 };

@@ -37,6 +37,7 @@ export interface Suite {
   shiftable?: boolean;
   /** inputs where an approximation converges, if not everywhere */
   holds?: Partial<Record<'softmax' | 'layerNorm', (row: Float64Array) => boolean>>;
+  /** inputs that GeLU holds where it is not ±2,032: a calibration beyond them is refused */
   ranges?: { gelu?: [number, number] };
   /** what differs from the printed protocol for rows of this width, for the record */
   remark?(op: string, width: number): string | undefined;

@@ -106,11 +106,12 @@ function isMask(x: SecretNode): boolean {
 function isLookup(x: SecretNode, depth: number): boolean {
   if (x.own) return true;
   if (depth === 0) return false;
-  return (
-    (VIEWS.has(x.op) || x.op === 'gather' || x.op === 'add' || x.op === 'sub' || x.op === 'neg' || x.op === 'mul') &&
-    x.inputs.every((i) => isLookup(i, depth - 1))
-  );
+  // A column times a row sums over nothing: a mask's, not a model's
+  const outer = x.op === 'matMul' && x.inputs[0]!.shape.at(x.attr('transposeA') ? -2 : -1) === 1;
+  return (outer || VIEWS.has(x.op) || LOOKUPS.has(x.op)) && x.inputs.every((i) => isLookup(i, depth - 1));
 }
+
+const LOOKUPS: ReadonlySet<string> = new Set(['gather', 'add', 'sub', 'neg', 'mul']);
 
 /** How masks end below softmax and its logarithm. */
 export function floorOf(floor = SOFTMAX_FLOOR, shifts = true): Floor & Record<string, unknown> {
