@@ -134,21 +134,10 @@ function warnOfQuad(suite: string): void {
   );
 }
 
-/** A clip of what may be masked. */
+/** A clip of what may be masked. Below the floor nothing ends there: what is masked is refused when it is shared. */
 export function clipped(e: Emission, n: SecretNode): number {
   const [x] = n.inputs as [SecretNode];
   const floor = clippedOf(n.attr<number>('low'), n.attr<number>('high'));
-  if (!floor && isMasked(x))
-    throw new EncodingError(
-      `a clip of masked values of shape [${n.shape}] at ${n.attr<number>('low')}: what is masked is far below, and ` +
-        'no share holds it. Clip at −12,000 or above, or the values before they are masked',
-    );
   const from = floor ? atFloor(e, x, floor) : e.node(x);
   return e.push({ op: 'clip', in: [from], shape: n.shape, ...n.attrs } as unknown as GraphNode);
-}
-
-/** Is there a mask in it that would end at a floor? */
-function isMasked(x: SecretNode): boolean {
-  const { addend } = addendOf(x);
-  return addend ? traitsOf(addend).far : floored(x, SATURATING.relu!) !== x;
 }
