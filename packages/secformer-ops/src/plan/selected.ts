@@ -35,8 +35,19 @@ export function selectedDifferences(graph: Graph): Set<number> {
   return found;
 }
 
-/** Functions that hold operands of less than 2^11, and nothing beyond. */
-const NARROW = new Set(['softmax', 'logSoftmax', 'quad', 'gelu', 'erf', 'tanh', 'sigmoid', 'silu', 'softplus']);
+/** Functions that hold operands of less than 2^11, and LayerNorm, whose rows are meant to. */
+const NARROW = new Set([
+  'softmax',
+  'logSoftmax',
+  'quad',
+  'gelu',
+  'erf',
+  'tanh',
+  'sigmoid',
+  'silu',
+  'softplus',
+  'layerNorm',
+]);
 /** Products, whose operands are opened at the width of what they claim. */
 const PRODUCTS = new Set([...NARROW, 'matMul', 'mul', 'square']);
 
