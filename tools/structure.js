@@ -48,11 +48,9 @@ export function violations(root, files = tracked(root)) {
     });
     if (!MODULES.test(file)) continue;
     const imports = typescript.preProcessFile(text).importedFiles.map(({ fileName }) => fileName);
-    found.push(...imports.flatMap((to) => upward(root, file, to) ?? []));
-    graph.set(
-      file,
-      imports.flatMap((to) => inside(root, file, to) ?? []),
-    );
+    const targets = imports.map((to) => inside(root, file, to));
+    found.push(...imports.flatMap((to, i) => upward(file, to, targets[i]) ?? []));
+    graph.set(file, targets.filter(Boolean));
   }
   return [...found, ...circles(graph)];
 }
@@ -69,12 +67,11 @@ function inside(root, file, to) {
   return found && relative(root, found).replaceAll('\\', '/');
 }
 
-function upward(root, file, to) {
+function upward(file, to, target) {
   const own = Object.keys(PACKAGES).find((p) => file.startsWith(`${p}/`));
   const scoped = /^@secformer\/([^/]+)/.exec(to)?.[1];
   if (own && scoped && !own.endsWith(`/${scoped}`) && !PACKAGES[own].includes(scoped))
     return [`${file}: imports @secformer/${scoped}, which ${own} must not know`];
-  const target = inside(root, file, to);
   const house = Object.keys(ROOMS).find((p) => file.startsWith(`${p}/`));
   if (!target) return undefined;
   if (own && !target.startsWith(`${own}/`)) return [`${file}: imports ${target}, a file of another package`];

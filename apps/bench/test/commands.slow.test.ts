@@ -9,6 +9,8 @@ import test from 'ava';
 const bin = join(dirname(fileURLToPath(import.meta.url)), '../../bin.js');
 const bench = (...args: string[]) =>
   spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 240_000 });
+/** BERT of random weights, 16 tokens, one run. */
+const tiny = (...args: string[]) => bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', ...args);
 /** The record is one line, the last on standard output. */
 const record = (stdout: string) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
 
@@ -31,19 +33,7 @@ test.serial('demo: at least eight sentences, private as plaintext', (t) => {
 for (const link of ['worker', 'websocket']) {
   test.serial(`bert over ${link}: the fields of the record, and the same answers`, (t) => {
     t.timeout(240_000);
-    const { status, stdout, stderr } = bench(
-      'bert',
-      '--model',
-      'tiny',
-      '--seq',
-      '16',
-      '--runs',
-      '1',
-      '--link',
-      link,
-      '--json',
-      '-',
-    );
+    const { status, stdout, stderr } = tiny('--link', link, '--json', '-');
     t.is(status, 0, stderr);
     const r = record(stdout);
     t.true(r.error.cosine > 0.99999 && r.error.maxAbs < 0.01, JSON.stringify(r.error));
@@ -138,19 +128,7 @@ test.serial('any model from a folder, compared with its plaintext', (t) => {
 
 test.serial('the fast suite computes 2Quad', (t) => {
   t.timeout(240_000);
-  const { status, stdout, stderr } = bench(
-    'bert',
-    '--model',
-    'tiny',
-    '--seq',
-    '16',
-    '--runs',
-    '1',
-    '--suite',
-    'fast',
-    '--json',
-    '-',
-  );
+  const { status, stdout, stderr } = tiny('--suite', 'fast', '--json', '-');
   t.is(status, 0, stderr);
   t.regex(stderr, /2Quad/);
   const { perOp, errorVsModel } = record(stdout);

@@ -1,6 +1,6 @@
 import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
-import { type Graph, type GraphNode, ProgramError, type Shape, suiteOf } from '@secformer/secformer-ops';
+import { type Graph, type GraphNode, isReplaced, ProgramError, type Shape } from '@secformer/secformer-ops';
 import type { Emission } from './emission.js';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, isGated, plaintextOf, youngestOf } from './own.js';
@@ -60,7 +60,7 @@ export class Compiler implements Emission {
     this.suite = suite;
     this.#uses = uses;
     this.#fold = fold;
-    this.#gates = suiteOf(suite).replaces?.includes('gelu') ?? false;
+    this.#gates = isReplaced(suite, 'gelu');
   }
 
   /**

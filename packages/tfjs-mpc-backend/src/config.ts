@@ -1,4 +1,4 @@
-import { suiteOf } from '@secformer/secformer-ops';
+import { isReplaced } from '@secformer/secformer-ops';
 import { checkNames, checkSettings, textOf } from './check-configuration.js';
 import type { Configuration, Resolved } from './configuration.js';
 import { SYNC_TIMEOUT_MS } from './limits.js';
@@ -89,5 +89,5 @@ export function folds(): boolean {
  * kernel is computed here, for whether something was read before must not change which function it is.
  */
 function foldsIn(suite: string): boolean {
-  return !suiteOf(suite).replaces?.includes('gelu');
+  return !isReplaced(suite, 'gelu');
 }

@@ -5,7 +5,7 @@
  * It is kept with what it was made of, so that a weight's derivative is made, and shared, once.
  */
 import { sizeOf } from '@secformer/ring';
-import { suiteOf } from '@secformer/secformer-ops';
+import { isReplaced } from '@secformer/secformer-ops';
 import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/tfjs-core';
 import type { SecformerBackend } from './backend.js';
 import { configuration } from './config.js';
@@ -95,7 +95,7 @@ export function isFolded(
   only: boolean,
 ): boolean {
   // Whether something was read before must not change which function it is
-  if (kernel === 'Softmax' && suiteOf(configuration().suite).replaces?.includes('softmax')) return false;
+  if (kernel === 'Softmax' && isReplaced(configuration().suite, 'softmax')) return false;
   return (only || !RECORDED.has(kernel) || isOuter(kernel, inputs, attrs, b)) && hasHostKernel(kernel);
 }
 

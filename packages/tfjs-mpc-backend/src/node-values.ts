@@ -202,3 +202,8 @@ export function passing(
 ): SecretNode {
   return new SecretNode(op, inputs, shape, attrs, false);
 }
+
+/** A public number in a compilation. */
+export function publicNumber(value: number): SecretNode {
+  return passing('constant', [], [], { values: [value] });
+}

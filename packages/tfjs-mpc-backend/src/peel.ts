@@ -3,7 +3,7 @@
  * that the caller knows, the nodes compute that one, and what is left is plain arithmetic here. So a mask that is read
  * with its scores, a label's scale of 10^6 or a mean of 50,000 need not fit the range of shares.
  */
-import { broadcastShapes, suiteOf } from '@secformer/secformer-ops';
+import { broadcastShapes, isReplaced } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from './node-values.js';
 import { copyOf, isGated, plaintextOf } from './own.js';
 import { addendOf } from './rewrites/addends.js';
@@ -21,7 +21,7 @@ interface Peeled {
 const LAYERS = new Set(['add', 'sub', 'mul', 'div', 'neg', 'reshape', 'transpose', 'select']);
 
 export function peeled(target: SecretNode, suite: string): Peeled {
-  const gates = suiteOf(suite).replaces?.includes('gelu') ?? false;
+  const gates = isReplaced(suite, 'gelu');
   const layers: { node: SecretNode; at: number }[] = [];
   let core = target;
   for (let at = hiddenOperand(core, gates); at !== undefined; at = hiddenOperand(core, gates)) {

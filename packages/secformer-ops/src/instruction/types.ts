@@ -138,3 +138,8 @@ export function broadcastShapes(a: Shape, b: Shape): Shape {
 }
 
 export { sizeOf };
+
+/** Planes of a value of bits; 1 for one of words. */
+export function planesOf(t: ValueType): number {
+  return ('planes' in t ? t.planes : 1) * (t.kind === 'chunks' ? 2 * t.chunks + 1 : 1);
+}

@@ -11,7 +11,7 @@ const SMALLEST = -44;
 const UNMEANT = 12;
 
 /** Functions that hold less than the default range, and the input that they hold. */
-const NARROW: Readonly<Record<string, string>> = {
+export const NARROW: Readonly<Record<string, string>> = {
   ...Object.fromEntries(['softmax', 'logSoftmax'].map((op) => [op, '−1023 to 1023'])),
   ...Object.fromEntries(['gelu', 'erf', 'tanh', 'sigmoid', 'silu', 'softplus'].map((op) => [op, '−2032 to 2032'])),
 };

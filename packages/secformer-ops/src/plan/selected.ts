@@ -1,4 +1,6 @@
+import { MAGNITUDE } from '../compose/formats.js';
 import type { Graph, GraphNode } from '../graph/graph.js';
+import { NARROW } from './constants.js';
 
 /** Functions that select their result by comparisons: of a difference they need all that it can reach. */
 export const SELECTING: ReadonlySet<string> = new Set([
@@ -35,52 +37,35 @@ export function selectedDifferences(graph: Graph): Set<number> {
   return found;
 }
 
-/** Functions that hold operands of less than 2^11, and LayerNorm, whose rows are meant to. */
-const NARROW = new Set([
-  'softmax',
-  'logSoftmax',
-  'quad',
-  'gelu',
-  'erf',
-  'tanh',
-  'sigmoid',
-  'silu',
-  'softplus',
-  'layerNorm',
-]);
-/** Products, whose operands are opened at the width of what they claim. */
-const PRODUCTS = new Set([...NARROW, 'matMul', 'mul', 'square']);
+/**
+ * log2 of the room that a sum needs for an operation that takes less than the default range: functions with a domain of
+ * their own and LayerNorm, whose rows are meant to, and products, whose operands are opened at the width that they
+ * claim.
+ */
+const ROOM: Readonly<Record<string, number>> = {
+  ...Object.fromEntries([...Object.keys(NARROW), 'quad', 'layerNorm'].map((op) => [op, 11])),
+  ...Object.fromEntries(['matMul', 'mul', 'square'].map((op) => [op, 12])),
+};
 
-/** log2 of the room that a sum needs, where nothing takes it but what holds less than the default range. */
-export function roomOfSums(graph: Graph): Map<GraphNode, number> {
-  const room = new Map<GraphNode, number>();
-  for (const n of sumsFor(graph, PRODUCTS)) room.set(n, 12);
-  for (const n of sumsFor(graph, NARROW)) room.set(n, 11);
-  return room;
-}
-
-/** Sums that only these take, with views, sums and larger scales between. */
-function sumsFor({ nodes, outputs }: Graph, operations: ReadonlySet<string>): GraphNode[] {
-  const used = nodes.map(() => false);
-  const others = nodes.map(() => false);
-  for (const i of outputs) others[i] = true;
+/** The same of each sum whose room all that takes it says, with views, sums and larger scales between. */
+export function roomOfSums({ nodes, outputs }: Graph): Map<GraphNode, number> {
+  const needed = nodes.map(() => 0);
+  for (const i of outputs) needed[i] = MAGNITUDE;
   for (let i = nodes.length - 1; i >= 0; i--) {
     const n = nodes[i]!;
     const factors = n.in.flatMap((x) => {
       const operand = nodes[x]!;
       return operand.op === 'constant' ? operand.values : [];
     });
-    // A factor below 1 may bring a large value into a domain
     const scales = (n.op === 'mul' || n.op === 'div') && factors.length > 0;
-    const grows = n.op === 'mul' && factors.every((v) => Math.abs(v) >= 1);
-    const carries = (VIEWS.has(n.op) || n.op === 'add' || n.op === 'sub' || (scales && grows)) && used[i] && !others[i];
-    const takes = operations.has(n.op) && !scales;
-    for (const x of n.in) {
-      used[x] = true;
-      if (!carries && !takes) others[x] = true;
-    }
+    // A factor below 1 may bring a large value into a domain
+    const grows = scales && n.op === 'mul' && factors.every((v) => Math.abs(v) >= 1);
+    const carries = VIEWS.has(n.op) || n.op === 'add' || n.op === 'sub' || grows;
+    const takes = carries ? needed[i]! : scales ? 0 : ROOM[n.op];
+    for (const x of n.in) needed[x] = Math.max(needed[x]!, takes || MAGNITUDE);
   }
-  return nodes.filter((n, i) => (n.op === 'add' || n.op === 'sub') && used[i] && !others[i]);
+  const sums = nodes.flatMap((n, i) => (n.op === 'add' || n.op === 'sub' ? [[n, needed[i]!] as const] : []));
+  return new Map(sums.filter(([, room]) => room > 0 && room < MAGNITUDE));
 }
 
 /** Products c·(t − e) of what is e + c·(t − e), a selection by a bit, and the difference that each of them takes. */

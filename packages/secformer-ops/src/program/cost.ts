@@ -1,7 +1,7 @@
 import { packedBytes, sizeOf } from '@secformer/ring';
 import { type Block, blockBytes } from '../instruction/blocks.js';
 import type { Cell, Cells, Instruction, Memory, MemoryContext } from '../instruction/primitive.js';
-import { check, inInstruction, ProgramError, type ShareType, type ValueType } from '../instruction/types.js';
+import { check, inInstruction, ProgramError, planesOf, type ShareType, type ValueType } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
 import type { Schedule } from './schedule.js';
@@ -109,11 +109,6 @@ function stepOf({ program, types: all }: Schedule, index: number): Step {
     memory: (p.memory ?? {}) as Memory<unknown>,
     work: p.work?.(types, i as never, out) ?? types.reduce((sum, t) => sum + unitsOf(t), unitsOf(out)),
   };
-}
-
-/** Planes of a value of bits; 1 for one of words. */
-function planesOf(t: ValueType): number {
-  return ('planes' in t ? t.planes : 1) * (t.kind === 'chunks' ? 2 * t.chunks + 1 : 1);
 }
 
 const unitsOf = (t: ValueType) => sizeOf(t.shape) * planesOf(t);

@@ -1,12 +1,10 @@
 /** What comparisons, planes of bits and what is selected by them take of a node's memory (see footprints). */
 import { planeWords } from '@secformer/ring';
 import type { MemoryContext } from '../instruction/primitive.js';
-import type { BitsType, ChunksType, ValueType } from '../instruction/types.js';
+import { type BitsType, type ChunksType, planesOf } from '../instruction/types.js';
 import { DIGEST_BITS } from './digest.js';
 import { type Context, dealsWords, type Footprint, lengthOf, readsWhole, shareOf } from './operand-memory.js';
 import { lowerRows } from './outside.js';
-
-const planesOf = (t: ValueType) => ('planes' in t ? t.planes : 1) * (t.kind === 'chunks' ? 2 * t.chunks + 1 : 1);
 
 /** Planes of 64 elements a word that one product of four masked bits takes in WebAssembly. */
 const MASKED_PRODUCT_PLANES = 12;

@@ -30,6 +30,14 @@ export function suiteOf(name: string): Suite {
   return suite;
 }
 
+/**
+ * Whether a suite has another function in the place of this one: see `Suite.replaces`.
+ * @throws SecformerError UNKNOWN_SUITE
+ */
+export function isReplaced(name: string, f: 'softmax' | 'gelu'): boolean {
+  return suiteOf(name).replaces?.includes(f) ?? false;
+}
+
 /** A suite's softmax as probabilities, the division included. */
 export function probabilities(suite: Suite, e: Emitter, x: number): number {
   const made = suite.softmax(e, x);

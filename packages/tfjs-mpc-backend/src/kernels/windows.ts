@@ -18,7 +18,22 @@ export interface Axis {
   after: number;
 }
 
-export function axesOf2D(i: backend_util.Conv2DInfo): Axis[] {
+/** What a convolution in two dimensions and one in three both have of the last two. */
+type Plane = Pick<
+  backend_util.Conv2DInfo,
+  | 'inHeight'
+  | 'inWidth'
+  | 'outHeight'
+  | 'outWidth'
+  | 'filterHeight'
+  | 'filterWidth'
+  | 'strideHeight'
+  | 'strideWidth'
+  | 'dilationHeight'
+  | 'dilationWidth'
+> & { padInfo: { top: number; bottom: number; left: number; right: number } };
+
+export function axesOf2D(i: Plane): Axis[] {
   const { padInfo: p } = i;
   return [
     {
@@ -54,24 +69,7 @@ export function axesOf3D(i: backend_util.Conv3DInfo): Axis[] {
       before: p.front,
       after: p.back,
     },
-    {
-      in: i.inHeight,
-      out: i.outHeight,
-      filter: i.filterHeight,
-      stride: i.strideHeight,
-      dilation: i.dilationHeight,
-      before: p.top,
-      after: p.bottom,
-    },
-    {
-      in: i.inWidth,
-      out: i.outWidth,
-      filter: i.filterWidth,
-      stride: i.strideWidth,
-      dilation: i.dilationWidth,
-      before: p.left,
-      after: p.right,
-    },
+    ...axesOf2D(i),
   ];
 }
 

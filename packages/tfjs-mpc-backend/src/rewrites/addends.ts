@@ -4,7 +4,7 @@
  */
 import { sizeOf } from '@secformer/ring';
 import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
-import { passing, type SecretNode, VIEWS } from '../node-values.js';
+import { passing, publicNumber, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf } from '../own.js';
 import { traitsOf } from '../traits.js';
 import { type Floor, SOFTMAX_FLOOR } from './floor.js';
@@ -26,11 +26,12 @@ export const FAR = -30_000;
 /** … and where something is still to be multiplied. */
 const FAR_BEFORE_SCALING = -1e8;
 
-const zero = () => passing('constant', [], [], { values: [0] });
-const one = () => passing('constant', [], [], { values: [1] });
 const joined = (op: 'add' | 'sub' | 'mul' | 'div', a: SecretNode, b: SecretNode) =>
   passing(op, [a, b], broadcastShapes(a.shape, b.shape));
 const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
+/** A part of a sum in the sum's shape. */
+const spread = (part: SecretNode, to: Shape) =>
+  part.shape.join() === to.join() ? part : passing('broadcast', [part], to);
 
 /** What is added to the values of x, taken out of it. */
 export function addendOf(x: SecretNode, far = FAR): Sum {
@@ -57,7 +58,7 @@ class Addends {
     if (x.tensor !== undefined || depth === 0) return whole;
     const inner = (i: SecretNode) => this.of(i, far, depth - 1);
     const logits = matchLogSoftmax(x);
-    if (logits) return x.attr('floored') ? whole : loggedSum(x, inner(logits).addend);
+    if (logits) return x.attr('floored') ? whole : loggedSum(x, logits, inner(logits).addend);
     switch (x.op) {
       case 'add':
       case 'sub':
@@ -89,9 +90,9 @@ class Addends {
 }
 
 /** The logarithm of a masked softmax: that of scores at the floor, and what the floor has taken. */
-function loggedSum(x: SecretNode, addend: SecretNode | undefined): Sum {
+function loggedSum(x: SecretNode, logits: SecretNode, addend: SecretNode | undefined): Sum {
   if (!addend) return { scores: x, addend: undefined };
-  const scores = passing('logSoftmax', [matchLogSoftmax(x)!], x.shape, { floored: true });
+  const scores = passing('logSoftmax', [logits], x.shape, { floored: true });
   return { scores, addend: passing('belowFloor', [addend], addend.shape, floorOf()) };
 }
 
@@ -150,9 +151,9 @@ function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number): Su
   const [yes, no] = [inner(t), inner(e)];
   if (!yes.addend && !no.addend) return { scores: x, addend: undefined };
   const choose = (p: SecretNode | undefined, q: SecretNode | undefined) =>
-    passing('select', [c, p ?? zero(), q ?? zero()], x.shape);
+    passing('select', [c, p ?? publicNumber(0), q ?? publicNumber(0)], x.shape);
   const left = (p: SecretNode | undefined, q: SecretNode | undefined) =>
-    p && q ? choose(p, q) : passing('mul', [p ? c : passing('sub', [one(), c], c.shape), (p ?? q)!], x.shape);
+    p && q ? choose(p, q) : passing('mul', [p ? c : passing('sub', [publicNumber(1), c], c.shape), (p ?? q)!], x.shape);
   const addend = choose(yes.addend, no.addend);
   if (yes.scores && no.scores) return { scores: choose(yes.scores, no.scores), addend };
   // What is public and far below everything needs no product: nothing that is added to it matters
@@ -170,11 +171,7 @@ function isFar(n: SecretNode, far: number): boolean {
 function concatenated(x: SecretNode, parts: Sum[]): Sum {
   if (!parts.some(({ addend }) => addend && traitsOf(addend).far)) return { scores: x, addend: undefined };
   const side = (of: 'scores' | 'addend') => {
-    const all = parts.map((part, i) => {
-      const { shape } = x.inputs[i]!;
-      const value = part[of] ?? zero();
-      return value.shape.join() === shape.join() ? value : passing('broadcast', [value], shape);
-    });
+    const all = parts.map((part, i) => spread(part[of] ?? publicNumber(0), x.inputs[i]!.shape));
     return passing('concat', all, x.shape, x.attrs);
   };
   return { scores: side('scores'), addend: side('addend') };
@@ -186,12 +183,7 @@ function carried(x: SecretNode, { scores, addend }: Sum): Sum {
     return { scores: x, addend: undefined };
   const { shape } = x.inputs[0]!;
   const of = (part: SecretNode) => {
-    const made = passing(
-      x.op,
-      [part.shape.join() === shape.join() ? part : passing('broadcast', [part], shape)],
-      x.shape,
-      x.attrs,
-    );
+    const made = passing(x.op, [spread(part, shape)], x.shape, x.attrs);
     made.ownIndices = x.ownIndices;
     if (x.ownIndices) made.origin = x.origin ?? x;
     return made;
@@ -204,8 +196,6 @@ function viewed(x: SecretNode, { scores, addend }: Sum): Sum {
   if (!addend || !scores) return { scores: x, addend: undefined };
   const from = x.inputs[0]!.shape;
   // What has fewer axes than the sum has them in front, of size 1
-  const spread = (part: SecretNode, to: Shape) =>
-    part.shape.join() === to.join() ? part : passing('broadcast', [part], to);
   const ranked = (part: SecretNode) =>
     part.shape.length === from.length
       ? part

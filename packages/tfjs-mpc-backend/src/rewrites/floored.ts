@@ -2,8 +2,8 @@
  * Masks that follow from secrets: where a condition chooses between a score and a number far below, or bits are
  * multiplied by one. What is public of them, the number, ends at the floor; which places it is for nobody sees.
  */
-import { broadcastShapes } from '@secformer/secformer-ops';
-import { passing, type SecretNode, VIEWS } from '../node-values.js';
+import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
+import { passing, publicNumber, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf } from '../own.js';
 import { traitsOf } from '../traits.js';
 import type { Floor } from './floor.js';
@@ -31,18 +31,11 @@ export function floored(x: SecretNode, floor: Floor, depth = DEPTH): SecretNode 
       kept ? passing('mul', [score, kept], broadcastShapes(score.shape, kept.shape)) : score;
     return changed(x, [keep(inner(a), op === 'add' ? keptOf(b, depth) : undefined), keep(inner(b), keptOf(a, depth))]);
   }
-  if (op === 'neg' && opposite(inputs[0]!, depth)) return inner(opposite(inputs[0]!, depth)!);
+  const turned = op === 'neg' ? opposite(inputs[0]!, depth) : undefined;
+  if (turned) return inner(turned);
   if (op === 'neg' || (VIEWS.has(op) && inputs.length === 1)) return changed(x, inputs.map(inner));
-  if (op === 'mul') {
-    const [a, b] = inputs as [SecretNode, SecretNode];
-    for (const [bits, number] of [
-      [a, b],
-      [b, a],
-    ] as const) {
-      const few = isNumber(number) && fewOf(bits, depth);
-      if (few && ends(plaintextOf(number), few, floor)) return passing('mul', [bits, ended(number, floor)], shape);
-    }
-  }
+  const mask = maskOf(x, depth);
+  if (mask && ends(mask.numbers, mask.few, floor)) return passing('mul', [mask.bits, ended(mask, floor)], shape);
   return x;
 }
 
@@ -56,37 +49,51 @@ function changed(x: SecretNode, inputs: SecretNode[]): SecretNode {
  * of places that are all masked none is larger: the score must not be left there, for a row may have no other places.
  */
 function keptOf(n: SecretNode, depth: number): SecretNode | undefined {
-  if (depth === 0 || n.own || n.tensor !== undefined) return undefined;
-  if (VIEWS.has(n.op) && n.inputs.length === 1) {
-    const kept = keptOf(n.inputs[0]!, depth - 1);
-    return kept && passing(n.op, [kept], n.shape, n.attrs);
-  }
-  if (n.op !== 'mul') return undefined;
-  const at = n.inputs.findIndex(isNumber);
-  const few = at < 0 ? undefined : fewOf(n.inputs[1 - at]!, depth);
-  if (!few) return undefined;
-  const [bits, numbers] = [n.inputs[1 - at]!, plaintextOf(n.inputs[at]!)];
-  const swallows = (of: 1 | -1) => numbers.every((v) => v * of <= SWALLOWING);
-  const one = passing('constant', [], [], { values: [1] });
-  const kept = (op: 'add' | 'sub') => passing('broadcast', [passing(op, [one, bits], bits.shape)], n.shape);
-  if (few[0] === 0 && few[1] === 1 && swallows(1)) return kept('sub');
-  if (few[0] === -1 && few[1] === 0 && swallows(-1)) return kept('add');
-  return undefined;
+  return ofMask(n, depth, ({ bits, few, numbers }, shape) => {
+    const swallows = (of: 1 | -1) => numbers.every((v) => v * of <= SWALLOWING);
+    const kept = (op: 'add' | 'sub') => passing('broadcast', [passing(op, [publicNumber(1), bits], bits.shape)], shape);
+    if (few[0] === 0 && few[1] === 1 && swallows(1)) return kept('sub');
+    return few[0] === -1 && few[1] === 0 && swallows(-1) ? kept('add') : undefined;
+  });
 }
 
 /** What bits times a public number, and views of it, are subtracted as. */
 function opposite(n: SecretNode, depth: number): SecretNode | undefined {
+  return ofMask(n, depth, ({ bits, number, numbers }, shape) => {
+    const values = Array.from(numbers, (v) => -v);
+    return passing('mul', [bits, passing('constant', [], number.shape, { values })], shape);
+  });
+}
+
+/** Bits, or the opposites of some, times a public number far away. */
+interface Mask {
+  bits: SecretNode;
+  number: SecretNode;
+  few: readonly [number, number];
+  numbers: Float64Array;
+}
+
+function maskOf(n: SecretNode, depth: number): Mask | undefined {
+  const at = n.op === 'mul' ? n.inputs.findIndex(isNumber) : -1;
+  if (at < 0) return undefined;
+  const [number, bits] = [n.inputs[at]!, n.inputs[1 - at]!];
+  const few = fewOf(bits, depth);
+  return few && { bits, number, few, numbers: plaintextOf(number) };
+}
+
+/** What `make` makes of a mask, under the views that the mask is under. */
+function ofMask(
+  n: SecretNode,
+  depth: number,
+  make: (mask: Mask, shape: Shape) => SecretNode | undefined,
+): SecretNode | undefined {
   if (depth === 0 || n.own || n.tensor !== undefined) return undefined;
   if (VIEWS.has(n.op) && n.inputs.length === 1) {
-    const of = opposite(n.inputs[0]!, depth - 1);
-    return of && passing(n.op, [of], n.shape, n.attrs);
+    const made = ofMask(n.inputs[0]!, depth - 1, make);
+    return made && passing(n.op, [made], n.shape, n.attrs);
   }
-  const at = n.op === 'mul' ? n.inputs.findIndex(isNumber) : -1;
-  if (at < 0 || !fewOf(n.inputs[1 - at]!, depth)) return undefined;
-  const number = passing('constant', [], n.inputs[at]!.shape, {
-    values: Array.from(plaintextOf(n.inputs[at]!), (v) => -v),
-  });
-  return passing('mul', [n.inputs[1 - at]!, number], n.shape);
+  const mask = maskOf(n, depth);
+  return mask && make(mask, n.shape);
 }
 
 /** From here on a float32 sum has lost what a score up to a thousand was. */
@@ -108,9 +115,9 @@ function ends(numbers: Float64Array, [least, most]: readonly [number, number], {
   return least >= -1 && most <= 1 && (both === true || numbers.every((v) => v * least <= -floor && v * most <= -floor));
 }
 
-function ended(n: SecretNode, { floor }: Floor): SecretNode {
-  const values = Array.from(plaintextOf(n), (v) => Math.min(-floor, Math.max(floor, v)));
-  return passing('constant', [], n.shape, { values });
+function ended({ number, numbers }: Mask, { floor }: Floor): SecretNode {
+  const values = Array.from(numbers, (v) => Math.min(-floor, Math.max(floor, v)));
+  return passing('constant', [], number.shape, { values });
 }
 
 /** Least and largest of what comparisons and arithmetic of small numbers make of 0 and 1; undefined of all else. */

@@ -5,7 +5,7 @@
 import { EncodingError } from '@secformer/ring';
 import { type GraphNode, QUAD_CONSTANT, suiteOf } from '@secformer/secformer-ops';
 import type { Emission } from '../emission.js';
-import { passing, type SecretNode, VIEWS } from '../node-values.js';
+import { passing, publicNumber, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf, youngestOf } from '../own.js';
 import { FAR_FROM, traitsOf } from '../traits.js';
 import { addendOf, FAR_BELOW_SOFTMAX, floorOf } from './addends.js';
@@ -62,6 +62,7 @@ function openRowsOf(x: SecretNode, scores: SecretNode, addend: SecretNode): Secr
   return passing('mul', [scores, open], x.shape);
 }
 
+/** A softmax, as the suite has it: under 2Quad a mask is a factor beside a bias. */
 export function softmaxOf(e: Emission, n: SecretNode, x: SecretNode): number {
   const { quadratic, maskFloor, shiftable } = suiteOf(e.suite);
   if (!quadratic) return e.push({ op: 'softmax', in: [atFloor(e, x, floorOf(maskFloor, shiftable))], shape: n.shape });
@@ -85,25 +86,15 @@ export function softmaxOf(e: Emission, n: SecretNode, x: SecretNode): number {
 /** A comparison with a public number, which of what is masked is taken before its masks end at the floor. */
 export function comparedTo(e: Emission, n: SecretNode): number {
   const [name, to] = Object.entries(n.attrs)[0] as [string, number];
-  let x = n.inputs[0]!;
-  const { far } = traitsOf(x);
-  if (!far || Math.abs(to) < FAR_FROM)
-    return e.push({
-      op: n.op,
-      in: [atFloor(e, x, SATURATING[n.op]!)],
-      shape: n.shape,
-      ...n.attrs,
-    } as unknown as GraphNode);
+  const [x] = n.inputs as [SecretNode];
+  const compare = (from: number, against: number) =>
+    e.push({ op: n.op, in: [from], shape: n.shape, [name]: against } as unknown as GraphNode);
+  const floor = SATURATING[n.op]!;
+  if (!traitsOf(x).far || Math.abs(to) < FAR_FROM) return compare(atFloor(e, x, floor), to);
   // What a float32 sum of a mask and a score is to such a number depends on how it was rounded
   if (!addendOf(x).addend || (n.op === 'equal' && !isChosen(x))) throw comparedFar(n, to);
-  x = passing('sub', [x, passing('constant', [], [], { values: [to] })], x.shape);
-  const exactly = Number.NEGATIVE_INFINITY;
-  return e.push({
-    op: n.op,
-    in: [atFloor(e, x, SATURATING[n.op]!, exactly)],
-    shape: n.shape,
-    [name]: 0,
-  } as unknown as GraphNode);
+  const less = passing('sub', [x, publicNumber(to)], x.shape);
+  return compare(atFloor(e, less, floor, Number.NEGATIVE_INFINITY), 0);
 }
 
 /** Operations that compare with a public number. */
@@ -117,8 +108,7 @@ function isChosen(n: SecretNode): boolean {
 function comparedFar(n: SecretNode, to: number): EncodingError {
   return new EncodingError(
     `a comparison of masked values of shape [${n.shape}] with ${to}: which of them are masked follows from ` +
-      `secrets, or from how a sum was rounded. ` +
-      'Compare the mask itself, or the values before they are masked',
+      'secrets, or from how a sum was rounded. Compare the mask itself, or the values before they are masked',
   );
 }
 
