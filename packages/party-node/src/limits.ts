@@ -12,6 +12,8 @@ export const limits = {
   headerBytes: 60_000,
   /** JSON of what a run is bound to: 20,000 inputs of about 105 bytes, with room. */
   listBytes: 4 * 2 ** 20,
+  /** Text of a published model's manifest: 64 Programs of BERT-large's 1,200 inputs, at about 60 bytes each. */
+  manifestBytes: 8 * 2 ** 20,
   /** A run's timeline, asked for by its client: BERT-large has about 5,000 stretches of 100 bytes. */
   traceBytes: 4 * 2 ** 20,
   /** Bytes a sender may have on the way before it waits: two round trips of 40 ms at 100 MB/s. */
