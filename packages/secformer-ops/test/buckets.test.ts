@@ -172,7 +172,7 @@ test('a salt has 53 random bits, and a Program with none, or another, is refused
     outputs: [2],
   };
   const planned = (salt: number) =>
-    plan(graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0], [], undefined, salt);
+    plan(graph, suiteOf('exact'), [writtenTensor, writtenTensor], [0], [], undefined, { salt });
   const { program, bindings } = planned(77);
   const sums = () => program.instructions.find((i) => i.op === 'bucketSums')!;
   t.is(sums().salt, 77);

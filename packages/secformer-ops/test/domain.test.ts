@@ -304,7 +304,7 @@ const model: Graph = {
 
 test('a plan names the operations that it watches, and is what it was where nothing is watched', (t) => {
   const states = [writtenTensor, writtenTensor];
-  const of = (watched?: boolean) => plan(model, suiteOf('exact'), states, [0], [], undefined, 0, watched);
+  const of = (watched?: boolean) => plan(model, suiteOf('exact'), states, [0], [], undefined, { watched });
   const [unwatched, watched] = [of(), of(true)];
   t.deepEqual(of(false), unwatched);
   t.deepEqual(unwatched.checks, []);
@@ -336,8 +336,7 @@ test('of a graph of very many operations some are watched together', (t) => {
     [0],
     [],
     undefined,
-    0,
-    true,
+    { watched: true },
   );
   t.true(checks.length > 900 && checks.length <= 1024);
   t.is(program.outputs.length, 1 + checks.length);

@@ -31,7 +31,7 @@ export async function difference(
     graph.outputs.map((_, i) => i),
     [],
     ranges,
-    salt,
+    { salt },
   );
   const checked = checkProgram(planned.program);
   const given = planned.bindings.map((b): Words | Int32Array =>

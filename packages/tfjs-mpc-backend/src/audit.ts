@@ -55,7 +55,9 @@ export class Visible {
   get program(): Program {
     if (!this.#program) {
       const { graph, suite, states, revealed, kept, ranges, watched } = this.planned;
-      this.#program = plan(graph, suiteOf(suite), states, revealed, kept, ranges, 0, watched).program;
+      this.#program = plan(graph, suiteOf(suite), states, revealed, kept, ranges, {
+        watched: watched === true,
+      }).program;
     }
     return this.#program;
   }

@@ -65,16 +65,10 @@ export class Planner {
     let entry = this.#plans.get(key);
     let bytes: Uint8Array | undefined;
     if (!entry) {
-      const made = plan(
-        request.graph,
-        suiteOf(request.suite),
-        states,
-        request.revealed,
-        kept,
-        request.ranges,
-        this.#salt,
-        request.watched,
-      );
+      const made = plan(request.graph, suiteOf(request.suite), states, request.revealed, kept, request.ranges, {
+        salt: this.#salt,
+        ...(request.watched !== undefined && { watched: request.watched }),
+      });
       checkSize(made.program);
       bytes = encodeProgram(made);
       const checked = readProgram(bytes);

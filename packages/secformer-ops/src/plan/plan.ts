@@ -26,14 +26,24 @@ export interface Plan {
   checks: Watched[];
 }
 
+/** What a plan depends on beside its graph. */
+export interface PlanOptions {
+  /** of lookups in buckets: drawn at random before any index is known, where others choose what is looked up */
+  salt?: number;
+  /** whether operations tell where their values leave the domain of their protocol */
+  watched?: boolean;
+  /**
+   * fractional bits that revealed values leave with at most: what is below tells whoever may ask often about the weights
+   */
+  revealBits?: number;
+}
+
 /**
  * From a graph to a Program: which protocol, which scale and modulus, where truncations go, and the schedule. Pure and
  * deterministic.
  * @param revealed indices into graph.outputs that the client reads
  * @param kept indices into graph.outputs that stay at the nodes
  * @param ranges what calibration has seen of every node; without it values are taken to stay below 2^14
- * @param salt of lookups in buckets: drawn at random before any index is known, where others choose what is looked up
- * @param watched whether operations tell where their values leave the domain of their protocol
  */
 export function plan(
   graph: Graph,
@@ -42,8 +52,7 @@ export function plan(
   revealed: readonly number[],
   kept: readonly number[] = [],
   ranges?: NodeRanges,
-  salt = 0,
-  watched = false,
+  { salt = 0, watched = false, revealBits }: PlanOptions = {},
 ): Plan {
   checkGraph(graph);
   checkConstants(graph, ranges !== undefined, kept);
@@ -69,10 +78,39 @@ export function plan(
     }
   }
   const watching = digests(emitter, less.graph, less.origin);
+  const shown = revealed.map((i) => coarse(emitter, outputs[i]!, revealBits));
   return {
-    program: builder.build([...revealed.map((i) => outputs[i]!), ...watching.map((d) => d.value)], keptValues),
+    program: builder.build([...shown, ...watching.map((d) => d.value)], keptValues),
     bindings: inputs.bindings,
     keeps,
     checks: watching.map((d) => d.check),
+  };
+}
+
+/** A share with so many fractional bits at most: each party drops the others of its own, which costs nothing. */
+function coarse(e: Emitter, v: number, fracBits = Number.POSITIVE_INFINITY): number {
+  const shift = e.share(v).fracBits - fracBits;
+  return shift > 0 ? e.emit('drop', [v], { shift }) : v;
+}
+
+/**
+ * A plan without the inputs that nothing of its Program uses, such as shares of weights that are there as openings.
+ */
+export function withoutUnusedInputs({ program, bindings, ...rest }: Plan): Plan {
+  const { inputs, instructions, outputs, keeps } = program;
+  const used = new Set([...outputs, ...keeps, ...instructions.flatMap((i) => i.in)]);
+  const left = inputs.flatMap((_, i) => (used.has(i) ? [i] : []));
+  const renamed = new Map(left.map((from, to) => [from, to]));
+  const name = (v: number) => (v < inputs.length ? renamed.get(v)! : v - inputs.length + left.length);
+  return {
+    ...rest,
+    bindings: left.map((i) => bindings[i]!),
+    program: {
+      ...program,
+      inputs: left.map((i) => inputs[i]!),
+      instructions: instructions.map((i) => ({ ...i, in: i.in.map(name) })),
+      outputs: outputs.map(name),
+      keeps: keeps.map(name),
+    },
   };
 }
