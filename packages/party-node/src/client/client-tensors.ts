@@ -1,7 +1,14 @@
 /** What a client knows of its session's tensors: their types and shapes, and which runs have opened them. */
 import { randomBytes } from '@noble/hashes/utils.js';
 import { EncodingError, encodeFixed, type Kernels, KeyStream, packedBytes, Secret } from '@secformer/ring';
-import { type InputState, programLimits, type ShareType, writtenTensor } from '@secformer/secformer-ops';
+import {
+  type InputState,
+  type Plan,
+  programLimits,
+  type ShareType,
+  type ValueType,
+  writtenTensor,
+} from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { FREED, type Message } from '../wire/messages.js';
 import type { NodeRole } from '../wire/tokens.js';
@@ -89,13 +96,22 @@ export class ClientTensors {
     return this.#tensors.get(tensor)!.openings.get(width)!;
   }
 
-  /** Records that an output of a run stays at the nodes as this tensor. */
-  keepOutput(tensor: number, { shape, fracBits, bits, magnitude }: ShareType): void {
-    this.#tensors.set(tensor, { state: { fracBits, bits, magnitude, stored: [] }, shape, openings: new Map() });
-  }
-
-  /** Records that a run has opened a tensor under its mask; no effect if the tensor was freed meanwhile. */
-  keepOpening(tensor: number, width: number, run: string): void {
-    this.#tensors.get(tensor)?.openings.set(width, run);
+  /**
+   * Records what a run has left at the nodes: outputs as tensors, and openings of tensors, but of those that were freed
+   * meanwhile.
+   * @param types of what stays
+   * @param tensors that it stays as, or is an opening of
+   * @param run its id
+   */
+  keep(keeps: Plan['keeps'], types: readonly ValueType[], tensors: readonly number[], run: string): void {
+    keeps.forEach((k, i) => {
+      const tensor = tensors[i]!;
+      if (k.kind === 'opened') {
+        this.#tensors.get(tensor)?.openings.set(k.width, run);
+        return;
+      }
+      const { shape, fracBits, bits, magnitude } = types[i] as ShareType;
+      this.#tensors.set(tensor, { state: { fracBits, bits, magnitude, stored: [] }, shape, openings: new Map() });
+    });
   }
 }

@@ -2,8 +2,7 @@
 import { type Kernels, Secret, sizeOf, type Words } from '@secformer/ring';
 import { clientMask, maskOneHot, onesOf } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
-import type { Planned } from './planner.js';
-import type { RunRequest } from './run-request.js';
+import type { OneHotInput } from './runnable.js';
 
 /** Bytes of the two keys, one for each half of an input's mask. */
 export const KEYS_BYTES = 64;
@@ -13,14 +12,7 @@ export const KEYS_BYTES = 64;
  * @param keys for each input the keys of both halves
  * @throws NodeError BAD_MESSAGE if there are too few keys or too many
  */
-export function inputMasks(
-  kernels: Kernels,
-  { plan: { bindings }, checked: { program } }: Planned,
-  keys: Uint8Array,
-): Words[] {
-  const inputs = bindings.flatMap((b, i) =>
-    b.kind === 'oneHot' ? [program.inputs[i] as { shape: number[]; width: number }] : [],
-  );
+export function inputMasks(kernels: Kernels, inputs: readonly OneHotInput[], keys: Uint8Array): Words[] {
   if (keys.length !== inputs.length * KEYS_BYTES)
     throw new NodeError('dealer', 'BAD_MESSAGE', `sent ${keys.length} bytes of keys for ${inputs.length} inputs`);
   return inputs.map(({ shape, width }, i) => {
@@ -34,22 +26,21 @@ export function inputMasks(
   });
 }
 
-/** Positions of the ones in every index input. @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED */
-export function onesOfInputs(request: RunRequest, { plan: { bindings } }: Planned): Int32Array[] {
-  return bindings.flatMap((b) =>
-    b.kind === 'oneHot' ? [onesOf(b, (request.slots[b.slot] as { indices: Int32Array }).indices)] : [],
-  );
+/**
+ * Positions of the ones in every index input.
+ * @param indices by the slot of an input's binding
+ * @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED
+ */
+export function onesOfInputs(inputs: readonly OneHotInput[], indices: (slot: number) => Int32Array): Int32Array[] {
+  return inputs.map(({ binding }) => onesOf(binding, indices(binding.slot)));
 }
 
 /** The masked index inputs, packed. Consumes `masks`. */
 export function maskInputs(
   kernels: Kernels,
   ones: Int32Array[],
-  { plan: { bindings }, checked: { program } }: Planned,
+  inputs: readonly OneHotInput[],
   masks: Words[],
 ): Uint8Array[] {
-  const widths = bindings.flatMap((b, i) =>
-    b.kind === 'oneHot' ? [(program.inputs[i] as { width: number }).width] : [],
-  );
-  return widths.map((width, i) => maskOneHot(kernels, ones[i]!, width, masks[i]!));
+  return inputs.map(({ width }, i) => maskOneHot(kernels, ones[i]!, width, masks[i]!));
 }

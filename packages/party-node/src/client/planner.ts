@@ -15,15 +15,14 @@ import type { BoundInput } from '../wire/messages.js';
 import { checkSize } from './check-size.js';
 import type { ClientTensors } from './client-tensors.js';
 import { type RunRequest, tensorOf } from './run-request.js';
+import type { OneHotInput, OutputType, Runnable } from './runnable.js';
 
 /** A request's Program as the nodes know it. */
-export interface Planned {
+export interface Planned extends Runnable {
   plan: Plan;
   checked: CheckedProgram;
-  hash: string;
   /** the encoded program, if the nodes do not have it yet */
   bytes: Uint8Array | undefined;
-  inputs: BoundInput[];
   /** equal for requests that the same prepared run can serve */
   key: string;
 }
@@ -83,7 +82,7 @@ export class Planner {
       const tensor = tensorOf(request, b.slot);
       return { kind: 'opened', tensor, width: b.width, run: this.#tensors.openedBy(tensor, b.width) };
     });
-    return { ...entry, bytes, inputs, key: `${key} ${JSON.stringify(inputs)}` };
+    return { ...entry, ...shapeOf(entry), bytes, inputs, key: `${key} ${JSON.stringify(inputs)}` };
   }
 
   /** Records that the nodes have received a program. */
@@ -94,6 +93,18 @@ export class Planner {
   }
 }
 
-function encodeProgram({ program }: Plan): Uint8Array {
+export function encodeProgram({ program }: Plan): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(program));
+}
+
+/** What a plan's Program takes and gives, as far as its client has to know. */
+export function shapeOf({
+  plan: { bindings, checks },
+  checked: { program, types },
+}: Pick<Planned, 'plan' | 'checked'>): Pick<Runnable, 'oneHots' | 'outputs' | 'checks'> {
+  const oneHots = bindings.flatMap((binding, i): OneHotInput[] => {
+    const input = program.inputs[i]!;
+    return binding.kind === 'oneHot' && input.kind === 'oneHot' ? [{ ...input, binding }] : [];
+  });
+  return { oneHots, outputs: program.outputs.map((v) => types[v] as OutputType), checks };
 }

@@ -1,14 +1,9 @@
 /** A run's outputs and record, combined from the answers of the nodes. */
 import { decodeFixed, type Kernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
-import {
-  type CheckedProgram,
-  combineOutput,
-  type Plan,
-  type ShareType,
-  type TraceEvent,
-} from '@secformer/secformer-ops';
+import { combineOutput, type TraceEvent } from '@secformer/secformer-ops';
 import { nodeName } from '../wire/handshake.js';
 import type { RunRecord, RunResult } from './run-request.js';
+import type { Runnable } from './runnable.js';
 import type { Answer } from './waiting.js';
 
 /** What the client itself has measured during a run. */
@@ -24,24 +19,22 @@ interface Measured {
 /** Decodes the revealed outputs; the check digests that follow them are zero where every value stayed in its domain. */
 export function combine(
   kernels: Kernels,
-  { checks }: Plan,
-  { program, types }: CheckedProgram,
+  { outputs, checks }: Runnable,
   fromP0: Uint8Array,
   fromP1: Uint8Array,
 ): Pick<RunResult, 'outputs' | 'left'> {
   let at = 0;
-  const words = program.outputs.map((v) => {
-    const t = types[v] as ShareType;
-    const n = sizeOf(t.shape);
-    const bytes = packedBytes(n, t.bits);
+  const words = outputs.map(({ shape, bits }) => {
+    const n = sizeOf(shape);
+    const bytes = packedBytes(n, bits);
     const [p, q] = [fromP0, fromP1].map((b) => b.subarray(at, at + bytes)) as [Uint8Array, Uint8Array];
     at += bytes;
-    return combineOutput(kernels, p, q, n, t.bits);
+    return combineOutput(kernels, p, q, n, bits);
   });
   const digests = words.splice(words.length - checks.length);
   const decoded = (w: Words, i: number) => {
-    const t = types[program.outputs[i]!] as ShareType;
-    return Float32Array.from(decodeFixed(kernels, w, t.bits, t.fracBits));
+    const { bits, fracBits } = outputs[i]!;
+    return Float32Array.from(decodeFixed(kernels, w, bits, fracBits));
   };
   return { outputs: words.map(decoded), left: checks.filter((_, i) => digests[i]!.some((word) => word !== 0n)) };
 }

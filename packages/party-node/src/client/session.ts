@@ -6,12 +6,30 @@ import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
 import { type Planned, Planner } from './planner.js';
-import type { Prepared, RunRequest, RunResult } from './run-request.js';
-import { type Prepare, Runs } from './runs.js';
+import { keptAs, type Prepared, type RunRequest, type RunResult, tensorOf } from './run-request.js';
+import { type Prepare, Runs, type Start } from './runs.js';
 import { Spares } from './spares.js';
 
 /** Codes of a prepared run whose randomness a node had to discard: the request runs afresh. */
 const GIVEN_UP = ['GAVE_WAY', 'LIMIT_EXCEEDED', 'BUSY'];
+
+/** A run of this session, prepared or being prepared, with what it was planned as. */
+interface PlannedRun extends Prepare {
+  planned: Planned;
+}
+
+/**
+ * What a request's runs start with. Bad inputs are refused here, before the nodes learn of the run: what they see must
+ * not depend on its inputs.
+ * @throws SecformerError INPUT_REFUSED, LOOKUP_UNPLACED
+ */
+function startOf(request: RunRequest, { plan: { bindings, keeps }, oneHots }: Planned): Start {
+  return {
+    ones: onesOfInputs(oneHots, (slot) => (request.slots[slot] as { indices: Int32Array }).indices),
+    shares: bindings.flatMap((b) => (b.kind === 'share' ? [tensorOf(request, b.slot)] : [])),
+    keeps: keeps.map((k) => (k.kind === 'output' ? keptAs(request, k.output) : tensorOf(request, k.slot))),
+  };
+}
 
 /**
  * A client's connection to the three nodes, browser-safe. It alone sees plaintext: it shares what is written, plans
@@ -26,7 +44,7 @@ export class Session {
   readonly #tensors: ClientTensors;
   readonly #planner: Planner;
   readonly #runs: Runs;
-  readonly #spares = new Spares<Prepare>();
+  readonly #spares = new Spares<PlannedRun>();
   #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(kernels: Kernels, links: NodeLinks) {
@@ -34,7 +52,7 @@ export class Session {
     this.#links = links;
     this.#tensors = new ClientTensors(kernels, links);
     this.#planner = new Planner(this.#tensors);
-    this.#runs = new Runs(kernels, links, this.#tensors, this.#planner);
+    this.#runs = new Runs(kernels, links);
     links.runs = this.#runs;
   }
 
@@ -91,12 +109,10 @@ export class Session {
   async run(request: RunRequest): Promise<RunResult> {
     return this.#inTurn(async () => {
       const planned = this.#planned(request);
-      // Bad inputs are refused here, before the nodes learn of the run: what they see must not depend on its inputs
-      const ones = onesOfInputs(request, planned);
+      const start = startOf(request, planned);
       // Another run has other masks, so a retry reveals nothing
-      const afresh = () =>
-        persist(async () => this.#runs.online(request, ones, await this.#runs.prepare(planned, 'streamed')));
-      const result = (await this.#runSpare(request, ones, planned)) ?? (await afresh());
+      const afresh = () => persist(async () => this.#online(request, start, await this.#prepare(planned, 'streamed')));
+      const result = (await this.#runSpare(request, start, planned)) ?? (await afresh());
       if (this.prepareAhead && !this.dead)
         this.#spares.over(planned.key, planned.checked.cost.dealer + planned.checked.cost.online, () =>
           this.#spare(planned),
@@ -110,9 +126,9 @@ export class Session {
     return this.#inTurn(async () => {
       this.#spares.take();
       const planned = this.#planned(request);
-      const ones = onesOfInputs(request, planned);
+      const start = startOf(request, planned);
       const attempt = await persist(async () => {
-        const made = await this.#runs.prepare(planned, 'ahead');
+        const made = await this.#prepare(planned, 'ahead');
         await made.ready;
         return made;
       });
@@ -122,7 +138,7 @@ export class Session {
           if (used)
             throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
           used = true;
-          return this.#runs.online(request, ones, attempt, trace);
+          return this.#online(request, { ...start, trace }, attempt);
         },
         cancel: attempt.cancel,
       };
@@ -134,21 +150,46 @@ export class Session {
     return this.#planner.planned(request);
   }
 
+  /** Sends a Program that the nodes lack, and has them prepare a run of it. */
+  async #prepare(planned: Planned, mode: 'streamed' | 'ahead'): Promise<PlannedRun> {
+    const { hash, bytes } = planned;
+    if (bytes) {
+      await this.#runs.send(hash, bytes);
+      this.#planner.sent(hash);
+    }
+    return { ...this.#runs.attempt(planned, mode), planned };
+  }
+
   /** Prepares a run in the background. */
-  #spare(planned: Planned): Prepare {
-    const attempt = this.#runs.attempt(planned, 'spare');
+  #spare(planned: Planned): PlannedRun {
+    const attempt = { ...this.#runs.attempt(planned, 'spare'), planned };
     attempt.waiting.onFail = () => this.#spares.lost(attempt);
     return attempt;
   }
 
+  /** Runs what is prepared, and records what stays at the nodes. */
+  async #online(request: RunRequest, start: Start, attempt: PlannedRun): Promise<RunResult> {
+    try {
+      const { run, ...result } = await this.#runs.online(start, attempt);
+      const { plan, checked } = attempt.planned;
+      const types = checked.program.keeps.map((v) => checked.types[v]!);
+      this.#tensors.keep(plan.keeps, types, start.keeps, run);
+      return result;
+    } catch (error) {
+      // If a party failed, the dealer may have recorded kept tensors
+      this.#tensors.freeAtNodes(request.kept.map((k) => k.tensor).filter((t) => !this.#tensors.has(t)));
+      throw error;
+    }
+  }
+
   /** Runs what was prepared in the background; undefined if there is nothing, or a node has discarded it. */
-  async #runSpare(request: RunRequest, ones: Int32Array[], planned: Planned): Promise<RunResult | undefined> {
+  async #runSpare(request: RunRequest, from: Start, planned: Planned): Promise<RunResult | undefined> {
     const spare = this.#spares.take(planned.key);
     if (!spare) return undefined;
     const start = performance.now();
     try {
       await spare.ready;
-      return await this.#runs.online(request, ones, spare, false, performance.now() - start);
+      return await this.#online(request, { ...from, waited: performance.now() - start }, spare);
     } catch (error) {
       const { error: failure } = spare.waiting;
       // What the parties sent was masked with randomness that is discarded now: another run has other masks

@@ -1,7 +1,7 @@
-import type { CheckedProgram } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
+import type { Runnable } from './runnable.js';
 
 export interface Answer<T extends Message['t']> {
   header: MessageOf<T>;
@@ -21,7 +21,7 @@ export class Waiting {
   error: Error | undefined;
   /** called once, if it fails */
   onFail: () => void = () => {};
-  constructor(readonly checked: CheckedProgram) {}
+  constructor(readonly runnable: Runnable) {}
 
   fail(error: Error): void {
     if (this.error) return;

@@ -9,6 +9,7 @@ import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import { readJson } from './messages.js';
+import { modelName, versionName } from './names.js';
 
 const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
@@ -22,10 +23,6 @@ const shape = z
   )
   .max(8);
 const bits = z.number().int().min(1).max(64);
-
-/** Names of models and publishers: they are parts of paths and of what people type. */
-export const modelName = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,63}$/);
-export const versionName = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$/);
 
 const tensorSpec = z.object({ name: z.string().max(200), shape, dtype: z.enum(['float32', 'int32', 'bool']) });
 /** An input or output of the model, as its caller sees it. */
@@ -59,11 +56,11 @@ const manifestProgram = z.object({
   outputs: z.array(tensorSpec).min(1).max(64),
   /** of every input of the Program, in order */
   bindings: z.array(manifestInput).max(programLimits.inputs),
-  /** types of the Program's outputs: what the parties send, revealed values first and digests after them */
+  /** types of the Program's outputs, which the parties send: revealed values, and digests after them */
   revealed: z.array(z.object({ shape, bits, fracBits: z.number().int().min(0).max(63) })).max(1024),
   /** operations whose digests follow the revealed values */
   checks: z.array(z.looseObject({})).max(programLimits.outputs),
-  /** how the client makes values and indices of its inputs, and its outputs of what is revealed; for it alone to read */
+  /** types of the outputs, which the parties send: values that are revealed, and digests after them */
   client: z.unknown(),
   cost: z.object({ rounds: count, online: count, dealer: count, instructions: count }),
 });

@@ -1,6 +1,7 @@
 import { programLimits } from '@secformer/secformer-ops';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
+import { modelName, versionName } from './names.js';
 
 /** Tensors that one message frees: their ids fit its header. */
 export const FREED = 2000;
@@ -26,6 +27,10 @@ const binding = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('oneHot') }),
 ]);
 export type BoundInput = z.infer<typeof binding>;
+/** A version of a published model, and the sharing that a client knows its manifest of. */
+const modelRef = z.object({ name: modelName, version: versionName, generation: hex(16) });
+export type ModelRef = z.infer<typeof modelRef>;
+
 /** Payload of 'prepare'. */
 export const bindings = z.array(binding).max(programLimits.inputs);
 
@@ -109,6 +114,8 @@ export const message = z.discriminatedUnion('t', [
      * 'streamed': dealt while it runs; 'ahead': dealt before; 'spare': the same, for a client that does not wait for it
      */
     mode: z.enum(['streamed', 'ahead', 'spare']),
+    /** the published model that the program is of, which says what inputs are bound to */
+    model: modelRef.optional(),
   }),
   z.object({
     t: z.literal('run'),

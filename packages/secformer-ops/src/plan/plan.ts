@@ -33,7 +33,8 @@ export interface PlanOptions {
   /** whether operations tell where their values leave the domain of their protocol */
   watched?: boolean;
   /**
-   * fractional bits that revealed values leave with at most: what is below tells whoever may ask often about the weights
+   * fractional bits that revealed values leave with at most: what is below would tell of the weights, to whoever asks
+   * often
    */
   revealBits?: number;
 }
