@@ -60,7 +60,7 @@ const manifestProgram = z.object({
   revealed: z.array(z.object({ shape, bits, fracBits: z.number().int().min(0).max(63) })).max(1024),
   /** operations whose digests follow the revealed values */
   checks: z.array(z.looseObject({})).max(programLimits.outputs),
-  /** types of the outputs, which the parties send: values that are revealed, and digests after them */
+  /** how the client makes values and indices of its inputs, and outputs of what is revealed; the backend reads it */
   client: z.unknown(),
   cost: z.object({ rounds: count, online: count, dealer: count, instructions: count }),
 });
