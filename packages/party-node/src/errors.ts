@@ -20,7 +20,13 @@ export type NodeErrorCode =
   | 'LIMIT_EXCEEDED'
   | 'RUN_FAILED'
   | 'BAD_CONFIGURATION'
-  | 'INPUT_REFUSED';
+  | 'INPUT_REFUSED'
+  | 'GRANT_REFUSED'
+  | 'NOT_ALLOWED'
+  | 'MODEL_UNKNOWN'
+  | 'MODEL_EXISTS'
+  | 'MODEL_DAMAGED'
+  | 'QUOTA_SPENT';
 
 /** Longest text and code of an error that travels: a header has room for it whatever the text was made from. */
 const TEXT = 1000;

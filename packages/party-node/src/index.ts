@@ -2,12 +2,16 @@
  * The browser-safe part: errors, limits, the client, and what a link is. Node's part is in
  * `@secformer/party-node/node`.
  */
+
+export * from './client/asking.js';
 export type { Dial } from './client/node-links.js';
+export type * from './client/publishing.js';
 export type { Prepared, RunRecord, RunRequest, RunResult, RunSlot } from './client/run-request.js';
 export * from './client/session.js';
 export * from './errors.js';
 export * from './limits.js';
 export type * from './wire/link.js';
+export type { Manifest, ManifestProgram, TensorSpec } from './wire/manifest.js';
 export * from './wire/port-link.js';
 export * from './wire/socket-link.js';
 export { type NodeRole, tokenFrom } from './wire/tokens.js';

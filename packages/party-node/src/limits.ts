@@ -83,6 +83,25 @@ export const limits = {
   /** Tickets of runs that are over and may still be named by messages on their way. */
   burntTickets: 10_000,
 
+  // ---- published models
+  /** A file that belongs to a model, and all of one model: tokenizers of 250,000 words take 20 MB. */
+  assetBytes: 32 * 2 ** 20,
+  modelAssetBytes: 64 * 2 ** 20,
+  /** Between the clocks of a publisher and a node. */
+  clockSkewSeconds: 60,
+  /** Models that a node has, versions counted each: their list fits one message. */
+  models: 1_000,
+  /** How long a staged model waits for its publisher's word after the last of its messages. */
+  stagedMs: 600_000,
+  /** What a client that may only ask keeps at a node, its messages included: a batch of long texts, masked. */
+  askerBytes: 256 * 2 ** 20,
+  askerTensors: 256,
+  /** Connections of one subject, however many grants it has, and runs of it that are not over. */
+  subjectSessions: 8,
+  subjectRuns: 4,
+  /** Subjects that a node remembers the quota of. */
+  subjects: 100_000,
+
   // ---- runs
   /** How long the nodes may take to agree on a run: its client's messages to the three arrive at different times. */
   agreeMs: 15_000,

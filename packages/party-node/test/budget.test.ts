@@ -6,8 +6,9 @@ const budget = (bytes = 1600) => new Budget('party 0', bytes);
 
 test('one session may keep its part, all of them together what there is, and what is refused is not counted', (t) => {
   const b = budget();
-  const [mine, other] = [new Account(), new Account()];
   const most = 1600 * limits.sessionPart;
+  t.is(b.sessionBytes, most);
+  const [mine, other] = [new Account(most), new Account(most)];
   t.throws(() => b.hold(mine, most + 1, 'a tensor'), { code: 'LIMIT_EXCEEDED', message: /1500 bytes at party 0/ });
   b.hold(mine, most, 'a tensor');
   t.throws(() => b.hold(other, 101, 'a tensor'), { code: 'LIMIT_EXCEEDED', message: /100 of 1600 bytes are free/ });

@@ -5,6 +5,8 @@ import { PortLink } from '../src/index.js';
 import { Dealer } from '../src/node/dealer.js';
 import { Gate } from '../src/node/gate.js';
 import { Party } from '../src/node/party.js';
+import type { Link } from '../src/wire/link.js';
+import type { Principal } from '../src/wire/principal.js';
 import { NODES, type NodeRole, tokensFromOne } from '../src/wire/tokens.js';
 
 export interface Engines {
@@ -14,6 +16,8 @@ export interface Engines {
   token: Secret;
   logs: { node: NodeRole; event: string; fields: Record<string, unknown> | undefined }[];
   dial(role: NodeRole): Promise<PortLink>;
+  /** dials as somebody who has proved to be this */
+  as(principal: Principal): (role: NodeRole) => Promise<PortLink>;
   stop(): void;
 }
 
@@ -40,7 +44,8 @@ export async function startEngines(
   };
   const gates = {} as Record<NodeRole, Gate>;
   const links: PortLink[] = [];
-  const connect = async (to: NodeRole, from?: NodeRole) => {
+  const principals = new WeakMap<Link, Principal>();
+  const connect = async (to: NodeRole, from?: NodeRole, principal?: Principal) => {
     const { port1, port2 } = new MessageChannel();
     const [mine, theirs] = [new PortLink(port1), new PortLink(port2)];
     links.push(mine, theirs);
@@ -48,6 +53,7 @@ export async function startEngines(
       between(from, to, mine);
       between(to, from, theirs);
     }
+    if (principal) principals.set(theirs, principal);
     gates[to].accept(theirs);
     return mine;
   };
@@ -59,7 +65,10 @@ export async function startEngines(
       role,
       tokens: { client: token, nodes: tokensFromOne(one, role) },
       dial: Object.fromEntries(dials[role].map((to) => [to, () => connect(to, role)])),
-      welcome: (proven, left) => engine.welcome({ ...proven, left }),
+      welcome: (proven, left) => {
+        const principal = principals.get(proven.link);
+        engine.welcome({ ...proven, left, ...(principal && { principal }) });
+      },
       log: optionsOf(role).log,
     });
   }
@@ -69,6 +78,7 @@ export async function startEngines(
     token,
     logs,
     dial: (role) => connect(role),
+    as: (principal) => (role) => connect(role, undefined, principal),
     stop() {
       for (const role of NODES) {
         gates[role].stop();

@@ -4,8 +4,8 @@ import { type Taker, Turns } from '../src/node/turns.js';
 
 const wait = (turn: Promise<void>) => turn;
 
-function taker(session: object = {}, mode: Taker['mode'] = 'streamed'): Taker {
-  return { session, mode };
+function taker(subject: object = {}, mode: Taker['mode'] = 'streamed'): Taker {
+  return { subject, mode };
 }
 
 /** Turns that are all taken. */

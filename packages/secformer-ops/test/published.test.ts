@@ -24,7 +24,7 @@ const layer: Graph = {
   ],
   outputs: [4],
 };
-const states = [writtenTensor, writtenTensor, writtenTensor];
+const states = [{ ...writtenTensor, once: true }, writtenTensor, writtenTensor];
 
 test('revealed values leave with no more fractional bits than asked for, off by less than one unit', async (t) => {
   const inputs = [uniform(24, -4, 4, 1), uniform(40, -1, 1, 2), uniform(5, -2, 2, 3)];
@@ -57,20 +57,24 @@ test('the openings of a plan alone, and a plan without the inputs that nothing u
   t.deepEqual(first.program.outputs, []);
   t.deepEqual(
     first.keeps.map((k) => k.kind === 'opened' && k.slot),
-    [0, 1],
+    [1],
   );
   const opened = withoutUnusedInputs(first);
   t.deepEqual(
     opened.bindings.map((b) => b.slot),
-    [0, 1],
+    [1],
   );
   checkProgram(opened.program);
+  t.is(
+    plan(layer, suiteOf('exact'), [states[0]!, { ...writtenTensor, stored: [64, 48] }, states[2]!], [0]).keeps.length,
+    0,
+  );
   const widths = (slot: number) =>
     first.keeps.flatMap((k) => (k.kind === 'opened' && k.slot === slot ? [k.width] : []));
   const later = plan(
     layer,
     suiteOf('exact'),
-    [writtenTensor, { ...writtenTensor, stored: widths(1) }, writtenTensor],
+    [states[0]!, { ...writtenTensor, stored: widths(1) }, writtenTensor],
     [0],
   );
   const bare = withoutUnusedInputs(later);

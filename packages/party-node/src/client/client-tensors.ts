@@ -83,6 +83,10 @@ export class ClientTensors {
       this.#links.tell({ t: 'free', tensors: tensors.slice(i, i + FREED) });
   }
 
+  shape(tensor: number): readonly number[] {
+    return this.#tensors.get(tensor)!.shape;
+  }
+
   /** What planning needs to know about a tensor. @throws NodeError TENSOR_LOST */
   state(tensor: number): InputState {
     const t = this.#tensors.get(tensor);

@@ -24,18 +24,27 @@ export interface RunMessages {
   lost(error: NodeError): void;
 }
 
+/** A request that is not answered yet. */
+interface Asked {
+  reply: Deferred<Uint8Array>;
+  /** bytes that the answer may have */
+  most: number;
+}
+
+const NOTHING = new Uint8Array(0);
+
 export class NodeLinks {
   /** why the links are closed; losing one closes all three */
   dead: NodeError | undefined;
   runs: RunMessages = { accept: () => 0, receive: () => {}, lost: () => {} };
   readonly #links: Map<NodeRole, MessageLink>;
-  readonly #replies = new Map<string, Deferred<void>>();
+  readonly #replies = new Map<string, Asked>();
   #nextReply = 1;
 
   private constructor(links: ReadonlyMap<NodeRole, Link>) {
     this.#links = new Map([...links].map(([role, link]) => [role, new MessageLink(link, () => nodeName[role])]));
     for (const [role, link] of this.#links) {
-      link.accept = (m) => this.runs.accept(role, m);
+      link.accept = (m) => (m.t === 'answer' ? this.#answerOf(role, m.re) : this.runs.accept(role, m));
       link.onMessage = (m, payload) => this.#receive(role, m, payload);
       link.onClose = (why) =>
         this.lost(
@@ -99,13 +108,14 @@ export class NodeLinks {
     if (this.dead) return;
     this.dead = error;
     this.runs.lost(error);
-    for (const r of this.#replies.values()) r.reject(error);
+    for (const { reply } of this.#replies.values()) reply.reject(error);
     for (const link of this.#links.values()) link.close(error.message);
   }
 
   #receive(role: NodeRole, header: Message, payload: Uint8Array): void {
-    if (header.t === 'done') this.#replies.get(`${role}:${header.re}`)?.resolve();
-    else if (header.t === 'failed') this.#replies.get(`${role}:${header.re}`)?.reject(errorOf(header.error));
+    if (header.t === 'done') this.#replies.get(`${role}:${header.re}`)?.reply.resolve(NOTHING);
+    else if (header.t === 'answer') this.#replies.get(`${role}:${header.re}`)?.reply.resolve(payload);
+    else if (header.t === 'failed') this.#replies.get(`${role}:${header.re}`)?.reply.reject(errorOf(header.error));
     else this.runs.receive(role, header, payload);
   }
 
@@ -124,18 +134,41 @@ export class NodeLinks {
     for (const role of NODES) this.send(role, m).catch(() => {});
   }
 
+  /** Largest answer to a request; one that nobody waits for any more is read past. */
+  #answerOf(role: NodeRole, re: number): number {
+    return this.#replies.get(`${role}:${re}`)?.most ?? limits.assetBytes;
+  }
+
   /**
    * Sends a request and waits until the node confirms it.
    * @throws NodeError the node's refusal, or NO_PROGRESS
    */
   async ask(role: NodeRole, make: (re: number) => Message, ...payload: Uint8Array[]): Promise<void> {
+    await this.#asked(role, make, 0, payload);
+  }
+
+  /**
+   * Sends a request and waits for the node's answer.
+   * @param most bytes that the answer may have
+   * @throws NodeError the node's refusal, or NO_PROGRESS
+   */
+  answer(role: NodeRole, make: (re: number) => Message, most: number): Promise<Uint8Array> {
+    return this.#asked(role, make, most, []);
+  }
+
+  async #asked(
+    role: NodeRole,
+    make: (re: number) => Message,
+    most: number,
+    payload: Uint8Array[],
+  ): Promise<Uint8Array> {
     const re = this.#nextReply++;
-    const reply = new Deferred<void>();
+    const reply = new Deferred<Uint8Array>();
     const key = `${role}:${re}`;
-    this.#replies.set(key, reply);
+    this.#replies.set(key, { reply, most });
     try {
       await this.send(role, make(re), ...payload);
-      await timed(reply.promise, limits.progressMs, nodeName[role], 'an answer');
+      return await timed(reply.promise, limits.progressMs, nodeName[role], 'an answer');
     } finally {
       this.#replies.delete(key);
     }

@@ -1,11 +1,13 @@
 import { type Kernels, loadKernels, type Secret } from '@secformer/ring';
 import type { InputState } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
+import { NODES } from '../wire/tokens.js';
 import { ClientTensors } from './client-tensors.js';
 import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
 import { type Planned, Planner } from './planner.js';
+import { type Published, type PublishProgress, type PublishRequest, publish } from './publishing.js';
 import { keptAs, type Prepared, type RunRequest, type RunResult, tensorOf } from './run-request.js';
 import { type Prepare, Runs, type Start } from './runs.js';
 import { Spares } from './spares.js';
@@ -143,6 +145,25 @@ export class Session {
         cancel: attempt.cancel,
       };
     });
+  }
+
+  /**
+   * Publishes graphs of tensors that this session has written, which leave it for the model.
+   * @throws NodeError NOT_ALLOWED where this is no publisher's session, and the nodes' other refusals
+   */
+  publish(request: PublishRequest, onProgress?: (e: PublishProgress) => void): Promise<Published> {
+    const parts = { links: this.#links, tensors: this.#tensors, runs: this.#runs };
+    return this.#inTurn(() => publish(parts, request, onProgress));
+  }
+
+  /** Ends a published version, at all three nodes. @throws NodeError MODEL_UNKNOWN where none of them has it */
+  async unpublish(name: string, version: string): Promise<void> {
+    const gone = await Promise.allSettled(
+      NODES.map((role) => this.#links.ask(role, (re) => ({ t: 'unpublish', re, name, version }))),
+    );
+    const failed = gone.filter((g) => g.status === 'rejected');
+    const other = failed.find(({ reason }) => (reason as NodeError).code !== 'MODEL_UNKNOWN');
+    if (other ?? (failed.length === NODES.length && failed[0])) throw (other ?? failed[0]!).reason;
   }
 
   #planned(request: RunRequest): Planned {

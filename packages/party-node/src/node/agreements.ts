@@ -90,8 +90,10 @@ export async function agree(
   const others = NODES.filter((r) => r !== mine);
   const program = bytesToHex(run.checked.hash);
   // Bindings are compared as well: parties bound to different tensors would compute a function of single shares
+  // The same of the sharing that a model's tensors are of
+  const model = run.model && [run.model.ref.generation, run.model.hash];
   const bindings = createHash('sha256')
-    .update(JSON.stringify([run.mode, run.inputs]))
+    .update(JSON.stringify([run.mode, run.inputs, model]))
     .digest('hex');
   const pending = agreements.expect(run.ticket, run.session.id, others);
   try {

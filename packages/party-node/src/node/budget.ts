@@ -3,8 +3,11 @@ import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { NodeRole } from '../wire/tokens.js';
 
-/** What one session takes of a node's memory. */
+/** What one client, or the models of one publisher, take of a node's memory. */
 export class Account {
+  /** @param most bytes that it may keep */
+  constructor(public most = Number.POSITIVE_INFINITY) {}
+
   /** tensors, openings and Programs, in bytes */
   held = 0;
   /** promised to runs */
@@ -53,6 +56,11 @@ export class Budget {
     this.bytes = bytes;
   }
 
+  /** What one owner's session may keep. */
+  get sessionBytes(): number {
+    return Math.floor(this.bytes * limits.sessionPart);
+  }
+
   /** What tensors leave to runs, in bytes. */
   get room(): number {
     return this.bytes - this.#held;
@@ -68,14 +76,13 @@ export class Budget {
    * nothing is counted
    */
   hold(account: Account, bytes: number, what: string): void {
-    const most = Math.floor(this.bytes * limits.sessionPart);
+    const { most } = account;
     if (account.held + bytes > most) {
       throw new NodeError(
         'client',
         'LIMIT_EXCEEDED',
         `${what} of ${bytes} bytes beside ${account.held} bytes of this session; ` +
-          `one session may keep ${most} bytes at ${this.#node}: ` +
-          'free tensors, or start the node with a larger --memory',
+          `it may keep ${most} bytes at ${this.#node}: free tensors, or start the node with a larger --memory`,
       );
     }
     if (bytes > this.left) this.makeRoom(bytes, account);

@@ -1,24 +1,30 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { type Kernels, sizeOf, type Words } from '@secformer/ring';
-import { programLimits, readProgram, shareType } from '@secformer/secformer-ops';
+import { type ProgramInput, programLimits, readProgram, shareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import { type MessageLink, Unwanted } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
 import { type BoundInput, bindings, type Message, type MessageOf, readJson, startOf } from '../wire/messages.js';
+import type { Principal } from '../wire/principal.js';
 import type { NodeRole } from '../wire/tokens.js';
 import type { Budget } from './budget.js';
+import { aboutModels, isAboutModels, type Models, notAllowed, payloadOf } from './models/commands.js';
 import type { NodeRun } from './run.js';
 import { NodeSession } from './session.js';
+import type { Subjects } from './subject.js';
+
+type ShareInput = Extract<ProgramInput, { kind: 'share' }>;
 
 const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
 
 /** Messages whose payloads count while they arrive and are read; a tensor's is counted with the tensor. */
-const COUNTED: ReadonlySet<Message['t']> = new Set(['program', 'prepare', 'run']);
+const COUNTED: ReadonlySet<Message['t']> = new Set(['program', 'prepare', 'run', 'upload', 'stage']);
 
 /** Carries out clients' commands: the part of a node's engine that their links need. */
-export interface ClientCommands {
+export interface ClientCommands extends Models {
   readonly role: NodeRole;
+  readonly subjects: Subjects;
   readonly kernels: Kernels;
   readonly budget: Budget;
   /** current runs of all sessions, by ticket */
@@ -41,12 +47,14 @@ export interface ClientCommands {
 export class ClientLink {
   readonly #engine: ClientCommands;
   readonly #link: MessageLink;
+  readonly #principal: Principal;
   #session: NodeSession | undefined;
   #closed = false;
 
-  constructor(engine: ClientCommands, link: MessageLink) {
+  constructor(engine: ClientCommands, link: MessageLink, principal: Principal) {
     this.#engine = engine;
     this.#link = link;
+    this.#principal = principal;
     link.accept = (m, bytes) => this.#accept(m, bytes);
     link.onMessage = (m, payload) => this.#received(m, payload);
     link.onUnwanted = (m, reason) => void this.#refuse(m, reason);
@@ -59,6 +67,7 @@ export class ClientLink {
     for (const run of [...this.#engine.runs.values()])
       if (run.session === session) this.#engine.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
     session.close();
+    this.#engine.subjects.leave(session.subject);
   }
 
   rest(): void {
@@ -75,6 +84,8 @@ export class ClientLink {
    * payload, as its header says
    */
   #accept(m: Message, bytes: number): number {
+    const refusal = notAllowed(this.#principal, m);
+    if (refusal) throw new Unwanted(refusal, limits.frameBytes);
     if (m.t === 'open') return 0;
     const session = this.#mine;
     if (m.t === 'put') {
@@ -97,6 +108,7 @@ export class ClientLink {
     if (m.t === 'program') return programLimits.bytes;
     if (m.t === 'prepare') return limits.listBytes;
     if (m.t === 'run') return this.#engine.acceptInputs(session, m.ticket);
+    if (isAboutModels(m)) return payloadOf(m);
     return 0;
   }
 
@@ -135,7 +147,7 @@ export class ClientLink {
     switch (m.t) {
       case 'open':
         if (this.#session) throw bad("sent 'open' twice; a session is one connection");
-        this.#session = new NodeSession(m.session, this.#link, this.#engine.budget, nodeName[this.#engine.role]);
+        this.#open(m.session);
         return this.#link.send({ t: 'done', re: m.re });
       case 'program': {
         const session = this.#mine;
@@ -167,9 +179,18 @@ export class ClientLink {
         if (run && run.session === this.#mine) this.#engine.abort(run, bad('cancelled the run', 'RUN_FAILED'));
         return;
       }
-      default:
-        throw bad(`sent '${m.t}', which clients do not send`);
+      default: {
+        if (!isAboutModels(m)) throw bad(`sent '${m.t}', which clients do not send`);
+        const answer = await aboutModels(this.#engine, this.#mine, m, payload);
+        return answer ? this.#link.send({ t: 'answer', re: m.re }, answer) : this.#link.send({ t: 'done', re: m.re });
+      }
     }
+  }
+
+  #open(id: string): void {
+    const { budget, role, subjects } = this.#engine;
+    const subject = subjects.enter(this.#principal);
+    this.#session = new NodeSession(id, this.#link, budget, nodeName[role], this.#principal, subject);
   }
 
   async #put(m: MessageOf<'put'>, payload: Uint8Array): Promise<void> {
@@ -201,17 +222,18 @@ export class ClientLink {
   #begin(run: NodeRun, m: MessageOf<'run'>, payload: Uint8Array): void {
     const { session, checked } = run;
     const { program, types } = checked;
+    // Inputs that are the client's to bind: of a model's Program the values that it has shared
+    const mine = program.inputs.filter((_, i) => run.inputs[i]!.kind === 'share');
     const expected = this.#engine.inputBytes(run);
     if (run.started) throw bad('sent the inputs of a run twice', 'INPUT_REFUSED');
     if (payload.length !== m.names + expected)
       throw bad(`sent ${payload.length - m.names} bytes of inputs, the program takes ${expected}`, 'BAD_FRAME');
     const { shares, keeps } = readJson(startOf, payload.subarray(0, m.names), 'client', 'tensors of a run');
-    const wanted = program.inputs.filter((i) => i.kind === 'share');
-    if (shares.length !== wanted.length) throw bad(`bound ${shares.length} shares of ${wanted.length}`);
+    if (shares.length !== mine.length) throw bad(`bound ${shares.length} shares of ${mine.length}`);
     if (keeps.length !== program.keeps.length)
       throw bad(`bound ${keeps.length} kept values of ${program.keeps.length}`);
     shares.forEach((tensor, i) => {
-      session.bound(tensor, wanted[i]!);
+      session.bound(tensor, mine[i] as ShareInput);
     });
     // A tensor may have been freed since the run was prepared
     for (const b of run.inputs) if (b.kind === 'opened') session.opening(b);

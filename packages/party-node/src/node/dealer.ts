@@ -1,17 +1,16 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { deriveRunKey, Purpose, RunStreams, sizeOf } from '@secformer/ring';
-import { type CheckedProgram, type DealerValue, dealOneHot, runDealer } from '@secformer/secformer-ops';
+import { type DealerValue, dealOneHot, runDealer } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
-import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import type { Message } from '../wire/messages.js';
 import { memoryOf } from './budget.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
 import { holdKept, keepValues } from './kept-values.js';
 import type { Peer } from './peers.js';
-import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
-import type { NodeSession } from './session.js';
+import { type Given, type NodeRole, NodeRun, namesHash, type RunParts } from './run.js';
 import { Turns } from './turns.js';
 
 class DealerRunState extends NodeRun {
@@ -38,13 +37,8 @@ export class Dealer extends Engine<DealerRunState> {
     return this.#turns.active;
   }
 
-  protected newRun(
-    session: NodeSession,
-    m: MessageOf<'prepare'>,
-    inputs: BoundInput[],
-    checked: CheckedProgram,
-  ): DealerRunState {
-    return new DealerRunState(m.ticket, session, checked, inputs, m.mode);
+  protected newRun(parts: RunParts): DealerRunState {
+    return new DealerRunState(parts);
   }
 
   protected release(run: DealerRunState): void {
@@ -134,8 +128,8 @@ export class Dealer extends Engine<DealerRunState> {
     ];
     const slotKeys: Uint8Array[] = [];
     const inputs: DealerValue[] = run.inputs.map((b, i) => {
-      if (b.kind === 'share') return {};
-      if (b.kind === 'opened') return session.opening(b).atDealer();
+      if (b.kind === 'share' || b.kind === 'weight') return {};
+      if (b.kind !== 'oneHot') return run.opening(b).atDealer();
       // Issued once, with the one 'prepared' of this run: the keys of this input's mask and of nothing else
       for (const s of streams) slotKeys.push(s.key(Purpose.input, i, 0).bytes);
       const { shape, width } = checked.program.inputs[i] as { shape: number[]; width: number };

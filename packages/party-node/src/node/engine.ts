@@ -1,19 +1,23 @@
 import { Arena, type Kernels, loadKernels, type Secret, type Words } from '@secformer/ring';
-import type { CheckedProgram } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import { MessageLink } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
-import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import { type BoundInput, jsonBytes, listed, type Message, type MessageOf, readJson } from '../wire/messages.js';
+import type { Principal } from '../wire/principal.js';
 import type { NodeRole, WireRole } from '../wire/tokens.js';
 import { Agreements, agree } from './agreements.js';
 import { Budget } from './budget.js';
 import { type ClientCommands, ClientLink } from './client-link.js';
 import type { Log } from './log.js';
+import { askedRun } from './models/asked.js';
+import { Catalogue, type ModelKeeper } from './models/catalogue.js';
+import { ModelMemory } from './models/publishing.js';
 import { type Peer, Peers } from './peers.js';
-import type { NodeRun } from './run.js';
+import type { NodeRun, RunParts } from './run.js';
 import type { NodeSession } from './session.js';
+import { Subjects } from './subject.js';
 import { Tidying } from './tidying.js';
 
 export interface EngineOptions {
@@ -23,6 +27,8 @@ export interface EngineOptions {
   /** bytes that tensors and runs of all clients may take together */
   memory: number;
   log?: Log;
+  /** where published models are kept; without it they end with the process */
+  keeper?: ModelKeeper;
   /** what this process had before it did anything, in bytes, if it does nothing else */
   ownMemory?: number;
   /** called when this thread has given memory back to the machine */
@@ -35,6 +41,8 @@ const SETTLE_MS = 200;
 /** An authenticated link, and whom to tell when it is closed. */
 export interface Welcomed {
   role: WireRole;
+  /** what the other end has proved; a client without is an owner */
+  principal?: Principal;
   seed: Secret;
   link: Link;
   left: (why: string) => void;
@@ -50,6 +58,9 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly budget: Budget;
   readonly arena: Arena;
   readonly runs = new Map<string, R>();
+  readonly subjects: Subjects;
+  readonly catalogue: Catalogue;
+  readonly memory: ModelMemory;
   readonly #options: EngineOptions;
   readonly #peers: Peers;
   readonly #agreements = new Agreements();
@@ -66,6 +77,11 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     this.#peers = new Peers(options.role);
     this.#tidying = new Tidying(options.ownMemory, options.tidied);
     this.budget = new Budget(nodeName[options.role], options.memory);
+    this.subjects = new Subjects(this.budget);
+    this.memory = new ModelMemory(this.budget);
+    this.catalogue = new Catalogue(options.keeper);
+    this.catalogue.gone = (model) => this.memory.give(model);
+    this.catalogue.changed = () => this.#peers.tell({ t: 'have' }, jsonBytes(this.catalogue.mine));
     this.arena = new Arena(this.budget.room);
     this.budget.changed = () => {
       this.arena.limit = this.budget.room;
@@ -87,7 +103,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   }
 
   /** Takes a link whose other end has proved who it is. */
-  welcome({ role, seed, link: raw, left }: Welcomed): void {
+  welcome({ role, principal = { kind: 'owner' }, seed, link: raw, left }: Welcomed): void {
     const link = new MessageLink(raw, () => nodeName[role]);
     this.#links.add(link);
     const closed = (why: string) => {
@@ -95,7 +111,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       left(why);
     };
     if (role === 'client') {
-      const client = new ClientLink(this, link);
+      const client = new ClientLink(this, link, principal);
       this.#clients.add(client);
       link.onClose = (why) => {
         this.#clients.delete(client);
@@ -106,6 +122,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     }
     const peer: Peer = { role, seed, link };
     this.#peers.add(peer);
+    link.send({ t: 'have' }, jsonBytes(this.catalogue.mine)).catch(() => {});
     link.accept = (m) => this.#acceptFromNode(role, m);
     link.room = (m, bytes) =>
       m.t === 'round' || m.t === 'material' ? this.arena.borrow(bytes) : new Uint8Array(bytes);
@@ -126,6 +143,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     if (m.t === 'agree' || m.t === 'abort' || m.t === 'turn' || m.t === 'confirm' || m.t === 'credit' || m.t === 'kept')
       return 0;
     if (m.t === 'round' || m.t === 'material') return this.acceptPayload(role, m);
+    if (m.t === 'have') return limits.listBytes;
     throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
   }
 
@@ -137,6 +155,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       const run = this.runs.get(m.ticket);
       if (run) this.abort(run, errorOf(m.error));
       else this.#burnEarly(m.ticket);
+    } else if (m.t === 'have') {
+      await this.catalogue.heard(role, readJson(listed, payload, nodeName[role], 'a list of models'));
     } else if ('ticket' in m) {
       const run = this.runs.get(m.ticket);
       if (run) await this.receive(run, role, m, payload);
@@ -149,12 +169,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   protected abstract acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number;
   /** A message of a run from another node. */
   protected abstract receive(run: R, from: NodeRole, m: Message, payload: Uint8Array): void | Promise<void>;
-  protected abstract newRun(
-    session: NodeSession,
-    m: MessageOf<'prepare'>,
-    inputs: BoundInput[],
-    checked: CheckedProgram,
-  ): R;
+  protected abstract newRun(parts: RunParts): R;
   /** The run itself, once it is agreed; throws to abort. */
   protected abstract execute(run: R, peers: ReadonlyMap<NodeRole, Peer>): Promise<void>;
   /** Gives up what the run holds: called once, when nothing of it is under way any more. */
@@ -187,15 +202,15 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   prepare(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[]): void {
     if (this.runs.has(m.ticket) || this.#burnt.has(m.ticket))
       throw new NodeError('client', 'BAD_MESSAGE', 'used a ticket twice');
-    if (session.runs >= limits.sessionRuns) {
-      const what = `${session.runs} runs of this session are prepared or under way; run or cancel some of them`;
+    const { subject } = session;
+    const most = session.principal.kind === 'asker' ? limits.subjectRuns : limits.sessionRuns;
+    if (subject.runs >= most) {
+      const what = `${subject.runs} runs of this client are prepared or under way; run or cancel some of them`;
       throw new NodeError(nodeName[this.role], 'BUSY', what, { retryAfterMs: limits.retryMs });
     }
-    const checked = session.program(m.program);
-    session.checkBindings(inputs, checked.program);
-    const run = this.newRun(session, m, inputs, checked);
+    const run = this.newRun(m.model ? askedRun(this.catalogue, session, m) : ownRun(session, m, inputs));
     this.runs.set(m.ticket, run);
-    session.runs++;
+    subject.runs++;
     this.#restLater();
     agree(run, this.role, this.#peers, this.#agreements)
       .then((peers) => this.execute(run, peers))
@@ -206,7 +221,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       // Only now is nothing of the run pending: memory of an aborted run is not reused while one of its sends waits
       .then(() => {
         this.release(run);
-        session.runs--;
+        subject.runs--;
         this.arena.ended();
         this.#tidying.afterRun(() => this.#countedMemory);
         if (run.error?.code !== 'GAVE_WAY') this.#restLater();
@@ -279,6 +294,13 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       this.log('rest', { kept: this.budget.bytes - this.budget.room });
     }, SETTLE_MS).unref();
   }
+}
+
+/** A run of a Program of the client's own. */
+function ownRun(session: NodeSession, { ticket, program, mode }: MessageOf<'prepare'>, inputs: BoundInput[]): RunParts {
+  const checked = session.program(program);
+  session.checkBindings(inputs, checked.program);
+  return { ticket, session, checked, inputs, mode };
 }
 
 /** The peak of this process's memory, in bytes. */

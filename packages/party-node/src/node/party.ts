@@ -7,13 +7,13 @@ import {
   packedBytes,
   RunStreams,
   Secret,
+  type StoredWords,
   scratch,
   sizeOf,
   type Words,
   zeros,
 } from '@secformer/ring';
 import {
-  type CheckedProgram,
   giveUp,
   newTrace,
   oneHotMask,
@@ -32,15 +32,14 @@ import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
-import type { BoundInput, Message, MessageOf } from '../wire/messages.js';
+import type { Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom } from './ahead.js';
 import { type Account, memoryOf } from './budget.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
 import { holdKept, keepValues } from './kept-values.js';
 import { MaterialQueue } from './material-queue.js';
 import type { Peer } from './peers.js';
-import { type Given, type NodeRole, NodeRun, namesHash } from './run.js';
-import type { NodeSession, StoredTensor } from './session.js';
+import { type Given, type NodeRole, NodeRun, namesHash, type RunParts } from './run.js';
 
 /** Of a share that P0 expands by itself. */
 const SEED_BYTES = 32;
@@ -61,8 +60,8 @@ class PartyRunState extends NodeRun implements AheadRoom {
   /** words for the masked inputs, of the arena */
   inputRoom: Words[] = [];
 
-  constructor(arena: Arena, ...run: ConstructorParameters<typeof NodeRun>) {
-    super(...run);
+  constructor(arena: Arena, parts: RunParts) {
+    super(parts);
     this.material = new MaterialQueue(arena);
   }
 }
@@ -79,13 +78,8 @@ export class Party extends Engine<PartyRunState> {
     this.budget.makeRoom = (bytes, account) => this.#makeRoom(bytes, account);
   }
 
-  protected newRun(
-    session: NodeSession,
-    m: MessageOf<'prepare'>,
-    inputs: BoundInput[],
-    checked: CheckedProgram,
-  ): PartyRunState {
-    return new PartyRunState(this.arena, m.ticket, session, checked, inputs, m.mode);
+  protected newRun(parts: RunParts): PartyRunState {
+    return new PartyRunState(this.arena, parts);
   }
 
   /** Reserves a run's memory, when the dealer begins with it and before any of that memory is used. */
@@ -341,8 +335,9 @@ export class Party extends Engine<PartyRunState> {
         at += packed.length;
         return openOneHot(this.kernels, packed, width, masks.get(i)!, room.get(i)!);
       }
-      if (b.kind === 'share') return sharedValue(run.session.tensor(shares[share++]!));
-      return run.session.opening(b).atParty();
+      if (b.kind === 'share') return sharedValue(run.session.tensor(shares[share++]!).share!);
+      if (b.kind === 'weight') return sharedValue(run.model!.share(b.tensor)!);
+      return run.opening(b).atParty();
     });
   }
 
@@ -378,10 +373,10 @@ export class Party extends Engine<PartyRunState> {
 }
 
 /** A tensor's share, read only on use: a program lists its weights' shares too, but mostly needs their openings. */
-function sharedValue({ share }: StoredTensor): PartyValue {
+function sharedValue(share: StoredWords): PartyValue {
   return {
     get share() {
-      return share!.words;
+      return share.words;
     },
   };
 }

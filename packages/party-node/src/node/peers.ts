@@ -41,8 +41,8 @@ export class Peers {
   }
 
   /** Sends all connected nodes a message that needs no answer. */
-  tell(message: Message): void {
-    for (const { link } of this.#there.values()) link.send(message).catch(() => {});
+  tell(message: Message, ...payload: Uint8Array[]): void {
+    for (const { link } of this.#there.values()) link.send(message, ...payload).catch(() => {});
   }
 
   /**

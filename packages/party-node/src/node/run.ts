@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto';
 import { randomBytes } from '@noble/hashes/utils.js';
-import type { CheckedProgram } from '@secformer/secformer-ops';
+import type { CheckedProgram, StoredOpening } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
-import type { BoundInput, MessageOf } from '../wire/messages.js';
+import type { MessageOf } from '../wire/messages.js';
+import type { PublishedModel } from './models/model.js';
+import type { RunInput } from './run-input.js';
 import type { NodeSession } from './session.js';
+import type { Subject } from './subject.js';
 
 export type { NodeRole } from '../wire/tokens.js';
 
@@ -33,6 +36,17 @@ export function namesHash({ shares, keeps }: Given): string {
     .digest('hex');
 }
 
+/** What a run is of. */
+export interface RunParts {
+  ticket: string;
+  session: NodeSession;
+  checked: CheckedProgram;
+  inputs: RunInput[];
+  mode: MessageOf<'prepare'>['mode'];
+  /** the published model that is asked */
+  model?: PublishedModel | undefined;
+}
+
 /** How long each kind of run may wait for its client. */
 const STARTS = { streamed: limits.startMs, ahead: limits.preparedMs, spare: limits.spareMs } as const;
 
@@ -52,13 +66,32 @@ export abstract class NodeRun {
   readonly nonce = randomBytes(16);
   readonly born = performance.now();
   #breathed = 0;
-  constructor(
-    readonly ticket: string,
-    readonly session: NodeSession,
-    readonly checked: CheckedProgram,
-    readonly inputs: BoundInput[],
-    readonly mode: MessageOf<'prepare'>['mode'],
-  ) {}
+  readonly ticket: string;
+  readonly session: NodeSession;
+  readonly checked: CheckedProgram;
+  readonly inputs: RunInput[];
+  readonly mode: MessageOf<'prepare'>['mode'];
+  readonly model: PublishedModel | undefined;
+
+  constructor({ ticket, session, checked, inputs, mode, model }: RunParts) {
+    this.ticket = ticket;
+    this.session = session;
+    this.checked = checked;
+    this.inputs = inputs;
+    this.mode = mode;
+    this.model = model;
+  }
+
+  /** In whose name it is run. */
+  get subject(): Subject {
+    return this.session.subject;
+  }
+
+  /** A stored opening that an input is bound to. */
+  opening(b: Extract<RunInput, { width: number }>): StoredOpening {
+    if (b.kind === 'opened') return this.session.opening(b);
+    return this.model!.opening(b.tensor, b.width);
+  }
 
   /** The longest wait for the client's word to start, in milliseconds. */
   get patience(): number {

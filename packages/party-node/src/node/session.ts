@@ -10,7 +10,9 @@ import { NodeError, type NodeErrorCode, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageLink } from '../wire/framing.js';
 import type { BoundInput } from '../wire/messages.js';
-import { Account, type Budget } from './budget.js';
+import type { Principal } from '../wire/principal.js';
+import type { Account, Budget } from './budget.js';
+import type { Subject } from './subject.js';
 
 /** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
 export interface StoredTensor {
@@ -29,14 +31,15 @@ const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError
 
 /** What one client has at this node, counted against the node's memory. No other client can name any of it. */
 export class NodeSession {
-  readonly account = new Account();
-  /** that are not over */
-  runs = 0;
+  /** bytes of what this connection keeps, which its subject's account counts */
+  #held = 0;
   readonly tensors = new Map<number, StoredTensor>();
   /** by hash, as they came */
   readonly #programs = new Map<string, Uint8Array>();
   /** the last ones that were asked for, checked */
   readonly #checked = new Map<string, CheckedProgram>();
+  /** files of a model to come, by SHA-256 */
+  readonly #uploads = new Map<string, Uint8Array>();
   readonly #budget: Budget;
   readonly #node: NodeName;
   #closed = false;
@@ -46,6 +49,8 @@ export class NodeSession {
     readonly link: MessageLink,
     budget: Budget,
     node: NodeName,
+    readonly principal: Principal,
+    readonly subject: Subject,
   ) {
     this.#budget = budget;
     this.#node = node;
@@ -55,17 +60,25 @@ export class NodeSession {
   hold(bytes: number, what: string): void {
     if (this.#closed) throw bad('has left', 'LINK_CLOSED');
     this.#budget.hold(this.account, bytes, what);
+    this.#held += bytes;
+  }
+
+  get account(): Account {
+    return this.subject.account;
   }
 
   /** Of a session that is over nothing is counted any more. */
   give(bytes: number): void {
-    if (!this.#closed) this.#budget.give(this.account, bytes);
+    if (this.#closed) return;
+    this.#held -= bytes;
+    this.#budget.give(this.account, bytes);
   }
 
   close(): void {
-    this.#budget.give(this.account, this.account.held);
+    this.give(this.#held);
     this.#closed = true;
     this.tensors.clear();
+    this.#uploads.clear();
     this.#programs.clear();
     this.#checked.clear();
   }
@@ -106,6 +119,25 @@ export class NodeSession {
     if (this.#checked.delete(hash)) this.give(CHECKED_BYTES * this.#programs.get(hash)!.length);
   }
 
+  /** Text of a Program that was sent. */
+  programText(hash: string): Uint8Array {
+    const text = this.#programs.get(hash);
+    if (!text) throw bad('published a program that it has not sent');
+    return text;
+  }
+
+  /** Keeps a file that belongs to a model to come, whose bytes are counted already. */
+  addUpload(sha256: string, bytes: Uint8Array): void {
+    if (this.#uploads.has(sha256)) this.give(bytes.length);
+    else this.#uploads.set(sha256, bytes);
+  }
+
+  upload(sha256: string): Uint8Array {
+    const bytes = this.#uploads.get(sha256);
+    if (!bytes) throw bad('published a file that it has not sent');
+    return bytes;
+  }
+
   /** What can be made again goes. */
   rest(): void {
     for (const hash of [...this.#checked.keys()]) this.#dropChecked(hash);
@@ -114,8 +146,8 @@ export class NodeSession {
   /** @throws NodeError where a tensor of that number is not wanted */
   checkNew(id: number): void {
     if (this.tensors.has(id)) throw bad(`tensor ${id} exists already`);
-    if (this.tensors.size >= limits.sessionTensors)
-      throw bad(`more than ${limits.sessionTensors} tensors in one session`, 'LIMIT_EXCEEDED');
+    const most = this.principal.kind === 'asker' ? limits.askerTensors : limits.sessionTensors;
+    if (this.tensors.size >= most) throw bad(`more than ${most} tensors in one session`, 'LIMIT_EXCEEDED');
   }
 
   /** Keeps a tensor whose bytes are counted already. */

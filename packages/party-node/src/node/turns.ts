@@ -2,9 +2,9 @@ import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 
-/** Who takes turns: a run, in the name of a session. */
+/** Who takes turns: a run, in the name of a client. */
 export interface Taker {
-  readonly session: object;
+  readonly subject: object;
   readonly mode: 'streamed' | 'ahead' | 'spare';
 }
 
@@ -16,14 +16,14 @@ interface Waiting {
 }
 
 /**
- * Turns of runs at the dealer: a few at a time, and never all of them of one session. Who waits longest in a session
- * stands for it; sessions come round, the one that was served longest ago first; what nobody waits for comes last. A
+ * Turns of runs at the dealer: a few at a time, and never all of them of one client. Who waits longest of a client
+ * stands for it; clients come round, the one that was served longest ago first; what nobody waits for comes last. A
  * run that has to wait for somebody else gives its turn up meanwhile, and is next when it can go on.
  */
 export class Turns {
   readonly #active = new Map<Taker, number>();
   readonly #queue: Waiting[] = [];
-  /** when each session was served last, in turns */
+  /** when each client was served last, in turns */
   readonly #served = new WeakMap<object, number>();
   #turns = 0;
   /** how long a turn takes, of late */
@@ -67,11 +67,11 @@ export class Turns {
     }
   }
 
-  /** Is there a turn for this run? One is always left for another session. */
-  #free({ session }: Taker): boolean {
+  /** Is there a turn for this run? One is always left for another client. */
+  #free({ subject }: Taker): boolean {
     if (this.#active.size >= limits.concurrentRuns) return false;
     let mine = 0;
-    for (const { session: s } of this.#active.keys()) if (s === session) mine++;
+    for (const other of this.#active.keys()) if (other.subject === subject) mine++;
     return mine < Math.max(1, limits.concurrentRuns - 1);
   }
 
@@ -94,7 +94,7 @@ export class Turns {
 
   #start(taker: Taker): void {
     this.#active.set(taker, performance.now());
-    this.#served.set(taker.session, ++this.#turns);
+    this.#served.set(taker.subject, ++this.#turns);
   }
 
   #next(): Waiting | undefined {
@@ -102,7 +102,7 @@ export class Turns {
     let least = Number.POSITIVE_INFINITY;
     this.#queue.forEach(({ taker, again }, at) => {
       if (!this.#free(taker)) return;
-      const rank = (again ? 0 : taker.mode === 'spare' ? 2 : 1) * 2 ** 40 + (this.#served.get(taker.session) ?? 0);
+      const rank = (again ? 0 : taker.mode === 'spare' ? 2 : 1) * 2 ** 40 + (this.#served.get(taker.subject) ?? 0);
       if (rank < least) [best, least] = [at, rank];
     });
     return best < 0 ? undefined : this.#queue.splice(best, 1)[0];

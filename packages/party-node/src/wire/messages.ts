@@ -42,6 +42,30 @@ export const startOf = z.object({
   keeps: z.array(id).max(programLimits.inputs),
 });
 
+/** Payload of the answer to 'manifest'. */
+export const signedOf = z.object({ text: z.string(), signature: hex(64) });
+
+/** Payload of 'stage'. */
+export const stagedOf = signedOf.extend({
+  /** the session's tensor that each of the manifest's is */
+  tensors: z.array(id).max(programLimits.inputs),
+});
+
+/** Payload of 'have', and of the answer to 'models'. */
+export const listed = z
+  .array(
+    modelRef.extend({
+      /** SHA-256 of the manifest's text */
+      hash: hex(32),
+      publisher: modelName,
+      published: z.number().int().min(0),
+      /** at the sender: not committed yet, or there */
+      state: z.enum(['staged', 'live']),
+    }),
+  )
+  .max(programLimits.inputs);
+export type Listed = z.infer<typeof listed>[number];
+
 /** A payload that is JSON. */
 export const jsonBytes = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 
@@ -126,8 +150,25 @@ export const message = z.discriminatedUnion('t', [
     trace: z.boolean().optional(),
   }),
   z.object({ t: z.literal('cancel'), ticket }),
+  // publisher to nodes
+  /** a file that belongs to a model, the payload */
+  z.object({ t: z.literal('upload'), re: id, sha256: hex(32) }),
+  /** the payload is a model's manifest and which of the session's tensors are its own, see `stagedOf` */
+  z.object({ t: z.literal('stage'), re: id }),
+  /** of what is staged under this number: it becomes visible, or goes */
+  z.object({ t: z.literal('commit'), re: id, generation: hex(16) }),
+  z.object({ t: z.literal('discard'), re: id, generation: hex(16) }),
+  z.object({ t: z.literal('unpublish'), re: id, name: modelName, version: versionName }),
+  // asker and publisher to nodes, which send an 'answer'
+  /** what there is, of what this client may ask or has published */
+  z.object({ t: z.literal('models'), re: id }),
+  /** a model's signed manifest; of the version that was published last, if it is not said */
+  z.object({ t: z.literal('manifest'), re: id, name: modelName, version: versionName.optional() }),
+  z.object({ t: z.literal('asset'), re: id, model: modelRef, sha256: hex(32) }),
   // nodes to client
   z.object({ t: z.literal('done'), re: id }),
+  /** the payload is what was asked for */
+  z.object({ t: z.literal('answer'), re: id }),
   z.object({ t: z.literal('failed'), re: id, error: report }),
   /** the dealer's payload is the keys of the masks of the client's inputs, two of 32 bytes each */
   z.object({ t: z.literal('prepared'), ticket, run: hex(16), ms: z.number(), bytes: z.number() }),
@@ -159,6 +200,8 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('round'), ticket, round: z.number().int().min(0) }),
   z.object({ t: z.literal('material'), ticket }),
   z.object({ t: z.literal('credit'), ticket, bytes: z.number().int().min(0) }),
+  /** the payload is the models that the sender has, see `listed` */
+  z.object({ t: z.literal('have') }),
 ]);
 
 export type Message = z.infer<typeof message>;

@@ -34,7 +34,7 @@ export type Principal =
   | { kind: 'node'; role: NodeRole }
   /** holds the clients' token: own tensors and own programs */
   | { kind: 'owner' }
-  /** holds a key of the access file: an owner who may publish */
-  | { kind: 'publisher'; name: string; limits: PublisherLimits }
+  /** holds this key (hex), which the access file has under that name: an owner who may publish */
+  | { kind: 'publisher'; name: string; key: string; limits: PublisherLimits }
   /** holds the key that a grant names: may ask a published model, and nothing else */
   | { kind: 'asker'; grant: Grant };

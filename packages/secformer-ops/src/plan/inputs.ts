@@ -21,6 +21,8 @@ export interface InputState {
   bits: number;
   magnitude: number;
   stored: number[];
+  /** used by one run alone: openings of it are not kept */
+  once?: boolean;
 }
 
 /** The type of a tensor that a client writes. */
@@ -84,10 +86,11 @@ export class Inputs {
       return ones('places', [count, bucketsFor(count)]);
     }
     check(node.op === 'input', () => `node ${node.op} is not an input`);
-    const { fracBits, bits, magnitude, stored } = states[node.slot]!;
+    const { fracBits, bits, magnitude, stored, once } = states[node.slot]!;
     const common = { shape: [...node.shape], fracBits, bits, magnitude };
     const share = this.#emitter.builder.input({ kind: 'share', ...common });
     this.bindings.push({ kind: 'share', slot: node.slot });
+    if (once) return share;
     this.slots.set(share, node.slot);
     const openings = new Map<number, number>();
     for (const width of stored) {

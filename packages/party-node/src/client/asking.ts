@@ -1,0 +1,186 @@
+/** A client that asks published models, and knows of them what their manifests say. */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { type Kernels, loadKernels, type Secret, sizeOf } from '@secformer/ring';
+import type { Watched } from '@secformer/secformer-ops';
+import { NodeError } from '../errors.js';
+import { limits } from '../limits.js';
+import { nodeName } from '../wire/handshake.js';
+import { type Manifest, type ManifestProgram, readManifest } from '../wire/manifest.js';
+import { type Listed, listed, type Message, readJson, signedOf } from '../wire/messages.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
+import { ClientTensors } from './client-tensors.js';
+import { onesOfInputs } from './input-masks.js';
+import { type Dial, NodeLinks } from './node-links.js';
+import { persist } from './persist.js';
+import type { RunResult } from './run-request.js';
+import type { OneHotInput, Runnable } from './runnable.js';
+import { Runs } from './runs.js';
+
+export interface AskProgress {
+  phase: 'sharing' | 'running' | 'done';
+}
+
+/**
+ * A connection that asks published models, browser-safe. What it knows of a model is its manifest, which all three
+ * nodes have to have alike, signed by the publisher: neither a node nor two of them can have it run something else.
+ */
+export class Asking {
+  readonly kernels: Kernels;
+  readonly #links: NodeLinks;
+  readonly #tensors: ClientTensors;
+  readonly #runs: Runs;
+  #nextTensor = 1;
+
+  private constructor(kernels: Kernels, links: NodeLinks) {
+    this.kernels = kernels;
+    this.#links = links;
+    this.#tensors = new ClientTensors(kernels, links);
+    this.#runs = new Runs(kernels, links);
+    links.runs = this.#runs;
+  }
+
+  /** @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others */
+  static async connect(dial: Dial, token: Secret): Promise<Asking> {
+    const kernels = await loadKernels();
+    return new Asking(kernels, await NodeLinks.connect(dial, token));
+  }
+
+  /** why the connection is over */
+  get dead(): NodeError | undefined {
+    return this.#links.dead;
+  }
+
+  close(): void {
+    this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the connection'));
+  }
+
+  /** Models that this client may ask, of those that are served. */
+  async models(): Promise<Listed[]> {
+    const lists = await this.#alike((re) => ({ t: 'models', re }), limits.listBytes, 'a list of models', false);
+    const [mine, ...others] = lists.map((bytes, i) => readJson(listed, bytes, nodeName[NODES[i]!], 'a list of models'));
+    return mine!.filter((m) => others.every((list) => list.some((l) => l.generation === m.generation)));
+  }
+
+  /**
+   * A model's manifest, which all three nodes say alike and its publisher has signed.
+   * @param version the one that was published last, of those that this client may ask, if absent
+   * @throws NodeError MODEL_UNKNOWN, GRANT_REFUSED, and BAD_MESSAGE where the nodes differ or the signature is wrong
+   */
+  async manifest(name: string, version?: string): Promise<Manifest> {
+    const make = (re: number): Message => ({ t: 'manifest', re, name, ...(version !== undefined && { version }) });
+    const [bytes] = await this.#alike(make, limits.manifestBytes + 1024, `the manifest of ${name}`);
+    const m = readManifest(readJson(signedOf, bytes!, 'party 0', 'a manifest'), 'party 0');
+    if (m.name !== name || (version !== undefined && m.version !== version))
+      throw new NodeError('party 0', 'BAD_MESSAGE', `sent the manifest of ${m.name}@${m.version} for ${name}`);
+    return m;
+  }
+
+  /** A file that belongs to a model. @throws NodeError MODEL_UNKNOWN where there is none of that name */
+  async asset({ name, version, generation, assets }: Manifest, file: string): Promise<Uint8Array> {
+    const found = assets.find((a) => a.name === file);
+    if (!found)
+      throw new NodeError(
+        'client',
+        'MODEL_UNKNOWN',
+        `${name}@${version} has no file '${file}'; it has ${assets.map((a) => a.name).join(', ') || 'none'}`,
+      );
+    const model = { name, version, generation };
+    const bytes = await this.#links.answer(
+      'party0',
+      (re) => ({ t: 'asset', re, model, sha256: found.sha256 }),
+      found.bytes,
+    );
+    if (bytesToHex(sha256(bytes)) !== found.sha256)
+      throw new NodeError('party 0', 'BAD_MESSAGE', `sent other bytes for the file '${file}' than the manifest says`);
+    return bytes;
+  }
+
+  /**
+   * Runs a published Program.
+   * @param program its number in the manifest
+   * @param values of the shapes that it says
+   * @param indices lists that stay here, and reach the parties masked
+   * @returns its outputs as reals in row-major order
+   * @throws NodeError the nodes' refusal, with `retryAfterMs` where it is a matter of time
+   */
+  async ask(
+    m: Manifest,
+    program: number,
+    values: readonly Float32Array[],
+    indices: readonly Int32Array[],
+    { onProgress = () => {} }: { onProgress?: (e: AskProgress) => void } = {},
+  ): Promise<RunResult> {
+    const p = m.programs[program]!;
+    const runnable = runnableOf(m, p);
+    // Bad inputs are refused here, before the nodes learn of the run
+    const ones = onesOfInputs(runnable.oneHots, (slot) => indices[slot]!);
+    onProgress({ phase: 'sharing' });
+    const shares = new Map<number, number>();
+    const sharing = this.#share(p, values, shares);
+    sharing.catch(() => {});
+    try {
+      // Prepared while the values are shared
+      const attempt = await persist(async () => {
+        const made = this.#runs.attempt(runnable, 'streamed');
+        await made.ready;
+        return made;
+      });
+      await sharing;
+      onProgress({ phase: 'running' });
+      const bound = p.bindings.flatMap((b) => (b.kind === 'value' ? [shares.get(b.value)!] : []));
+      const { outputs, record, left } = await this.#runs.online({ ones, shares: bound, keeps: [] }, attempt);
+      onProgress({ phase: 'done' });
+      return { outputs, record, left };
+    } finally {
+      // What is on its way is freed as well
+      await Promise.allSettled([sharing]);
+      this.#tensors.freeAtNodes(this.#tensors.forget([...shares.values()]));
+    }
+  }
+
+  async #share(p: ManifestProgram, values: readonly Float32Array[], shares: Map<number, number>): Promise<void> {
+    for (const b of p.bindings) {
+      if (b.kind !== 'value' || shares.has(b.value)) continue;
+      const tensor = this.#nextTensor++;
+      shares.set(b.value, tensor);
+      await this.#tensors.write(tensor, values[b.value]!, b.shape, { fracBits: b.fracBits });
+    }
+  }
+
+  /** Asks all three nodes. @throws NodeError BAD_MESSAGE where they say different things and should not */
+  async #alike(make: (re: number) => Message, most: number, what: string, same = true): Promise<Uint8Array[]> {
+    const answers = await Promise.all(NODES.map((role) => this.#links.answer(role, make, most)));
+    const other = answers.findIndex((a) => a.length !== answers[0]!.length || a.some((b, i) => b !== answers[0]![i]));
+    if (same && other > 0)
+      throw new NodeError(
+        nodeName[NODES[other] as NodeRole],
+        'BAD_MESSAGE',
+        `says something else than party 0 of ${what}; it may be being published, or one of them is not honest`,
+      );
+    return answers;
+  }
+}
+
+/** A published Program as a client runs it. @throws NodeError BAD_MESSAGE where the manifest contradicts itself */
+function runnableOf({ name, version, generation }: Manifest, p: ManifestProgram): Runnable {
+  const oneHots = p.bindings.flatMap((b): OneHotInput[] => {
+    if (b.kind !== 'oneHot') return [];
+    const { shape, width, indices, depth, part, salt } = b;
+    return [{ shape, width, binding: { kind: 'oneHot', slot: indices, depth, part, salt } }];
+  });
+  if (oneHots.some(({ shape }) => sizeOf(shape) > limits.askerBytes))
+    throw new NodeError(
+      'client',
+      'BAD_MESSAGE',
+      `the manifest of ${name}@${version} wants more than a client may send`,
+    );
+  return {
+    hash: p.hash,
+    inputs: [],
+    model: { name, version, generation },
+    oneHots,
+    outputs: p.revealed,
+    checks: p.checks as unknown as Watched[],
+  };
+}

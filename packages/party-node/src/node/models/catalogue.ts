@@ -1,0 +1,201 @@
+/** The models that a node has, what the other two have of them, and so which are served. */
+import { NodeError } from '../../errors.js';
+import { limits } from '../../limits.js';
+import type { Listed, ModelRef } from '../../wire/messages.js';
+import type { NodeRole } from '../../wire/tokens.js';
+import type { PublishedModel } from './model.js';
+
+/** Where models are kept, so that they outlive the process. */
+export interface ModelKeeper {
+  /** Writes a model so that it survives a crash, not yet as one of those that are there. */
+  stage(model: PublishedModel): Promise<void>;
+  /** Makes a staged model one of those that are there, in one step. */
+  commit(model: PublishedModel): Promise<void>;
+  /** Removes a staged model, or one that is there. */
+  remove(ref: ModelRef, state: Listed['state']): Promise<void>;
+}
+
+/** Of a node without a folder: models end with its process. */
+const nowhere: ModelKeeper = { stage: async () => {}, commit: async () => {}, remove: async () => {} };
+
+interface Entry {
+  model: PublishedModel;
+  state: Listed['state'];
+  /** when its publisher was last heard of, of what is staged */
+  heard: number;
+}
+
+/** Why a version is not served, in words. */
+export interface Missing extends ModelRef {
+  why: string;
+}
+
+/**
+ * A version is served where it is live at all three nodes, of one sharing: what one of them lacks is served by none.
+ *
+ * Publishing has two phases. A publisher has every node stage its part, and says 'commit' once all three have. So where
+ * one node has a version live, all have it at least staged, and a node that has missed the word follows the others when
+ * they meet; where none has it live, what is staged goes after a while.
+ */
+export class Catalogue {
+  /** by generation */
+  readonly #entries = new Map<string, Entry>();
+  /** what the other nodes have, as each said last */
+  readonly #theirs = new Map<NodeRole, ReadonlyMap<string, Listed>>();
+  readonly #keeper: ModelKeeper;
+  /** called when what this node has changes */
+  changed: () => void = () => {};
+  /** called when a model goes, whose memory is free */
+  gone: (model: PublishedModel) => void = () => {};
+
+  constructor(keeper: ModelKeeper = nowhere) {
+    this.#keeper = keeper;
+  }
+
+  /** Adds a model that was found in the store. */
+  restore(model: PublishedModel, state: Listed['state']): void {
+    this.#entries.set(model.ref.generation, { model, state, heard: performance.now() });
+  }
+
+  /** What this node has, for the others. */
+  get mine(): Listed[] {
+    return [...this.#entries.values()].map(({ model, state }) => ({
+      ...model.ref,
+      hash: model.hash,
+      publisher: model.publisher,
+      published: model.manifest.published,
+      state,
+    }));
+  }
+
+  /** Another node says what it has. */
+  async heard(role: NodeRole, list: readonly Listed[]): Promise<void> {
+    this.#theirs.set(role, new Map(list.map((l) => [l.generation, l])));
+    for (const [generation, { model, state }] of [...this.#entries]) {
+      const theirs = this.#theirs.get(role)!.get(generation);
+      if (state === 'staged' && theirs?.state === 'live' && theirs.hash === model.hash) await this.commit(generation);
+    }
+  }
+
+  /** Removes what was staged long ago and no node has live. */
+  async tidy(now = performance.now()): Promise<void> {
+    for (const [generation, { state, heard }] of [...this.#entries]) {
+      if (state !== 'staged' || now - heard < limits.stagedMs || this.#theirs.size < 2) continue;
+      if (![...this.#theirs.values()].some((list) => list.get(generation)?.state === 'live'))
+        await this.discard(generation);
+    }
+  }
+
+  /**
+   * Takes a model that is complete in itself, and writes it where it survives.
+   * @throws NodeError MODEL_EXISTS where that version is served: versions are immutable
+   */
+  async stage(model: PublishedModel): Promise<void> {
+    const { name, version, generation } = model.ref;
+    if (this.#entries.has(generation)) throw new NodeError('client', 'BAD_MESSAGE', 'staged a model twice');
+    const there = this.#live(name, version);
+    if (there && this.#isServed(there))
+      throw new NodeError(
+        'client',
+        'MODEL_EXISTS',
+        `${model.title} is published; versions are immutable: publish another version, or unpublish this one`,
+      );
+    if (this.#entries.size >= limits.models)
+      throw new NodeError('client', 'LIMIT_EXCEEDED', `this node has ${limits.models} models; unpublish some of them`);
+    await this.#keeper.stage(model);
+    this.#entries.set(generation, { model, state: 'staged', heard: performance.now() });
+    this.changed();
+  }
+
+  /**
+   * Makes a staged model visible, in the place of one of that version that was never served.
+   * @throws NodeError MODEL_UNKNOWN
+   */
+  async commit(generation: string): Promise<void> {
+    const entry = this.#entries.get(generation);
+    if (!entry) throw unknown('a model that was not staged here; publish it again');
+    if (entry.state === 'live') return;
+    const { name, version } = entry.model.ref;
+    const before = this.#live(name, version);
+    if (before) await this.#remove(before);
+    await this.#keeper.commit(entry.model);
+    entry.state = 'live';
+    this.changed();
+  }
+
+  /** Removes what was staged and not committed; of others it knows nothing. */
+  async discard(generation: string): Promise<void> {
+    const entry = this.#entries.get(generation);
+    if (entry?.state === 'staged') await this.#remove(entry);
+  }
+
+  /** Removes a version, whether the others have it or not. @throws NodeError MODEL_UNKNOWN */
+  async unpublish(publisher: string, name: string, version: string): Promise<void> {
+    const entry = this.#live(name, version);
+    if (!entry || entry.model.publisher !== publisher) throw unknown(`no model ${name}@${version} of yours`);
+    await this.#remove(entry);
+  }
+
+  async #remove({ model, state }: Entry): Promise<void> {
+    this.#entries.delete(model.ref.generation);
+    this.gone(model);
+    await this.#keeper.remove(model.ref, state);
+    this.changed();
+  }
+
+  /** A staged or live model. */
+  entry(generation: string): PublishedModel | undefined {
+    return this.#entries.get(generation)?.model;
+  }
+
+  #live(name: string, version: string): Entry | undefined {
+    for (const entry of this.#entries.values()) {
+      const { ref } = entry.model;
+      if (entry.state === 'live' && ref.name === name && ref.version === version) return entry;
+    }
+    return undefined;
+  }
+
+  #lacking({ model }: Entry): NodeRole | undefined {
+    for (const [role, list] of this.#theirs) {
+      const theirs = list.get(model.ref.generation);
+      if (theirs?.state !== 'live' || theirs.hash !== model.hash) return role;
+    }
+    return undefined;
+  }
+
+  #isServed(entry: Entry): boolean {
+    return entry.state === 'live' && this.#theirs.size === 2 && this.#lacking(entry) === undefined;
+  }
+
+  /** Why a version is not served, or none of a name, for whoever may ask it. */
+  whyNot(name: string, version?: string): string {
+    const title = version === undefined ? name : `${name}@${version}`;
+    const live = [...this.#entries.values()].find(
+      ({ state, model: { ref } }) =>
+        state === 'live' && ref.name === name && (version === undefined || ref.version === version),
+    );
+    if (!live) return `no model ${title} is served here`;
+    return `${title} is not served: ${this.#why(live)}`;
+  }
+
+  #why(entry: Entry): string {
+    const lacking = this.#lacking(entry);
+    return lacking ? `${lacking} does not have it` : 'the other nodes have not been met yet';
+  }
+
+  /** Models that all three nodes have. */
+  get all(): PublishedModel[] {
+    return [...this.#entries.values()].filter((e) => this.#isServed(e)).map(({ model }) => model);
+  }
+
+  /** Versions that this node has and that are not served, and why. */
+  get missing(): Missing[] {
+    return [...this.#entries.values()].flatMap((e) => {
+      if (e.state !== 'live' || this.#isServed(e)) return [];
+      return [{ ...e.model.ref, why: this.#why(e) }];
+    });
+  }
+}
+
+const unknown = (what: string) => new NodeError('client', 'MODEL_UNKNOWN', what);

@@ -1,0 +1,70 @@
+import test from 'ava';
+import { startEngines } from './engines.js';
+import { answer, asker, askerOf, askSmall, publisher, publishSmall } from './publishing.js';
+
+/** Encoded inputs are off by 2^-17, sums of six products and two roundings by less than this. */
+const BAR = 2 ** -12;
+
+test('a published model answers whoever may ask, in every shape, without weights crossing a link', async (t) => {
+  const e = await startEngines();
+  const { programs, generation } = await publishSmall(e);
+  t.is(programs.length, 2);
+  const asking = await askerOf(e);
+  t.deepEqual(
+    (await asking.models()).map((m) => [m.name, m.version, m.generation, m.state]),
+    [['small', '1', generation, 'live']],
+  );
+  t.true((await askSmall(asking)) < BAR);
+  t.true((await askSmall(asking, 9)) < BAR);
+  const m = await asking.manifest('small', '1');
+  t.is(new TextDecoder().decode(await asking.asset(m, 'labels.json')), '["no","yes","maybe"]');
+  await t.throwsAsync(asking.asset(m, 'vocab.txt'), { code: 'MODEL_UNKNOWN', message: /it has labels.json/ });
+  // Openings of the weights were made when it was published
+  const { record, outputs } = await asking.ask(m, 0, [new Float32Array(12)], [Int32Array.of(1, 2, 3, 4)]);
+  t.is(record.rounds, m.programs[0]!.cost.rounds);
+  t.is(record.bytes.p0p1, m.programs[0]!.cost.online);
+  t.true(outputs[0]!.every((v, i) => Math.abs(v - answer(Int32Array.of(1, 2, 3, 4), new Float32Array(12))[i]!) < BAR));
+  asking.close();
+  e.stop();
+});
+
+test('who may not is told by which rule, and others notice nothing', async (t) => {
+  const e = await startEngines();
+  await publishSmall(e);
+  const good = await askerOf(e);
+  const m = await good.manifest('small');
+  const ask = async (as: ReturnType<typeof asker>) => {
+    const asking = await askerOf(e, as);
+    try {
+      const { outputs } = await asking.ask(m, 0, [new Float32Array(12)], [Int32Array.of(1, 2, 3, 4)]);
+      return outputs;
+    } finally {
+      asking.close();
+    }
+  };
+  const past = Date.now() / 1000 - 3600;
+  await t.throwsAsync(ask(asker({ expires: past })), { code: 'GRANT_REFUSED', message: /valid until/ });
+  await t.throwsAsync(ask(asker({ model: 'other' })), { code: 'GRANT_REFUSED', message: /for other, not for small/ });
+  await t.throwsAsync(ask(asker({ versions: ['2'] })), { code: 'GRANT_REFUSED', message: /not for version 1/ });
+  await t.throwsAsync(ask(asker({ publisher: 'else' })), { code: 'MODEL_UNKNOWN' });
+  await t.throwsAsync(ask(asker({ outputs: ['label'] })), { code: 'GRANT_REFUSED', message: /reveals scores/ });
+  await t.throwsAsync(ask({ kind: 'owner' } as never), { code: 'NOT_ALLOWED' });
+  const few = asker({ subject: 'few', quota: { runs: 2, seconds: 60 } });
+  await ask(few);
+  await ask(few);
+  const spent = await t.throwsAsync<Error & { retryAfterMs: number }>(ask(few), { code: 'QUOTA_SPENT' });
+  t.true(spent!.retryAfterMs > 50_000 && spent!.retryAfterMs <= 60_000, String(spent!.retryAfterMs));
+  await t.throwsAsync(publishSmall(e), { code: 'MODEL_EXISTS' });
+  await t.throwsAsync(publishSmall(e, '2', publisher({ key: '00'.repeat(32) })), { code: 'NOT_ALLOWED' });
+  await t.throwsAsync(publishSmall(e, '2', publisher({ limits: { models: 1, bytes: 2 ** 30, runs: 8 } })), {
+    code: 'LIMIT_EXCEEDED',
+    message: /may have 1/,
+  });
+  await t.throwsAsync(publishSmall(e, '2', publisher({ limits: { models: 3, bytes: 1000, runs: 8 } })), {
+    code: 'LIMIT_EXCEEDED',
+  });
+  await t.throwsAsync(publishSmall(e, '2', { kind: 'owner' }), { code: 'NOT_ALLOWED' });
+  t.true((await askSmall(good)) < BAR);
+  good.close();
+  e.stop();
+});
