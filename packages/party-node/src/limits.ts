@@ -91,8 +91,20 @@ export const limits = {
   clockSkewSeconds: 60,
   /** Models that a node has, versions counted each: their list fits one message. */
   models: 1_000,
-  /** How long a staged model waits for its publisher's word after the last of its messages. */
-  stagedMs: 600_000,
+  /** How long what is staged stays when its publisher has gone: nodes that have missed its word meet again by then. */
+  stagedMs: 60_000,
+  /**
+   * Part of a node's memory that prepared runs of published models may take, if it is not told otherwise; they give it
+   * up where it is needed.
+   */
+  poolPart: 1 / 4,
+  /** Prepared runs of one Program: what a burst of clients finds. */
+  pooledRuns: 8,
+  /** How long nothing more is prepared where a node had no room for it. */
+  poolPauseMs: 5_000,
+  /** What an ask still counts after the next one, and what a Program counts that nobody has asked for yet. */
+  poolMemory: 0.95,
+  poolUnasked: 0.01,
   /** What a client that may only ask keeps at a node, its messages included: a batch of long texts, masked. */
   askerBytes: 256 * 2 ** 20,
   askerTensors: 256,

@@ -24,10 +24,12 @@ export interface Engines {
 /**
  * The three nodes in this thread, so that a test sees what they count and hold.
  * @param between sees each link from one node to another before it is used
+ * @param pool bytes that prepared runs of published models may take
  */
 export async function startEngines(
   memory = 2 ** 31,
   between: (from: NodeRole, to: NodeRole, link: PortLink) => void = () => {},
+  pool = 0,
 ): Promise<Engines> {
   const token = new Secret(randomBytes(32));
   const one = new Secret(randomBytes(32));
@@ -35,6 +37,7 @@ export async function startEngines(
   const optionsOf = (node: NodeRole) => ({
     threads: 1,
     memory,
+    pool,
     log: (event: string, fields?: Record<string, unknown>) => void logs.push({ node, event, fields }),
   });
   const engines = {

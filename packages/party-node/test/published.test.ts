@@ -1,5 +1,5 @@
 import test from 'ava';
-import { startEngines } from './engines.js';
+import { startEngines, until } from './engines.js';
 import { answer, asker, askerOf, askSmall, publisher, publishSmall } from './publishing.js';
 
 /** Encoded inputs are off by 2^-17, sums of six products and two roundings by less than this. */
@@ -66,5 +66,38 @@ test('who may not is told by which rule, and others notice nothing', async (t) =
   await t.throwsAsync(publishSmall(e, '2', { kind: 'owner' }), { code: 'NOT_ALLOWED' });
   t.true((await askSmall(good)) < BAR);
   good.close();
+  e.stop();
+});
+
+test('what is prepared serves one ask each, and is prepared again when nobody waits', async (t) => {
+  const e = await startEngines(2 ** 31, undefined, 2 ** 30);
+  await publishSmall(e);
+  t.true(await until(() => e.dealer.pool.size > 1), `${e.dealer.pool.size} runs are prepared`);
+  const asking = await askerOf(e);
+  const pooled = () => [...e.party0.runs.values()].filter((run) => run.isFree).map((run) => run.ticket);
+  const before = pooled();
+  const ids = new Set<string>();
+  for (let i = 0; i < 5; i++) {
+    t.true((await askSmall(asking)) < BAR);
+    for (const ticket of before.filter((x) => !pooled().includes(x))) ids.add(ticket);
+  }
+  t.true(ids.size > 0, 'an ask was served by what was prepared');
+  // Many at once, more than there are: each gets a right answer
+  const all = await Promise.all(
+    Array.from({ length: 4 }, async (_, i) => {
+      const one = await askerOf(e, asker({ subject: `s${i}` }));
+      const off = [await askSmall(one), await askSmall(one, 9)];
+      one.close();
+      return Math.max(...off);
+    }),
+  );
+  t.true(all.every((off) => off < BAR));
+  t.true(await until(() => e.dealer.pool.size > 1), 'the pool is filled again');
+  asking.close();
+  t.true(await until(() => [...e.party0.runs.values()].every((run) => run.isFree)));
+  for (const node of [e.party0, e.party1, e.dealer]) {
+    const { size } = new Set([...node.runs.values()].map((run) => run.ticket));
+    t.is(size, e.dealer.runs.size);
+  }
   e.stop();
 });

@@ -16,6 +16,7 @@ export function publisher(more: Partial<Extract<Principal, { kind: 'publisher' }
 export function asker(more: Partial<Grant> = {}): Principal {
   return {
     kind: 'asker',
+    limits: { models: 10, bytes: 2 ** 30, runs: 8 },
     grant: {
       publisher: 'acme',
       subject: 'somebody',

@@ -123,7 +123,7 @@ export async function publish(
     throw new NodeError(
       'client',
       'LIMIT_EXCEEDED',
-      `a manifest of ${signed.text.length} bytes; at most ${limits.manifestBytes}: publish fewer input shapes at a time`,
+      `a manifest of ${signed.text.length} bytes, of ${limits.manifestBytes} at most; publish fewer input shapes`,
     );
   const { generation, name, version } = manifest;
   const all = (make: (re: number) => Message, ...payload: Uint8Array[]) =>

@@ -75,18 +75,19 @@ export class Agreements {
   }
 }
 
+export interface Agreed {
+  /** the links that the run goes on with */
+  peers: Map<NodeRole, Peer>;
+  /** the prepared run that takes its place, if the dealer knows one */
+  pooled: string | undefined;
+}
+
 /**
  * Exchanges nonces and hashes with the other two nodes. The run's id, which is set here, follows from its ticket, all
  * three nonces and its program, so that no node alone can make an id repeat.
- * @returns the links that the run goes on with
  * @throws NodeError BAD_MESSAGE where the client asked the nodes for different things, NO_PROGRESS, UNREACHABLE
  */
-export async function agree(
-  run: NodeRun,
-  mine: NodeRole,
-  peers: Peers,
-  agreements: Agreements,
-): Promise<Map<NodeRole, Peer>> {
+export async function agree(run: NodeRun, mine: NodeRole, peers: Peers, agreements: Agreements): Promise<Agreed> {
   const others = NODES.filter((r) => r !== mine);
   const program = bytesToHex(run.checked.hash);
   // Bindings are compared as well: parties bound to different tensors would compute a function of single shares
@@ -106,11 +107,13 @@ export async function agree(
         program,
         bindings,
         nonce: bytesToHex(run.nonce),
+        ...(mine === 'dealer' && run.pooled !== undefined && { pooled: run.pooled }),
       });
       run.check();
     }
     const nonces = new Map<NodeRole, string>([[mine, bytesToHex(run.nonce)]]);
     const agreed = new Map<NodeRole, Peer>();
+    let { pooled } = run;
     for (const [role, deferred] of pending) {
       const { peer, message } = await run.within(
         deferred.promise,
@@ -127,10 +130,11 @@ export async function agree(
         );
       nonces.set(role, message.nonce);
       agreed.set(role, peer);
+      if (role === 'dealer') pooled = message.pooled;
     }
     const id = [run.ticket, ...NODES.map((r) => nonces.get(r)!), program].join('');
     run.runId = sha256(hexToBytes(id)).slice(0, 16);
-    return agreed;
+    return { peers: agreed, pooled };
   } finally {
     agreements.done(run.ticket);
   }

@@ -68,6 +68,7 @@ export class ClientLink {
       if (run.session === session) this.#engine.abort(run, new NodeError('client', 'LINK_CLOSED', `left (${why})`));
     session.close();
     this.#engine.subjects.leave(session.subject);
+    for (const generation of session.staged) this.#engine.catalogue.abandoned(generation);
   }
 
   rest(): void {

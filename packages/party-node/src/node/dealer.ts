@@ -9,6 +9,7 @@ import type { Message } from '../wire/messages.js';
 import { memoryOf } from './budget.js';
 import { Engine, type EngineOptions, peakMemory } from './engine.js';
 import { holdKept, keepValues } from './kept-values.js';
+import { Pool } from './models/pool.js';
 import type { Peer } from './peers.js';
 import { type Given, type NodeRole, NodeRun, namesHash, type RunParts } from './run.js';
 import { Turns } from './turns.js';
@@ -27,9 +28,30 @@ class DealerRunState extends NodeRun {
  */
 export class Dealer extends Engine<DealerRunState> {
   readonly #turns = new Turns();
+  readonly pool = new Pool({
+    catalogue: this.catalogue,
+    busy: () => !this.hasPool || this.isBusy || !this.hasPeers,
+    prepare: (ticket, item) => this.preparePooled(ticket, item),
+  });
 
   constructor(options: Omit<EngineOptions, 'role'>) {
     super({ ...options, role: 'dealer' });
+    this.modelsChanged = () => this.pool.fill();
+  }
+
+  override stop(): void {
+    this.pool.stop();
+    super.stop();
+  }
+
+  protected override asked(run: DealerRunState): void {
+    if (run.model) run.pooled = this.pool.take({ model: run.model, program: bytesToHex(run.checked.hash) });
+  }
+
+  protected override over(run: DealerRunState): void {
+    const promised = run.pooled === undefined ? undefined : this.runs.get(run.pooled);
+    if (promised?.isFree) this.abort(promised, run.error ?? new NodeError('dealer', 'GAVE_WAY', 'nobody came for it'));
+    this.pool.over(run);
   }
 
   /** Runs that it is dealing for now. */
@@ -50,7 +72,9 @@ export class Dealer extends Engine<DealerRunState> {
   }
 
   protected receive(run: DealerRunState, from: NodeRole, m: Message): void {
-    if (m.t === 'credit' && from === 'party1') {
+    if (m.t === 'ready') {
+      this.pool.ready(run.ticket);
+    } else if (m.t === 'credit' && from === 'party1') {
       run.window += m.bytes;
       run.room.resolve();
     } else if (m.t === 'kept' && from !== 'dealer') {
@@ -113,12 +137,13 @@ export class Dealer extends Engine<DealerRunState> {
   }
 
   protected async execute(run: DealerRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
-    const { checked, session, ticket } = run;
+    const { checked, ticket } = run;
+    const { account } = run.session;
     // Only now, when the three have agreed: a client that asks this node alone takes nobody's turn
     await this.#turn(run, 'take');
     const memory = memoryOf(checked.cost.dealerPeak, 0);
-    this.budget.reserve(session.account, memory, limits.retryMs);
-    run.reserved = memory;
+    this.budget.reserve(account, memory, limits.retryMs);
+    Object.assign(run, { reserved: memory, reservedOn: account });
     const start = performance.now();
     for (const party of ['party0', 'party1'] as const) await peers.get(party)!.link.send({ t: 'turn', ticket });
     const seeds = [peers.get('party0')!.seed, peers.get('party1')!.seed] as const;
@@ -136,7 +161,10 @@ export class Dealer extends Engine<DealerRunState> {
       return dealOneHot(this.kernels, sizeOf(shape), width, streams, i);
     });
     const { dealer: bytes } = checked.cost;
-    await session.link.send({ t: 'prepared', ticket, run: bytesToHex(run.runId), ms: 0, bytes }, ...slotKeys);
+    const announced = run.announce({ run: bytesToHex(run.runId), ms: 0, bytes }, ...slotKeys);
+    announced.catch(() => {});
+    // What is prepared for whoever asks is dealt before anybody does
+    if (run.mode !== 'pool') await announced;
     run.check();
     const { link } = peers.get('party1')!;
     // Small corrections travel together
@@ -173,10 +201,11 @@ export class Dealer extends Engine<DealerRunState> {
     const ms = performance.now() - start;
     // All is dealt: another run's turn, while this one waits for its client
     this.#turns.leave(run);
+    await announced;
     const given = await run.start();
     if (checked.program.keeps.length > 0) await this.#keepWith(run, given, values);
     run.check();
-    await session.link.send({ t: 'dealt', ticket, ms, bytes, memory: peakMemory() });
+    await run.session.link.send({ t: 'dealt', ticket: run.clientTicket, ms, bytes, memory: peakMemory() });
   }
 
   /** Keeps its part of what stays once both parties have kept theirs, and the same. */

@@ -1,3 +1,4 @@
+import { bytesToHex } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, type Secret, type Words } from '@secformer/ring';
 import { type ErrorReport, errorOf, NodeError, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -6,14 +7,16 @@ import { nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import { type BoundInput, jsonBytes, listed, type Message, type MessageOf, readJson } from '../wire/messages.js';
 import type { Principal } from '../wire/principal.js';
-import type { NodeRole, WireRole } from '../wire/tokens.js';
+import { NODES, type NodeRole, type WireRole } from '../wire/tokens.js';
 import { Agreements, agree } from './agreements.js';
 import { Budget } from './budget.js';
 import { type ClientCommands, ClientLink } from './client-link.js';
 import type { Log } from './log.js';
 import { askedRun } from './models/asked.js';
 import { Catalogue, type ModelKeeper } from './models/catalogue.js';
+import type { PoolItem } from './models/pool.js';
 import { ModelMemory } from './models/publishing.js';
+import { nobody } from './nobody.js';
 import { type Peer, Peers } from './peers.js';
 import type { NodeRun, RunParts } from './run.js';
 import type { NodeSession } from './session.js';
@@ -27,6 +30,8 @@ export interface EngineOptions {
   /** bytes that tensors and runs of all clients may take together */
   memory: number;
   log?: Log;
+  /** bytes that prepared runs of published models may take; a part of the memory if absent */
+  pool?: number;
   /** where published models are kept; without it they end with the process */
   keeper?: ModelKeeper;
   /** what this process had before it did anything, in bytes, if it does nothing else */
@@ -34,6 +39,8 @@ export interface EngineOptions {
   /** called when this thread has given memory back to the machine */
   tidied?: () => void;
 }
+
+const GONE = 'what was prepared for this model is gone; try again';
 
 /** How long aborted runs may take to release what they hold. */
 const SETTLE_MS = 200;
@@ -62,6 +69,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly catalogue: Catalogue;
   readonly memory: ModelMemory;
   readonly #options: EngineOptions;
+  /** in whose name the pool's runs are prepared */
+  readonly #nobody: NodeSession;
   readonly #peers: Peers;
   readonly #agreements = new Agreements();
   /** tickets of runs that are over, with the longest payload that their client may still send for them */
@@ -79,9 +88,14 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     this.budget = new Budget(nodeName[options.role], options.memory);
     this.subjects = new Subjects(this.budget);
     this.memory = new ModelMemory(this.budget);
+    const pool = options.pool ?? Math.floor(options.memory * limits.poolPart);
+    this.#nobody = nobody(this.budget, nodeName[options.role], pool);
     this.catalogue = new Catalogue(options.keeper);
     this.catalogue.gone = (model) => this.memory.give(model);
-    this.catalogue.changed = () => this.#peers.tell({ t: 'have' }, jsonBytes(this.catalogue.mine));
+    this.catalogue.changed = () => {
+      this.#peers.tell({ t: 'have' }, jsonBytes(this.catalogue.mine));
+      this.modelsChanged();
+    };
     this.arena = new Arena(this.budget.room);
     this.budget.changed = () => {
       this.arena.limit = this.budget.room;
@@ -142,6 +156,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   #acceptFromNode(role: NodeRole, m: Message): number {
     if (m.t === 'agree' || m.t === 'abort' || m.t === 'turn' || m.t === 'confirm' || m.t === 'credit' || m.t === 'kept')
       return 0;
+    if (m.t === 'pool' || m.t === 'ready') return 0;
     if (m.t === 'round' || m.t === 'material') return this.acceptPayload(role, m);
     if (m.t === 'have') return limits.listBytes;
     throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
@@ -157,12 +172,28 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       else this.#burnEarly(m.ticket);
     } else if (m.t === 'have') {
       await this.catalogue.heard(role, readJson(listed, payload, nodeName[role], 'a list of models'));
+      this.modelsChanged();
+    } else if (m.t === 'pool' && role === 'dealer') {
+      this.#pooled(m);
     } else if ('ticket' in m) {
       const run = this.runs.get(m.ticket);
       if (run) await this.receive(run, role, m, payload);
       // A late message of a run that is over
       else this.arena.release([payload]);
     }
+  }
+
+  /** The dealer has a run prepared, of what this node serves as well. */
+  #pooled({ ticket, program, model: { generation } }: MessageOf<'pool'>): void {
+    if (this.runs.has(ticket) || this.#burnt.has(ticket)) return;
+    const model = this.catalogue.all.find((m) => m.ref.generation === generation);
+    if (model) this.preparePooled(ticket, { model, program });
+    else
+      this.#peers.tell({
+        t: 'abort',
+        ticket,
+        error: reportOf(new Error('does not serve that model'), nodeName[this.role]),
+      });
   }
 
   /** Largest payload of a run's message that fits its schedule now. */
@@ -208,20 +239,66 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       const what = `${subject.runs} runs of this client are prepared or under way; run or cancel some of them`;
       throw new NodeError(nodeName[this.role], 'BUSY', what, { retryAfterMs: limits.retryMs });
     }
-    const run = this.newRun(m.model ? askedRun(this.catalogue, session, m) : ownRun(session, m, inputs));
-    this.runs.set(m.ticket, run);
+    const run = this.newRun(m.model ? askedRun(this.catalogue, session, m, inputs) : ownRun(session, m, inputs));
+    run.counted = true;
     subject.runs++;
+    if (run.model) run.model.runs++;
+    this.asked(run);
+    this.#begin(run);
+  }
+
+  /** Prepares a run of a published Program for whoever asks for it: the dealer does, and has the parties do it. */
+  protected preparePooled(ticket: string, { model, program }: PoolItem): R {
+    if (this.role === 'dealer') this.#peers.tell({ t: 'pool', ticket, program, model: model.ref });
+    const { checked, published } = model.program(program);
+    const inputs = model.inputs(published);
+    const run = this.newRun({ ticket, session: this.#nobody, checked, inputs, mode: 'pool', model });
+    this.#begin(run);
+    return run;
+  }
+
+  /** Called when a client's run begins. */
+  protected asked(_run: R): void {}
+  /** Called when nothing of a run is left. */
+  protected over(_run: R): void {}
+  /** Called when the models that are served may be others. */
+  protected modelsChanged: () => void = () => {};
+
+  /** Does somebody wait for a run? */
+  protected get isBusy(): boolean {
+    for (const run of this.runs.values()) if (run.mode !== 'pool' || !run.isFree) return true;
+    return false;
+  }
+
+  /** Are runs of published models prepared before anybody asks for them? */
+  protected get hasPool(): boolean {
+    return this.#nobody.account.most > 0;
+  }
+
+  protected get hasPeers(): boolean {
+    return this.#peers.count === NODES.length - 1;
+  }
+
+  #begin(run: R): void {
+    this.runs.set(run.ticket, run);
     this.#restLater();
     agree(run, this.role, this.#peers, this.#agreements)
-      .then((peers) => this.execute(run, peers))
-      .then(
-        () => this.#finish(run),
-        (error: unknown) => this.abort(run, error),
-      )
+      .then(async ({ peers, pooled }) => {
+        if (pooled !== undefined) this.#adopt(run, pooled);
+        else {
+          await this.execute(run, peers);
+          this.#finish(run);
+        }
+      })
+      .catch((error: unknown) => this.abort(run, error))
       // Only now is nothing of the run pending: memory of an aborted run is not reused while one of its sends waits
       .then(() => {
         this.release(run);
-        subject.runs--;
+        if (run.counted) {
+          run.subject.runs--;
+          if (run.model) run.model.runs--;
+        }
+        this.over(run);
         this.arena.ended();
         this.#tidying.afterRun(() => this.#countedMemory);
         if (run.error?.code !== 'GAVE_WAY') this.#restLater();
@@ -229,18 +306,29 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       .catch((error: Error) => this.log('failed', { why: error.stack }));
   }
 
+  /** A client's run goes on as one that is prepared. */
+  #adopt(run: R, pooled: string): void {
+    const prepared = this.runs.get(pooled);
+    const same =
+      prepared?.isFree &&
+      prepared.model === run.model &&
+      bytesToHex(prepared.checked.hash) === bytesToHex(run.checked.hash);
+    if (!same) throw new NodeError(nodeName[this.role], 'BUSY', GONE, { retryAfterMs: limits.retryMs });
+    run.counted = false;
+    prepared.claim(run);
+    this.runs.set(run.ticket, prepared);
+  }
+
   /** Takes back what a run was promised. */
   protected unreserve(run: R): void {
     if (run.reserved === 0) return;
-    this.budget.unreserve(run.session.account, run.reserved);
+    this.budget.unreserve(run.reservedOn!, run.reserved);
     run.reserved = 0;
   }
 
   #finish(run: R): void {
-    const { ticket, mode, born, checked } = run;
-    this.runs.delete(ticket);
-    this.unreserve(run);
-    this.#burn(ticket, limits.listBytes + this.inputBytes(run));
+    const { mode, born, checked } = run;
+    this.#forget(run);
     this.log('run', {
       mode,
       ms: Math.round(performance.now() - born),
@@ -249,21 +337,27 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     });
   }
 
+  /** A run is over, under both of its tickets. */
+  #forget(run: R): void {
+    this.unreserve(run);
+    for (const ticket of new Set([run.ticket, run.clientTicket])) {
+      this.runs.delete(ticket);
+      this.#burn(ticket, limits.listBytes + this.inputBytes(run));
+    }
+  }
+
   /** Ends a run everywhere. What was computed of it is dropped, and nothing more is opened. */
   abort(run: R, cause: unknown): void {
     if (run.error || !this.runs.has(run.ticket)) return;
     const report: ErrorReport = reportOf(cause, nodeName[this.role]);
     run.error = errorOf(report);
     // A spare that nobody came for is no event, nor one whose client has left
-    const nobodys = run.mode === 'spare' && (report.code === 'GAVE_WAY' || report.node === 'client');
+    const nobodys = (run.mode === 'spare' || run.isFree) && (report.code === 'GAVE_WAY' || report.node === 'client');
     if (run.started || !nobodys) this.log('aborted', { ...report });
-    this.runs.delete(run.ticket);
-    this.unreserve(run);
-    this.#burn(run.ticket, limits.listBytes + this.inputBytes(run));
+    this.#forget(run);
     run.aborted.reject(run.error);
-    const message: Message = { t: 'abort', ticket: run.ticket, error: report };
-    this.#peers.tell(message);
-    run.session.link.send(message).catch(() => {});
+    this.#peers.tell({ t: 'abort', ticket: run.ticket, error: report });
+    run.session.link.send({ t: 'abort', ticket: run.clientTicket, error: report }).catch(() => {});
   }
 
   /** Bytes that this node accounts for, without what its process had at the start. */
@@ -298,6 +392,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
 /** A run of a Program of the client's own. */
 function ownRun(session: NodeSession, { ticket, program, mode }: MessageOf<'prepare'>, inputs: BoundInput[]): RunParts {
+  if (session.principal.kind === 'asker')
+    throw new NodeError('client', 'NOT_ALLOWED', 'asked for a program of its own: a grant is for published models');
   const checked = session.program(program);
   session.checkBindings(inputs, checked.program);
   return { ticket, session, checked, inputs, mode };

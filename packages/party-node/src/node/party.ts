@@ -86,13 +86,15 @@ export class Party extends Engine<PartyRunState> {
   #admit(run: PartyRunState): void {
     const { cost } = run.checked;
     const { account } = run.session;
+    const isPool = run.mode === 'pool';
     const lead = limits.dealerLeadBytes;
     const values = memoryOf(cost.peak, this.inputBytes(run) + cost.outputBytes);
     let room: AheadRoom = { ahead: 0, window: this.#index === 1 ? Math.min(lead, cost.dealer) : 0 };
     if (run.mode !== 'streamed') {
       const least = values + 2 * lead;
       if (run.mode === 'ahead' && this.budget.leftFor(account, false) < least) this.#makeRoom(least, account);
-      const left = this.budget.leftFor(account, false) - values;
+      const all = this.budget.leftFor(account, false);
+      const left = (isPool ? Math.min(all, account.most - account.reserved) : all) - values;
       if (left < 2 * lead) {
         throw new NodeError(
           nodeName[this.role],
@@ -105,15 +107,17 @@ export class Party extends Engine<PartyRunState> {
     }
     const bytes = values + room.ahead + room.window;
     this.budget.reserve(account, bytes, limits.retryMs);
-    Object.assign(run, room, { reserved: bytes });
+    Object.assign(run, room, { reserved: bytes, reservedOn: account });
   }
 
   /**
    * Discards prefetched runs, the oldest of this session first and then those of others, until one more run may have so
-   * many bytes.
+   * many bytes. The pool's own make no room for another of the pool.
    */
   #makeRoom(bytes: number, account: Account): void {
-    const spares = [...this.runs.values()].filter((run) => run.mode === 'spare' && !run.started);
+    const spares = [...this.runs.values()].filter(
+      (run) => (run.mode === 'spare' && !run.started) || (run.isFree && run.session.account !== account),
+    );
     const mine = spares.filter((run) => run.session.account === account);
     for (const run of [...mine, ...spares.filter((run) => !mine.includes(run))]) {
       if (this.budget.leftFor(account, account.runs === 0) >= bytes) return;
@@ -200,7 +204,7 @@ export class Party extends Engine<PartyRunState> {
   }
 
   protected async execute(run: PartyRunState, peers: ReadonlyMap<NodeRole, Peer>): Promise<void> {
-    const { checked, session, ticket, material } = run;
+    const { checked, ticket, material } = run;
     await run.within(run.turn.promise, limits.queueMs + limits.progressMs, 'dealer', 'its turn');
     this.#admit(run);
     const prepareStart = performance.now();
@@ -232,9 +236,8 @@ export class Party extends Engine<PartyRunState> {
       run.prepared = await prepareParty(from, run.ahead);
       if (this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
     }
-    await session.link.send({
-      t: 'prepared',
-      ticket,
+    if (run.mode === 'pool') await dealer.link.send({ t: 'ready', ticket });
+    await run.announce({
       run: bytesToHex(run.runId),
       ms: performance.now() - prepareStart,
       bytes: checked.cost.dealer,
@@ -280,7 +283,7 @@ export class Party extends Engine<PartyRunState> {
     }
     const record: MessageOf<'result'> = {
       t: 'result',
-      ticket,
+      ticket: run.clientTicket,
       ms: performance.now() - start,
       waitMs: trace.waitMs,
       bytesSent: trace.bytesSent,
@@ -290,8 +293,9 @@ export class Party extends Engine<PartyRunState> {
       memory: peakMemory(),
     };
     const events = trace.events ? new TextEncoder().encode(JSON.stringify(trace.events)) : undefined;
-    if (!events) await session.link.send(record, ...outputs);
-    else await session.link.send({ ...record, traceBytes: events.length }, ...outputs, events);
+    const { link } = run.session;
+    if (!events) await link.send(record, ...outputs);
+    else await link.send({ ...record, traceBytes: events.length }, ...outputs, events);
   }
 
   /**

@@ -40,6 +40,11 @@ export class Peers {
     if (this.#there.get(peer.role) === peer) this.#there.delete(peer.role);
   }
 
+  /** Nodes that are connected. */
+  get count(): number {
+    return this.#there.size;
+  }
+
   /** Sends all connected nodes a message that needs no answer. */
   tell(message: Message, ...payload: Uint8Array[]): void {
     for (const { link } of this.#there.values()) link.send(message, ...payload).catch(() => {});

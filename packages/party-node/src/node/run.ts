@@ -5,6 +5,7 @@ import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { MessageOf } from '../wire/messages.js';
+import type { Account } from './budget.js';
 import type { PublishedModel } from './models/model.js';
 import type { RunInput } from './run-input.js';
 import type { NodeSession } from './session.js';
@@ -42,13 +43,21 @@ export interface RunParts {
   session: NodeSession;
   checked: CheckedProgram;
   inputs: RunInput[];
-  mode: MessageOf<'prepare'>['mode'];
+  mode: RunMode;
   /** the published model that is asked */
   model?: PublishedModel | undefined;
 }
 
+/** As a client says, or 'pool': prepared for whoever asks for it. */
+export type RunMode = MessageOf<'prepare'>['mode'] | 'pool';
+
 /** How long each kind of run may wait for its client. */
-const STARTS = { streamed: limits.startMs, ahead: limits.preparedMs, spare: limits.spareMs } as const;
+const STARTS = {
+  streamed: limits.startMs,
+  ahead: limits.preparedMs,
+  spare: limits.spareMs,
+  pool: limits.startMs,
+} as const;
 
 /**
  * One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams
@@ -61,25 +70,61 @@ export abstract class NodeRun {
   /** what the client starts the run with; once */
   readonly given = new Deferred<Given>();
   started = false;
-  /** memory that it was promised, in bytes */
+  /** memory that it was promised, in bytes, and in whose name */
   reserved = 0;
+  reservedOn: Account | undefined;
+  /** whether it counts among the runs of its client and of its model */
+  counted = false;
+  /** of a client's run at the dealer: the prepared run that serves it */
+  pooled: string | undefined;
+  /** of a pool's run: resolves when a client has it */
+  readonly #claimed = new Deferred<void>();
+  #taken = false;
   readonly nonce = randomBytes(16);
   readonly born = performance.now();
   #breathed = 0;
+  /** by which the nodes name it to each other */
   readonly ticket: string;
-  readonly session: NodeSession;
+  /** by which its client does */
+  clientTicket: string;
+  session: NodeSession;
   readonly checked: CheckedProgram;
   readonly inputs: RunInput[];
-  readonly mode: MessageOf<'prepare'>['mode'];
+  readonly mode: RunMode;
   readonly model: PublishedModel | undefined;
 
   constructor({ ticket, session, checked, inputs, mode, model }: RunParts) {
     this.ticket = ticket;
+    this.clientTicket = ticket;
     this.session = session;
     this.checked = checked;
     this.inputs = inputs;
     this.mode = mode;
     this.model = model;
+  }
+
+  /** Is it there for whoever asks first? */
+  get isFree(): boolean {
+    return this.mode === 'pool' && !this.#taken;
+  }
+
+  /**
+   * Hands what the pool has prepared to one client's run, once: its masks are that client's from here on.
+   * @throws NodeError RUN_FAILED where another has it
+   */
+  claim({ session, ticket }: NodeRun): void {
+    if (!this.isFree) throw new NodeError('dealer', 'RUN_FAILED', 'gave one prepared run to two clients');
+    this.#taken = true;
+    this.session = session;
+    this.clientTicket = ticket;
+    this.counted = true;
+    this.#claimed.resolve();
+  }
+
+  /** Tells the client that the run is prepared; a pool's run waits until there is one. */
+  async announce(message: Omit<MessageOf<'prepared'>, 't' | 'ticket'>, ...payload: Uint8Array[]): Promise<void> {
+    if (this.mode === 'pool') await this.within(this.#claimed.promise, limits.preparedMs, 'client', 'an ask');
+    await this.session.link.send({ t: 'prepared', ticket: this.clientTicket, ...message }, ...payload);
   }
 
   /** In whose name it is run. */
@@ -95,7 +140,7 @@ export abstract class NodeRun {
 
   /** The longest wait for the client's word to start, in milliseconds. */
   get patience(): number {
-    return STARTS[this.mode];
+    return this.isFree ? limits.preparedMs : STARTS[this.mode];
   }
 
   /** The client's word to start, which a prepared run waits for. */

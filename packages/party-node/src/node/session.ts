@@ -38,6 +38,8 @@ export class NodeSession {
   readonly #programs = new Map<string, Uint8Array>();
   /** the last ones that were asked for, checked */
   readonly #checked = new Map<string, CheckedProgram>();
+  /** generations of models that were staged from here */
+  readonly staged = new Set<string>();
   /** files of a model to come, by SHA-256 */
   readonly #uploads = new Map<string, Uint8Array>();
   readonly #budget: Budget;

@@ -5,7 +5,7 @@ import { limits } from '../limits.js';
 /** Who takes turns: a run, in the name of a client. */
 export interface Taker {
   readonly subject: object;
-  readonly mode: 'streamed' | 'ahead' | 'spare';
+  readonly mode: 'streamed' | 'ahead' | 'spare' | 'pool';
 }
 
 interface Waiting {
@@ -102,7 +102,9 @@ export class Turns {
     let least = Number.POSITIVE_INFINITY;
     this.#queue.forEach(({ taker, again }, at) => {
       if (!this.#free(taker)) return;
-      const rank = (again ? 0 : taker.mode === 'spare' ? 2 : 1) * 2 ** 40 + (this.#served.get(taker.subject) ?? 0);
+      const rank =
+        (again ? 0 : taker.mode === 'spare' || taker.mode === 'pool' ? 2 : 1) * 2 ** 40 +
+        (this.#served.get(taker.subject) ?? 0);
       if (rank < least) [best, least] = [at, rank];
     });
     return best < 0 ? undefined : this.#queue.splice(best, 1)[0];

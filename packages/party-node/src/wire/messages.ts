@@ -191,7 +191,20 @@ export const message = z.discriminatedUnion('t', [
   // nodes to each other: of a run's values rounds and material alone, under masks. The others name tickets, times and
   // tensors, which the client has told each of the three
   /** bindings: hash of what the inputs are bound to and of the mode */
-  z.object({ t: z.literal('agree'), ticket, session: ticket, program: hex(32), bindings: hex(32), nonce: hex(16) }),
+  z.object({
+    t: z.literal('agree'),
+    ticket,
+    session: ticket,
+    program: hex(32),
+    bindings: hex(32),
+    nonce: hex(16),
+    /** of the dealer: the prepared run that serves this one */
+    pooled: ticket.optional(),
+  }),
+  /** of the dealer: a run of a published Program is to be prepared, for whoever asks for it */
+  z.object({ t: z.literal('pool'), ticket, program: hex(32), model: modelRef }),
+  /** of a party: it has prepared that */
+  z.object({ t: z.literal('ready'), ticket }),
   /** of the dealer: it begins to deal */
   z.object({ t: z.literal('turn'), ticket }),
   z.object({ t: z.literal('confirm'), ticket, hash: hex(32) }),

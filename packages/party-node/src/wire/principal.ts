@@ -36,5 +36,5 @@ export type Principal =
   | { kind: 'owner' }
   /** holds this key (hex), which the access file has under that name: an owner who may publish */
   | { kind: 'publisher'; name: string; key: string; limits: PublisherLimits }
-  /** holds the key that a grant names: may ask a published model, and nothing else */
-  | { kind: 'asker'; grant: Grant };
+  /** holds the key that a grant names: may ask a published model within what its publisher may, and nothing else */
+  | { kind: 'asker'; grant: Grant; limits: PublisherLimits };

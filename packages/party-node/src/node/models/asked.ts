@@ -1,7 +1,7 @@
 /** What a client may ask of a published model: each node decides by itself, from what the client has proved. */
 import { NodeError } from '../../errors.js';
 import { limits } from '../../limits.js';
-import type { MessageOf } from '../../wire/messages.js';
+import type { BoundInput, MessageOf } from '../../wire/messages.js';
 import type { Grant, Principal } from '../../wire/principal.js';
 import type { RunParts } from '../run.js';
 import type { NodeSession } from '../session.js';
@@ -64,17 +64,32 @@ export function allowedModel(
  * A run of a published Program, bound as its manifest says.
  * @throws NodeError GRANT_REFUSED, NOT_ALLOWED, MODEL_UNKNOWN, QUOTA_SPENT, BUSY
  */
-export function askedRun(catalogue: Catalogue, session: NodeSession, m: MessageOf<'prepare'>): RunParts {
+export function askedRun(
+  catalogue: Catalogue,
+  session: NodeSession,
+  m: MessageOf<'prepare'>,
+  inputs: readonly BoundInput[],
+): RunParts {
   const { principal, subject } = session;
   const { name, version, generation } = m.model!;
   const model = allowedModel(catalogue, principal, name, version);
   if (model.ref.generation !== generation)
     throw new NodeError('client', 'MODEL_UNKNOWN', `${model.title} was published anew; load it again`);
   const { checked, published } = model.program(m.program);
+  if (inputs.length > 0)
+    throw new NodeError('client', 'NOT_ALLOWED', 'bound inputs of a published program, which its manifest does');
+  if (m.mode !== 'streamed')
+    throw new NodeError('client', 'NOT_ALLOWED', 'asked for a run to be prepared; nodes prepare runs of models themselves');
   if (principal.kind === 'asker') {
     const { outputs } = principal.grant;
     const other = outputs && published.outputs.find((o) => !outputs.includes(o.name));
     if (other) throw refused(`the grant is for outputs ${outputs.join(', ')}, and this program reveals ${other.name}`);
+    const { runs } = principal.limits;
+    const under = catalogue.runsOf(model.publisher);
+    if (under >= runs)
+      throw new NodeError('client', 'BUSY', `${under} runs of ${model.publisher}'s models are under way; try again later`, {
+        retryAfterMs: limits.retryMs,
+      });
     subject.spend(principal.grant);
   }
   return { ticket: m.ticket, session, checked, inputs: model.inputs(published), mode: m.mode, model };

@@ -21,8 +21,8 @@ const nowhere: ModelKeeper = { stage: async () => {}, commit: async () => {}, re
 interface Entry {
   model: PublishedModel;
   state: Listed['state'];
-  /** when its publisher was last heard of, of what is staged */
-  heard: number;
+  /** of what is staged: since when its publisher is gone, in milliseconds; undefined while it is here */
+  alone: number | undefined;
 }
 
 /** Why a version is not served, in words. */
@@ -54,7 +54,20 @@ export class Catalogue {
 
   /** Adds a model that was found in the store. */
   restore(model: PublishedModel, state: Listed['state']): void {
-    this.#entries.set(model.ref.generation, { model, state, heard: performance.now() });
+    this.#entries.set(model.ref.generation, { model, state, alone: performance.now() });
+    if (state === 'staged') this.#tidyLater();
+  }
+
+  /** The publisher of what is staged has left: it waits a while for what the other nodes say. */
+  abandoned(generation: string): void {
+    const entry = this.#entries.get(generation);
+    if (entry?.state !== 'staged') return;
+    entry.alone = performance.now();
+    this.#tidyLater();
+  }
+
+  #tidyLater(): void {
+    setTimeout(() => void this.tidy().catch(() => {}), limits.stagedMs + 100).unref();
   }
 
   /** What this node has, for the others. */
@@ -79,10 +92,11 @@ export class Catalogue {
 
   /** Removes what was staged long ago and no node has live. */
   async tidy(now = performance.now()): Promise<void> {
-    for (const [generation, { state, heard }] of [...this.#entries]) {
-      if (state !== 'staged' || now - heard < limits.stagedMs || this.#theirs.size < 2) continue;
-      if (![...this.#theirs.values()].some((list) => list.get(generation)?.state === 'live'))
-        await this.discard(generation);
+    for (const [generation, { state, alone }] of [...this.#entries]) {
+      if (state !== 'staged' || alone === undefined || now - alone < limits.stagedMs) continue;
+      // One of them may have it live
+      if (this.#theirs.size < 2) this.#tidyLater();
+      else await this.discard(generation);
     }
   }
 
@@ -103,7 +117,7 @@ export class Catalogue {
     if (this.#entries.size >= limits.models)
       throw new NodeError('client', 'LIMIT_EXCEEDED', `this node has ${limits.models} models; unpublish some of them`);
     await this.#keeper.stage(model);
-    this.#entries.set(generation, { model, state: 'staged', heard: performance.now() });
+    this.#entries.set(generation, { model, state: 'staged', alone: undefined });
     this.changed();
   }
 
@@ -187,6 +201,13 @@ export class Catalogue {
   /** Models that all three nodes have. */
   get all(): PublishedModel[] {
     return [...this.#entries.values()].filter((e) => this.#isServed(e)).map(({ model }) => model);
+  }
+
+  /** Runs of a publisher's models that are not over. */
+  runsOf(publisher: string): number {
+    let runs = 0;
+    for (const { model } of this.#entries.values()) if (model.publisher === publisher) runs += model.runs;
+    return runs;
   }
 
   /** Versions that this node has and that are not served, and why. */

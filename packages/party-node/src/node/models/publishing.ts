@@ -78,6 +78,7 @@ export async function stage(
   });
   for (const id of tensors) session.forget(id);
   memory.hold(model, limits.bytes);
+  session.staged.add(manifest.generation);
   try {
     await catalogue.stage(model);
   } catch (error) {

@@ -1,0 +1,119 @@
+/** Runs of published Programs that are prepared before anybody asks for them: the dealer's part, which decides. */
+import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
+import { limits } from '../../limits.js';
+import type { NodeRun } from '../run.js';
+import type { Catalogue } from './catalogue.js';
+import type { PublishedModel } from './model.js';
+
+/** A Program of a published model. */
+export interface PoolItem {
+  model: PublishedModel;
+  program: string;
+}
+
+/** What the pool needs of the dealer. */
+export interface PoolNode {
+  catalogue: Catalogue;
+  /** whether somebody waits for a run, or both parties are not there */
+  busy: () => boolean;
+  /** has all three nodes prepare a run */
+  prepare: (ticket: string, item: PoolItem) => NodeRun;
+}
+
+interface Pooled extends PoolItem {
+  run: NodeRun;
+  /** parties that have said that they have prepared it */
+  ready: number;
+}
+
+/**
+ * The dealer decides what is prepared, and which prepared run an ask gets: it is the one node that knows when both
+ * parties are done. A party hands a prepared run to one client's ticket, once; so whatever the dealer says, no mask
+ * serves two clients. What was asked most of late comes first; nothing is begun while somebody waits for a run.
+ */
+export class Pool {
+  readonly #node: PoolNode;
+  readonly #pooled = new Map<string, Pooled>();
+  /** how often each Program was asked for of late */
+  readonly #asked = new Map<string, number>();
+  #again: ReturnType<typeof setTimeout> | undefined;
+  #full = false;
+
+  constructor(node: PoolNode) {
+    this.#node = node;
+  }
+
+  /** Number of prepared runs that nobody has yet. */
+  get size(): number {
+    return this.#pooled.size;
+  }
+
+  /** Somebody asks for a Program. @returns the ticket of a run that is prepared, which is no longer the pool's */
+  take({ model, program }: PoolItem): string | undefined {
+    const key = keyOf(model, program);
+    for (const [name, count] of this.#asked) this.#asked.set(name, count * limits.poolMemory);
+    this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1);
+    for (const [ticket, p] of this.#pooled) {
+      if (p.model !== model || p.program !== program || p.ready < 2) continue;
+      this.#pooled.delete(ticket);
+      this.#full = false;
+      return ticket;
+    }
+    return undefined;
+  }
+
+  /** A party has prepared its part. */
+  ready(ticket: string): void {
+    const p = this.#pooled.get(ticket);
+    if (p) p.ready++;
+    this.fill();
+  }
+
+  /** A run is over, whether it was the pool's or not. */
+  over(run: NodeRun): void {
+    if (this.#pooled.delete(run.ticket)) {
+      // A node has no room for more, or something is wrong: not again at once
+      this.#full = true;
+      this.#later();
+    } else this.fill();
+  }
+
+  #later(): void {
+    clearTimeout(this.#again);
+    this.#again = setTimeout(() => {
+      this.#full = false;
+      this.fill();
+    }, limits.poolPauseMs).unref();
+  }
+
+  stop(): void {
+    clearTimeout(this.#again);
+  }
+
+  /** Begins with the next run, if nobody waits for another. */
+  fill(): void {
+    if (this.#full || this.#node.busy()) return;
+    if ([...this.#pooled.values()].some((p) => p.ready < 2)) return;
+    const next = this.#next();
+    if (!next) return;
+    const ticket = bytesToHex(randomBytes(16));
+    this.#pooled.set(ticket, { ...next, ready: 0, run: this.#node.prepare(ticket, next) });
+  }
+
+  /** The Program whose asks wait longest for a prepared run; each has one before any has two. */
+  #next(): PoolItem | undefined {
+    let best: PoolItem | undefined;
+    let most = 0;
+    for (const model of this.#node.catalogue.all) {
+      for (const { hash } of model.manifest.programs) {
+        const there = [...this.#pooled.values()].filter((p) => p.model === model && p.program === hash).length;
+        if (there >= limits.pooledRuns) continue;
+        const weight = ((this.#asked.get(keyOf(model, hash)) ?? 0) + limits.poolUnasked) / (1 + there);
+        if (weight > most) [best, most] = [{ model, program: hash }, weight];
+      }
+    }
+    return best;
+  }
+}
+
+const keyOf = (model: PublishedModel, program: string) => `${model.ref.generation} ${program}`;
