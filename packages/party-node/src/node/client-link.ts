@@ -57,7 +57,7 @@ export class ClientLink {
     this.#principal = principal;
     link.accept = (m, bytes) => this.#accept(m, bytes);
     link.onMessage = (m, payload) => this.#received(m, payload);
-    link.onUnwanted = (m, reason) => void this.#refuse(m, reason);
+    link.onUnwanted = (m, reason) => this.#refuse(m, reason);
   }
 
   close(why: string): void {

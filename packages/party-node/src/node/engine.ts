@@ -10,6 +10,7 @@ import type { Principal } from '../wire/principal.js';
 import { NODES, type NodeRole, type WireRole } from '../wire/tokens.js';
 import { Agreements, agree } from './agreements.js';
 import { Budget } from './budget.js';
+import { BurntTickets } from './burnt-tickets.js';
 import { type ClientCommands, ClientLink } from './client-link.js';
 import type { Log } from './log.js';
 import { askedRun } from './models/asked.js';
@@ -17,6 +18,7 @@ import { Catalogue, type ModelKeeper } from './models/catalogue.js';
 import type { PoolItem } from './models/pool.js';
 import { ModelMemory } from './models/publishing.js';
 import { nobody } from './nobody.js';
+import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
 import type { NodeRun, RunParts } from './run.js';
 import type { NodeSession } from './session.js';
@@ -73,8 +75,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly #nobody: NodeSession;
   readonly #peers: Peers;
   readonly #agreements = new Agreements();
-  /** tickets of runs that are over, with the longest payload that their client may still send for them */
-  readonly #burnt = new Map<string, number>();
+  readonly #burnt = new BurntTickets();
   readonly #links = new Set<MessageLink>();
   readonly #clients = new Set<ClientLink>();
   readonly #tidying: Tidying;
@@ -169,7 +170,10 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     } else if (m.t === 'abort') {
       const run = this.runs.get(m.ticket);
       if (run) this.abort(run, errorOf(m.error));
-      else this.#burnEarly(m.ticket);
+      else {
+        this.#agreements.forget(m.ticket);
+        this.#burnt.early(m.ticket);
+      }
     } else if (m.t === 'have') {
       await this.catalogue.heard(role, readJson(listed, payload, nodeName[role], 'a list of models'));
       this.modelsChanged();
@@ -209,25 +213,12 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   abstract putBytes(m: MessageOf<'put'>): { sent: number; kept: number };
   abstract inputBytes(run: R): number;
 
-  // ---- tickets that are over
-
-  #burnEarly(ticket: string): void {
-    this.#agreements.forget(ticket);
-    // A second abort of a run that was here says nothing new: what is still on its way must go on being let in
-    if (!this.#burnt.has(ticket)) this.#burn(ticket, 0);
-  }
-
-  #burn(ticket: string, longest: number): void {
-    this.#burnt.set(ticket, longest);
-    if (this.#burnt.size > limits.burntTickets) this.#burnt.delete(this.#burnt.keys().next().value!);
-  }
-
   // ---- runs
 
   acceptInputs(session: NodeSession, ticket: string): number {
     const run = this.runs.get(ticket);
     if (run) return run.session === session ? limits.listBytes + this.inputBytes(run) : 0;
-    return this.#burnt.get(ticket) ?? 0;
+    return this.#burnt.longest(ticket);
   }
 
   prepare(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[]): void {
@@ -342,7 +333,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     this.unreserve(run);
     for (const ticket of new Set([run.ticket, run.clientTicket])) {
       this.runs.delete(ticket);
-      this.#burn(ticket, limits.listBytes + this.inputBytes(run));
+      this.#burnt.add(ticket, limits.listBytes + this.inputBytes(run));
     }
   }
 
@@ -388,18 +379,4 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       this.log('rest', { kept: this.budget.bytes - this.budget.room });
     }, SETTLE_MS).unref();
   }
-}
-
-/** A run of a Program of the client's own. */
-function ownRun(session: NodeSession, { ticket, program, mode }: MessageOf<'prepare'>, inputs: BoundInput[]): RunParts {
-  if (session.principal.kind === 'asker')
-    throw new NodeError('client', 'NOT_ALLOWED', 'asked for a program of its own: a grant is for published models');
-  const checked = session.program(program);
-  session.checkBindings(inputs, checked.program);
-  return { ticket, session, checked, inputs, mode };
-}
-
-/** The peak of this process's memory, in bytes. */
-export function peakMemory(): number {
-  return process.resourceUsage().maxRSS * 1024;
 }

@@ -35,9 +35,10 @@ import { nodeName } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom } from './ahead.js';
 import { type Account, memoryOf } from './budget.js';
-import { Engine, type EngineOptions, peakMemory } from './engine.js';
+import { Engine, type EngineOptions } from './engine.js';
 import { holdKept, keepValues } from './kept-values.js';
 import { MaterialQueue } from './material-queue.js';
+import { peakMemory } from './peak-memory.js';
 import type { Peer } from './peers.js';
 import { type Given, type NodeRole, NodeRun, namesHash, type RunParts } from './run.js';
 

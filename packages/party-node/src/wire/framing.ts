@@ -42,8 +42,8 @@ export class MessageLink {
   accept: (header: Message, bytes: number) => number = () => 0;
   onMessage: (header: Message, payload: Uint8Array) => void | Promise<void> = () => {};
   onClose: (why: string) => void = () => {};
-  /** Called for each message that is passed over. */
-  onUnwanted: (header: Message, reason: NodeError) => void = () => {};
+  /** Called for each message that is passed over; a pending promise holds the sender back. */
+  onUnwanted: (header: Message, reason: NodeError) => void | Promise<void> = () => {};
   /** Memory for a payload; it is the receiver's. */
   room: (header: Message, bytes: number) => Uint8Array = (_, bytes) => new Uint8Array(bytes);
   /** Memory of a payload that will not be complete. */
@@ -180,8 +180,8 @@ export class MessageLink {
     const payload = unwanted ? undefined : this.room(header, total);
     payload?.set(body);
     if (body.length < total) this.#partial.set(id, { header, payload, total, filled: body.length });
-    if (unwanted) this.onUnwanted(header, unwanted);
-    else if (body.length === total) return this.onMessage(header, payload!);
+    if (unwanted) return this.onUnwanted(header, unwanted);
+    if (body.length === total) return this.onMessage(header, payload!);
   }
 
   #header(bytes: Uint8Array): Message {
