@@ -238,6 +238,32 @@ export const errorCodes = [
     ],
   },
   {
+    title: 'Published models',
+    about: 'What nodes say of a model that they keep for others to ask.',
+    codes: [
+      {
+        code: 'MODEL_UNKNOWN',
+        means: 'No model of that name and version is served, or none of that sharing waits to be.',
+        remedy: 'Check the name and the version; ask the publisher whether it was unpublished.',
+      },
+      {
+        code: 'MODEL_EXISTS',
+        means: 'A model of that name and version is there already: versions never change.',
+        remedy: 'Publish under a new version, or unpublish the old one first.',
+      },
+      {
+        code: 'MODEL_DAMAGED',
+        means:
+          "A file of a stored model is missing, altered, cut short or not its own, or the node's key is not the one " +
+          'that it was stored under. The message says which. Other models are served, and nothing is removed by ' +
+          'itself.',
+        remedy:
+          "The operator gives the key that it was stored under or restores the model's folder; otherwise unpublish " +
+          'the model and publish it again.',
+      },
+    ],
+  },
+  {
     title: 'Checkpoints',
     about: 'From `@secformer/bert-loader`, of the classes `ModelFileError` and `NoHeadError`.',
     codes: [

@@ -185,6 +185,15 @@ export const limits = {
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */
   expandWords: 2 ** 18,
 
+  // ---- models on disk
+  /**
+   * Content of a stored file that is read, hashed and encrypted at once: a few milliseconds, in which no message is
+   * looked at, and little memory beside the model's.
+   */
+  storeChunkBytes: 4 * 2 ** 20,
+  /** Text of a stored model's index: 130 files at about 150 bytes each, with room. */
+  storeIndexBytes: 2 ** 16,
+
   // ---- logs
   /** Refusals for the same reason are one line in so long, with their number. */
   quietMs: 60_000,
