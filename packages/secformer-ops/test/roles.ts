@@ -53,10 +53,20 @@ export class Roles {
   readonly #material: Uint8Array[] = [];
   readonly #sent: [Uint8Array[], Uint8Array[]] = [[], []];
 
-  /** @param given words of each share, or where the ones of a one-hot input are */
-  constructor(checked: CheckedProgram, given: readonly (Words | Int32Array)[]) {
+  readonly #stored: (opening: StoredOpening) => StoredOpening;
+
+  /**
+   * @param given words of each share, or where the ones of a one-hot input are
+   * @param stored sees each opening of an earlier run before it is used, or puts another in its place
+   */
+  constructor(
+    checked: CheckedProgram,
+    given: readonly (Words | Int32Array)[],
+    stored: (opening: StoredOpening) => StoredOpening = (opening) => opening,
+  ) {
     this.#checked = checked;
     this.#given = given;
+    this.#stored = stored;
   }
 
   #streams(role: Role): RunStreams {
@@ -158,18 +168,18 @@ export class Roles {
       return words;
     };
     return {
-      party(role) {
+      party: (role) => {
         const m = zeros(n);
         kernels.add(m, halves[0], halves[1]);
         kernels.add(m, m, given);
         kernels.lessTwice(m, reduced(m, width), halves[role]);
         const bits = Math.min(width + 1, 64);
-        return new StoredOpening(kernels, reduced(m, bits), bits, width, keys[role]).atParty();
+        return this.#stored(new StoredOpening(kernels, reduced(m, bits), bits, width, keys[role])).atParty();
       },
-      dealer() {
+      dealer: () => {
         const difference = zeros(n);
         kernels.sub(difference, halves[1], halves[0]);
-        return new StoredOpening(kernels, reduced(difference, width), width, width, keys[0]).atDealer();
+        return this.#stored(new StoredOpening(kernels, reduced(difference, width), width, width, keys[0])).atDealer();
       },
     };
   }

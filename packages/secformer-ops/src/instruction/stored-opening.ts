@@ -15,6 +15,19 @@ interface StoredAtDealer {
 }
 
 /**
+ * All that a node holds of a stored opening, for a disk that nobody else reads: with the share of the same tensor, what
+ * a party's half of the mask follows from is as secret as that share.
+ */
+export interface OpeningSecrets {
+  /** below 2^bits, in the tensor's own order */
+  words: Words;
+  bits: number;
+  width: number;
+  /** of the half of the mask: 32 bytes */
+  key: Secret;
+}
+
+/**
  * The opening m = y + r of a tensor that stays for many runs, as matrix products read it: m − 2r_i at party i, r1 − r0
  * at the dealer. Either is the whole, m or r, less twice a half of the mask (P0's at the dealer), whose stream can be
  * drawn again; so nothing else is kept.
@@ -27,6 +40,7 @@ export class StoredOpening {
   readonly #kernels: Kernels;
   readonly #key: Secret;
   readonly #length: number;
+  readonly #bits: number;
 
   /**
    * @param words below 2^bits, in an array that no arena holds
@@ -38,6 +52,25 @@ export class StoredOpening {
     this.#kernels = kernels;
     this.#key = key;
     this.#length = words.length;
+    this.#bits = bits;
+  }
+
+  /**
+   * What `secrets` gave out, perhaps to another process, as the opening that it was.
+   * @param secrets words in an array that no arena holds
+   */
+  static fromSecrets(kernels: Kernels, { words, bits, width, key }: OpeningSecrets): StoredOpening {
+    return new StoredOpening(kernels, words, bits, width, key);
+  }
+
+  /**
+   * The words, in an array of their own, and the key of the mask: secret, to be kept where the share of the tensor may
+   * be and nowhere else. The mask is the same one when it is drawn again, and must go on masking this tensor alone.
+   */
+  secrets(): OpeningSecrets {
+    const words = new BigUint64Array(this.#length);
+    this.#kernels.affine(words, this.words.words, 1n, 0n, this.#bits);
+    return { words, bits: this.#bits, width: this.width, key: this.#key };
   }
 
   /** Bytes that it takes in memory. */
