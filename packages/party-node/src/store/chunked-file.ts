@@ -76,7 +76,8 @@ async function written(file: StoreFile, parts: readonly Uint8Array[]): Promise<v
 
 /**
  * Reads a file that `writeChunks` wrote. What comes is right only once the last chunk has been read: the hash is
- * compared then. One chunk is read from the disk while the one before it is used.
+ * compared then. One chunk is read from the disk while the one before it is used; each stands until the next is asked
+ * for.
  * @param lengths of its chunks' content, in order
  * @throws Damage
  */
@@ -96,14 +97,19 @@ export async function* readChunks(
     const hash = createHash('sha256');
     const sealed = sealing.keyName !== undefined;
     let position = 0;
+    // One is used while the other is filled
+    const buffers = [NONE, NONE];
     const next = (length: number) => {
       const from = position;
       position += length;
-      ahead = filled(file, length, from, place.file);
+      const spare = buffers.shift()!;
+      const buffer = spare.length < length ? new Uint8Array(length) : spare;
+      buffers.push(buffer);
+      ahead = filled(file, buffer.subarray(0, length), from, place.file);
       ahead.catch(() => {});
       return ahead;
     };
-    const salt = sealed ? await next(SALT_BYTES) : undefined;
+    const salt = sealed ? (await next(SALT_BYTES)).slice() : undefined;
     const cipher = salt && sealing.existing(salt, place);
     if (salt) hash.update(salt);
 
@@ -129,9 +135,10 @@ export async function* readChunks(
   }
 }
 
-async function filled(file: StoreFile, length: number, position: number, name: string): Promise<Uint8Array> {
-  const bytes = new Uint8Array(length);
+const NONE = new Uint8Array(0);
+
+async function filled(file: StoreFile, bytes: Uint8Array, position: number, name: string): Promise<Uint8Array> {
   const read = await file.read(bytes, position);
-  if (read < length) throw new Damage(`${name} ends after ${position + read} bytes`);
+  if (read < bytes.length) throw new Damage(`${name} ends after ${position + read} bytes`);
   return bytes;
 }
