@@ -20,7 +20,9 @@ type Holder = z.infer<typeof holder>;
 /** Tries to take a lock over from processes that are gone: others may be about to do so too. */
 const TRIES = 5;
 
-/** When a process started, in a form that no later process of its number has; undefined where the system tells nobody. */
+/**
+ * When a process started, in a form that no later process of its number has; undefined where the system does not say.
+ */
 async function startOf(pid: number): Promise<string | undefined> {
   try {
     const [boot, stat] = await Promise.all([

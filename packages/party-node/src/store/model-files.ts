@@ -14,7 +14,9 @@ export interface ModelTensor<W extends WordsToStore = Words> {
   type: { shape: readonly number[]; fracBits: number; bits: number; magnitude: number };
   /** right modulo 2^bits of the type; absent at the dealer, or if no Program needs it */
   share?: W;
-  /** of each: the words below 2^bits of what stays at the node, and the 32 bytes that its half of the mask follows from */
+  /**
+   * of each: the words below 2^bits of what stays at the node, and the 32 bytes that its half of the mask follows from
+   */
   openings: readonly { width: number; bits: number; words: W; key: Uint8Array }[];
 }
 

@@ -1,6 +1,6 @@
 /**
- * The models that a node keeps on its disk: NAME/VERSION is one that is served, .staged/GENERATION one that waits for the
- * other nodes to have it. A folder is written or removed in .partial, and comes and goes by its name alone, so that
+ * The models that a node keeps on its disk: NAME/VERSION is one that is served, .staged/GENERATION one that waits for
+ * the other nodes to have it. A folder is written or removed in .partial, and comes and goes by its name alone, so that
  * whatever ends the process leaves a model as a whole or not at all.
  */
 import { randomBytes } from 'node:crypto';
