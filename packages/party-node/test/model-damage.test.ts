@@ -42,7 +42,7 @@ const damages: Record<string, { damage(path: string): Promise<void>; seen: boole
 };
 
 for (const key of [undefined, storeKey()])
-  test(`damage is found and reported, and nothing goes by itself (${key ? 'encrypted' : 'in the clear'})`, async (t) => {
+  test(`damage is reported, and nothing goes by itself (${key ? 'encrypted' : 'in the clear'})`, async (t) => {
     const dir = await folder(t);
     const store = await open(dir, { key });
     const [model, other] = [small(), small({ name: 'other', seed: 2 })];

@@ -1,4 +1,4 @@
-/** model.json, which is written last and names all other files of a stored model: what it does not name is not there. */
+/** model.json, which is written last and names all other files of a stored model: what it does not name is no part. */
 import { z } from 'zod';
 import { limits } from '../limits.js';
 import { modelName, versionName } from '../wire/manifest.js';

@@ -1,8 +1,9 @@
 /** What a model store asks of the file system: few calls, so that a test can fail, count or lose each of them. */
 import { constants } from 'node:fs';
 import { type FileHandle, lstat, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import type { NodeName } from '../errors.js';
-import { systemCode } from './failures.js';
+import { Damage, systemCode } from './failures.js';
 import { lockFolder } from './lock.js';
 
 /** An open file. */
@@ -95,7 +96,7 @@ export const diskFs: StoreFs = {
     });
     if (found.isFile()) return new DiskFile(handle, found.size);
     await handle.close();
-    throw Object.assign(new Error(`${path} is not an ordinary file`), { code: 'EINVAL' });
+    throw new Damage(`${basename(path)} is not an ordinary file`);
   },
   async makeFolder(path) {
     await mkdir(path, { mode: 0o700 });
