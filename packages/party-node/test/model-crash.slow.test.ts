@@ -42,7 +42,6 @@ for (const [name, { before, step, was, is }] of Object.entries(steps))
         }, disk);
         const open = () => ModelStore.open('/data/models', { ...options, fs });
         let store = await open();
-        await disk.syncFolder('/data');
         await before(store);
 
         calls = 0;

@@ -330,6 +330,8 @@ test('a disk that stays full, and files that may not be read', async (t) => {
   await t.throwsAsync(store.load('tiny', '1'), { code: 'MODEL_DAMAGED', message: /EIO/ });
   refused = undefined;
   t.deepEqual(await store.load('tiny', '1'), model);
+  refused = ['list', /models$/, 'EACCES'];
+  await t.throwsAsync(store.scan(), { code: 'BAD_CONFIGURATION', message: /EACCES/ });
   await store.close();
   await t.throwsAsync(open(dir, { fs: watchedFs(() => Promise.reject(systemError('EACCES'))) }), {
     code: 'BAD_CONFIGURATION',

@@ -32,7 +32,7 @@ export function damaged(node: NodeName, model: string, cause: unknown): NodeErro
   return new NodeError(node, 'MODEL_DAMAGED', `${model} cannot be used: ${why}; ${remedy}`, { cause });
 }
 
-/** A model that could not be written. @param what was tried, as in `store sst2@1` */
+/** A disk that could not be used. @param what was tried, as in `store sst2@1` */
 export function notWritten(node: NodeName, what: string, cause: unknown): NodeError {
   if (cause instanceof NodeError) return cause;
   const code = systemCode(cause);

@@ -4,7 +4,7 @@
  * whatever ends the process leaves a model as a whole or not at all.
  */
 import { randomBytes } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Kernels, Secret } from '@secformer/ring';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
@@ -78,7 +78,7 @@ export class ModelStore {
   ): Promise<ModelStore> {
     let unlock: (() => Promise<void>) | undefined;
     try {
-      await makeFolder(fs, dir);
+      if (await makeFolder(fs, dir)) await fs.syncFolder(dirname(dir));
       unlock = await fs.claim(dir, node);
       for (const name of [STAGED, PARTIAL]) await makeFolder(fs, join(dir, name));
       await fs.syncFolder(dir);
@@ -114,31 +114,38 @@ export class ModelStore {
   /**
    * Everything that the store holds. Of each model the index and the manifest are read and the lengths of its files
    * compared; its tensors are when it is loaded.
+   * @throws NodeError BAD_CONFIGURATION where the folder of models itself cannot be read
    */
-  scan(): Promise<StoredModel[]> {
-    return this.#alone(async () => {
-      const found: StoredModel[] = [];
-      for (const generation of await this.#names(STAGED)) {
-        found.push(
-          await this.#described([STAGED, generation], 'staged', { generation }, ({ index }) => {
-            if (index.generation !== generation) throw new Damage('it lies in the place of another model');
-          }),
-        );
+  async scan(): Promise<StoredModel[]> {
+    try {
+      return await this.#alone(() => this.#all());
+    } catch (cause) {
+      throw notWritten(this.#o.node, 'look through its models', cause);
+    }
+  }
+
+  async #all(): Promise<StoredModel[]> {
+    const found: StoredModel[] = [];
+    for (const generation of await this.#names(STAGED)) {
+      found.push(
+        await this.#described([STAGED, generation], 'staged', { generation }, ({ index }) => {
+          if (index.generation !== generation) throw new Damage('it lies in the place of another model');
+        }),
+      );
+    }
+    for (const name of await this.#names()) {
+      if (name.startsWith('.')) continue;
+      if (!modelName.safeParse(name).success || (await this.#o.fs.kind(this.#path(name))) !== 'folder') {
+        found.push({
+          state: 'damaged',
+          live: true,
+          why: `the store holds ${JSON.stringify(name)}, which is no model`,
+        });
+        continue;
       }
-      for (const name of await this.#names()) {
-        if (name.startsWith('.')) continue;
-        if (!modelName.safeParse(name).success || (await this.#o.fs.kind(this.#path(name))) !== 'folder') {
-          found.push({
-            state: 'damaged',
-            live: true,
-            why: `the store holds ${JSON.stringify(name)}, which is no model`,
-          });
-          continue;
-        }
-        found.push(...(await this.#versions(name)));
-      }
-      return found;
-    });
+      found.push(...(await this.#versions(name)));
+    }
+    return found;
   }
 
   async #versions(name: string): Promise<StoredModel[]> {
@@ -338,9 +345,10 @@ const inItsPlace =
     if (index.name !== name || index.version !== version) throw new Damage('it lies in the place of another model');
   };
 
-/** Makes a folder where nothing is. */
-async function makeFolder(fs: StoreFs, path: string): Promise<void> {
+/** Makes a folder where nothing is. @returns whether it did */
+async function makeFolder(fs: StoreFs, path: string): Promise<boolean> {
   const kind = await fs.kind(path);
   if (kind === undefined) await fs.makeFolder(path);
   else if (kind !== 'folder') throw new Error(`${path} is not a folder`);
+  return kind === undefined;
 }
