@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { MessageChannel } from 'node:worker_threads';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
@@ -18,18 +19,20 @@ export interface Engines {
   dial(role: NodeRole): Promise<PortLink>;
   /** dials as somebody who has proved to be this */
   as(principal: Principal): (role: NodeRole) => Promise<PortLink>;
-  stop(): void;
+  stop(): Promise<void>;
 }
 
 /**
  * The three nodes in this thread, so that a test sees what they count and hold.
  * @param between sees each link from one node to another before it is used
+ * @param folder where each of them keeps published models
  * @param pool bytes that prepared runs of published models may take
  */
 export async function startEngines(
   memory = 2 ** 31,
   between: (from: NodeRole, to: NodeRole, link: PortLink) => void = () => {},
   pool = 0,
+  folder?: string,
 ): Promise<Engines> {
   const token = new Secret(randomBytes(32));
   const one = new Secret(randomBytes(32));
@@ -38,6 +41,7 @@ export async function startEngines(
     threads: 1,
     memory,
     pool,
+    ...(folder !== undefined && { models: { folder: join(folder, node) } }),
     log: (event: string, fields?: Record<string, unknown>) => void logs.push({ node, event, fields }),
   });
   const engines = {
@@ -82,11 +86,9 @@ export async function startEngines(
     logs,
     dial: (role) => connect(role),
     as: (principal) => (role) => connect(role, undefined, principal),
-    stop() {
-      for (const role of NODES) {
-        gates[role].stop();
-        engines[role].stop();
-      }
+    async stop() {
+      for (const role of NODES) gates[role].stop();
+      await Promise.all(NODES.map((role) => engines[role].stop()));
       for (const link of links) link.close('the tests are over');
     },
   };

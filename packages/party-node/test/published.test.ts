@@ -1,3 +1,6 @@
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import test from 'ava';
 import { startEngines, until } from './engines.js';
 import { answer, asker, askerOf, askSmall, publisher, publishSmall } from './publishing.js';
@@ -25,7 +28,7 @@ test('a published model answers whoever may ask, in every shape, without weights
   t.is(record.bytes.p0p1, m.programs[0]!.cost.online);
   t.true(outputs[0]!.every((v, i) => Math.abs(v - answer(Int32Array.of(1, 2, 3, 4), new Float32Array(12))[i]!) < BAR));
   asking.close();
-  e.stop();
+  await e.stop();
 });
 
 test('who may not is told by which rule, and others notice nothing', async (t) => {
@@ -66,7 +69,7 @@ test('who may not is told by which rule, and others notice nothing', async (t) =
   await t.throwsAsync(publishSmall(e, '2', { kind: 'owner' }), { code: 'NOT_ALLOWED' });
   t.true((await askSmall(good)) < BAR);
   good.close();
-  e.stop();
+  await e.stop();
 });
 
 test('what is prepared serves one ask each, and is prepared again when nobody waits', async (t) => {
@@ -99,5 +102,69 @@ test('what is prepared serves one ask each, and is prepared again when nobody wa
     const { size } = new Set([...node.runs.values()].map((run) => run.ticket));
     t.is(size, e.dealer.runs.size);
   }
-  e.stop();
+  await e.stop();
+});
+
+test('a model outlives its nodes; a version that one of them lacks none serves, until it is published again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'secformer-models-'));
+  const start = () => startEngines(2 ** 31, undefined, 0, folder);
+  let e = await start();
+  const before = await publishSmall(e);
+  await e.stop();
+  e = await start();
+  let asking = await askerOf(e);
+  t.true(await until(() => e.party0.catalogue.all.length === 1));
+  const m = await asking.manifest('small');
+  t.is(m.generation, before.generation);
+  t.true((await askSmall(asking)) < BAR);
+  t.true((await askSmall(asking, 9)) < BAR);
+  await t.throwsAsync(publishSmall(e), { code: 'MODEL_EXISTS' });
+  asking.close();
+  await e.stop();
+  // One node's disk is lost
+  rmSync(join(folder, 'party1'), { recursive: true });
+  e = await start();
+  asking = await askerOf(e);
+  t.true(await until(() => e.party0.catalogue.missing.some(({ why }) => /party1 does not have it/.test(why))));
+  await t.throwsAsync(askSmall(asking), { code: 'MODEL_UNKNOWN', message: /party1 does not have it|no model small/ });
+  const again = await publishSmall(e);
+  t.not(again.generation, before.generation);
+  t.true((await askSmall(asking)) < BAR);
+  asking.close();
+  await e.stop();
+  // A file is altered
+  writeFileSync(join(folder, 'dealer/small/1/tensors.bin'), 'something else');
+  e = await start();
+  asking = await askerOf(e);
+  await t.throwsAsync(askSmall(asking), { code: 'MODEL_UNKNOWN' });
+  t.true(
+    e.logs.some(({ node, event, fields }) => node === 'dealer' && event === 'model' && fields?.state === 'damaged'),
+  );
+  asking.close();
+  await e.stop();
+  t.deepEqual(readdirSync(join(folder, 'party0/small')), ['1']);
+  rmSync(folder, { recursive: true });
+});
+
+test('a node that missed the word to commit follows the others when they meet', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'secformer-models-'));
+  const start = () => startEngines(2 ** 31, undefined, 0, folder);
+  let e = await start();
+  // Party 1 is stopped between the commits
+  const commit = e.party1.catalogue.commit.bind(e.party1.catalogue);
+  e.party1.catalogue.commit = () => new Promise(() => {});
+  const publishing = publishSmall(e);
+  publishing.catch(() => {});
+  t.true(await until(() => e.party0.catalogue.mine.some(({ state }) => state === 'live')));
+  t.deepEqual(e.party0.catalogue.all, []);
+  e.party1.catalogue.commit = commit;
+  await e.stop();
+  await t.throwsAsync(publishing);
+  e = await start();
+  const asking = await askerOf(e);
+  t.true(await until(() => e.party0.catalogue.all.length === 1));
+  t.true((await askSmall(asking)) < BAR);
+  asking.close();
+  await e.stop();
+  rmSync(folder, { recursive: true });
 });

@@ -20,8 +20,8 @@ export class BurntTickets {
   }
 
   /**
-   * Of a run that another node has aborted, whether it was here or not. A second abort of one that was says nothing new:
-   * what is still on its way must go on being let in.
+   * Of a run that another node has aborted, whether it was here or not. A second abort of one that was says nothing
+   * new: what is still on its way must go on being let in.
    */
   early(ticket: string): void {
     if (!this.has(ticket)) this.add(ticket, 0);

@@ -40,9 +40,9 @@ export class Dealer extends Engine<DealerRunState> {
     this.modelsChanged = () => this.pool.fill();
   }
 
-  override stop(): void {
+  override async stop(): Promise<void> {
     this.pool.stop();
-    super.stop();
+    await super.stop();
   }
 
   protected override asked(run: DealerRunState): void {

@@ -2,6 +2,7 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, type Secret, type Words } from '@secformer/ring';
 import { type ErrorReport, errorOf, NodeError, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
+import { ModelStore } from '../store/model-store.js';
 import { MessageLink } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
@@ -14,7 +15,8 @@ import { BurntTickets } from './burnt-tickets.js';
 import { type ClientCommands, ClientLink } from './client-link.js';
 import type { Log } from './log.js';
 import { askedRun } from './models/asked.js';
-import { Catalogue, type ModelKeeper } from './models/catalogue.js';
+import { Catalogue } from './models/catalogue.js';
+import { DiskKeeper } from './models/disk-keeper.js';
 import type { PoolItem } from './models/pool.js';
 import { ModelMemory } from './models/publishing.js';
 import { nobody } from './nobody.js';
@@ -34,8 +36,8 @@ export interface EngineOptions {
   log?: Log;
   /** bytes that prepared runs of published models may take; a part of the memory if absent */
   pool?: number;
-  /** where published models are kept; without it they end with the process */
-  keeper?: ModelKeeper;
+  /** folder of published models, and the key that they are encrypted with; without it they end with the process */
+  models?: { folder: string; key?: Secret };
   /** what this process had before it did anything, in bytes, if it does nothing else */
   ownMemory?: number;
   /** called when this thread has given memory back to the machine */
@@ -79,6 +81,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly #links = new Set<MessageLink>();
   readonly #clients = new Set<ClientLink>();
   readonly #tidying: Tidying;
+  #keeper: DiskKeeper | undefined;
   #rest: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions) {
@@ -91,7 +94,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     this.memory = new ModelMemory(this.budget);
     const pool = options.pool ?? Math.floor(options.memory * limits.poolPart);
     this.#nobody = nobody(this.budget, nodeName[options.role], pool);
-    this.catalogue = new Catalogue(options.keeper);
+    this.catalogue = new Catalogue();
+    this.catalogue.found = (model) => this.memory.hold(model);
     this.catalogue.gone = (model) => this.memory.give(model);
     this.catalogue.changed = () => {
       this.#peers.tell({ t: 'have' }, jsonBytes(this.catalogue.mine));
@@ -110,11 +114,20 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   async start(): Promise<void> {
     this.kernels = await loadKernels();
     this.kernels.threads = this.#options.threads;
+    const { models } = this.#options;
+    if (!models) return;
+    const { folder, key } = models;
+    const store = await ModelStore.open(folder, { kernels: this.kernels, node: nodeName[this.role], key });
+    this.#keeper = new DiskKeeper(store, this.kernels);
+    this.catalogue.keeper = this.#keeper;
+    await this.#keeper.restore(this.catalogue, (event, fields) => this.log(event, fields));
   }
 
-  stop(): void {
+  /** Closes all links. @returns when what is written to disk is there */
+  async stop(): Promise<void> {
     clearTimeout(this.#rest);
     for (const link of this.#links) link.close('the node stops');
+    await this.#keeper?.close();
   }
 
   /** Takes a link whose other end has proved who it is. */

@@ -3,7 +3,8 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, utf8ToBytes } from '@noble/hashes/utils.js';
 import { sizeOf, type Words } from '@secformer/ring';
 import { NodeError, type NodeName } from '../errors.js';
-import { type Manifest, modelName, readManifest, type SignedManifest, versionName } from '../wire/manifest.js';
+import { type Manifest, readManifest, type SignedManifest } from '../wire/manifest.js';
+import { modelName, versionName } from '../wire/names.js';
 import { KEY_BYTES, type TensorLayout } from './tensor-chunks.js';
 
 /** Words, or what makes them when they are written: a model need not be in memory twice. Asked once. */

@@ -1,7 +1,7 @@
 /** model.json, which is written last and names all other files of a stored model: what it does not name is no part. */
 import { z } from 'zod';
 import { limits } from '../limits.js';
-import { modelName, versionName } from '../wire/manifest.js';
+import { modelName, versionName } from '../wire/names.js';
 import { Damage } from './failures.js';
 import { generationName } from './model-files.js';
 import type { Sealing } from './sealing.js';

@@ -8,7 +8,7 @@ import { dirname, join } from 'node:path';
 import type { Kernels, Secret } from '@secformer/ring';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
-import { modelName, versionName } from '../wire/manifest.js';
+import { modelName, versionName } from '../wire/names.js';
 import { Damage, damaged, notWritten, systemCode, whyDamaged } from './failures.js';
 import {
   checkGeneration,

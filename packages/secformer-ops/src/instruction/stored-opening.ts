@@ -63,6 +63,11 @@ export class StoredOpening {
     return new StoredOpening(kernels, words, bits, width, key);
   }
 
+  /** What is secret of it but for the words: see `secrets`. */
+  get parts(): Omit<OpeningSecrets, 'words'> {
+    return { bits: this.#bits, width: this.width, key: this.#key };
+  }
+
   /**
    * The words, in an array of their own, and the key of the mask: secret, to be kept where the share of the tensor may
    * be and nowhere else. The mask is the same one when it is drawn again, and must go on masking this tensor alone.
@@ -70,7 +75,7 @@ export class StoredOpening {
   secrets(): OpeningSecrets {
     const words = new BigUint64Array(this.#length);
     this.#kernels.affine(words, this.words.words, 1n, 0n, this.#bits);
-    return { words, bits: this.#bits, width: this.width, key: this.#key };
+    return { words, ...this.parts };
   }
 
   /** Bytes that it takes in memory. */

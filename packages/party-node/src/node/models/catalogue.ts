@@ -10,13 +10,27 @@ export interface ModelKeeper {
   /** Writes a model so that it survives a crash, not yet as one of those that are there. */
   stage(model: PublishedModel): Promise<void>;
   /** Makes a staged model one of those that are there, in one step. */
-  commit(model: PublishedModel): Promise<void>;
+  commit(generation: string): Promise<void>;
   /** Removes a staged model, or one that is there. */
   remove(ref: ModelRef, state: Listed['state']): Promise<void>;
+  /** One of those that are there. */
+  load(ref: Pick<ModelRef, 'name' | 'version'>): Promise<PublishedModel>;
 }
 
 /** Of a node without a folder: models end with its process. */
-const nowhere: ModelKeeper = { stage: async () => {}, commit: async () => {}, remove: async () => {} };
+const nowhere: ModelKeeper = {
+  stage: async () => {},
+  commit: async () => {},
+  remove: async () => {},
+  load: async () => {
+    throw new Error('nothing is kept');
+  },
+};
+
+/** A model that an earlier process has staged: whether it is to be there the other nodes know. */
+export interface LeftStaged extends ModelRef {
+  hash: string;
+}
 
 interface Entry {
   model: PublishedModel;
@@ -42,20 +56,26 @@ export class Catalogue {
   readonly #entries = new Map<string, Entry>();
   /** what the other nodes have, as each said last */
   readonly #theirs = new Map<NodeRole, ReadonlyMap<string, Listed>>();
-  readonly #keeper: ModelKeeper;
+  /** what an earlier process has staged, by generation, and since when it waits for the others */
+  readonly #left = new Map<string, LeftStaged & { alone: number }>();
+  keeper: ModelKeeper = nowhere;
   /** called when what this node has changes */
   changed: () => void = () => {};
   /** called when a model goes, whose memory is free */
   gone: (model: PublishedModel) => void = () => {};
-
-  constructor(keeper: ModelKeeper = nowhere) {
-    this.#keeper = keeper;
-  }
+  /** called with a model that was found in the store, before it is one of those that are there */
+  found: (model: PublishedModel) => void = () => {};
 
   /** Adds a model that was found in the store. */
-  restore(model: PublishedModel, state: Listed['state']): void {
-    this.#entries.set(model.ref.generation, { model, state, alone: performance.now() });
-    if (state === 'staged') this.#tidyLater();
+  restore(model: PublishedModel): void {
+    this.found(model);
+    this.#entries.set(model.ref.generation, { model, state: 'live', alone: undefined });
+  }
+
+  /** Adds what an earlier process has staged. */
+  restoreStaged(left: LeftStaged): void {
+    this.#left.set(left.generation, { ...left, alone: performance.now() });
+    this.#tidyLater();
   }
 
   /** The publisher of what is staged has left: it waits a while for what the other nodes say. */
@@ -88,6 +108,14 @@ export class Catalogue {
       const theirs = this.#theirs.get(role)!.get(generation);
       if (state === 'staged' && theirs?.state === 'live' && theirs.hash === model.hash) await this.commit(generation);
     }
+    for (const l of list) {
+      const left = this.#left.get(l.generation);
+      if (left?.hash !== l.hash || l.state !== 'live') continue;
+      this.#left.delete(l.generation);
+      await this.keeper.commit(l.generation);
+      this.restore(await this.keeper.load(left));
+      this.changed();
+    }
   }
 
   /** Removes what was staged long ago and no node has live. */
@@ -98,16 +126,30 @@ export class Catalogue {
       if (this.#theirs.size < 2) this.#tidyLater();
       else await this.discard(generation);
     }
+    for (const [generation, left] of [...this.#left]) {
+      if (now - left.alone < limits.stagedMs) continue;
+      if (this.#theirs.size < 2) {
+        this.#tidyLater();
+        continue;
+      }
+      this.#left.delete(generation);
+      await this.keeper.remove(left, 'staged');
+    }
   }
 
   /**
-   * Takes a model that is complete in itself, and writes it where it survives.
+   * Takes a model that is complete in itself, and writes it where it survives; in the place of one of that version that
+   * was never served, for one of the nodes lacks it.
    * @throws NodeError MODEL_EXISTS where that version is served: versions are immutable
    */
   async stage(model: PublishedModel): Promise<void> {
     const { name, version, generation } = model.ref;
     if (this.#entries.has(generation)) throw new NodeError('client', 'BAD_MESSAGE', 'staged a model twice');
     const there = this.#live(name, version);
+    if (there && this.#theirs.size < 2)
+      throw new NodeError('client', 'BUSY', `the other nodes have not said yet whether they have ${model.title}`, {
+        retryAfterMs: limits.retryMs,
+      });
     if (there && this.#isServed(there))
       throw new NodeError(
         'client',
@@ -116,23 +158,19 @@ export class Catalogue {
       );
     if (this.#entries.size >= limits.models)
       throw new NodeError('client', 'LIMIT_EXCEEDED', `this node has ${limits.models} models; unpublish some of them`);
-    await this.#keeper.stage(model);
+    // What one of the nodes lacks was never served
+    if (there) await this.#remove(there);
+    await this.keeper.stage(model);
     this.#entries.set(generation, { model, state: 'staged', alone: undefined });
     this.changed();
   }
 
-  /**
-   * Makes a staged model visible, in the place of one of that version that was never served.
-   * @throws NodeError MODEL_UNKNOWN
-   */
+  /** Makes a staged model visible. @throws NodeError MODEL_UNKNOWN */
   async commit(generation: string): Promise<void> {
     const entry = this.#entries.get(generation);
     if (!entry) throw unknown('a model that was not staged here; publish it again');
     if (entry.state === 'live') return;
-    const { name, version } = entry.model.ref;
-    const before = this.#live(name, version);
-    if (before) await this.#remove(before);
-    await this.#keeper.commit(entry.model);
+    await this.keeper.commit(generation);
     entry.state = 'live';
     this.changed();
   }
@@ -153,7 +191,7 @@ export class Catalogue {
   async #remove({ model, state }: Entry): Promise<void> {
     this.#entries.delete(model.ref.generation);
     this.gone(model);
-    await this.#keeper.remove(model.ref, state);
+    await this.keeper.remove(model.ref, state);
     this.changed();
   }
 
