@@ -105,7 +105,7 @@ test('what is prepared serves one ask each, and is prepared again when nobody wa
   await e.stop();
 });
 
-test('a model outlives its nodes; a version that one of them lacks none serves, until it is published again', async (t) => {
+test('a model outlives its nodes; what one lacks none serves until it is published again', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'secformer-models-'));
   const start = () => startEngines(2 ** 31, undefined, 0, folder);
   let e = await start();
