@@ -145,10 +145,17 @@ export const errorCodes = [
       },
       {
         code: 'NOT_AUTHENTICATED',
-        means: 'The two ends do not have the same token, or another node than expected answered.',
+        means: 'The two ends do not have the same token, one shows a key that is not known, or another node answered.',
         remedy:
-          "Clients give the content of the nodes' `--client-token-file`; two nodes give the same file for each " +
-          'other. Check that addresses are not swapped.',
+          "Clients give the content of the nodes' `--client-token-file`, or a key and a grant; two nodes give the " +
+          'same token file for each other, or the same `--peers` file. Check that addresses are not swapped.',
+      },
+      {
+        code: 'GRANT_REFUSED',
+        means:
+          'A grant does not allow this connection: it is over or not valid yet, for other nodes or another client’s ' +
+          'key, altered, denied by an operator, or of nobody who publishes there. The message says which.',
+        remedy: 'Ask the publisher of the model for another one: `party-node grant`.',
       },
       {
         code: 'VERSION_MISMATCH',

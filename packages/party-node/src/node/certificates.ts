@@ -1,7 +1,6 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
-import { NodeError } from '../errors.js';
-import { readSecret, readText } from './token-files.js';
+import { bad, readSecret, readText } from '../identity/files.js';
 
 /** What a node shows to whoever connects to it, as PEM. */
 export interface Identity {
@@ -20,7 +19,6 @@ const CERTIFICATE = /-----BEGIN ((?:TRUSTED |X509 )?CERTIFICATE)-----[^-]*-----E
 const BEGINS = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----/g;
 const KEY = /-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----/;
 
-const bad = (what: string, cause?: unknown) => new NodeError('client', 'BAD_CONFIGURATION', what, { cause });
 const reason = (cause: unknown) => (cause as Error).message;
 
 /**

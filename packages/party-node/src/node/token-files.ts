@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { readFileSync, statSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import type { Secret } from '@secformer/ring';
-import { NodeError } from '../errors.js';
+import { bad, readSecret } from '../identity/files.js';
 import { NODES, type NodeRole, type Tokens, tokenFrom, tokensFromOne } from '../wire/tokens.js';
 
 /** Where a node's secrets are. */
@@ -16,25 +16,6 @@ export interface TokenFiles {
 
 /** Least random bytes in a token: one that is short or chosen by a person can be guessed by an eavesdropper. */
 const TOKEN_BYTES = 32;
-
-const bad = (what: string, cause?: unknown) => new NodeError('client', 'BAD_CONFIGURATION', what, { cause });
-
-export function readText(file: string, what: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (cause) {
-    throw bad(`cannot read the ${what} file ${file} (${(cause as Error).message})`, cause);
-  }
-}
-
-/** Text of a file that nobody else may read, by the rule that ssh has for keys. @throws NodeError BAD_CONFIGURATION */
-export function readSecret(file: string, what: string): string {
-  const text = readText(file, what);
-  // Windows has no such modes
-  const open = process.platform !== 'win32' && (statSync(file).mode & 0o077) !== 0;
-  if (open) throw bad(`the ${what} file ${file} can be read by others on this machine; do: chmod 600 ${file}`);
-  return text;
-}
 
 /** Writes a fresh token into a file that is not there yet. @throws NodeError BAD_CONFIGURATION */
 export function writeToken(file: string): void {
