@@ -22,6 +22,14 @@ export const limits = {
   // ---- connections
   /** A frame of the handshake, before the other side has shown that it knows the token. */
   handshakeFrameBytes: 4096,
+  /** Text of a grant, which is part of such a frame. */
+  grantCharacters: 3_000,
+  /** What the clocks of a publisher and a node may differ by. */
+  clockSkewSeconds: 60,
+  /** How often connected clients' grants are looked at: one that is over ends its connection. */
+  grantCheckMs: 10_000,
+  /** Connections of one subject's grants: some for each of its processes, and far fewer than a node takes clients. */
+  subjectConnections: 16,
   /** What a connection may send before it has proved anything: the request that opens a WebSocket, and two messages. */
   unprovenBytes: 64 * 1024,
   /**

@@ -1,0 +1,60 @@
+/** The network file: who the three nodes are and where. The same for nodes, publishers and clients. Browser-safe. */
+import { z } from 'zod';
+import { NodeError } from '../errors.js';
+import { areDistinct, networkId, publicKeyFrom } from '../wire/keys.js';
+import type { NodeRole } from '../wire/tokens.js';
+import { checkUrl } from '../wire/url.js';
+
+export interface Network {
+  /** 16 bytes in hex: the audience of its grants */
+  id: string;
+  urls: Readonly<Record<NodeRole, string>>;
+  /** public keys in hex */
+  keys: Readonly<Record<NodeRole, string>>;
+}
+
+/** A public key in its text form, as hex. */
+export const publicKey = z.string().transform((text, context) => {
+  const key = publicKeyFrom(text);
+  if (key !== undefined) return key;
+  context.addIssue({ code: 'custom', message: `expected a public key, 'ed25519:…' as party-node keygen prints it` });
+  return z.NEVER;
+});
+
+const url = z.string().superRefine((text, context) => {
+  try {
+    checkUrl(text, 'client');
+  } catch (error) {
+    context.addIssue({ code: 'custom', message: (error as Error).message.replace(/^client: /, '') });
+  }
+});
+
+const node = z.strictObject({ url, key: publicKey });
+const network = z.strictObject({ party0: node, party1: node, dealer: node });
+
+/**
+ * @param json the parsed content
+ * @param name of where it stands, as its owner knows it, such as 'the network file network.json'
+ * @throws NodeError BAD_CONFIGURATION with the field and what is expected there
+ */
+export function networkFrom(json: unknown, name = 'the network file'): Network {
+  const { party0, party1, dealer } = checked(network, json, name);
+  const keys = { party0: party0.key, party1: party1.key, dealer: dealer.key };
+  if (!areDistinct(keys))
+    throw new NodeError(
+      'client',
+      'BAD_CONFIGURATION',
+      `${name} has the same key for two nodes; each operator makes one of its own: party-node keygen FILE`,
+    );
+  return { id: networkId(keys), urls: { party0: party0.url, party1: party1.url, dealer: dealer.url }, keys };
+}
+
+/** A value of that form. @throws NodeError BAD_CONFIGURATION with the field and what is expected there */
+export function checked<T>(schema: z.ZodType<T>, value: unknown, name: string): T {
+  const parsed = schema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const { path, message } = parsed.error.issues[0]!;
+  const field = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('');
+  const where = field ? ` at ${field.replace(/^\./, '')}` : '';
+  throw new NodeError('client', 'BAD_CONFIGURATION', `${name} is wrong${where}: ${message}`);
+}
