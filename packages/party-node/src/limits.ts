@@ -208,4 +208,4 @@ export const limits = {
 } as const;
 
 /** The version of the frames and messages on a link. */
-export const WIRE_VERSION = 3;
+export const WIRE_VERSION = 4;

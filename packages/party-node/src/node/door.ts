@@ -10,12 +10,14 @@ import type { Link } from '../wire/link.js';
 import { type Socket, SocketLink } from '../wire/socket-link.js';
 import type { WireRole } from '../wire/tokens.js';
 import type { Log } from './log.js';
-import { keepAlive } from './sockets.js';
+import { bindingOf, keepAlive } from './sockets.js';
 
 export interface DoorOptions {
   host: string;
   port: number;
   tls?: { cert: string; key: string };
+  /** connections come through a proxy that ends TLS: what this side could export is not what the other end has */
+  behindTlsProxy?: boolean | undefined;
   /** takes a WebSocket, and calls `proven` once whoever is at its other end has shown who it is */
   enter: (link: Link, proven: (role: WireRole) => void) => void;
   log: Log;
@@ -126,7 +128,8 @@ export class Door {
       return;
     }
     Object.assign(stranger, { web, over });
-    this.#o.enter(new SocketLink(web as unknown as Socket), (role) => {
+    const channel = this.#o.behindTlsProxy ? {} : { binding: bindingOf(over) };
+    this.#o.enter(new SocketLink(web as unknown as Socket, channel), (role) => {
       this.#forget(stranger);
       keepAlive(web, role === 'client' ? limits.clientPongMs : limits.pongMs);
     });

@@ -7,6 +7,7 @@ import { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
+import type { Principal } from '../wire/principal.js';
 import type { NodeRole, WireRole } from '../wire/tokens.js';
 import { Dealer } from './dealer.js';
 import { Gate } from './gate.js';
@@ -23,7 +24,7 @@ export interface EngineWorkerData {
 }
 
 export type ToEngine =
-  | { proven: WireRole; seed: Uint8Array; port: MessagePort }
+  | { proven: WireRole; principal: Principal; seed: Uint8Array; port: MessagePort }
   | { accept: MessagePort }
   | { dialled: NodeRole; port: MessagePort }
   | { dialled: NodeRole; failed: string };
@@ -76,7 +77,8 @@ function take(m: ToEngine): void {
   if ('accept' in m) {
     gate?.accept(new PortLink(m.accept));
   } else if ('proven' in m) {
-    engine.welcome({ role: m.proven, seed: secret(m.seed), link: new PortLink(m.port), left: () => {} });
+    const { proven, principal, seed, port } = m;
+    engine.welcome({ role: proven, principal, seed: secret(seed), link: new PortLink(port), left: () => {} });
   } else {
     const waiting = dialling.get(m.dialled);
     dialling.delete(m.dialled);

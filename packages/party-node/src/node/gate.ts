@@ -1,14 +1,34 @@
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
-import { handshake, nodeName, type Proven } from '../wire/handshake.js';
-import type { Link } from '../wire/link.js';
+import { type Claim, handshake, nodeName, type Proven } from '../wire/handshake.js';
+import type { KeyPair } from '../wire/keys.js';
+import type { Channel, Link } from '../wire/link.js';
+import type { Principal } from '../wire/principal.js';
 import { NODES, type NodeRole, type Tokens, type WireRole } from '../wire/tokens.js';
 import type { Log } from './log.js';
+
+/** By which keys a node knows others, and is known. What it knows may change while it runs. */
+export interface Identities {
+  /** this node's own */
+  key: KeyPair;
+  /** the other nodes', in hex; undefined where nodes prove themselves by tokens */
+  pins(): Partial<Record<NodeRole, string>> | undefined;
+  /**
+   * Who a client with such a key and grant is; absent where no such client is taken.
+   * @throws NodeError NOT_AUTHENTICATED, GRANT_REFUSED
+   */
+  identify?: (claim: Claim) => Promise<Principal>;
+  /** why somebody who was let in with a key would not be let in now; undefined where they would */
+  ended(principal: Principal, key: string): string | undefined;
+}
 
 export interface GateOptions {
   role: NodeRole;
   tokens: Tokens;
+  identities?: Identities | undefined;
+  /** whether nodes are taken by their keys over connections that are not bound; see `HandshakeOptions` */
+  unboundNodes?: boolean | undefined;
   /** how to reach the nodes that this one dials */
   dial: Partial<Record<NodeRole, () => Promise<Link>>>;
   /** takes a proven link, and says through `left` when it is closed; called before another frame of it is read */
@@ -19,6 +39,13 @@ export interface GateOptions {
 interface Present {
   process: string;
   link: Link;
+  /** its key in hex, if it has proved itself by one */
+  key: string | undefined;
+}
+
+interface Client {
+  principal: Principal;
+  key: string | undefined;
 }
 
 /**
@@ -30,7 +57,8 @@ export class Gate {
   readonly #o: GateOptions;
   readonly #process = bytesToHex(randomBytes(16));
   readonly #nodes = new Map<NodeRole, Present>();
-  readonly #clients = new Set<Link>();
+  readonly #clients = new Map<Link, Client>();
+  #checking: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
 
   constructor(options: GateOptions) {
@@ -39,22 +67,48 @@ export class Gate {
 
   start(): void {
     for (const role of NODES) if (this.#o.dial[role]) void this.#keepDialing(role);
+    if (this.#o.identities) this.#checking = setInterval(() => this.checkAgain(), limits.grantCheckMs);
   }
 
   stop(): void {
     this.#stopped = true;
+    clearInterval(this.#checking);
     for (const { link } of this.#nodes.values()) link.close('the node stops');
-    for (const link of this.#clients) link.close('the node stops');
+    for (const link of this.#clients.keys()) link.close('the node stops');
   }
 
-  /** Takes a new connection. @param proven called once it has shown who it is */
-  accept(link: Link, proven: (role: WireRole) => void = () => {}): void {
+  /** Ends the connections of whoever would not be let in any more. */
+  checkAgain(): void {
+    const ended = this.#o.identities?.ended.bind(this.#o.identities);
+    if (!ended) return;
+    const all = [
+      ...[...this.#clients].map(([link, client]) => ({ link, ...client })),
+      ...[...this.#nodes].map(([role, { link, key }]) => ({ link, key, principal: { kind: 'node', role } as const })),
+    ];
+    for (const { link, principal, key } of all) {
+      const why = key === undefined ? undefined : ended(principal, key);
+      if (why !== undefined) link.close(why);
+    }
+  }
+
+  /**
+   * Takes a new connection.
+   * @param proven called once it has shown who it is
+   * @param channel what is known of the connection, where the link does not say so itself
+   */
+  accept(link: Link, proven: (role: WireRole) => void = () => {}, channel?: Channel): void {
+    const { identities, unboundNodes } = this.#o;
     handshake(link, {
       mine: this.#o.role,
       process: this.#process,
       tokens: this.#o.tokens,
+      key: identities?.key,
+      pins: identities?.pins(),
+      identify: identities?.identify,
+      unboundNodes,
+      channel,
       side: 'accept',
-      admit: (role, process) => this.#admit(role, process),
+      admit: (role, process, principal) => this.#admit(role, process, principal),
       ready: (p) => {
         proven(p.role);
         this.#enter(p);
@@ -62,8 +116,9 @@ export class Gate {
     }).catch((error: NodeError) => this.#o.log('refused', { code: error.code, why: error.message }));
   }
 
-  async #admit(role: WireRole, process: string): Promise<void> {
+  async #admit(role: WireRole, process: string, principal: Principal): Promise<void> {
     if (role === 'client') {
+      this.#admitSubject(principal);
       if (this.#clients.size >= limits.clients)
         throw new NodeError(
           nodeName[this.#o.role],
@@ -92,16 +147,32 @@ export class Gate {
       );
   }
 
+  /** One subject with many connections leaves the others room. */
+  #admitSubject(principal: Principal): void {
+    if (principal.kind !== 'asker') return;
+    const { publisher, subject } = principal.grant;
+    let count = 0;
+    for (const { principal: p } of this.#clients.values())
+      if (p.kind === 'asker' && p.grant.publisher === publisher && p.grant.subject === subject) count++;
+    if (count < limits.subjectConnections) return;
+    throw new NodeError(
+      nodeName[this.#o.role],
+      'TOO_MANY_CONNECTIONS',
+      `${count} connections with grants of ${subject} are open, which is as many as one may have; close some`,
+      { retryAfterMs: limits.retryMs },
+    );
+  }
+
   #enter(proven: Proven, closed: () => void = () => {}): void {
-    const { role, process, link } = proven;
+    const { role, process, link, principal, public: key } = proven;
     const node = nodeName[role];
     if (role === 'client') {
-      this.#clients.add(link);
+      this.#clients.set(link, { principal, key });
     } else {
       this.#nodes.get(role)?.link.close('the node connected again');
-      this.#nodes.set(role, { process, link });
+      this.#nodes.set(role, { process, link, key });
     }
-    this.#o.log('connected', { node });
+    this.#o.log('connected', { node, ...namesOf(principal) });
     if (role !== 'client' && this.#nodes.size === NODES.length - 1) this.#o.log('ready');
     this.#o.welcome(proven, (why) => {
       this.#clients.delete(link);
@@ -118,11 +189,13 @@ export class Gate {
     while (!this.#stopped) {
       try {
         const link = await this.#o.dial[role]!();
+        const pins = this.#o.identities?.pins();
         await new Promise<void>((resolve, reject) => {
           handshake(link, {
             mine: this.#o.role,
             process: this.#process,
             tokens: this.#o.tokens,
+            ...(pins && { key: this.#o.identities!.key, pins }),
             side: 'dial',
             expect: role,
             ready: (p) => {
@@ -143,4 +216,12 @@ export class Gate {
       pause = Math.min(limits.redialMostMs, pause * 1.5);
     }
   }
+}
+
+/** What a log may say of a client: names that operators and publishers gave. */
+function namesOf(principal: Principal): Record<string, string> {
+  if (principal.kind === 'publisher') return { publisher: principal.name };
+  if (principal.kind !== 'asker') return {};
+  const { publisher, subject, id } = principal.grant;
+  return { publisher, subject, grant: id };
 }

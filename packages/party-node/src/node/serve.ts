@@ -113,11 +113,11 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     execArgv: [],
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
   });
-  const welcome = ({ role, seed, link }: Proven, left: (why: string) => void) => {
+  const welcome = ({ role, principal, seed, link }: Proven, left: (why: string) => void) => {
     const { port1, port2 } = new MessageChannel();
     // A socket still reads a frame when its `send` has resolved
     bridge(link, new PortLink(port1, true), left);
-    const message: ToEngine = { proven: role, seed: seed.bytes, port: port2 };
+    const message: ToEngine = { proven: role, principal, seed: seed.bytes, port: port2 };
     worker.postMessage(message, [port2]);
   };
   const dial = Object.fromEntries(

@@ -1,15 +1,17 @@
 import { x25519 } from '@noble/curves/ed25519.js';
 import { hkdf } from '@noble/hashes/hkdf.js';
-import { hmac } from '@noble/hashes/hmac.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, hexToBytes, randomBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
 import { NodeError, type NodeErrorCode, type NodeName, reportOf } from '../errors.js';
 import { limits, WIRE_VERSION } from '../limits.js';
 import { MessageLink } from './framing.js';
-import type { Link } from './link.js';
+import { type KeyPair, publicKeyText } from './keys.js';
+import type { Channel, Link } from './link.js';
 import type { Message, MessageOf } from './messages.js';
-import type { Tokens, WireRole } from './tokens.js';
+import type { Principal } from './principal.js';
+import { isMac, isSignature, macOf, signatureOf, transcriptOf } from './proofs.js';
+import type { NodeRole, Tokens, WireRole } from './tokens.js';
 
 export const nodeName: Record<WireRole, NodeName> = {
   party0: 'party 0',
@@ -27,22 +29,27 @@ const REFUSALS: readonly string[] = [
   'ALREADY_CONNECTED',
   'TOO_MANY_CONNECTIONS',
   'BUSY',
+  'GRANT_REFUSED',
 ] satisfies NodeErrorCode[];
-
-/** Compares in constant time. */
-function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
-  let difference = a.length ^ b.length;
-  for (let i = 0; i < a.length; i++) difference |= (a[i] as number) ^ (b[i] ?? 0);
-  return difference === 0;
-}
 
 /** An authenticated link: who is at the other end, and a seed that only the two of them know. */
 export interface Proven {
   role: WireRole;
+  /** what the other end has proved to be, and may do by that */
+  principal: Principal;
+  /** the other end's Ed25519 key in hex, where it proved itself by one */
+  public?: string | undefined;
   /** of the process at the other end */
   process: string;
   seed: Secret;
   link: Link;
+}
+
+/** What a client that proves itself by a key says of itself. */
+export interface Claim {
+  /** its key in hex */
+  public: string;
+  grant: string | undefined;
 }
 
 export interface HandshakeOptions {
@@ -50,54 +57,86 @@ export interface HandshakeOptions {
   /** this process, 16 bytes in hex */
   process: string;
   tokens: Tokens;
+  /**
+   * this side's key: the side that dials proves itself by it and not by a token; the accepting side does where the
+   * other one has
+   */
+  key?: KeyPair | undefined;
+  /** the nodes' keys, in hex: whoever says to be one of them by a key has to have that one */
+  pins?: Partial<Record<NodeRole, string>> | undefined;
+  /** of a client with a key: what it is allowed */
+  grant?: string | undefined;
+  /** what is known of the connection, where the link does not say so itself */
+  channel?: Channel | undefined;
   side: 'dial' | 'accept';
   /** the role that must be at the other end, if that is known */
   expect?: WireRole;
   /**
-   * of the accepting side: whether somebody who has proved to be of that role is let in; throws to refuse, and its
-   * error is what the other end is told
+   * of the accepting side: whether a node may prove itself by a key over a connection that is not bound, because it
+   * stays on this machine or comes through a TLS proxy of this node's operator
    */
-  admit?: (role: WireRole, process: string) => void | Promise<void>;
+  unboundNodes?: boolean | undefined;
+  /**
+   * of a node: who a client with such a key and grant is, before it has proved to have the key; throws to refuse, and
+   * its error is what the other end is told
+   */
+  identify?: ((claim: Claim) => Principal | Promise<Principal>) | undefined;
+  /**
+   * of the accepting side: whether somebody who has proved to be that is let in; throws to refuse, and its error is
+   * what the other end is told
+   */
+  admit?: (role: WireRole, process: string, principal: Principal) => void | Promise<void>;
   /** called in the same tick as the last message, so that the link's handlers are set before another frame is read */
   ready?: (proven: Proven) => void;
 }
 
 /**
- * Four messages that prove to each side that the other knows their token, without sending it, and agree a seed:
+ * Four messages that prove to each side who the other is, and agree a seed:
  *
- *   1. A → B: role, nonce, X25519 key, process
- *   2. B → A: role, nonce, X25519 key, process
- *   3. A → B: HMAC-SHA256(token, 'a' ‖ transcript)
- *   4. B → A: HMAC-SHA256(token, 'b' ‖ transcript)
+ *   1. A → B: role, nonce, X25519 key, process; by keys also A's Ed25519 key and, of a client, its grant
+ *   2. B → A: role, nonce, X25519 key, process; by keys also B's Ed25519 key
+ *   3. A → B: HMAC-SHA256(token, 'a' ‖ transcript), or Ed25519(A's key, 'a' ‖ transcript)
+ *   4. B → A: HMAC-SHA256(token, 'b' ‖ transcript), or Ed25519(B's key, 'b' ‖ transcript)
  *
- * transcript = SHA-256 of 1 and 2; seed = HKDF(X25519 secret, transcript). Between nodes it is the token of the two,
- * where one side is a client the clients' token. Whoever dials proves first: a stranger who dials is told nothing that
- * a token could be guessed against. Whoever does not know the token learns neither it nor the seed; the seed is never
- * sent. A refusal is a message with a code, and both sides fail with it.
- * @throws NodeError NOT_AUTHENTICATED, VERSION_MISMATCH, LINK_CLOSED, or what `admit` of the other side said
+ * transcript = SHA-256 of 1 and 2, and of the TLS connection's keying material where both have it and have said so in
+ * 1 and 2; seed = HKDF(X25519 secret, transcript). A says by its first message whether the two prove themselves by
+ * keys. By a token: between nodes it is the one of the two, where one side is a client the clients' token. By keys: a
+ * node's is the one that the network file has for its role, a publisher's stands in the node's access file, another
+ * client's in its grant. Whoever dials proves first: a stranger who dials is told nothing that a token could be guessed
+ * against. Whoever does not know the token or have the key learns neither it nor the seed; the seed is never sent. A
+ * refusal is a message with a code, and both sides fail with it.
+ *
+ * Somebody in the middle, whom A took for B's TLS server: the keying material of his two connections differs, so what
+ * A proves to him is no proof at B, and B's none at A. Of messages 1 and 2 he can change nothing, the word of who is
+ * bound included; he has read them, with the grant in them, which is of no use without its client's key. So where both
+ * are bound and prove themselves by keys, the certificate may be anybody's. Where one is not (a browser gives no keying
+ * material, a TLS proxy in front of B keeps it), the certificate is all that keeps him out, and A refuses one that is
+ * not verified; without that he would read and change what follows, except for what only both ends of the seed can.
+ * @throws NodeError NOT_AUTHENTICATED, GRANT_REFUSED, VERSION_MISMATCH, LINK_CLOSED, or what `admit` of the other side
+ * said
  */
 export function handshake(link: Link, o: HandshakeOptions): Promise<Proven> {
   return new Promise<Proven>((resolve, reject) => new Handshake(link, o, resolve, reject).start());
 }
 
-interface Key {
+interface Ephemeral {
   secret: Uint8Array;
   key: string;
 }
 
-function freshKey(): Key {
+function freshKey(): Ephemeral {
   const secret = x25519.utils.randomSecretKey();
   return { secret, key: bytesToHex(x25519.getPublicKey(secret)) };
 }
 
-let recent: (Key & { until: number }) | undefined;
+let recent: (Ephemeral & { until: number }) | undefined;
 
 /**
  * The accepting side's key, which serves for some seconds: the seeds differ by the other side's key and by both nonces,
  * and nothing is multiplied for somebody who has not proved who it is. After those seconds the key is gone, and with it
  * whatever could find old seeds.
  */
-function recentKey(): Key {
+function recentKey(): Ephemeral {
   const now = performance.now();
   if (!recent || now > recent.until) recent = { ...freshKey(), until: now + limits.keyMs };
   return recent;
@@ -114,7 +153,7 @@ class Handshake {
   #hello: MessageOf<'hello'> | undefined;
   #other: MessageOf<'hello'> | undefined;
   /** of both hellos, once they are there */
-  #transcript = new Uint8Array(0);
+  #transcript: Uint8Array = new Uint8Array(0);
   #proved = false;
   #over = false;
 
@@ -143,6 +182,15 @@ class Handshake {
     return new NodeError(this.#name, code, what);
   }
 
+  get #below(): Channel | undefined {
+    return this.#o.channel ?? this.#link.channel;
+  }
+
+  /** Whether the two prove themselves by keys and not by a token. */
+  get #byKeys(): boolean {
+    return this.#o.side === 'dial' ? this.#o.key !== undefined : this.#other!.public !== undefined;
+  }
+
   start(): void {
     const channel = this.#channel;
     channel.accept = () => 0;
@@ -156,20 +204,27 @@ class Handshake {
       this.#end(new NodeError(this.#name, code, `closed the connection during the handshake (${why})`, after));
     };
     // The accepting side does no work before the other side has said hello
-    if (this.#o.side === 'dial')
-      channel.send(this.#introduction()).catch((error) => this.#fail(this.#refusal(String(error), 'LINK_CLOSED')));
+    if (this.#o.side !== 'dial') return;
+    const unverified = this.#below?.unverified;
+    if (unverified !== undefined && !this.#o.key)
+      this.#fail(this.#refusal(`has a certificate that is not to be trusted (${unverified})`));
+    else channel.send(this.#introduction()).catch((error) => this.#fail(this.#refusal(String(error), 'LINK_CLOSED')));
   }
 
   #introduction(): MessageOf<'hello'> {
     const { secret, key } = this.#o.side === 'accept' ? recentKey() : freshKey();
     this.#secret = secret;
+    const { mine, process, key: own, grant, side } = this.#o;
     this.#hello = {
       t: 'hello',
       version: WIRE_VERSION,
-      role: this.#o.mine,
+      role: mine,
       nonce: bytesToHex(randomBytes(32)),
       key,
-      process: this.#o.process,
+      process,
+      ...(this.#byKeys && { public: own!.public }),
+      ...(this.#byKeys && side === 'dial' && mine === 'client' && grant !== undefined && { grant }),
+      ...(this.#below?.binding && { bound: true }),
     };
     return this.#hello;
   }
@@ -187,73 +242,130 @@ class Handshake {
       if (side === 'accept') {
         await this.#channel.send(this.#introduction());
       } else {
-        this.#transcript = transcriptOf(this.#hello!, m);
-        await this.#channel.send({ t: 'proof', mac: bytesToHex(this.#proof('a')) });
+        this.#transcript = transcriptOf(this.#hello!, m, this.#below?.binding);
+        await this.#channel.send(this.#proof('a'));
       }
     } else if (m.t === 'proof' && this.#hello && this.#other && !this.#proved) {
       this.#proved = true;
-      if (side === 'accept') this.#transcript = transcriptOf(this.#other, this.#hello);
-      if (!equalBytes(hexToBytes(m.mac), this.#proof(side === 'accept' ? 'a' : 'b'))) {
-        throw this.#refusal(side === 'accept' ? this.#unknown() : 'does not know the token that this side was given');
+      if (side === 'accept') this.#transcript = transcriptOf(this.#other, this.#hello, this.#below?.binding);
+      const { role, process } = this.#other;
+      // In this tick: the accepting side's next frame may have been read with this one
+      if (side === 'dial') {
+        this.#check(m);
+        return this.#finish({ kind: 'node', role: role as NodeRole });
       }
-      if (side === 'dial') return this.#finish();
-      await this.#o.admit?.(this.#other.role, this.#other.process);
+      const principal = await this.#identified();
+      if (this.#over) return;
+      this.#check(m);
+      await this.#o.admit?.(role, process, principal);
       if (this.#over) return;
       // The other end may send as soon as it has this
-      const sent = this.#channel.send({ t: 'proof', mac: bytesToHex(this.#proof('b')) });
-      this.#finish();
+      const sent = this.#channel.send(this.#proof('b'));
+      this.#finish(principal);
       await sent.catch(() => {});
     } else {
       throw this.#refusal(`sent '${m.t}' in the middle of the handshake`);
     }
   }
 
-  /** Tells whoever has another token which tokens have to be equal. */
-  #unknown(): string {
-    const where =
-      this.#other!.role === 'client'
-        ? "clients give what is in the nodes' --client-token-file"
-        : 'the two nodes need the same token file for each other';
-    return `does not know the token; ${where}`;
-  }
-
   #meet(h: MessageOf<'hello'>): void {
     this.#other = h;
-    const { mine, expect, process } = this.#o;
+    const { mine, expect, process, side } = this.#o;
     if (h.version !== WIRE_VERSION)
       throw this.#refusal(
         `speaks version ${h.version} of the protocol, this side speaks ${WIRE_VERSION}; ` +
           'run the same release everywhere',
         'VERSION_MISMATCH',
       );
-    if (h.role === mine || (expect && h.role !== expect))
+    if (h.role === mine || (expect && h.role !== expect) || (side === 'dial' && h.role === 'client'))
       throw this.#refusal(
         `expected ${expect ?? 'another role'} at the other end, found ${h.role}; check the addresses`,
       );
     if (h.process === process) throw this.#refusal('is this process itself; check the addresses');
-    this.#token();
+    if (this.#byKeys) this.#meetByKey(h);
+    else this.#token();
+  }
+
+  get #bound(): boolean {
+    return this.#below?.binding !== undefined && this.#other?.bound === true;
+  }
+
+  /** What can be said about a key before anything is proved. */
+  #meetByKey(h: MessageOf<'hello'>): void {
+    const { side, key, pins, identify, unboundNodes } = this.#o;
+    if (!key) throw this.#refusal('shows a key, and this side was given tokens alone');
+    if (h.role === 'client') {
+      if (!identify) throw this.#refusal('shows a key, and this node was given no --access file');
+      return;
+    }
+    const pin = pins?.[h.role];
+    if (pin === undefined) throw this.#refusal('shows a key, and this side was given no network file (--peers)');
+    if (h.public === undefined) throw this.#refusal('has no key of its own; it needs the network file too (--peers)');
+    if (h.public !== pin)
+      throw this.#refusal(`has another key than the network file says: ${publicKeyText(h.public)}; check both`);
+    const unverified = this.#below?.unverified;
+    if (side === 'dial' && unverified !== undefined && !this.#bound)
+      throw this.#refusal(
+        `has a certificate that is not to be trusted (${unverified}), which would do if nothing stood between; ` +
+          'behind a TLS proxy it needs one of an authority that is known here',
+      );
+    if (side === 'accept' && !this.#bound && !unboundNodes)
+      throw this.#refusal('comes through something that ends TLS before this node; say so with --behind-tls-proxy');
   }
 
   #token(): Secret {
-    const { mine, tokens } = this.#o;
+    const { mine, tokens, pins } = this.#o;
     const theirs = this.#other!.role;
+    if (theirs === 'client' && !tokens.client)
+      throw this.#refusal('shows no key, and this node takes no token of clients; ask its publisher for a grant');
+    if (mine !== 'client' && theirs !== 'client' && pins)
+      throw this.#refusal('shows no key; this node knows the others by the keys in its network file (--peers)');
     const token = mine === 'client' || theirs === 'client' ? tokens.client : tokens.nodes?.[theirs];
     if (!token)
       throw this.#refusal(`is not expected here: ${nodeName[mine]} has no token for a link with ${nodeName[theirs]}`);
     return token;
   }
 
-  #proof(who: 'a' | 'b'): Uint8Array {
-    return hmac(sha256, this.#token().bytes, new Uint8Array([who.charCodeAt(0), ...this.#transcript]));
+  #proof(by: 'a' | 'b'): MessageOf<'proof'> {
+    if (this.#byKeys) return { t: 'proof', signature: signatureOf(this.#o.key!, by, this.#transcript) };
+    return { t: 'proof', mac: macOf(this.#token(), by, this.#transcript) };
   }
 
-  #finish(): void {
-    const { role, process, key } = this.#other!;
+  /** Who the other side is if its proof is right. */
+  #identified(): Principal | Promise<Principal> {
+    const { role, public: key, grant } = this.#other!;
+    if (role !== 'client') return { kind: 'node', role };
+    return key === undefined ? { kind: 'owner' } : this.#o.identify!({ public: key, grant });
+  }
+
+  #check({ mac, signature }: MessageOf<'proof'>): void {
+    const by = this.#o.side === 'accept' ? 'a' : 'b';
+    const right = this.#byKeys
+      ? signature !== undefined && isSignature(signature, this.#other!.public!, by, this.#transcript)
+      : mac !== undefined && isMac(mac, this.#token(), by, this.#transcript);
+    if (!right) throw this.#refusal(this.#unproved());
+  }
+
+  /** Tells what has to be equal, and what else may be in the way. */
+  #unproved(): string {
+    const between = this.#bound ? ', or something between the two ends TLS (then --behind-tls-proxy)' : '';
+    if (this.#byKeys) return `has not the key that it shows${between}`;
+    if (this.#o.side === 'dial') return `does not know the token that this side was given${between}`;
+    const where =
+      this.#other!.role === 'client'
+        ? "clients give what is in the nodes' --client-token-file"
+        : 'the two nodes need the same token file for each other';
+    return `does not know the token; ${where}${between}`;
+  }
+
+  #finish(principal: Principal): void {
+    const { role, process, key, public: known } = this.#other!;
     const shared = x25519.getSharedSecret(this.#secret!, hexToBytes(key));
     const seed = new Secret(hkdf(sha256, shared, this.#transcript, utf8ToBytes('secformer seed'), 32));
     this.#over = true;
     clearTimeout(this.#timer);
-    const proven: Proven = { role, process, seed, link: this.#link };
+    const by = this.#byKeys ? { public: known } : {};
+    const proven: Proven = { role, principal, ...by, process, seed, link: this.#link };
     this.#o.ready?.(proven);
     this.#resolve(proven);
   }
@@ -276,9 +388,4 @@ class Handshake {
     clearTimeout(this.#timer);
     this.#reject(error);
   }
-}
-
-function transcriptOf(a: MessageOf<'hello'>, b: MessageOf<'hello'>): Uint8Array<ArrayBuffer> {
-  const text = [a, b].map((h) => `${h.version} ${h.role} ${h.nonce} ${h.key} ${h.process}`).join('\n');
-  return new Uint8Array(sha256(utf8ToBytes(text)));
 }

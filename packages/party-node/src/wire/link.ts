@@ -1,9 +1,22 @@
+/** What a link's end in Node knows of the TLS connection that it goes through. */
+export interface Channel {
+  /**
+   * 32 bytes of keying material that the two ends of the TLS connection alone have (RFC 8446, section 7.5): somebody
+   * between them has two connections, with different ones
+   */
+  binding?: Uint8Array | undefined;
+  /** why the other end's certificate is not to be trusted; absent where it is, and at the accepting end */
+  unverified?: string | undefined;
+}
+
 /**
  * A two-way stream of binary frames. Implementations: a message port between threads, a WebSocket between processes;
  * one compliance suite tests both. Whatever comes from the other end or from a handler ends this link at most, never
  * the process.
  */
 export interface Link {
+  /** what is known of the connection below; absent where its transport or a browser answers for the other end */
+  readonly channel?: Channel | undefined;
   /** Memory for a frame that goes to `send` next, where the link has some. */
   frame?(length: number): Uint8Array;
   /**

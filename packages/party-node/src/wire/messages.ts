@@ -1,6 +1,7 @@
 import { programLimits } from '@secformer/secformer-ops';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
+import { limits } from '../limits.js';
 import { modelName, versionName } from './names.js';
 
 /** Tensors that one message frees: their ids fit its header. */
@@ -110,8 +111,19 @@ export const message = z.discriminatedUnion('t', [
     key: hex(32),
     /** drawn by each process at its start: tells one that comes back from a second one */
     process: hex(16),
+    /** this side's Ed25519 key, where it proves itself by that and not by a token */
+    public: hex(32).optional(),
+    /** what a publisher allows a client, a JWT in compact form */
+    grant: z
+      .string()
+      .max(limits.grantCharacters)
+      .regex(/^[\w.-]+$/)
+      .optional(),
+    /** whether this side has the keying material of the TLS connection */
+    bound: z.boolean().optional(),
   }),
-  z.object({ t: z.literal('proof'), mac: hex(32) }),
+  /** by a token or by a key */
+  z.object({ t: z.literal('proof'), mac: hex(32).optional(), signature: hex(64).optional() }),
   z.object({
     t: z.literal('refused'),
     code: z.string().max(64),

@@ -1,5 +1,5 @@
 import { limits } from '../limits.js';
-import { type Link, told } from './link.js';
+import { type Channel, type Link, told } from './link.js';
 
 /** What the browser's WebSocket and the one of `ws` have in common. */
 export interface Socket {
@@ -34,7 +34,10 @@ export class SocketLink implements Link {
   #closed = '';
   #waiting = 0;
 
-  constructor(socket: Socket) {
+  constructor(
+    socket: Socket,
+    readonly channel?: Channel,
+  ) {
     this.#socket = socket;
     socket.binaryType = 'arraybuffer';
     socket.addEventListener('message', ({ data }) => this.#receive(data));
