@@ -2,14 +2,16 @@
  * The browser-safe part: errors, limits, the client, and what a link is. Node's part is in
  * `@secformer/party-node/node`.
  */
-
 export * from './client/asking.js';
+export type { Credentials } from './client/credentials.js';
 export type { Dial } from './client/node-links.js';
 export type * from './client/publishing.js';
 export type { Prepared, RunRecord, RunRequest, RunResult, RunSlot } from './client/run-request.js';
 export * from './client/session.js';
 export * from './errors.js';
+export { type Network, networkFrom } from './identity/network.js';
 export * from './limits.js';
+export { freshKeyPair, type KeyPair, keyPairFrom, publicKeyText, secretKeyFrom, secretKeyText } from './wire/keys.js';
 export type * from './wire/link.js';
 export type { Manifest, ManifestProgram, TensorSpec } from './wire/manifest.js';
 export * from './wire/port-link.js';

@@ -89,11 +89,12 @@ test('publishers are added and changed, grants denied, and the file is whole at 
 test('a network file says where the nodes are and by which keys they are known', (t) => {
   const node = (key: string, url = 'wss://node.example.org:8443') => ({ url, key: publicKeyText(key) });
   const file = write({ party0: node(one), party1: node(two, 'ws://127.0.0.1:1'), dealer: node(three) });
-  const keys = { party0: one, party1: two, dealer: three };
+  const pins = { party0: one, party1: two, dealer: three };
   t.deepEqual(readNetworkFile(file), {
-    id: networkId(keys),
+    id: networkId(pins),
     urls: { party0: 'wss://node.example.org:8443', party1: 'ws://127.0.0.1:1', dealer: 'wss://node.example.org:8443' },
-    keys,
+    keys: { party0: publicKeyText(one), party1: publicKeyText(two), dealer: publicKeyText(three) },
+    pins,
   });
   for (const [content, message] of [
     [{ party0: node(one), party1: node(two) }, /the network file .* is wrong at dealer: /],

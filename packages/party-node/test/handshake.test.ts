@@ -1,56 +1,16 @@
-import { MessageChannel, type MessagePort } from 'node:worker_threads';
-import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
+import { MessageChannel } from 'node:worker_threads';
+import { bytesToHex } from '@noble/hashes/utils.js';
 import type { Secret } from '@secformer/ring';
 import test from 'ava';
-import { NodeError, PortLink, reportOf, tokenFrom } from '../src/index.js';
+import { NodeError, reportOf, tokenFrom } from '../src/index.js';
 import { limits, WIRE_VERSION } from '../src/limits.js';
 import { MessageLink } from '../src/wire/framing.js';
 import { CROWDED, type HandshakeOptions, handshake } from '../src/wire/handshake.js';
 import { jsonBytes, type Message, message } from '../src/wire/messages.js';
-import { NODES, type NodeRole, type Tokens, tokensFromOne, type WireRole } from '../src/wire/tokens.js';
+import { type NodeRole, tokensFromOne } from '../src/wire/tokens.js';
+import { client, closeAll, linkOf, meet, pair, side, tokensOf } from './handshakes.js';
 
-const client = tokenFrom('the token of the clients');
-const pair = (a: NodeRole, b: NodeRole) => tokenFrom(`the token of ${[a, b].sort()}`);
-const tokensOf = (mine: NodeRole): Tokens => ({
-  client,
-  nodes: Object.fromEntries(NODES.filter((r) => r !== mine).map((r) => [r, pair(mine, r)])),
-});
-
-const open: PortLink[] = [];
-const linkOf = (port: MessagePort): PortLink => {
-  const link = new PortLink(port);
-  open.push(link);
-  return link;
-};
-test.after.always(() => {
-  for (const link of open) link.close('the tests are over');
-});
-
-const side = (mine: WireRole, tokens: Tokens, more: Partial<HandshakeOptions>): HandshakeOptions => ({
-  mine,
-  tokens,
-  process: bytesToHex(randomBytes(16)),
-  side: 'dial',
-  ...more,
-});
-
-function meet(a: HandshakeOptions, b: HandshakeOptions) {
-  const { port1, port2 } = new MessageChannel();
-  const frames: Uint8Array[] = [];
-  const [left, right] = [linkOf(port1), linkOf(port2)];
-  for (const link of [left, right]) {
-    const send = link.send.bind(link);
-    link.send = (f) => {
-      frames.push(f.slice());
-      return send(f);
-    };
-  }
-  const both = Promise.allSettled([
-    handshake(left, { ...a, side: 'dial' }),
-    handshake(right, { ...b, side: 'accept' }),
-  ]);
-  return { both, frames };
-}
+test.after.always(closeAll);
 
 test('two nodes agree on a seed that never travels, nor does the token', async (t) => {
   const sides = [

@@ -22,6 +22,8 @@ test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 const D = Buffer.from('nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A', 'base64url');
 const X = '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo';
 
+const ORDER_8 = '26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05';
+
 test('keys and thumbprints are those of RFC 8037', (t) => {
   const pair = keyPairFrom(new Secret(new Uint8Array(D)));
   t.is(publicKeyText(pair.public), `ed25519:${X}`);
@@ -42,7 +44,7 @@ test('a text that is not the one form of a key is none', (t) => {
     `ed25519:${X.slice(0, -1)}p`,
     // The neutral element, and a point of order 8
     `ed25519:${Buffer.from(`01${'00'.repeat(31)}`, 'hex').toString('base64url')}`,
-    `ed25519:${Buffer.from('26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05', 'hex').toString('base64url')}`,
+    `ed25519:${Buffer.from(ORDER_8, 'hex').toString('base64url')}`,
     // No point
     `ed25519:${Buffer.from(`02${'00'.repeat(31)}`, 'hex').toString('base64url')}`,
   ])

@@ -10,6 +10,7 @@ import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import type { Message } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
+import { type Credentials, provingBy } from './credentials.js';
 import { persist } from './persist.js';
 
 /** How a client reaches the three nodes. */
@@ -60,9 +61,11 @@ export class NodeLinks {
   /**
    * Connects to the three nodes and opens a session there; if one of them has no room at present, retries for some
    * seconds.
-   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, TOO_MANY_CONNECTIONS and others, naming the node
+   * @param credentials a secret is the clients' token
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others, naming the node
    */
-  static async connect(dial: Dial, token: Secret): Promise<NodeLinks> {
+  static async connect(dial: Dial, credentials: Secret | Credentials): Promise<NodeLinks> {
+    const proofs = provingBy(credentials);
     const process = bytesToHex(randomBytes(16));
     const links = new Map<NodeRole, Link>();
     const closed = new Map<NodeRole, string>();
@@ -73,7 +76,7 @@ export class NodeLinks {
           await handshake(link, {
             mine: 'client',
             process,
-            tokens: { client: token },
+            ...proofs,
             side: 'dial',
             expect: role,
             ready: (p) => {

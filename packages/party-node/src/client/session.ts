@@ -3,6 +3,7 @@ import type { InputState } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { NODES } from '../wire/tokens.js';
 import { ClientTensors } from './client-tensors.js';
+import type { Credentials } from './credentials.js';
 import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
@@ -60,12 +61,12 @@ export class Session {
 
   /**
    * Connects to the three nodes; if one of them has no room at present, retries for some seconds.
-   * @param token what the nodes' --client-token-file holds, through `tokenFrom`
-   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, TOO_MANY_CONNECTIONS and others, naming the node
+   * @param credentials a secret is what the nodes' --client-token-file holds, through `tokenFrom`
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others, naming the node
    */
-  static async connect(dial: Dial, token: Secret): Promise<Session> {
+  static async connect(dial: Dial, credentials: Secret | Credentials): Promise<Session> {
     const kernels = await loadKernels();
-    return new Session(kernels, await NodeLinks.connect(dial, token));
+    return new Session(kernels, await NodeLinks.connect(dial, credentials));
   }
 
   /** why the session is over */

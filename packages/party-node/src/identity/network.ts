@@ -1,7 +1,7 @@
 /** The network file: who the three nodes are and where. The same for nodes, publishers and clients. Browser-safe. */
 import { z } from 'zod';
 import { NodeError } from '../errors.js';
-import { areDistinct, networkId, publicKeyFrom } from '../wire/keys.js';
+import { areDistinct, networkId, publicKeyFrom, publicKeyText } from '../wire/keys.js';
 import type { NodeRole } from '../wire/tokens.js';
 import { checkUrl } from '../wire/url.js';
 
@@ -9,8 +9,10 @@ export interface Network {
   /** 16 bytes in hex: the audience of its grants */
   id: string;
   urls: Readonly<Record<NodeRole, string>>;
-  /** public keys in hex */
+  /** public keys in their text form */
   keys: Readonly<Record<NodeRole, string>>;
+  /** the same in hex, as they travel */
+  pins: Readonly<Record<NodeRole, string>>;
 }
 
 /** A public key in its text form, as hex. */
@@ -39,14 +41,16 @@ const network = z.strictObject({ party0: node, party1: node, dealer: node });
  */
 export function networkFrom(json: unknown, name = 'the network file'): Network {
   const { party0, party1, dealer } = checked(network, json, name);
-  const keys = { party0: party0.key, party1: party1.key, dealer: dealer.key };
-  if (!areDistinct(keys))
+  const pins = { party0: party0.key, party1: party1.key, dealer: dealer.key };
+  if (!areDistinct(pins))
     throw new NodeError(
       'client',
       'BAD_CONFIGURATION',
       `${name} has the same key for two nodes; each operator makes one of its own: party-node keygen FILE`,
     );
-  return { id: networkId(keys), urls: { party0: party0.url, party1: party1.url, dealer: dealer.url }, keys };
+  const urls = { party0: party0.url, party1: party1.url, dealer: dealer.url };
+  const [p0, p1, d] = [pins.party0, pins.party1, pins.dealer].map(publicKeyText) as [string, string, string];
+  return { id: networkId(pins), urls, keys: { party0: p0, party1: p1, dealer: d }, pins };
 }
 
 /** A value of that form. @throws NodeError BAD_CONFIGURATION with the field and what is expected there */

@@ -20,7 +20,7 @@ export interface EngineWorkerData {
   /** bytes that tensors and runs of all clients may take together */
   memory: number;
   /** of a thread that proves links itself */
-  gate?: { nodes: Partial<Record<NodeRole, Uint8Array>>; client: Uint8Array; dials: NodeRole[] };
+  gate?: { nodes: Partial<Record<NodeRole, Uint8Array>>; client: Uint8Array; dials: readonly NodeRole[] };
 }
 
 export type ToEngine =

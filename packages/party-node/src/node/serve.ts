@@ -2,9 +2,14 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { NodeError } from '../errors.js';
+import { bad } from '../identity/files.js';
+import { nodeKey } from '../identity/key-files.js';
+import { Known } from '../identity/known.js';
 import { nodeName, type Proven } from '../wire/handshake.js';
+import { publicKeyText } from '../wire/keys.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
+import { DIALS, type Tokens } from '../wire/tokens.js';
 import { defaultMemory } from './budget.js';
 import { type IdentityFiles, readAuthority, readIdentity } from './certificates.js';
 import { Door } from './door.js';
@@ -23,9 +28,18 @@ export interface ServeOptions extends TokenFiles, IdentityFiles {
   role: NodeRole;
   host: string;
   port: number;
-  /** nodes that this one dials */
+  /** where the nodes are that this one dials, if the network file does not say so or they are elsewhere for it */
   dials: Partial<Record<NodeRole, string>>;
+  /** where the node keeps its key and writes its address */
   dataDir?: string;
+  /** network file with the keys and addresses of the three nodes: they know one another by these and not by tokens */
+  peers?: string;
+  /** access file with the publishers whose models and grants count here */
+  access?: string;
+  /** whether whoever has the clients' token is let in; true if absent */
+  ownerSessions?: boolean;
+  /** what connects comes through a proxy of this node's operator that ends TLS */
+  behindTlsProxy?: boolean;
   /** that a large kernel, such as a matrix product, may take; all that the machine has if absent */
   threads?: number;
   /** bytes that tensors and runs of all clients may take together; a part of what the machine has if absent */
@@ -74,10 +88,31 @@ function writeAddress(folder: string, address: string): void {
   }
 }
 
+/** Whom a node knows by their keys, itself among them; nothing where it has no folder for its own. */
+function readKnown({ role, dataDir, peers, access, log }: ServeOptions): Known | undefined {
+  if (dataDir !== undefined) return new Known({ role, key: nodeKey(dataDir), peers, access, log });
+  const flag = peers === undefined ? '--access' : '--peers';
+  if (peers === undefined && access === undefined) return undefined;
+  throw bad(`${flag} needs --data-dir, the folder that this node's key is in`);
+}
+
+/** Of a node's tokens those that count: without owner sessions the clients' does not. */
+function readClientsToken({ ownerSessions = true, access }: ServeOptions, { client, ...tokens }: Tokens): Tokens {
+  if (client && ownerSessions) return { ...tokens, client };
+  if (access !== undefined) return tokens;
+  throw bad(
+    ownerSessions
+      ? 'needs --client-token-file, or --access for clients that hold a grant'
+      : '--no-owner-sessions leaves nobody to connect without --access, by which clients are let in that hold a grant',
+  );
+}
+
 /** A node that listens. */
 export interface ServedNode {
   host: string;
   port: number;
+  /** Reads the network and access files again, and ends the connections of whoever is not let in any more. */
+  reload(): void;
   /** Ends the node and its connections. */
   stop(): Promise<void>;
 }
@@ -90,18 +125,24 @@ export interface ServedNode {
  */
 export async function serve(o: ServeOptions): Promise<ServedNode> {
   const tls = readIdentity(o);
-  if (!tls && !isLoopback(o.host)) {
+  const { behindTlsProxy = false } = o;
+  if (!tls && !behindTlsProxy && !isLoopback(o.host)) {
     throw new NodeError(
       'client',
       'BAD_CONFIGURATION',
       `without --tls-cert and --tls-key a node listens on loopback only, not on ${o.host}: ` +
-        `the dealer's masks and the parties' openings together are the plaintext`,
+        `the dealer's masks and the parties' openings together are the plaintext ` +
+        '(a TLS proxy in front of it is named with --behind-tls-proxy)',
     );
   }
   const ca = o.tlsCa === undefined ? undefined : readAuthority(o.tlsCa);
-  const urls = Object.entries(o.dials).map(([role, url]) => checkUrl(url, nodeName[role as NodeRole]));
-  const local = isLoopback(o.host) && urls.every(({ hostname }) => isLoopback(hostname));
-  const tokens = readTokens(o.role, o, local);
+  const known = readKnown(o);
+  const dials = DIALS[o.role].flatMap((role) => {
+    const url = o.dials[role] ?? known?.urlOf(role);
+    return url === undefined ? [] : [{ role, url: checkUrl(url, nodeName[role]) }];
+  });
+  const local = isLoopback(o.host) && dials.every(({ url }) => isLoopback(url.hostname));
+  const tokens = readClientsToken(o, readTokens(o.role, o, local, known?.pins() !== undefined));
   const log = quiet(o.log);
   const data: EngineWorkerData = {
     role: o.role,
@@ -121,15 +162,20 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     worker.postMessage(message, [port2]);
   };
   const dial = Object.fromEntries(
-    Object.entries(o.dials).map(([role, url]) => [role, () => dialSocket(url, nodeName[role as NodeRole], ca)]),
+    dials.map(({ role }) => {
+      const url = () => o.dials[role] ?? known!.urlOf(role)!;
+      return [role, () => dialSocket(url(), nodeName[role], { ca, pinned: known?.pins() !== undefined })];
+    }),
   );
-  const gate = new Gate({ role: o.role, tokens, dial, welcome, log });
+  const unboundNodes = behindTlsProxy || isLoopback(o.host);
+  const gate = new Gate({ role: o.role, tokens, identities: known, unboundNodes, dial, welcome, log });
   const { host, port: wanted, through } = o;
   const door = new Door({
     host,
     port: wanted,
     ...(tls && { tls }),
-    enter: (link, proven) => gate.accept(through?.(link) ?? link, proven),
+    behindTlsProxy,
+    enter: (link, proven) => gate.accept(through?.(link) ?? link, proven, link.channel),
     log,
   });
   let port: number;
@@ -151,11 +197,15 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     process.exit(1);
   };
   worker.on('error', failed);
-  log('listening', { address: `${tls ? 'wss' : 'ws'}://${host}:${port}`, memory: data.memory });
+  const fingerprint = known && { key: publicKeyText(known.key.public) };
+  log('listening', { address: `${tls ? 'wss' : 'ws'}://${host}:${port}`, memory: data.memory, ...fingerprint });
   gate.start();
   return {
     host,
     port,
+    reload() {
+      if (known?.reload()) gate.checkAgain();
+    },
     async stop() {
       worker.off('error', failed);
       gate.stop();

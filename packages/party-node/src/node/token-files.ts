@@ -10,8 +10,8 @@ export interface TokenFiles {
   nodeTokenFile?: string;
   /** secrets of this node and each other one, which only the two of them know */
   pairTokenFiles?: Partial<Record<NodeRole, string>>;
-  /** secret of the clients that may use this node */
-  clientTokenFile: string;
+  /** secret of the clients that may use this node as their own: with own tensors and own programs */
+  clientTokenFile?: string;
 }
 
 /** Least random bytes in a token: one that is short or chosen by a person can be guessed by an eavesdropper. */
@@ -49,11 +49,23 @@ function readToken(file: string): { secret: Secret; text: string } {
 
 /**
  * @param local whether all links of this node stay on this machine
+ * @param byKeys whether the nodes know one another by keys, and need no tokens
  * @throws NodeError BAD_CONFIGURATION, with what to do
  */
-export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): Tokens {
-  const client = readToken(files.clientTokenFile);
-  const seen = new Map([[client.text, files.clientTokenFile]]);
+export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean, byKeys = false): Tokens {
+  const seen = new Map<string, string>();
+  let client: { client?: Secret } = {};
+  if (files.clientTokenFile !== undefined) {
+    const { secret, text } = readToken(files.clientTokenFile);
+    seen.set(text, files.clientTokenFile);
+    client = { client: secret };
+  }
+  const given = Object.keys(files.pairTokenFiles ?? {}).length > 0;
+  if (byKeys) {
+    if (given || files.nodeTokenFile !== undefined)
+      throw bad('give either --peers, by whose keys nodes know one another, or token files of nodes');
+    return client;
+  }
   const fresh = (file: string): Secret => {
     const { secret, text } = readToken(file);
     const other = seen.get(text);
@@ -67,14 +79,13 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
   };
   const others = NODES.filter((r) => r !== mine);
   if (files.nodeTokenFile !== undefined) {
-    if (Object.keys(files.pairTokenFiles ?? {}).length > 0)
-      throw bad('give either --node-token-file or a token file for each other node');
+    if (given) throw bad('give either --node-token-file or a token file for each other node');
     if (!local)
       throw bad(
         '--node-token-file is for three nodes on one machine: with it each operator could pose as another; ' +
           'give a token file for each other node, which the two of you alone have',
       );
-    return { nodes: tokensFromOne(fresh(files.nodeTokenFile), mine), client: client.secret };
+    return { nodes: tokensFromOne(fresh(files.nodeTokenFile), mine), ...client };
   }
   const nodes: Partial<Record<NodeRole, Secret>> = {};
   for (const role of others) {
@@ -82,11 +93,11 @@ export function readTokens(mine: NodeRole, files: TokenFiles, local: boolean): T
     if (file === undefined)
       throw bad(
         `needs ${flagOf(mine, role)}: a secret that this node and ${role} alone have ` +
-          '(or, for three nodes on one machine, --node-token-file)',
+          '(or --peers; or, for three nodes on one machine, --node-token-file)',
       );
     nodes[role] = fresh(file);
   }
-  return { nodes, client: client.secret };
+  return { nodes, ...client };
 }
 
 /** The flag that names the token file of a pair. */

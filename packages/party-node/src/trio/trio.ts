@@ -7,7 +7,7 @@ import { engineFile } from '../node/engine-file.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
 import { threadsBeside } from '../node/threads.js';
 import { PortLink } from '../wire/port-link.js';
-import { NODES, type NodeRole } from '../wire/tokens.js';
+import { DIALS, NODES, type NodeRole } from '../wire/tokens.js';
 
 /**
  * Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs
@@ -19,8 +19,6 @@ export interface Trio {
   /** Ends the three threads. */
   stop(): Promise<void>;
 }
-
-const DIALS: Record<NodeRole, NodeRole[]> = { dealer: [], party0: ['dealer'], party1: ['party0', 'dealer'] };
 
 /**
  * Starts the embedded trio.

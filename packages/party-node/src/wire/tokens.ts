@@ -8,6 +8,13 @@ export type NodeRole = 'party0' | 'party1' | 'dealer';
 export type WireRole = NodeRole | 'client';
 export const NODES: readonly NodeRole[] = ['party0', 'party1', 'dealer'];
 
+/** Which nodes each one dials; the others dial it. */
+export const DIALS: Readonly<Record<NodeRole, readonly NodeRole[]>> = {
+  dealer: [],
+  party0: ['dealer'],
+  party1: ['party0', 'dealer'],
+};
+
 /**
  * The secrets that one side of a link knows, as 32-byte keys. A node has one for each other node, which only the two of
  * them know, so that none of them can pose as another; and the clients'. A client has the clients' alone, so it can't
