@@ -87,6 +87,8 @@ function write(file: string, { publishers, denied }: Access): void {
 
 /** Adds a publisher, or gives one that is there another key or other limits. @throws NodeError BAD_CONFIGURATION */
 export function allow(file: string, one: Publisher): void {
+  if (!modelName.safeParse(one.name).success)
+    throw bad(`'${one.name}' is no name of a publisher: small letters, digits, '.', '_' and '-', at most 64`);
   const { publishers, denied } = readOr(file, true);
   const other = publishers.find((p) => p.key === one.key && p.name !== one.name);
   if (other) throw bad(`the access file ${file} has this key already, as publisher ${other.name}`);

@@ -96,15 +96,11 @@ function readKnown({ role, dataDir, peers, access, log }: ServeOptions): Known |
   throw bad(`${flag} needs --data-dir, the folder that this node's key is in`);
 }
 
-/** Of a node's tokens those that count: without owner sessions the clients' does not. */
-function readClientsToken({ ownerSessions = true, access }: ServeOptions, { client, ...tokens }: Tokens): Tokens {
-  if (client && ownerSessions) return { ...tokens, client };
-  if (access !== undefined) return tokens;
-  throw bad(
-    ownerSessions
-      ? 'needs --client-token-file, or --access for clients that hold a grant'
-      : '--no-owner-sessions leaves nobody to connect without --access, by which clients are let in that hold a grant',
-  );
+/** Somebody has to be able to connect. @throws NodeError BAD_CONFIGURATION */
+function checkClients({ ownerSessions = true, access, clientTokenFile }: ServeOptions): void {
+  if (access !== undefined) return;
+  if (clientTokenFile === undefined) throw bad('needs --client-token-file, or --access for clients that hold a grant');
+  if (!ownerSessions) throw bad('--no-owner-sessions leaves nobody to connect without --access');
 }
 
 /** A node that listens. */
@@ -136,13 +132,15 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     );
   }
   const ca = o.tlsCa === undefined ? undefined : readAuthority(o.tlsCa);
+  checkClients(o);
   const known = readKnown(o);
   const dials = DIALS[o.role].flatMap((role) => {
     const url = o.dials[role] ?? known?.urlOf(role);
     return url === undefined ? [] : [{ role, url: checkUrl(url, nodeName[role]) }];
   });
   const local = isLoopback(o.host) && dials.every(({ url }) => isLoopback(url.hostname));
-  const tokens = readClientsToken(o, readTokens(o.role, o, local, known?.pins() !== undefined));
+  const { client, ...nodes } = readTokens(o.role, o, local, known?.pins() !== undefined);
+  const tokens: Tokens = client && (o.ownerSessions ?? true) ? { ...nodes, client } : nodes;
   const log = quiet(o.log);
   const data: EngineWorkerData = {
     role: o.role,
