@@ -43,7 +43,12 @@ const BINDING = 'EXPORTER-secformer';
  */
 export function bindingOf(socket: Duplex): Uint8Array | undefined {
   if (!(socket instanceof TLSSocket) || socket.getProtocol() !== 'TLSv1.3') return undefined;
-  return new Uint8Array(socket.exportKeyingMaterial(32, BINDING, Buffer.alloc(0)));
+  try {
+    return new Uint8Array(socket.exportKeyingMaterial(32, BINDING, Buffer.alloc(0)));
+  } catch {
+    // It was closed by now
+    return undefined;
+  }
 }
 
 /** How a node is dialled in Node. */

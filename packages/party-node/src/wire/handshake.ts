@@ -133,8 +133,8 @@ let recent: (Ephemeral & { until: number }) | undefined;
 
 /**
  * The accepting side's key, which serves for some seconds: the seeds differ by the other side's key and by both nonces,
- * and nothing is multiplied for somebody who has not proved who it is. After those seconds the key is gone, and with it
- * whatever could find old seeds.
+ * and no secret is computed for somebody who has not proved who it is: all that a stranger can ask for is the check of
+ * one signature. After those seconds the key is gone, and with it whatever could find old seeds.
  */
 function recentKey(): Ephemeral {
   const now = performance.now();
