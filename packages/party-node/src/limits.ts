@@ -95,8 +95,6 @@ export const limits = {
   /** A file that belongs to a model, and all of one model: tokenizers of 250,000 words take 20 MB. */
   assetBytes: 32 * 2 ** 20,
   modelAssetBytes: 64 * 2 ** 20,
-  /** Between the clocks of a publisher and a node. */
-  clockSkewSeconds: 60,
   /** Models that a node has, versions counted each: their list fits one message. */
   models: 1_000,
   /** How long what is staged stays when its publisher has gone: nodes that have missed its word meet again by then. */
@@ -116,8 +114,7 @@ export const limits = {
   /** What a client that may only ask keeps at a node, its messages included: a batch of long texts, masked. */
   askerBytes: 256 * 2 ** 20,
   askerTensors: 256,
-  /** Connections of one subject, however many grants it has, and runs of it that are not over. */
-  subjectSessions: 8,
+  /** Runs of one subject that are not over, however many grants and connections it has. */
   subjectRuns: 4,
   /** Subjects that a node remembers the quota of. */
   subjects: 100_000,

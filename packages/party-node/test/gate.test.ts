@@ -13,6 +13,7 @@ test.after.always(closeAll);
 
 const asker = (subject: string): Principal => ({
   kind: 'asker',
+  limits: { models: 1, bytes: 1, runs: 1 },
   grant: {
     publisher: 'acme',
     subject,

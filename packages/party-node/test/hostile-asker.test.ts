@@ -165,7 +165,7 @@ test.serial(
 
 test.serial('a subject has so many connections and runs, whatever it calls its sessions', async (t) => {
   const all: RawClient[] = [];
-  for (let i = 0; i < limits.subjectSessions; i++) all.push(await hostile());
+  for (let i = 0; i < limits.subjectConnections; i++) all.push(await hostile());
   const more = await hostile(false);
   const refused = await more.ask<'open'>('party0', { t: 'open', session: more.session });
   t.is(error(refused)?.code, 'TOO_MANY_CONNECTIONS');
@@ -179,7 +179,7 @@ test.serial('a subject has so many connections and runs, whatever it calls its s
       return (got?.m as MessageOf<'abort'> | undefined)?.error.code;
     }),
   );
-  t.is(codes.filter((code) => code === 'BUSY').length, limits.subjectSessions - limits.subjectRuns);
+  t.is(codes.filter((code) => code === 'BUSY').length, limits.subjectConnections - limits.subjectRuns);
   await others(t);
   for (const c of [...all, more]) c.close();
   t.true(await until(() => [...e.dealer.runs.values()].every((run) => run.isFree)));

@@ -176,7 +176,7 @@ withOpenssl(
   },
 );
 
-test('on SIGHUP a node reads its files again, ends denied grants, and keeps the old ones where they are wrong', async (t) => {
+test('on SIGHUP a node reads its files again, ends denied grants, keeps the old where they are wrong', async (t) => {
   if (process.platform === 'win32') return t.pass();
   t.timeout(120_000);
   const network = await start(t, 'again', false);

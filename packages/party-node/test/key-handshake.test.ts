@@ -14,7 +14,12 @@ test.after.always(closeAll);
 
 const keys = { party0: freshKeyPair(), party1: freshKeyPair(), dealer: freshKeyPair(), client: freshKeyPair() };
 const pins = { party0: keys.party0.public, party1: keys.party1.public, dealer: keys.dealer.public };
-const known: Principal = { kind: 'publisher', name: 'acme', limits: { models: 1, bytes: 1, runs: 1 } };
+const known: Principal = {
+  kind: 'publisher',
+  name: 'acme',
+  key: '00'.repeat(32),
+  limits: { models: 1, bytes: 1, runs: 1 },
+};
 const bytes = (fill: number) => new Uint8Array(32).fill(fill);
 /** A side that has a key and knows the nodes', over a connection that is bound. */
 const keyed = (mine: WireRole, more: Partial<HandshakeOptions> = {}): HandshakeOptions =>

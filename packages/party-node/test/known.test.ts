@@ -40,7 +40,7 @@ test('a publisher whose key, name or limits are others now ends; the other stays
     await known.identify!({ public: acme.public, grant: undefined }),
     await known.identify!({ public: bolt.public, grant: undefined }),
   ];
-  t.deepEqual(a, { kind: 'publisher', name: 'acme', limits: own });
+  t.deepEqual(a, { kind: 'publisher', name: 'acme', key: acme.public, limits: own });
   t.is(known.ended(a, acme.public), undefined);
   allow(access, { name: 'acme', key: acme.public, limits: { ...own, runs: 9 } });
   t.true(known.reload());

@@ -1,15 +1,15 @@
 /** A small model, published and asked. */
-import { ed25519 } from '@noble/curves/ed25519.js';
-import { bytesToHex } from '@noble/hashes/utils.js';
+import { Secret } from '@secformer/ring';
 import type { Graph } from '@secformer/secformer-ops';
 import { Asking, type PublishRequest, Session } from '../src/index.js';
+import { keyPairFrom } from '../src/wire/keys.js';
 import type { Grant, Principal } from '../src/wire/principal.js';
 import type { Engines } from './engines.js';
 
-export const KEY = new Uint8Array(32).fill(7);
+export const KEY = new Secret(new Uint8Array(32).fill(7));
 
 export function publisher(more: Partial<Extract<Principal, { kind: 'publisher' }>> = {}): Principal {
-  const key = bytesToHex(ed25519.getPublicKey(KEY));
+  const { public: key } = keyPairFrom(KEY);
   return { kind: 'publisher', name: 'acme', key, limits: { models: 10, bytes: 2 ** 30, runs: 8 }, ...more };
 }
 

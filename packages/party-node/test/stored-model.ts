@@ -80,7 +80,7 @@ export function modelOf(
     version,
     generation,
     publisher: 'acme',
-    manifest: signManifest(manifest, PUBLISHER),
+    manifest: signManifest(manifest, new Secret(PUBLISHER)),
     programs,
     assets: files,
     tensors,

@@ -6,10 +6,12 @@ import type { Watched } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
+import { publicKeyFrom } from '../wire/keys.js';
 import { type Manifest, type ManifestProgram, readManifest } from '../wire/manifest.js';
 import { type Listed, listed, type Message, readJson, signedOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 import { ClientTensors } from './client-tensors.js';
+import type { Credentials } from './credentials.js';
 import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
@@ -32,18 +34,26 @@ export class Asking {
   readonly #runs: Runs;
   #nextTensor = 1;
 
-  private constructor(kernels: Kernels, links: NodeLinks) {
+  /** the publisher's key that the grant is signed with, in hex */
+  readonly #issuer: string | undefined;
+
+  private constructor(kernels: Kernels, links: NodeLinks, issuer: string | undefined) {
     this.kernels = kernels;
+    this.#issuer = issuer;
     this.#links = links;
     this.#tensors = new ClientTensors(kernels, links);
     this.#runs = new Runs(kernels, links);
     links.runs = this.#runs;
   }
 
-  /** @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others */
-  static async connect(dial: Dial, token: Secret): Promise<Asking> {
+  /**
+   * Connects to the three nodes.
+   * @param credentials the client's key and its grant; of a publisher, who may ask its own models, the key alone
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others
+   */
+  static async connect(dial: Dial, credentials: Secret | Credentials): Promise<Asking> {
     const kernels = await loadKernels();
-    return new Asking(kernels, await NodeLinks.connect(dial, token));
+    return new Asking(kernels, await NodeLinks.connect(dial, credentials), issuerOf(credentials));
   }
 
   /** why the connection is over */
@@ -73,6 +83,12 @@ export class Asking {
     const m = readManifest(readJson(signedOf, bytes!, 'party 0', 'a manifest'), 'party 0');
     if (m.name !== name || (version !== undefined && m.version !== version))
       throw new NodeError('party 0', 'BAD_MESSAGE', `sent the manifest of ${m.name}@${m.version} for ${name}`);
+    if (this.#issuer !== undefined && m.publisher !== this.#issuer)
+      throw new NodeError(
+        'party 0',
+        'BAD_MESSAGE',
+        `sent a manifest of ${name} that another than the grant's publisher signed`,
+      );
     return m;
   }
 
@@ -183,4 +199,17 @@ function runnableOf({ name, version, generation }: Manifest, p: ManifestProgram)
     outputs: p.revealed,
     checks: p.checks as unknown as Watched[],
   };
+}
+
+/** Who has signed the grant: a manifest of anybody else is not what it is for. The nodes check the grant itself. */
+function issuerOf(credentials: Secret | Credentials): string | undefined {
+  if (!('key' in credentials) || credentials.grant === undefined) return undefined;
+  const claims = credentials.grant.trim().split('.')[1] ?? '';
+  try {
+    const { iss } = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))) as { iss?: unknown };
+    return publicKeyFrom(String(iss));
+  } catch {
+    // The nodes will refuse it
+    return undefined;
+  }
 }

@@ -1,7 +1,7 @@
 /** The publisher's side of publishing: plans, shared and opened weights, and a signed manifest become a model. */
-import { ed25519 } from '@noble/curves/ed25519.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
+import type { Secret } from '@secformer/ring';
 import {
   type Binding,
   type CheckedProgram,
@@ -19,6 +19,7 @@ import {
 } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
+import { keyPairFrom } from '../wire/keys.js';
 import {
   type Manifest,
   type ManifestInput,
@@ -66,7 +67,7 @@ export interface PublishRequest {
   programs: PublishProgram[];
   assets: { name: string; bytes: Uint8Array }[];
   /** the publisher's Ed25519 key, a seed of 32 bytes */
-  key: Uint8Array;
+  key: Secret;
 }
 
 export interface PublishProgress {
@@ -214,7 +215,7 @@ function manifestOf(session: PublishingSession, r: PublishRequest, made: Made[],
     format: 1,
     name,
     version,
-    publisher: bytesToHex(ed25519.getPublicKey(key)),
+    publisher: keyPairFrom(key).public,
     published: Date.now(),
     generation: bytesToHex(randomBytes(16)),
     suite: r.programs[0]!.suite,

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { z } from 'zod';
 import { publicKeyText } from '../wire/keys.js';
-import { modelName } from '../wire/manifest.js';
+import { modelName } from '../wire/names.js';
 import type { Grant, PublisherLimits } from '../wire/principal.js';
 import { bad, readTrusted, writeWhole } from './files.js';
 import { checked, publicKey } from './network.js';

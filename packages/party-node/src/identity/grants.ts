@@ -8,7 +8,7 @@ import { z } from 'zod';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { base64url, type KeyPair, publicKeyFrom, publicKeyText, thumbprint } from '../wire/keys.js';
-import { modelName, versionName } from '../wire/manifest.js';
+import { modelName, versionName } from '../wire/names.js';
 import type { Grant } from '../wire/principal.js';
 import { type Access, isDenied } from './access-file.js';
 

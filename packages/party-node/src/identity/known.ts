@@ -83,13 +83,13 @@ export class Known {
     const [access, network] = [this.#access!, this.#network!.id];
     if (text === undefined) {
       const publisher = access.publishers.find((p) => p.key === client);
-      if (publisher) return { kind: 'publisher', name: publisher.name, limits: publisher.limits };
+      if (publisher) return { kind: 'publisher', name: publisher.name, key: client, limits: publisher.limits };
       throw new NodeError('client', 'NOT_AUTHENTICATED', 'shows a key of nobody who may publish here, and no grant');
     }
     const grant = await readGrant(text, { client, access, network, now: Date.now() / 1000 });
-    const issuer = access.publishers.find((p) => p.name === grant.publisher)!.key;
+    const { key: issuer, limits } = access.publishers.find((p) => p.name === grant.publisher)!;
     this.#grants.set(grant, { issuer, network });
-    return { kind: 'asker', grant };
+    return { kind: 'asker', grant, limits };
   }
 
   /** why somebody who was let in with a key would not be let in now; undefined where they would */

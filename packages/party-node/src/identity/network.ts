@@ -5,6 +5,7 @@ import { areDistinct, networkId, publicKeyFrom, publicKeyText } from '../wire/ke
 import type { NodeRole } from '../wire/tokens.js';
 import { checkUrl } from '../wire/url.js';
 
+/** The three nodes: where they are, and the keys that they are known by. */
 export interface Network {
   /** 16 bytes in hex: the audience of its grants */
   id: string;

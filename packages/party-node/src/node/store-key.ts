@@ -1,6 +1,6 @@
 import { Secret } from '@secformer/ring';
 import { NodeError } from '../errors.js';
-import { readSecret } from './token-files.js';
+import { readSecret } from '../identity/files.js';
 
 const KEY_BYTES = 32;
 

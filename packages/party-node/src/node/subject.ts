@@ -56,7 +56,7 @@ export class Subjects {
     const { publisher, subject } = principal.grant;
     const key = JSON.stringify([publisher, subject]);
     const found = this.#askers.get(key) ?? new Subject(new Account(limits.askerBytes));
-    if (found.sessions >= limits.subjectSessions)
+    if (found.sessions >= limits.subjectConnections)
       throw new NodeError(
         'client',
         'TOO_MANY_CONNECTIONS',

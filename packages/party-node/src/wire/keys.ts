@@ -17,10 +17,12 @@ export interface KeyPair {
   public: string;
 }
 
+/** The pair of a secret key, as `secretKeyFrom` reads one. */
 export function keyPairFrom(secret: Secret): KeyPair {
   return { secret, public: bytesToHex(ed25519.getPublicKey(secret.bytes)) };
 }
 
+/** A new key, of 32 random bytes. */
 export function freshKeyPair(): KeyPair {
   return keyPairFrom(new Secret(ed25519.utils.randomSecretKey()));
 }

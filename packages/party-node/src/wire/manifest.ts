@@ -4,6 +4,7 @@
  */
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
+import type { Secret } from '@secformer/ring';
 import { programLimits } from '@secformer/secformer-ops';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
@@ -95,9 +96,10 @@ export interface SignedManifest {
 /** Prefixed to what is signed, so that no signature of another kind can be taken for one. */
 const CONTEXT = 'secformer manifest 1\n';
 
-export function signManifest(m: Manifest, secretKey: Uint8Array): SignedManifest {
+/** @param key the publisher's Ed25519 key, a seed of 32 bytes */
+export function signManifest(m: Manifest, key: Secret): SignedManifest {
   const text = JSON.stringify(m);
-  return { text, signature: bytesToHex(ed25519.sign(utf8ToBytes(CONTEXT + text), secretKey)) };
+  return { text, signature: bytesToHex(ed25519.sign(utf8ToBytes(CONTEXT + text), key.bytes)) };
 }
 
 /**
