@@ -5,6 +5,8 @@ import type { NodeRun } from '../run.js';
 import type { Catalogue } from './catalogue.js';
 import type { PublishedModel } from './model.js';
 
+const PARTIES = 2;
+
 /** A Program of a published model. */
 export interface PoolItem {
   model: PublishedModel;
@@ -43,9 +45,9 @@ export class Pool {
     this.#node = node;
   }
 
-  /** Number of prepared runs that nobody has yet. */
+  /** Number of runs that are prepared and that nobody has yet. */
   get size(): number {
-    return this.#pooled.size;
+    return [...this.#pooled.values()].filter((p) => p.ready === PARTIES).length;
   }
 
   /** Somebody asks for a Program. @returns the ticket of a run that is prepared, which is no longer the pool's */
@@ -54,7 +56,7 @@ export class Pool {
     for (const [name, count] of this.#asked) this.#asked.set(name, count * limits.poolMemory);
     this.#asked.set(key, (this.#asked.get(key) ?? 0) + 1);
     for (const [ticket, p] of this.#pooled) {
-      if (p.model !== model || p.program !== program || p.ready < 2) continue;
+      if (p.model !== model || p.program !== program || p.ready < PARTIES) continue;
       this.#pooled.delete(ticket);
       this.#full = false;
       return ticket;
@@ -93,7 +95,7 @@ export class Pool {
   /** Begins with the next run, if nobody waits for another. */
   fill(): void {
     if (this.#full || this.#node.busy()) return;
-    if ([...this.#pooled.values()].some((p) => p.ready < 2)) return;
+    if ([...this.#pooled.values()].some((p) => p.ready < PARTIES)) return;
     const next = this.#next();
     if (!next) return;
     const ticket = bytesToHex(randomBytes(16));
