@@ -27,7 +27,7 @@ const PACKAGES = {
 /** Rooms of a package, from the ground up: each may import those before it. Files beside them may import all. */
 const ROOMS = {
   'packages/secformer-ops/src': ['instruction', 'protocols', 'program', 'graph', 'compose', 'suites', 'plan'],
-  'packages/party-node/src': ['wire', 'identity', 'client', 'store', 'node', 'trio'],
+  'packages/party-node/src': ['wire', 'identity', 'client', 'store', 'operation', 'node', 'trio'],
   'packages/tfjs-mpc-backend/src': ['runtime', 'rewrites', 'kernels'],
 };
 

@@ -25,7 +25,7 @@ const documents = [
 const prose = (file) => read(file).replace(/^ *```[\s\S]*?^ *```/gm, '');
 
 /** Folders that a path in backticks may begin with: those of the repository, and within a package its own. */
-const TOP = ['packages', 'apps', 'tools', 'docs', '.ci'];
+const TOP = ['packages', 'apps', 'tools', 'docs', 'deploy', '.ci'];
 const OF_PACKAGE = ['src', 'test', 'tools', 'native', 'assembly'];
 
 /** Words in backticks that are paths of files or folders; of a pattern, the folder it is in. */

@@ -198,6 +198,34 @@ export const limits = {
   storeChunkBytes: 2 ** 20,
   /** Text of a stored model's index: 130 files at about 150 bytes each, with room. */
   storeIndexBytes: 2 ** 16,
+  // ---- operation
+  /** How long runs that are under way when a node is told to stop may take to end. */
+  drainMs: 30_000,
+  /** How long results of those runs may take to leave: what a link may have on the way, at 4 MB/s. */
+  flushMs: 2_000,
+  /** What a client is told to wait that meets a node which is being stopped: a new process listens within seconds. */
+  restartMs: 5_000,
+  /** How long the engine's thread may take to say how it does before it counts as hung. */
+  healthMs: 1_000,
+  /** Connections to the admin port: a scraper or two, an orchestrator's probes, a person. */
+  adminConnections: 32,
+  /** How long a request to the admin port may take to arrive, and its answer to be made and taken. */
+  adminMs: 5_000,
+  /** Request line and headers there: no method has a body. */
+  adminHeaderBytes: 8 * 2 ** 10,
+  /** Different models and outcomes that metrics tell apart; what is beyond is counted as 'other'. */
+  metricModels: 1_000,
+  metricCodes: 64,
+  /** Clocks of two nodes that differ by more are told of: half of what a grant's times allow. */
+  clockMs: 30_000,
+  /** A certificate that ends sooner is told of: renewal by machines begins a month before. */
+  certificateDays: 14,
+  /** The run log is on the disk, and not in the system's cache alone, after so long. */
+  runLogSyncMs: 1_000,
+  /** A name in a line of the run log. */
+  runLogNameChars: 256,
+  /** Longest line of a run log: three such names, of which JSON may make six times as much, and numbers. */
+  runLogLineBytes: 8 * 2 ** 10,
 
   // ---- logs
   /** Refusals for the same reason are one line in so long, with their number. */

@@ -6,6 +6,7 @@ import { PortLink } from '../src/index.js';
 import { Dealer } from '../src/node/dealer.js';
 import { Gate } from '../src/node/gate.js';
 import { Party } from '../src/node/party.js';
+import type { NodeEvent } from '../src/operation/events.js';
 import type { Link } from '../src/wire/link.js';
 import type { Principal } from '../src/wire/principal.js';
 import { NODES, type NodeRole, tokensFromOne } from '../src/wire/tokens.js';
@@ -16,6 +17,7 @@ export interface Engines {
   party1: Party;
   token: Secret;
   logs: { node: NodeRole; event: string; fields: Record<string, unknown> | undefined }[];
+  events: (NodeEvent & { at: NodeRole })[];
   dial(role: NodeRole): Promise<PortLink>;
   /** dials as somebody who has proved to be this */
   as(principal: Principal): (role: NodeRole) => Promise<PortLink>;
@@ -37,12 +39,14 @@ export async function startEngines(
   const token = new Secret(randomBytes(32));
   const one = new Secret(randomBytes(32));
   const logs: Engines['logs'] = [];
+  const events: Engines['events'] = [];
   const optionsOf = (node: NodeRole) => ({
     threads: 1,
     memory,
     pool,
     ...(folder !== undefined && { models: { folder: join(folder, node) } }),
     log: (event: string, fields?: Record<string, unknown>) => void logs.push({ node, event, fields }),
+    report: (event: NodeEvent) => void events.push({ ...event, at: node }),
   });
   const engines = {
     dealer: new Dealer(optionsOf('dealer')),
@@ -84,6 +88,7 @@ export async function startEngines(
     ...engines,
     token,
     logs,
+    events,
     dial: (role) => connect(role),
     as: (principal) => (role) => connect(role, undefined, principal),
     async stop() {

@@ -66,6 +66,16 @@ export class Budget {
     return this.bytes - this.#held;
   }
 
+  /** What tensors, openings and Programs of all sessions take, in bytes. */
+  get held(): number {
+    return this.#held;
+  }
+
+  /** What runs were promised, in bytes. */
+  get reserved(): number {
+    return this.#reserved;
+  }
+
   /** What neither tensors nor runs have. */
   get left(): number {
     return this.room - this.#reserved;

@@ -1,6 +1,7 @@
 import { SecformerError } from '@secformer/ring';
 import { Command, InvalidArgumentError } from 'commander';
 import { addKeyCommands } from './cli-keys.js';
+import { addLogCommands } from './cli-logs.js';
 import { addNodeCommands } from './cli-nodes.js';
 import type { ServeOptions } from './serve.js';
 
@@ -14,6 +15,7 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
     .exitOverride();
   addNodeCommands(program, through);
   addKeyCommands(program);
+  addLogCommands(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
   } catch (error) {

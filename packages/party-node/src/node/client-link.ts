@@ -39,6 +39,8 @@ export interface ClientCommands extends Models {
   putBytes(m: MessageOf<'put'>): { sent: number; kept: number };
   /** Bytes of masked inputs in the client's message that starts a run. */
   inputBytes(run: NodeRun): number;
+  /** Counts a command that was refused. */
+  refused(code: string): void;
   /** Largest payload that a client may send for a run; for a run that is over, the limit that it had. */
   acceptInputs(session: NodeSession, ticket: string): number;
 }
@@ -135,6 +137,7 @@ export class ClientLink {
   /** Says why; a client that does not take it any more has left. */
   async #refuse(m: Message, error: unknown): Promise<void> {
     const report = reportOf(error, nodeName[this.#engine.role]);
+    this.#engine.refused(report.code);
     if (!('re' in m) && !('ticket' in m)) {
       this.#link.close(report.message);
       return;

@@ -7,7 +7,8 @@ import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Message } from '../wire/messages.js';
 import { memoryOf } from './budget.js';
-import { Engine, type EngineOptions } from './engine.js';
+import { Engine } from './engine.js';
+import type { EngineOptions } from './engine-options.js';
 import { holdKept, keepValues } from './kept-values.js';
 import { Pool } from './models/pool.js';
 import { peakMemory } from './peak-memory.js';
@@ -145,7 +146,7 @@ export class Dealer extends Engine<DealerRunState> {
     const memory = memoryOf(checked.cost.dealerPeak, 0);
     this.budget.reserve(account, memory, limits.retryMs);
     Object.assign(run, { reserved: memory, reservedOn: account });
-    const start = performance.now();
+    const start = run.begin();
     for (const party of ['party0', 'party1'] as const) await peers.get(party)!.link.send({ t: 'turn', ticket });
     const seeds = [peers.get('party0')!.seed, peers.get('party1')!.seed] as const;
     const streams = seeds.map((s) => new RunStreams(this.kernels, deriveRunKey(s, run.runId))) as [

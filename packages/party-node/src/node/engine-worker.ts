@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
+import type { EngineState, NodeEvent } from '../operation/events.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import type { Principal } from '../wire/principal.js';
@@ -19,21 +20,31 @@ export interface EngineWorkerData {
   threads: number;
   /** bytes that tensors and runs of all clients may take together */
   memory: number;
+  /** bytes that prepared runs of published models may take */
+  pool?: number;
+  /** folder of published models, and the key that they are encrypted with there */
+  models?: { folder: string; key?: Uint8Array } | undefined;
   /** of a thread that proves links itself */
   gate?: { nodes: Partial<Record<NodeRole, Uint8Array>>; client: Uint8Array; dials: readonly NodeRole[] };
 }
 
+/** How it does; that it begins no run and says when none is left; that it ends those that are. */
+export type EngineQuestion = 'state' | 'drain' | 'stop';
 export type ToEngine =
   | { proven: WireRole; principal: Principal; seed: Uint8Array; port: MessagePort }
   | { accept: MessagePort }
   | { dialled: NodeRole; port: MessagePort }
-  | { dialled: NodeRole; failed: string };
+  | { dialled: NodeRole; failed: string }
+  | { ask: EngineQuestion };
 export type FromEngine =
   | { dial: NodeRole }
   | { tidied: true }
+  | { event: NodeEvent }
+  | { state: EngineState }
+  | { drained: true }
   | { log: string; fields: Record<string, unknown> | undefined };
 
-const { role, threads, memory, gate: proves } = workerData as EngineWorkerData;
+const { role, threads, memory, pool, models, gate: proves } = workerData as EngineWorkerData;
 const parent = parentPort!;
 const dialling = new Map<NodeRole, Deferred<Link>>();
 const post = (m: FromEngine) => parent.postMessage(m);
@@ -41,7 +52,11 @@ const log = (event: string, fields?: Record<string, unknown>) => post({ log: eve
 const options = {
   threads,
   memory,
+  ...(pool !== undefined && { pool }),
+  ...(models && { models: { folder: models.folder, ...(models.key && { key: new Secret(models.key) }) } }),
   log,
+  // In the trio nobody watches
+  ...(proves ? {} : { report: (event: NodeEvent) => post({ event }) }),
   tidied: () => post({ tidied: true }),
   // Of a thread among others it cannot be told what is its own
   ...(proves ? {} : { ownMemory: process.memoryUsage.rss() }),
@@ -79,6 +94,10 @@ function take(m: ToEngine): void {
   } else if ('proven' in m) {
     const { proven, principal, seed, port } = m;
     engine.welcome({ role: proven, principal, seed: secret(seed), link: new PortLink(port), left: () => {} });
+  } else if ('ask' in m) {
+    if (m.ask === 'state') post({ state: engine.state() });
+    else if (m.ask === 'drain') void engine.drain().then(() => post({ drained: true }));
+    else void engine.stop();
   } else {
     const waiting = dialling.get(m.dialled);
     dialling.delete(m.dialled);

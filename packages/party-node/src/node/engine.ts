@@ -1,19 +1,19 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { Arena, type Kernels, loadKernels, type Secret, type Words } from '@secformer/ring';
+import { Arena, type Kernels, loadKernels, type Words } from '@secformer/ring';
 import { type ErrorReport, errorOf, NodeError, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
+import type { EngineState } from '../operation/events.js';
 import { ModelStore } from '../store/model-store.js';
 import { MessageLink } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
-import type { Link } from '../wire/link.js';
 import { type BoundInput, jsonBytes, listed, type Message, type MessageOf, readJson } from '../wire/messages.js';
-import type { Principal } from '../wire/principal.js';
-import { NODES, type NodeRole, type WireRole } from '../wire/tokens.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
 import { Agreements, agree } from './agreements.js';
 import { Budget } from './budget.js';
 import { BurntTickets } from './burnt-tickets.js';
 import { type ClientCommands, ClientLink } from './client-link.js';
-import type { Log } from './log.js';
+import { Draining } from './draining.js';
+import type { EngineOptions, Welcomed } from './engine-options.js';
 import { askedRun } from './models/asked.js';
 import { Catalogue } from './models/catalogue.js';
 import { DiskKeeper } from './models/disk-keeper.js';
@@ -22,42 +22,14 @@ import { ModelMemory } from './models/publishing.js';
 import { nobody } from './nobody.js';
 import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
+import { endedRun, stateOf } from './reporting.js';
+import { Resting } from './resting.js';
 import type { NodeRun, RunParts } from './run.js';
 import type { NodeSession } from './session.js';
 import { Subjects } from './subject.js';
 import { Tidying } from './tidying.js';
 
-export interface EngineOptions {
-  role: NodeRole;
-  /** that a large kernel, such as a matrix product, may take */
-  threads: number;
-  /** bytes that tensors and runs of all clients may take together */
-  memory: number;
-  log?: Log;
-  /** bytes that prepared runs of published models may take; a part of the memory if absent */
-  pool?: number;
-  /** folder of published models, and the key that they are encrypted with; without it they end with the process */
-  models?: { folder: string; key?: Secret };
-  /** what this process had before it did anything, in bytes, if it does nothing else */
-  ownMemory?: number;
-  /** called when this thread has given memory back to the machine */
-  tidied?: () => void;
-}
-
 const GONE = 'what was prepared for this model is gone; try again';
-
-/** How long aborted runs may take to release what they hold. */
-const SETTLE_MS = 200;
-
-/** An authenticated link, and whom to tell when it is closed. */
-export interface Welcomed {
-  role: WireRole;
-  /** what the other end has proved; a client without is an owner */
-  principal?: Principal;
-  seed: Secret;
-  link: Link;
-  left: (why: string) => void;
-}
 
 /**
  * What a party and a dealer have in common: links to the other nodes, sessions of clients, the agreement on a run and
@@ -81,14 +53,16 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly #links = new Set<MessageLink>();
   readonly #clients = new Set<ClientLink>();
   readonly #tidying: Tidying;
+  readonly #resting: Resting;
   #keeper: DiskKeeper | undefined;
-  #rest: ReturnType<typeof setTimeout> | undefined;
+  readonly #draining = new Draining<R>(this);
 
   constructor(options: EngineOptions) {
     this.role = options.role;
     this.#options = options;
     this.#peers = new Peers(options.role);
     this.#tidying = new Tidying(options.ownMemory, options.tidied);
+    this.#resting = new Resting(this, () => this.#rest());
     this.budget = new Budget(nodeName[options.role], options.memory);
     this.subjects = new Subjects(this.budget);
     this.memory = new ModelMemory(this.budget);
@@ -125,7 +99,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
   /** Closes all links. @returns when what is written to disk is there */
   async stop(): Promise<void> {
-    clearTimeout(this.#rest);
+    this.#resting.stop();
     for (const link of this.#links) link.close('the node stops');
     await this.#keeper?.close();
   }
@@ -188,7 +162,9 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
         this.#burnt.early(m.ticket);
       }
     } else if (m.t === 'have') {
-      await this.catalogue.heard(role, readJson(listed, payload, nodeName[role], 'a list of models'));
+      const list = readJson(listed, payload, nodeName[role], 'a list of models');
+      // What goes wrong on this node's disk is none of the link's
+      await this.catalogue.heard(role, list).catch((error: Error) => this.log('model', { why: error.message }));
       this.modelsChanged();
     } else if (m.t === 'pool' && role === 'dealer') {
       this.#pooled(m);
@@ -243,6 +219,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       const what = `${subject.runs} runs of this client are prepared or under way; run or cancel some of them`;
       throw new NodeError(nodeName[this.role], 'BUSY', what, { retryAfterMs: limits.retryMs });
     }
+    this.#draining.check();
     const run = this.newRun(m.model ? askedRun(this.catalogue, session, m, inputs) : ownRun(session, m, inputs));
     run.counted = true;
     subject.runs++;
@@ -276,7 +253,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
   /** Are runs of published models prepared before anybody asks for them? */
   protected get hasPool(): boolean {
-    return this.#nobody.account.most > 0;
+    return this.#nobody.account.most > 0 && !this.#draining.began;
   }
 
   protected get hasPeers(): boolean {
@@ -285,7 +262,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
   #begin(run: R): void {
     this.runs.set(run.ticket, run);
-    this.#restLater();
+    this.#resting.later();
     agree(run, this.role, this.#peers, this.#agreements)
       .then(async ({ peers, pooled }) => {
         if (pooled !== undefined) this.#adopt(run, pooled);
@@ -302,10 +279,13 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
           run.subject.runs--;
           if (run.model) run.model.runs--;
         }
+        const ended = endedRun(run, this.role);
+        if (ended) this.#options.report?.(ended);
+        this.#draining.ended();
         this.over(run);
         this.arena.ended();
         this.#tidying.afterRun(() => this.#countedMemory);
-        if (run.error?.code !== 'GAVE_WAY') this.#restLater();
+        if (run.error?.code !== 'GAVE_WAY') this.#resting.later();
       })
       .catch((error: Error) => this.log('failed', { why: error.stack }));
   }
@@ -319,6 +299,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       bytesToHex(prepared.checked.hash) === bytesToHex(run.checked.hash);
     if (!same) throw new NodeError(nodeName[this.role], 'BUSY', GONE, { retryAfterMs: limits.retryMs });
     run.counted = false;
+    run.handedOver = true;
     prepared.claim(run);
     this.runs.set(run.ticket, prepared);
   }
@@ -364,32 +345,34 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     run.session.link.send({ t: 'abort', ticket: run.clientTicket, error: report }).catch(() => {});
   }
 
+  /** A client's command was not carried out. */
+  refused(code: string): void {
+    this.#options.report?.({ kind: 'refused', code, rule: 'command' });
+  }
+
+  /** How things stand, for whoever watches this node. */
+  state(): EngineState {
+    return stateOf(this.budget, this.runs.values());
+  }
+
+  /**
+   * Takes no new run, and gives up those that are prepared and not started. Resolves when no run is left; it has no
+   * time limit.
+   */
+  drain(): Promise<void> {
+    return this.#draining.begin();
+  }
+
   /** Bytes that this node accounts for, without what its process had at the start. */
   get #countedMemory(): number {
     return this.budget.bytes - this.budget.room + this.arena.usedBytes + this.arena.spareBytes;
   }
 
-  #restLater(): void {
-    clearTimeout(this.#rest);
-    this.#rest = setTimeout(() => this.#toRest(), limits.restMs).unref();
-  }
-
-  /**
-   * After `limits.restMs` without a run: prefetched runs are discarded, and memory is returned to the system.
-   */
-  #toRest(): void {
-    const all = [...this.runs.values()];
-    if (all.some((run) => run.started || run.mode === 'streamed')) {
-      this.#restLater();
-      return;
-    }
-    for (const run of all.filter((r) => r.mode === 'spare'))
-      this.abort(run, new NodeError(nodeName[this.role], 'GAVE_WAY', 'nobody has computed anything here for a while'));
-    this.#rest = setTimeout(() => {
-      this.arena.rest();
-      for (const client of this.#clients) client.rest();
-      this.#tidying.tidy();
-      this.log('rest', { kept: this.budget.bytes - this.budget.room });
-    }, SETTLE_MS).unref();
+  /** Returns memory to the system, while nothing is computed. */
+  #rest(): void {
+    this.arena.rest();
+    for (const client of this.#clients) client.rest();
+    this.#tidying.tidy();
+    this.log('rest', { kept: this.budget.bytes - this.budget.room });
   }
 }

@@ -60,6 +60,7 @@ export class Gate {
   readonly #clients = new Map<Link, Client>();
   #checking: ReturnType<typeof setInterval> | undefined;
   #stopped = false;
+  #draining = false;
 
   constructor(options: GateOptions) {
     this.#o = options;
@@ -91,6 +92,17 @@ export class Gate {
     }
   }
 
+  /** Lets nobody in any more, and dials nobody; who is connected stays. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** Resolves when what was sent on all links has arrived, or after so many milliseconds. */
+  async flush(ms: number): Promise<void> {
+    const links = [...this.#clients.keys(), ...[...this.#nodes.values()].map(({ link }) => link)];
+    await Promise.all(links.map((link) => link.answers?.(ms)));
+  }
+
   /**
    * Takes a new connection.
    * @param proven called once it has shown who it is
@@ -117,6 +129,10 @@ export class Gate {
   }
 
   async #admit(role: WireRole, process: string, principal: Principal): Promise<void> {
+    if (this.#draining)
+      throw new NodeError(nodeName[this.#o.role], 'BUSY', 'is being stopped; try again later', {
+        retryAfterMs: limits.restartMs,
+      });
     if (role === 'client') {
       this.#admitSubject(principal);
       if (this.#clients.size >= limits.clients)
@@ -186,7 +202,7 @@ export class Gate {
     const node = nodeName[role];
     let pause: number = limits.redialMs;
     let said = '';
-    while (!this.#stopped) {
+    while (!this.#stopped && !this.#draining) {
       try {
         const link = await this.#o.dial[role]!();
         const pins = this.#o.identities?.pins();

@@ -1,7 +1,7 @@
 import { limits } from '../limits.js';
+import type { Log } from '../operation/log.js';
 
-/** One line of a node's log: what happened, and fields that hold no data of anybody. */
-export type Log = (event: string, fields?: Record<string, unknown>) => void;
+export type { Log };
 
 /** Reasons that are remembered: more kinds of refusals than there are. */
 const REASONS = 64;

@@ -35,7 +35,8 @@ import { nodeName } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom } from './ahead.js';
 import { type Account, memoryOf } from './budget.js';
-import { Engine, type EngineOptions } from './engine.js';
+import { Engine } from './engine.js';
+import type { EngineOptions } from './engine-options.js';
 import { holdKept, keepValues } from './kept-values.js';
 import { MaterialQueue } from './material-queue.js';
 import { peakMemory } from './peak-memory.js';
@@ -208,7 +209,7 @@ export class Party extends Engine<PartyRunState> {
     const { checked, ticket, material } = run;
     await run.within(run.turn.promise, limits.queueMs + limits.progressMs, 'dealer', 'its turn');
     this.#admit(run);
-    const prepareStart = performance.now();
+    const prepareStart = run.begin();
     const dealer = peers.get('dealer')!;
     const other = peers.get(this.#other)!;
     const streams = new RunStreams(this.kernels, deriveRunKey(dealer.seed, run.runId));

@@ -75,6 +75,8 @@ export abstract class NodeRun {
   reservedOn: Account | undefined;
   /** whether it counts among the runs of its client and of its model */
   counted = false;
+  /** whether one that the pool has prepared goes on in its place */
+  handedOver = false;
   /** of a client's run at the dealer: the prepared run that serves it */
   pooled: string | undefined;
   /** of a pool's run: resolves when a client has it */
@@ -82,6 +84,8 @@ export abstract class NodeRun {
   #taken = false;
   readonly nonce = randomBytes(16);
   readonly born = performance.now();
+  /** when it got its turn, was prepared, and was started by its client; 0 before */
+  readonly times = { begun: 0, prepared: 0, started: 0 };
   #breathed = 0;
   /** by which the nodes name it to each other */
   readonly ticket: string;
@@ -143,10 +147,19 @@ export abstract class NodeRun {
     return this.isFree ? limits.preparedMs : STARTS[this.mode];
   }
 
+  /** It has its turn. @returns when, as `performance.now` says */
+  begin(): number {
+    this.times.begun = performance.now();
+    return this.times.begun;
+  }
+
   /** The client's word to start, which a prepared run waits for. */
   async start(): Promise<Given> {
+    this.times.prepared = performance.now();
     try {
-      return await this.within(this.given.promise, this.patience, 'client', 'the start of the run');
+      const given = await this.within(this.given.promise, this.patience, 'client', 'the start of the run');
+      this.times.started = performance.now();
+      return given;
     } catch (cause) {
       if (this.mode !== 'spare') throw cause;
       throw (

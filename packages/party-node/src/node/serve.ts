@@ -1,10 +1,12 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { bad } from '../identity/files.js';
 import { nodeKey } from '../identity/key-files.js';
 import { Known } from '../identity/known.js';
+import { Operation } from '../operation/operation.js';
 import { nodeName, type Proven } from '../wire/handshake.js';
 import { publicKeyText } from '../wire/keys.js';
 import type { Link } from '../wire/link.js';
@@ -13,13 +15,16 @@ import { DIALS, type Tokens } from '../wire/tokens.js';
 import { defaultMemory } from './budget.js';
 import { type IdentityFiles, readAuthority, readIdentity } from './certificates.js';
 import { Door } from './door.js';
+import { drainNode } from './drain-node.js';
 import { engineFile } from './engine-file.js';
-import type { EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
+import type { EngineQuestion, EngineWorkerData, FromEngine, ToEngine } from './engine-worker.js';
 import { giveUpMemory } from './garbage.js';
 import { Gate } from './gate.js';
 import { type Log, quiet } from './log.js';
 import type { NodeRole } from './run.js';
 import { checkUrl, dialSocket, isLoopback } from './sockets.js';
+import { readStoreKey } from './store-key.js';
+import { RELEASE } from './thread-file.js';
 import { threadsAlone } from './threads.js';
 import { readTokens, type TokenFiles } from './token-files.js';
 
@@ -44,8 +49,16 @@ export interface ServeOptions extends TokenFiles, IdentityFiles {
   threads?: number;
   /** bytes that tensors and runs of all clients may take together; a part of what the machine has if absent */
   memory?: number;
+  /** bytes that prepared runs of published models may take; a part of the memory if absent */
+  poolBytes?: number;
+  /** key that published models are encrypted with in `dataDir` */
+  dataKeyFile?: string;
   /** authority to trust besides those that Node trusts, when this node dials */
   tlsCa?: string;
+  /** where this node's operator watches it */
+  admin?: { host: string; port: number };
+  /** file that gets a line a run */
+  runLog?: string;
   log: Log;
   /** what stands between this node and whoever connects to it, such as an emulated network */
   through?: (link: Link) => Link;
@@ -103,11 +116,30 @@ function checkClients({ ownerSessions = true, access, clientTokenFile }: ServeOp
   if (!ownerSessions) throw bad('--no-owner-sessions leaves nobody to connect without --access');
 }
 
+/** Where published models are kept: where nobody may publish there are none. @throws NodeError BAD_CONFIGURATION */
+function modelsOf({ access, dataDir, dataKeyFile }: ServeOptions): EngineWorkerData['models'] {
+  if (dataKeyFile !== undefined && (access === undefined || dataDir === undefined))
+    throw bad('--data-key-file is for published models: it needs --access and --data-dir');
+  if (access === undefined || dataDir === undefined) return undefined;
+  const key = dataKeyFile === undefined ? undefined : readStoreKey(dataKeyFile).bytes;
+  return { folder: resolve(dataDir, 'models'), ...(key && { key }) };
+}
+
 /** A node that listens. */
 export interface ServedNode {
   host: string;
   port: number;
-  /** Reads the network and access files again, and ends the connections of whoever is not let in any more. */
+  /** URL of its admin port, where it has one */
+  admin?: string;
+  /**
+   * Lets nobody in any more, begins no run, and waits for those under way, `limits.drainMs` at most. @returns whether
+   * all of them have ended
+   */
+  drain(): Promise<boolean>;
+  /**
+   * Reads the network and access files again, ends the connections of whoever is not let in any more, and goes on in a
+   * new run log, after the old one was renamed.
+   */
   reload(): void;
   /** Ends the node and its connections. */
   stop(): Promise<void>;
@@ -141,11 +173,25 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
   const local = isLoopback(o.host) && dials.every(({ url }) => isLoopback(url.hostname));
   const { client, ...nodes } = readTokens(o.role, o, local, known?.pins() !== undefined);
   const tokens: Tokens = client && (o.ownerSessions ?? true) ? { ...nodes, client } : nodes;
-  const log = quiet(o.log);
+  const { host, port: wanted, through, admin, runLog } = o;
+  const models = modelsOf(o);
+  const drained = new Deferred<void>();
+  const ask = (what: EngineQuestion) => worker.postMessage({ ask: what } satisfies ToEngine);
+  const operation = new Operation({
+    node: nodeName[o.role],
+    release: RELEASE,
+    log: o.log,
+    ...(admin && { admin }),
+    ...(runLog !== undefined && { runLog }),
+    ask: () => ask('state'),
+  });
+  const log = operation.observing(quiet(o.log));
   const data: EngineWorkerData = {
     role: o.role,
     threads: o.threads ?? threadsAlone(),
     memory: o.memory ?? defaultMemory(o.role),
+    ...(o.poolBytes !== undefined && { pool: o.poolBytes }),
+    ...(models && { models }),
   };
   const worker = new Worker(engineFile(), {
     workerData: data,
@@ -155,7 +201,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
   const welcome = ({ role, principal, seed, link }: Proven, left: (why: string) => void) => {
     const { port1, port2 } = new MessageChannel();
     // A socket still reads a frame when its `send` has resolved
-    bridge(link, new PortLink(port1, true), left);
+    bridge(operation.counted(link, nodeName[role]), new PortLink(port1, true), left);
     const message: ToEngine = { proven: role, principal, seed: seed.bytes, port: port2 };
     worker.postMessage(message, [port2]);
   };
@@ -167,7 +213,6 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
   );
   const unboundNodes = behindTlsProxy || isLoopback(o.host);
   const gate = new Gate({ role: o.role, tokens, identities: known, unboundNodes, dial, welcome, log });
-  const { host, port: wanted, through } = o;
   const door = new Door({
     host,
     port: wanted,
@@ -177,31 +222,44 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     log,
   });
   let port: number;
+  let watched: string | undefined;
   try {
     port = await door.open();
+    watched = await operation.open();
     if (o.dataDir !== undefined) writeAddress(o.dataDir, `${host}:${port}`);
   } catch (error) {
     await worker.terminate();
     await door.close();
+    await operation.close();
     throw error;
   }
   worker.on('message', (m: FromEngine) => {
     if ('log' in m) log(m.log, m.fields);
     // The thread of the connections has garbage of its own
     else if ('tidied' in m) giveUpMemory();
+    else if ('event' in m) operation.event(m.event);
+    else if ('state' in m) operation.engine(m.state);
+    else if ('drained' in m) drained.resolve();
   });
   const failed = (error: Error) => {
     log('failed', { why: error.message });
     process.exit(1);
   };
   worker.on('error', failed);
-  const fingerprint = known && { key: publicKeyText(known.key.public) };
-  log('listening', { address: `${tls ? 'wss' : 'ws'}://${host}:${port}`, memory: data.memory, ...fingerprint });
+  log('listening', {
+    address: `${tls ? 'wss' : 'ws'}://${host}:${port}`,
+    memory: data.memory,
+    ...(known && { key: publicKeyText(known.key.public) }),
+    ...(watched && { admin: watched }),
+  });
   gate.start();
   return {
     host,
     port,
+    ...(watched && { admin: watched }),
+    drain: () => drainNode({ gate, ask, drained: drained.promise, log }),
     reload() {
+      operation.reopen();
       if (known?.reload()) gate.checkAgain();
     },
     async stop() {
@@ -209,6 +267,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
       gate.stop();
       await worker.terminate();
       await door.close();
+      await operation.close();
     },
   };
 }

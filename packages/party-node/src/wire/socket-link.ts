@@ -105,11 +105,14 @@ export class SocketLink implements Link {
     if (this.#closed) return false;
     if (!ping || !once) return true;
     return new Promise((resolve) => {
-      const late = setTimeout(() => resolve(false), ms);
-      once.call(this.#socket, 'pong', () => {
+      const answer = () => {
         clearTimeout(late);
         resolve(!this.#closed);
-      });
+      };
+      const late = setTimeout(() => resolve(false), ms);
+      once.call(this.#socket, 'pong', answer);
+      // Who is gone answers nothing more
+      this.#socket.addEventListener('close', answer);
       ping.call(this.#socket);
     });
   }

@@ -37,6 +37,8 @@ interface Entry {
   state: Listed['state'];
   /** of what is staged: since when its publisher is gone, in milliseconds; undefined while it is here */
   alone: number | undefined;
+  /** while it becomes live, and since */
+  committed?: Promise<void> | undefined;
 }
 
 /** Why a version is not served, in words. */
@@ -69,7 +71,8 @@ export class Catalogue {
   /** Adds a model that was found in the store. */
   restore(model: PublishedModel): void {
     this.found(model);
-    this.#entries.set(model.ref.generation, { model, state: 'live', alone: undefined });
+    const committed = Promise.resolve();
+    this.#entries.set(model.ref.generation, { model, state: 'live', alone: undefined, committed });
   }
 
   /** Adds what an earlier process has staged. */
@@ -169,8 +172,18 @@ export class Catalogue {
   async commit(generation: string): Promise<void> {
     const entry = this.#entries.get(generation);
     if (!entry) throw unknown('a model that was not staged here; publish it again');
-    if (entry.state === 'live') return;
-    await this.keeper.commit(generation);
+    // Its publisher may say so while another node does
+    entry.committed ??= this.#commit(entry);
+    await entry.committed;
+  }
+
+  async #commit(entry: Entry): Promise<void> {
+    try {
+      await this.keeper.commit(entry.model.ref.generation);
+    } catch (error) {
+      entry.committed = undefined;
+      throw error;
+    }
     entry.state = 'live';
     this.changed();
   }

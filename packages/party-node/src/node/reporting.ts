@@ -1,0 +1,44 @@
+/** What a node's instruments are told of its runs and of its memory. */
+import { bytesToHex } from '@noble/hashes/utils.js';
+import type { About, EngineState, RunEnded } from '../operation/events.js';
+import type { NodeRole } from '../wire/tokens.js';
+import type { Budget } from './budget.js';
+import type { NodeRun } from './run.js';
+
+/** A run that is over; undefined where nobody has asked for it, or another has gone on in its place. */
+export function endedRun(run: NodeRun, role: NodeRole): RunEnded | undefined {
+  const { times, error, born, checked, mode, started } = run;
+  if ((mode === 'spare' && !started) || run.isFree || run.handedOver) return undefined;
+  const { cost, hash } = checked;
+  const since = (from: number, to: number) => (from === 0 ? 0 : (to || performance.now()) - from);
+  return {
+    kind: 'run',
+    ...aboutOf(run),
+    outcome: error?.code ?? 'OK',
+    program: bytesToHex(hash),
+    ms: performance.now() - born,
+    waitMs: times.begun === 0 ? 0 : times.begun - born,
+    prepareMs: since(times.begun, times.prepared),
+    onlineMs: since(times.started, 0),
+    bytes: role === 'dealer' ? cost.dealer : cost.online,
+    rounds: role === 'dealer' ? 0 : cost.rounds,
+  };
+}
+
+function aboutOf({ model, session: { principal } }: NodeRun): About {
+  if (!model) return {};
+  const subject = principal.kind === 'asker' ? { subject: principal.grant.subject } : {};
+  return { publisher: model.publisher, model: model.title, ...subject };
+}
+
+export function stateOf(budget: Budget, runs: Iterable<NodeRun>): EngineState {
+  // A run that the pool has prepared has two names once somebody has it
+  const all = [...new Set(runs)];
+  const idle = all.filter((run) => (run.mode === 'spare' && !run.started) || run.isFree);
+  const waiting = all.filter((run) => run.times.begun === 0 && !idle.includes(run)).length;
+  return [
+    { kind: 'memory', bytes: budget.bytes, held: budget.held, reserved: budget.reserved },
+    { kind: 'queue', waiting, underWay: all.length - idle.length - waiting },
+    { kind: 'pool', runs: idle.length, bytes: idle.reduce((n, run) => n + run.reserved, 0) },
+  ];
+}
