@@ -89,7 +89,7 @@ async function start(o: Omit<ServeOptions, 'log'>): Promise<void> {
 }
 
 async function look(o: Omit<ServeOptions, 'log'>): Promise<void> {
-  const found = await checkNode(o);
+  const found = await checkNode({ ...o, log: lineLog() });
   process.stdout.write(`${findingLines(found).join('\n')}\n`);
   if (found.some(({ well }) => !well)) process.exitCode = 1;
 }

@@ -5,21 +5,24 @@ import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Glance } from '../operation/check.js';
 import { trusting } from './authorities.js';
-import { checkUrl } from './sockets.js';
+import { checkUrl, type DialOptions } from './sockets.js';
 
 /**
- * What a node's answer to a plain request says of it: its time, and when its certificate ends.
+ * What a node's answer to a plain request says of it: its time, and when its certificate ends. Nothing of it
+ * is proved.
  * @throws NodeError UNREACHABLE
  */
-export function glance(url: string, node: NodeName, ca?: string): Promise<Glance> {
+export function glance(url: string, node: NodeName, { ca, pinned = false }: DialOptions = {}): Promise<Glance> {
   const parsed = checkUrl(url, node);
   const tls = parsed.protocol === 'wss:';
   const options = { agent: false, timeout: limits.connectMs, method: 'HEAD' };
+  const trust = {
+    ...(ca !== undefined && { secureContext: trusting(ca) }),
+    ...(pinned && { rejectUnauthorized: false }),
+  };
   const to = Object.assign(new URL(url), { protocol: tls ? 'https:' : 'http:' });
   return new Promise((resolve, reject) => {
-    const asked = tls
-      ? secure(to, { ...options, ...(ca !== undefined && { secureContext: trusting(ca) }) })
-      : plain(to, options);
+    const asked = tls ? secure(to, { ...options, ...trust }) : plain(to, options);
     asked.on('response', (response) => {
       const until = tls ? (response.socket as TLSSocket).getPeerCertificate().valid_to : undefined;
       response.destroy();

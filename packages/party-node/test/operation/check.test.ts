@@ -141,7 +141,7 @@ test('a plain request tells a node’s time, and its certificate’s end', async
     t,
     createTls({ key: readFileSync(key), cert: pem }, (_, response) => response.writeHead(426).end()),
   );
-  const { certificateUntil } = await glance(`wss://127.0.0.1:${tls}`, 'dealer', pem);
+  const { certificateUntil } = await glance(`wss://127.0.0.1:${tls}`, 'dealer', { ca: pem });
   t.true(Math.abs(certificateUntil! - Date.now() - 3 * 86_400_000) < 60_000);
   await t.throwsAsync(glance(`wss://127.0.0.1:${tls}`, 'dealer'), { code: 'UNREACHABLE' });
 });
