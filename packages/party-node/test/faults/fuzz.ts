@@ -1,0 +1,241 @@
+/**
+ * A fuzzer of clients and nodes that have proved themselves: they say what an honest session made them say, with changes
+ * drawn from a seed, to real nodes, and strangers throw garbage meanwhile.
+ */
+import { randomBytes } from 'node:crypto';
+import { tokenFrom } from '../../src/index.js';
+import { dialSocket, type LocalNodes, startLocalNodes } from '../../src/node.js';
+import { nodeName } from '../../src/wire/handshake.js';
+import type { Link } from '../../src/wire/link.js';
+import { NODES, type NodeRole, tokensFromOne } from '../../src/wire/tokens.js';
+import { prove } from '../attacks/frames.js';
+import { kinds } from '../attacks/garbage.js';
+import { type Census, censusOf, harm, honest, linesOf, targetOf, until } from '../attacks/kit.js';
+import { type Conversation, recordConversation, type Speaker } from './conversation.js';
+import { type Line, planOf, type SessionPlan, speakerOf } from './plan.js';
+
+export interface FuzzOptions {
+  seed: number;
+  /** changed frames to send, at least */
+  frames: number;
+  /** an honest run after each so many of them, between two sessions */
+  every: number;
+  /** number of the first session: to make one again that found something */
+  from?: number;
+  tell?: (report: FuzzReport) => void;
+}
+
+export interface FuzzReport {
+  /** changed frames that were sent to an open link, and others */
+  changed: number;
+  plain: number;
+  sessions: number;
+  garbage: number;
+  /** frames of the nodes, and links that they ended */
+  answers: number;
+  ended: number;
+  /** connections that were not let in, by code */
+  refused: Record<string, number>;
+  honest: number;
+  ms: number;
+  /** most that each node had in memory at an honest run, in MiB */
+  residentMiB: Record<NodeRole, number>;
+}
+
+/** Sessions of a client at the same time. */
+const AT_ONCE = 8;
+/** How long an answer is waited for before the next frame goes, and once that was in vain. */
+const ANSWER_MS = 60;
+const SILENT_MS = 1;
+/** A stranger's connection, in so many sessions, and how long it is left open by this side. */
+const GARBAGE_IN = 4;
+const GARBAGE_MS = 300;
+
+/** Something a node did that it should not. The message says how to do it again. */
+export class Found extends Error {}
+
+export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
+  const conversation = await recordConversation();
+  const nodes = await startLocalNodes();
+  try {
+    return await new Fuzzer(nodes, conversation, options).run();
+  } finally {
+    nodes.stop();
+  }
+}
+
+class Fuzzer {
+  readonly #nodes: LocalNodes;
+  readonly #conversation: Conversation;
+  readonly #o: FuzzOptions;
+  readonly #report: FuzzReport = {
+    changed: 0,
+    plain: 0,
+    sessions: 0,
+    garbage: 0,
+    answers: 0,
+    ended: 0,
+    refused: {},
+    honest: 0,
+    ms: 0,
+    residentMiB: { party0: 0, party1: 0, dealer: 0 },
+  };
+  /** as whose process a node is posed as */
+  readonly #process = randomBytes(16).toString('hex');
+  #before = {} as Record<NodeRole, Census>;
+  #number: number;
+  /** since the last honest run */
+  #since = { number: 0, changed: 0 };
+
+  constructor(nodes: LocalNodes, conversation: Conversation, options: FuzzOptions) {
+    this.#nodes = nodes;
+    this.#conversation = conversation;
+    this.#o = options;
+    this.#number = options.from ?? 0;
+  }
+
+  async run(): Promise<FuzzReport> {
+    const report = this.#report;
+    for (let i = 0; i < 3; i++) await honest(this.#nodes);
+    for (const role of NODES) this.#before[role] = censusOf(this.#nodes.processes[role]);
+    const start = performance.now();
+    while (report.changed < this.#o.frames) {
+      const as = speakerOf(this.#number);
+      this.#since = { number: this.#number, changed: report.changed };
+      if (as !== 'client') await this.#kill(as);
+      await this.#sessions(as);
+      if (as !== 'client') await this.#nodes.restart(as);
+      if (as !== 'client') this.#before[as] = censusOf(this.#nodes.processes[as]);
+      await this.#look();
+      report.ms = performance.now() - start;
+      this.#o.tell?.(report);
+    }
+    return report;
+  }
+
+  /** Sessions as one speaker, until an honest run is due. */
+  async #sessions(as: SessionPlan['as']): Promise<void> {
+    const due = () =>
+      speakerOf(this.#number) !== as ||
+      this.#report.changed - this.#since.changed >= this.#o.every ||
+      this.#report.changed >= this.#o.frames;
+    const one = async () => {
+      while (!due()) await this.#session(planOf(this.#conversation, this.#o.seed, this.#number++));
+    };
+    // A node has one link to another
+    await Promise.all(Array.from({ length: as === 'client' ? AT_ONCE : 1 }, one));
+  }
+
+  async #session({ as, lines, random }: SessionPlan): Promise<void> {
+    this.#report.sessions++;
+    const there = NODES.filter((role) => role !== as);
+    if (random(GARBAGE_IN) === 0) this.#throwGarbage(there[random(there.length)]!, random);
+    const speeches = Object.entries(lines).flatMap(([speaker, said]) =>
+      Object.entries(said).map(([role, list]) => ({ speaker: speaker as Speaker, role: role as NodeRole, list })),
+    );
+    const links = await Promise.all(speeches.map(({ speaker, role }) => this.#link(speaker, role)));
+    await Promise.all(speeches.map(({ list }, i) => links[i] && this.#say(links[i], list)));
+    for (const link of links) link?.close('done');
+  }
+
+  async #link(speaker: Speaker, role: NodeRole): Promise<Link | undefined> {
+    try {
+      const link = await dialSocket(this.#nodes.urls[role], nodeName[role]);
+      if (speaker === 'client') await prove(link, role, tokenFrom(this.#nodes.token));
+      else
+        await prove(link, role, tokensFromOne(tokenFrom(this.#nodes.nodeToken), speaker)[role], speaker, this.#process);
+      return link;
+    } catch (error) {
+      const { code, message } = error as { code?: string; message: string };
+      this.#report.refused[code ?? message] = (this.#report.refused[code ?? message] ?? 0) + 1;
+      return undefined;
+    }
+  }
+
+  /** Sends these frames, each when the other end has said as much as it had in the recorded session, or is late. */
+  async #say(link: Link, lines: readonly Line[]): Promise<void> {
+    const report = this.#report;
+    let [heard, open, patience] = [0, true, ANSWER_MS];
+    let wake = () => {};
+    link.onFrame = () => {
+      heard++;
+      report.answers++;
+      wake();
+    };
+    link.onClose = () => {
+      report.ended++;
+      open = false;
+      wake();
+    };
+    const hear = (frames: number) =>
+      new Promise<void>((resolve) => {
+        const late = setTimeout(() => {
+          patience = SILENT_MS;
+          wake();
+        }, patience);
+        wake = () => {
+          if (heard < frames && open && patience > SILENT_MS) return;
+          clearTimeout(late);
+          resolve();
+        };
+      });
+    for (const { frame, after, changed } of lines) {
+      if (open && heard < after) await hear(after);
+      if (!open) return;
+      await link.send(new Uint8Array(frame)).catch(() => {});
+      if (changed) report.changed++;
+      else report.plain++;
+    }
+    if (open) await hear(Number.POSITIVE_INFINITY);
+    link.onClose = () => {};
+  }
+
+  #throwGarbage(role: NodeRole, random: (n: number) => number): void {
+    const names = Object.keys(kinds);
+    const kind = kinds[names[random(names.length)]!]!;
+    this.#report.garbage++;
+    kind(targetOf(this.#nodes.urls[role]), random)
+      .then((socket) => setTimeout(() => socket?.destroy(), GARBAGE_MS))
+      .catch(() => {});
+  }
+
+  async #kill(role: NodeRole): Promise<void> {
+    const others = NODES.filter((other) => other !== role);
+    const left = (at: NodeRole) => linesOf(this.#nodes.log(at), 'left').filter((l) => l.node === nodeName[role]).length;
+    const before = others.map(left);
+    this.#nodes.processes[role].kill('SIGKILL');
+    if (!(await until(() => others.every((at, i) => left(at) > before[i]!), 5_000)))
+      throw this.#found(`the end of ${role} was not noticed`);
+  }
+
+  /** The nodes live, hold about what they held, and compute what is right. */
+  async #look(): Promise<void> {
+    try {
+      await honest(this.#nodes);
+    } catch (cause) {
+      throw this.#found(`an honest run failed (${(cause as Error).message})`, cause);
+    }
+    this.#report.honest++;
+    const now = () =>
+      Object.fromEntries(NODES.map((role) => [role, censusOf(this.#nodes.processes[role])])) as Record<
+        NodeRole,
+        Census
+      >;
+    // Connections that were closed are over a moment later
+    if (!(await until(() => harm(this.#before, now()).length === 0, 10_000)))
+      throw this.#found(harm(this.#before, now()).join(', '));
+    for (const role of NODES) {
+      const failed = linesOf(this.#nodes.log(role), 'failed')[0];
+      if (failed) throw this.#found(`${role} logged ${JSON.stringify(failed)}`);
+      const mib = now()[role].resident >> 20;
+      this.#report.residentMiB[role] = Math.max(this.#report.residentMiB[role], mib);
+    }
+  }
+
+  #found(what: string, cause?: unknown): Found {
+    const { number } = this.#since;
+    return new Found(`${what}; again with --seed ${this.#o.seed} --from ${number} (to session ${this.#number})`, {
+      cause,
+    });
+  }
+}

@@ -1,0 +1,149 @@
+/** The frames that a session of the fuzzer sends, all of them drawn from its seed before it begins. */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { NODES, type NodeRole } from '../../src/wire/tokens.js';
+import { randomBytesFrom, randomFrom } from '../attacks/kit.js';
+import { HEAD, headerOf, type Random, renamed, withHeader } from '../attacks/mutations.js';
+import { anyChange, changedJson } from './changes.js';
+import type { Conversation, Said, Speaker, Speech } from './conversation.js';
+
+export interface Line {
+  frame: Buffer;
+  /** frames of the other end that the sender waits for before it, not for long */
+  after: number;
+  changed: boolean;
+}
+
+/** Who speaks in a session, and what to which node. */
+export interface SessionPlan {
+  number: number;
+  /** the node that the fuzzer stands for, beside a client; that node is not there meanwhile */
+  as: 'client' | 'party0' | 'party1';
+  lines: Record<Speaker, Partial<Record<NodeRole, Line[]>>>;
+  random: Random;
+}
+
+/** Sessions of a cycle as each speaker. */
+const CYCLE = { client: 40, party1: 10, party0: 6 } as const;
+export const CYCLE_SESSIONS = CYCLE.client + CYCLE.party1 + CYCLE.party0;
+
+/** Who the fuzzer is in a session of this number. */
+export function speakerOf(number: number): SessionPlan['as'] {
+  const at = number % CYCLE_SESSIONS;
+  return at < CYCLE.client ? 'client' : at < CYCLE.client + CYCLE.party1 ? 'party1' : 'party0';
+}
+
+/** One in so many frames is changed: of whoever the session is about, and of the client beside a node. */
+const CHANGED_IN = 2;
+const BESIDE_IN = 40;
+/** One in so many changes is one that no link survives. */
+const HARSH_IN = 40;
+/** How often the conversation is repeated in one session, at most. */
+const REPEATS = 4;
+
+/** What a session sends; the same for the same seed and number. */
+export function planOf(conversation: Conversation, seed: number, number: number): SessionPlan {
+  const random = randomFrom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
+  const as = speakerOf(number);
+  const there = NODES.filter((role) => role !== as);
+  const repeats = 1 + random(REPEATS);
+  const lines: SessionPlan['lines'] = { client: {}, party0: {}, party1: {} };
+  const session = randomBytesFrom(random, 16).toString('hex');
+  const heard = new Map<string, number>();
+  for (let repeat = 0; repeat < repeats; repeat++) {
+    const names = namesOf(conversation, session, random);
+    const program = random(3) === 0 ? changedProgram(conversation.client, random) : undefined;
+    const speakers: Speaker[] = as === 'client' ? ['client'] : ['client', as];
+    for (const speaker of speakers)
+      for (const role of there) {
+        const speech = conversation[speaker][role];
+        if (!speech) continue;
+        // A session is opened once
+        const said = repeat > 0 ? speech.filter(({ frame }) => headerOf(frame)?.t !== 'open') : speech;
+        const own = said.map((s) => ({ ...s, frame: withProgram(renamed(s.frame, names), program) }));
+        const base = heard.get(`${speaker} ${role}`) ?? 0;
+        heard.set(`${speaker} ${role}`, base + (speech.at(-1)?.after ?? 0));
+        lines[speaker][role] ??= [];
+        const changedIn = speaker === as ? CHANGED_IN : BESIDE_IN;
+        lines[speaker][role].push(...changedLines(own, random, changedIn, base, [...names.values()]));
+      }
+  }
+  return { number, as, lines, random };
+}
+
+/** Changes of single frames, and of their order. */
+function changedLines(
+  said: readonly Said[],
+  random: Random,
+  changedIn: number,
+  base: number,
+  tickets: readonly string[],
+): Line[] {
+  const lines: Line[] = [];
+  for (let i = 0; i < said.length; i++) {
+    const { frame, after } = said[i]!;
+    const line = (bytes: Buffer, changed: boolean) => lines.push({ frame: bytes, after: base + after, changed });
+    // What opens a session stays as it is more often than not, or nothing after it is heard
+    const isOpen = headerOf(frame)?.t === 'open';
+    if (random(isOpen ? 8 * changedIn : changedIn) > 0) {
+      line(frame, false);
+      continue;
+    }
+    switch (random(12)) {
+      case 0:
+        // Left out
+        break;
+      case 1:
+        // After the next
+        if (said[i + 1]) line(said[++i]!.frame, true);
+        line(frame, true);
+        break;
+      case 2:
+        // Something from anywhere in between
+        line(said[random(said.length)]!.frame, true);
+        line(frame, false);
+        break;
+      default:
+        for (const changed of anyChange(random, HARSH_IN)(frame, random, tickets)) line(changed, true);
+    }
+  }
+  return lines;
+}
+
+/** Sessions and tickets that a conversation names, with those that this session has instead. */
+function namesOf({ client }: Conversation, session: string, random: Random): Map<string, string> {
+  const names = new Map<string, string>();
+  for (const { frame } of Object.values(client).flat()) {
+    const header = headerOf(frame);
+    if (typeof header?.session === 'string') names.set(header.session, session);
+    if (typeof header?.ticket === 'string' && !names.has(header.ticket))
+      names.set(header.ticket, randomBytesFrom(random, 16).toString('hex'));
+  }
+  return names;
+}
+
+interface ChangedProgram {
+  old: string;
+  hash: string;
+  text: Uint8Array;
+}
+
+/** One of the Programs with something else in it, for all three nodes to agree on. */
+function changedProgram(client: Speech, random: Random): ChangedProgram | undefined {
+  const frames = (client.dealer ?? []).map(({ frame }) => frame).filter((frame) => headerOf(frame)?.t === 'program');
+  const frame = frames[random(frames.length)];
+  if (!frame) return undefined;
+  const text = changedJson(frame.subarray(HEAD + frame.readUInt16LE(2)), random);
+  return { old: String(headerOf(frame)!.hash), hash: bytesToHex(sha256(text)), text };
+}
+
+function withProgram(frame: Buffer, program: ChangedProgram | undefined): Buffer {
+  const header = headerOf(frame);
+  if (!program || !header) return frame;
+  if (header.program === program.old) return withHeader(frame, { ...header, program: program.hash });
+  if (header.hash !== program.old) return frame;
+  const whole = withHeader(frame, { ...header, hash: program.hash });
+  const copy = Buffer.concat([whole.subarray(0, HEAD + whole.readUInt16LE(2)), program.text]);
+  copy.writeDoubleLE(program.text.length, 8);
+  return copy;
+}
