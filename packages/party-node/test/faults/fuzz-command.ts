@@ -11,14 +11,15 @@ const { values } = parseArgs({
   },
 });
 
+const sum = (counts: Record<string, number>) => Object.values(counts).reduce((a, b) => a + b, 0);
 /** Seconds between two lines. */
 const LINE_S = 10;
 let said = 0;
 const line = (r: FuzzReport) =>
   console.log(
     `${(r.ms / 1000).toFixed()} s: ${r.changed} changed frames (${((1000 * r.changed) / r.ms).toFixed()} a second), ` +
-      `${r.plain} others, ${r.sessions} sessions, ${r.garbage} strangers, ${r.answers} answers, ` +
-      `${r.ended} links ended, ${r.honest} honest runs right, MiB ${JSON.stringify(r.residentMiB)}, ` +
+      `${r.plain} others, ${r.unheard} too late, ${r.sessions} sessions, ${r.garbage} strangers, ${r.answers} answers, ` +
+      `${sum(r.ended)} links ended, ${r.honest} honest runs right, MiB ${JSON.stringify(r.residentMiB)}, ` +
       `not let in ${JSON.stringify(r.refused)}`,
   );
 
@@ -35,6 +36,8 @@ try {
     },
   });
   line(report);
+  console.log('Links ended, by reason:');
+  for (const [why, n] of Object.entries(report.ended).sort(([, a], [, b]) => b - a)) console.log(`${n}  ${why}`);
 } catch (error) {
   if (!(error instanceof Found)) throw error;
   console.error(error.message);

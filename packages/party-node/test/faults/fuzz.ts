@@ -12,7 +12,8 @@ import { prove } from '../attacks/frames.js';
 import { kinds } from '../attacks/garbage.js';
 import { type Census, censusOf, harm, honest, linesOf, targetOf, until } from '../attacks/kit.js';
 import { type Conversation, recordConversation, type Speaker } from './conversation.js';
-import { type Line, planOf, type SessionPlan, speakerOf } from './plan.js';
+import { planOf, type SessionPlan, speakerOf } from './plan.js';
+import { type Heard, Saying } from './say.js';
 
 export interface FuzzOptions {
   seed: number;
@@ -25,15 +26,9 @@ export interface FuzzOptions {
   tell?: (report: FuzzReport) => void;
 }
 
-export interface FuzzReport {
-  /** changed frames that were sent to an open link, and others */
-  changed: number;
-  plain: number;
+export interface FuzzReport extends Heard {
   sessions: number;
   garbage: number;
-  /** frames of the nodes, and links that they ended */
-  answers: number;
-  ended: number;
   /** connections that were not let in, by code */
   refused: Record<string, number>;
   honest: number;
@@ -43,10 +38,7 @@ export interface FuzzReport {
 }
 
 /** Sessions of a client at the same time. */
-const AT_ONCE = 8;
-/** How long an answer is waited for before the next frame goes, and once that was in vain. */
-const ANSWER_MS = 60;
-const SILENT_MS = 1;
+const AT_ONCE = 24;
 /** A stranger's connection, in so many sessions, and how long it is left open by this side. */
 const GARBAGE_IN = 4;
 const GARBAGE_MS = 300;
@@ -71,10 +63,11 @@ class Fuzzer {
   readonly #report: FuzzReport = {
     changed: 0,
     plain: 0,
+    unheard: 0,
     sessions: 0,
     garbage: 0,
     answers: 0,
-    ended: 0,
+    ended: {},
     refused: {},
     honest: 0,
     ms: 0,
@@ -134,7 +127,12 @@ class Fuzzer {
       Object.entries(said).map(([role, list]) => ({ speaker: speaker as Speaker, role: role as NodeRole, list })),
     );
     const links = await Promise.all(speeches.map(({ speaker, role }) => this.#link(speaker, role)));
-    await Promise.all(speeches.map(({ list }, i) => links[i] && this.#say(links[i], list)));
+    const aborted = new Set<unknown>();
+    const say = async (i: number) => {
+      const { speaker, list } = speeches[i]!;
+      if (links[i]) await new Saying(links[i], this.#report, aborted).all(list, speaker === 'client');
+    };
+    await Promise.all(speeches.map((_, i) => say(i)));
     for (const link of links) link?.close('done');
   }
 
@@ -150,44 +148,6 @@ class Fuzzer {
       this.#report.refused[code ?? message] = (this.#report.refused[code ?? message] ?? 0) + 1;
       return undefined;
     }
-  }
-
-  /** Sends these frames, each when the other end has said as much as it had in the recorded session, or is late. */
-  async #say(link: Link, lines: readonly Line[]): Promise<void> {
-    const report = this.#report;
-    let [heard, open, patience] = [0, true, ANSWER_MS];
-    let wake = () => {};
-    link.onFrame = () => {
-      heard++;
-      report.answers++;
-      wake();
-    };
-    link.onClose = () => {
-      report.ended++;
-      open = false;
-      wake();
-    };
-    const hear = (frames: number) =>
-      new Promise<void>((resolve) => {
-        const late = setTimeout(() => {
-          patience = SILENT_MS;
-          wake();
-        }, patience);
-        wake = () => {
-          if (heard < frames && open && patience > SILENT_MS) return;
-          clearTimeout(late);
-          resolve();
-        };
-      });
-    for (const { frame, after, changed } of lines) {
-      if (open && heard < after) await hear(after);
-      if (!open) return;
-      await link.send(new Uint8Array(frame)).catch(() => {});
-      if (changed) report.changed++;
-      else report.plain++;
-    }
-    if (open) await hear(Number.POSITIVE_INFINITY);
-    link.onClose = () => {};
   }
 
   #throwGarbage(role: NodeRole, random: (n: number) => number): void {

@@ -12,6 +12,10 @@ export interface Line {
   /** frames of the other end that the sender waits for before it, not for long */
   after: number;
   changed: boolean;
+  /** of the frame before its change: the run that a node must have prepared for it, else it is left out */
+  starts: string | undefined;
+  /** the run that it is about */
+  ticket: string | undefined;
 }
 
 /** Who speaks in a session, and what to which node. */
@@ -24,13 +28,13 @@ export interface SessionPlan {
 }
 
 /** Sessions of a cycle as each speaker. */
-const CYCLE = { client: 40, party1: 10, party0: 6 } as const;
-export const CYCLE_SESSIONS = CYCLE.client + CYCLE.party1 + CYCLE.party0;
+const CYCLE = { party1: 6, party0: 3, client: 240 } as const;
+const CYCLE_SESSIONS = CYCLE.party1 + CYCLE.party0 + CYCLE.client;
 
 /** Who the fuzzer is in a session of this number. */
 export function speakerOf(number: number): SessionPlan['as'] {
   const at = number % CYCLE_SESSIONS;
-  return at < CYCLE.client ? 'client' : at < CYCLE.client + CYCLE.party1 ? 'party1' : 'party0';
+  return at < CYCLE.party1 ? 'party1' : at < CYCLE.party1 + CYCLE.party0 ? 'party0' : 'client';
 }
 
 /** One in so many frames is changed: of whoever the session is about, and of the client beside a node. */
@@ -38,8 +42,16 @@ const CHANGED_IN = 2;
 const BESIDE_IN = 40;
 /** One in so many changes is one that no link survives. */
 const HARSH_IN = 40;
+/** Of these so much less: without them nothing that comes after them is heard. */
+const RARELY: Record<string, number> = { open: 16, prepare: 4, agree: 2 };
+/** One in so many runs is started whatever the node has said of it. */
+const UNPREPARED_IN = 30;
+/** What is sent when the answers before it are there; everything else goes at once. */
+const WAITS = ['prepare', 'run', 'round', 'confirm', 'kept'];
+/** Of so many clients all but one are hasty. */
+const HASTY_OF = 5;
 /** How often the conversation is repeated in one session, at most. */
-const REPEATS = 4;
+const REPEATS = 12;
 
 /** What a session sends; the same for the same seed and number. */
 export function planOf(conversation: Conversation, seed: number, number: number): SessionPlan {
@@ -47,6 +59,8 @@ export function planOf(conversation: Conversation, seed: number, number: number)
   const as = speakerOf(number);
   const there = NODES.filter((role) => role !== as);
   const repeats = 1 + random(REPEATS);
+  // Most clients do not look at what comes back, and change nearly everything
+  const hasty = as === 'client' && random(HASTY_OF) > 0;
   const lines: SessionPlan['lines'] = { client: {}, party0: {}, party1: {} };
   const session = randomBytesFrom(random, 16).toString('hex');
   const heard = new Map<string, number>();
@@ -57,15 +71,17 @@ export function planOf(conversation: Conversation, seed: number, number: number)
     for (const speaker of speakers)
       for (const role of there) {
         const speech = conversation[speaker][role];
-        if (!speech) continue;
+        // Party 1 dials the other two, party 0 the dealer; whom a node dials comes to nobody
+        if (!speech || (speaker === 'party0' && role !== 'dealer')) continue;
         // A session is opened once
         const said = repeat > 0 ? speech.filter(({ frame }) => headerOf(frame)?.t !== 'open') : speech;
         const own = said.map((s) => ({ ...s, frame: withProgram(renamed(s.frame, names), program) }));
         const base = heard.get(`${speaker} ${role}`) ?? 0;
         heard.set(`${speaker} ${role}`, base + (speech.at(-1)?.after ?? 0));
         lines[speaker][role] ??= [];
-        const changedIn = speaker === as ? CHANGED_IN : BESIDE_IN;
-        lines[speaker][role].push(...changedLines(own, random, changedIn, base, [...names.values()]));
+        const changedIn = hasty ? 1 : speaker === as ? CHANGED_IN : BESIDE_IN;
+        const more = changedLines(own, random, changedIn, base, [...names.values()]);
+        lines[speaker][role].push(...(hasty ? more.map((line) => ({ ...line, after: 0 })) : more));
       }
   }
   return { number, as, lines, random };
@@ -82,10 +98,15 @@ function changedLines(
   const lines: Line[] = [];
   for (let i = 0; i < said.length; i++) {
     const { frame, after } = said[i]!;
-    const line = (bytes: Buffer, changed: boolean) => lines.push({ frame: bytes, after: base + after, changed });
-    // What opens a session stays as it is more often than not, or nothing after it is heard
-    const isOpen = headerOf(frame)?.t === 'open';
-    if (random(isOpen ? 8 * changedIn : changedIn) > 0) {
+    const header = headerOf(frame);
+    const kind = String(header?.t);
+    const waits = WAITS.includes(kind) ? base + after : 0;
+    const ticket = typeof header?.ticket === 'string' ? header.ticket : undefined;
+    // A run that a node has not taken ends the link where it is started, and nothing more is heard there
+    const starts = kind === 'run' && random(UNPREPARED_IN) > 0 ? ticket : undefined;
+    const line = (bytes: Buffer, changed: boolean) =>
+      lines.push({ frame: bytes, after: waits, changed, starts, ticket });
+    if (random(changedIn * (RARELY[kind] ?? 1)) > 0) {
       line(frame, false);
       continue;
     }
