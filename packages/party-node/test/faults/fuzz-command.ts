@@ -8,6 +8,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     every: { type: 'string', default: '2000' },
     from: { type: 'string', default: '0' },
+    seconds: { type: 'string', default: 'Infinity' },
   },
 });
 
@@ -29,6 +30,7 @@ try {
     frames: Number(values.frames),
     every: Number(values.every),
     from: Number(values.from),
+    seconds: Number(values.seconds),
     tell: (r) => {
       if (r.ms < said + 1000 * LINE_S) return;
       said = r.ms;

@@ -17,8 +17,9 @@ import { type Heard, Saying } from './say.js';
 
 export interface FuzzOptions {
   seed: number;
-  /** changed frames to send, at least */
+  /** changed frames to send, at least, unless it takes longer than so many seconds */
   frames: number;
+  seconds?: number;
   /** an honest run after each so many of them, between two sessions */
   every: number;
   /** number of the first session: to make one again that found something */
@@ -92,7 +93,8 @@ class Fuzzer {
     for (let i = 0; i < 3; i++) await honest(this.#nodes);
     for (const role of NODES) this.#before[role] = censusOf(this.#nodes.processes[role]);
     const start = performance.now();
-    while (report.changed < this.#o.frames) {
+    const { frames, seconds = Number.POSITIVE_INFINITY } = this.#o;
+    while (report.changed < frames && report.ms < 1000 * seconds) {
       const as = speakerOf(this.#number);
       this.#since = { number: this.#number, changed: report.changed };
       if (as !== 'client') await this.#kill(as);

@@ -84,7 +84,8 @@ export class FaultProxy {
     const reader = target.tls ? tlsReader : webSocketReader;
     const cut = (reset: boolean) => {
       for (const socket of [near, far]) {
-        if (reset) socket.resetAndDestroy();
+        // Of a socket that is being shut down already Node cannot make a reset, and would leave it open
+        if (reset && !socket.writableEnded) socket.resetAndDestroy();
         else socket.destroy();
       }
     };
