@@ -19,7 +19,8 @@ let said = 0;
 const line = (r: FuzzReport) =>
   console.log(
     `${(r.ms / 1000).toFixed()} s: ${r.changed} changed frames (${((1000 * r.changed) / r.ms).toFixed()} a second), ` +
-      `${r.plain} others, ${r.unheard} too late, ${r.sessions} sessions, ${r.garbage} strangers, ${r.answers} answers, ` +
+      `${r.plain} others, ${r.unheard} too late, ${r.sessions} sessions, ${r.garbage} strangers, ` +
+      `${r.answers} answers, ` +
       `${sum(r.ended)} links ended, ${r.honest} honest runs right, MiB ${JSON.stringify(r.residentMiB)}, ` +
       `not let in ${JSON.stringify(r.refused)}`,
   );

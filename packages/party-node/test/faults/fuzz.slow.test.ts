@@ -5,8 +5,8 @@ import { fuzz } from './fuzz.js';
 const FRAMES = 10_000;
 
 /**
- * Proves that what a client or a node says after its handshake ends its own link at most: nodes live, their memory stays
- * what it was, and clients between are answered right.
+ * Proves that what a client or a node says after its handshake ends its own link at most: nodes live, their memory
+ * stays what it was, and clients between are answered right.
  */
 test('ten thousand changed frames of clients and nodes end no node and change no result', async (t) => {
   t.timeout(240_000);

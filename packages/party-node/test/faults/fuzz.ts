@@ -1,6 +1,6 @@
 /**
- * A fuzzer of clients and nodes that have proved themselves: they say what an honest session made them say, with changes
- * drawn from a seed, to real nodes, and strangers throw garbage meanwhile.
+ * A fuzzer of clients and nodes that have proved themselves: they say what an honest session made them say, with
+ * changes drawn from a seed, to real nodes, and strangers throw garbage meanwhile.
  */
 import { randomBytes } from 'node:crypto';
 import { tokenFrom } from '../../src/index.js';

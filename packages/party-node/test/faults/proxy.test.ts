@@ -57,7 +57,7 @@ for (const [fault, texts] of [
   [{ kind: 'cut', reset: true }, 'ab'],
   [{ kind: 'cut', reset: false }, 'ab'],
 ] as [Fault, string][])
-  test(`${fault.kind}${fault.kind === 'cut' && fault.reset ? ' by a reset' : ''}: ${texts} of abcde arrives`, async (t) => {
+  test(`${JSON.stringify(fault)}: ${texts} of abcde arrives`, async (t) => {
     const w = await through(t);
     w.proxy.arm(after(2, fault));
     await letters(w, 5);

@@ -1,4 +1,4 @@
-/** What goes wrong with a connection, and when: made from a seed, so that a trial that found something is made again. */
+/** What goes wrong with a connection, and when: made from a seed, so that a trial can be made again. */
 import { randomFrom } from '../attacks/kit.js';
 
 /** 'up' is from the end that dialled. */
