@@ -2,13 +2,13 @@
 import { NodeError } from '../../src/index.js';
 import { randomFrom } from '../attacks/kit.js';
 import { LINKS, type LinkName, type ProxiedNodes } from './nodes.js';
-import { CARRIED, CHANGED, type Script, scriptFrom, show } from './script.js';
+import { CARRIED, CHANGED, type FaultKind, type Script, scriptFrom, show } from './script.js';
 
 /** How long whatever is done may take to succeed or to fail. */
 export const PATIENCE_MS = 15_000;
 /** What a busy machine adds. */
 const LATE_MS = 2_500;
-/** How long what is late is waited for, so that the next trial does not meet it. */
+/** How long what is late is waited for. */
 const LAST_MS = 130_000;
 
 /**
@@ -38,6 +38,14 @@ export function passed({ verdict, next }: Trial): boolean {
   return (verdict === 'right' || verdict === 'refused') && next === 'right';
 }
 
+/**
+ * What holds where somebody changes frames and no TLS notices it: answers may then be wrong or not come, but no node is
+ * harmed, and errors are still those of nodes.
+ */
+export function survived({ verdict, next }: Trial): boolean {
+  return verdict !== 'untyped' && next === 'right';
+}
+
 /** A trial in a line. */
 export function told({ seed, link, script, fired, verdict, ms, error, next }: Trial): string {
   const why = error === undefined ? '' : ` (${error instanceof NodeError ? `${error.code}: ` : ''}${messageOf(error)})`;
@@ -49,24 +57,33 @@ export function told({ seed, link, script, fired, verdict, ms, error, next }: Tr
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));
 
-/** The link and the script of a seed: over TLS somebody on the way may change what passes, too. */
-export function faultsOf(seed: number, tls: boolean): { link: LinkName; script: Script } {
+export interface Faults {
+  link: LinkName;
+  script: Script;
+}
+
+/** The link and the script of a seed. @param pings whether stalls are possible that let pings pass; without TLS only */
+export function faultsOf(seed: number, kinds: readonly FaultKind[], pings: boolean): Faults {
   const random = randomFrom(seed);
   const link = LINKS[random(LINKS.length)]!;
-  return { link, script: scriptFrom(random(2 ** 31), tls ? [...CARRIED, ...CHANGED] : CARRIED, !tls) };
+  return { link, script: scriptFrom(random(2 ** 31), kinds, pings) };
 }
+
+/** Over TLS somebody on the way may change what passes, and is noticed. */
+const usual = (seed: number, tls: boolean) => faultsOf(seed, tls ? [...CARRIED, ...CHANGED] : CARRIED, !tls);
 
 /**
  * Does something while one link misbehaves.
  * @param act makes a session of its own and ends it; throws `WrongResult`, or what it was refused with
+ * @param lastMs how long what is late is waited for
  */
 export async function trial(
   nodes: ProxiedNodes,
   seed: number,
   act: () => Promise<void>,
-  faults: { link: LinkName; script: Script } = faultsOf(seed, nodes.tls),
+  { link, script }: Faults = usual(seed, nodes.tls),
+  lastMs = LAST_MS,
 ): Promise<Trial> {
-  const { link, script } = faults;
   const proxy = nodes.proxies[link];
   proxy.arm(script);
   const start = performance.now();
@@ -76,15 +93,15 @@ export async function trial(
   );
   let late: ReturnType<typeof setTimeout> | undefined;
   const never = new Promise<undefined>((resolve) => {
-    late = setTimeout(() => resolve(undefined), LAST_MS);
+    late = setTimeout(() => resolve(undefined), lastMs);
   });
   const end = await Promise.race([done, never]);
   clearTimeout(late);
   const ms = performance.now() - start;
   const fired = proxy.fired.length;
   proxy.disarm();
-  const error = end ? end.error : new Error(`nothing in ${LAST_MS} ms`);
-  return { seed, link, script, fired, ms, verdict: verdictOf(error, ms), ...(error && { error }), next: await next() };
+  const verdict = end ? verdictOf(end.error, ms) : 'late';
+  return { seed, link, script, fired, ms, verdict, ...(end?.error && { error: end.error }), next: await next() };
 
   async function next(): Promise<string> {
     try {

@@ -1,23 +1,36 @@
 /**
- * Trials of many seeds: `npm run faults -- --seeds 200 --from 0 --tls`. Each seed's link and script are its own, so
- * that one which failed is made again with `--from SEED --seeds 1`.
+ * Trials of many seeds: `npm run faults -- --seeds 200 --from 0`, with `--tls` behind TLS, with `--changed` of frames
+ * that are lost, repeated, exchanged and changed without TLS. Each seed's link and script are its own, so that one which
+ * failed is made again with `--from SEED --seeds 1`.
  */
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { type ProxiedNodes, startProxiedNodes } from './nodes.js';
 import { ownerSession } from './owner.js';
-import { passed, type Trial, told, trial } from './trial.js';
+import { CHANGED } from './script.js';
+import { faultsOf, passed, survived, type Trial, told, trial } from './trial.js';
 
-/** One after another, since nodes have one link to each other. @param tell is told of each when it is over */
+/** How long a trial of changed frames is waited for: what is lost without TLS is missed much later. */
+const CHANGED_MS = 17_500;
+
+/**
+ * One after another, since nodes have one link to each other.
+ * @param tell is told of each when it is over
+ * @param changed whether frames are changed, and nothing else
+ */
 export async function ownerTrials(
   nodes: ProxiedNodes,
   seeds: readonly number[],
   tell: (t: Trial) => void = () => {},
+  changed = false,
 ): Promise<Trial[]> {
   await nodes.ready();
   const all: Trial[] = [];
   for (const seed of seeds) {
-    const t = await trial(nodes, seed, () => ownerSession(nodes.connect));
+    const act = () => ownerSession(nodes.connect);
+    const t = changed
+      ? await trial(nodes, seed, act, faultsOf(seed, CHANGED, false), CHANGED_MS)
+      : await trial(nodes, seed, act);
     all.push(t);
     tell(t);
   }
@@ -37,13 +50,16 @@ async function command(): Promise<void> {
       seeds: { type: 'string', default: '200' },
       from: { type: 'string', default: '0' },
       tls: { type: 'boolean', default: false },
+      changed: { type: 'boolean', default: false },
     },
   });
   const nodes = await startProxiedNodes(values.tls);
   try {
     const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.from) + i);
-    const trials = await ownerTrials(nodes, seeds, (t) => console.log(`${passed(t) ? 'ok' : 'NOT OK'}  ${told(t)}`));
-    const failed = trials.filter((t) => !passed(t));
+    const good = values.changed ? survived : passed;
+    const tell = (t: Trial) => console.log(`${good(t) ? 'ok' : 'NOT OK'}  ${told(t)}`);
+    const trials = await ownerTrials(nodes, seeds, tell, values.changed);
+    const failed = trials.filter((t) => !good(t));
     console.log(`${trials.length} trials: ${JSON.stringify(tallyOf(trials))}, ${failed.length} not as they should be`);
     process.exitCode = failed.length > 0 ? 1 : 0;
   } finally {
