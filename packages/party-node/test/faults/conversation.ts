@@ -1,4 +1,4 @@
-/** What an honest session makes a client and two of the nodes say, recorded once so that it can be said again. */
+/** What an honest session makes a client and the nodes say, recorded once so that it can be said again. */
 import type { Graph } from '@secformer/secformer-ops';
 import { Session } from '../../src/index.js';
 import type { Link } from '../../src/wire/link.js';
@@ -15,7 +15,7 @@ export interface Said {
 
 /** What one end says to each node that it is connected to. */
 export type Speech = Partial<Record<NodeRole, Said[]>>;
-export type Speaker = 'client' | 'party0' | 'party1';
+export type Speaker = 'client' | NodeRole;
 export type Conversation = Record<Speaker, Speech>;
 
 const isHandshake = (frame: Buffer) => ['hello', 'proof', 'refused'].includes(String(headerOf(frame)?.t));
@@ -78,7 +78,7 @@ async function speak(session: Session): Promise<void> {
 
 /** Records a session with nodes of this thread. */
 export async function recordConversation(): Promise<Conversation> {
-  const conversation: Conversation = { client: {}, party0: {}, party1: {} };
+  const conversation: Conversation = { client: {}, party0: {}, party1: {}, dealer: {} };
   const speechOf = (from: string, to: NodeRole) => {
     if (!(from in conversation)) return undefined;
     const speech = conversation[from as Speaker];

@@ -7,12 +7,13 @@ import { tokenFrom } from '../../src/index.js';
 import { dialSocket, type LocalNodes, startLocalNodes } from '../../src/node.js';
 import { nodeName } from '../../src/wire/handshake.js';
 import type { Link } from '../../src/wire/link.js';
-import { NODES, type NodeRole, tokensFromOne } from '../../src/wire/tokens.js';
+import { NODES, type NodeRole, type Tokens, tokensFromOne } from '../../src/wire/tokens.js';
 import { prove } from '../attacks/frames.js';
 import { kinds } from '../attacks/garbage.js';
 import { type Census, censusOf, harm, honest, linesOf, targetOf, until } from '../attacks/kit.js';
 import { type Conversation, recordConversation, type Speaker } from './conversation.js';
 import { planOf, type SessionPlan, speakerOf } from './plan.js';
+import { PosedDealer } from './posed-dealer.js';
 import { type Heard, Saying } from './say.js';
 
 export interface FuzzOptions {
@@ -78,6 +79,8 @@ class Fuzzer {
   readonly #process = randomBytes(16).toString('hex');
   #before = {} as Record<NodeRole, Census>;
   #number: number;
+  /** while the fuzzer is the dealer */
+  #dealer: PosedDealer | undefined;
   /** since the last honest run */
   #since = { number: 0, changed: 0 };
 
@@ -97,15 +100,29 @@ class Fuzzer {
     while (report.changed < frames && report.ms < 1000 * seconds) {
       const as = speakerOf(this.#number);
       this.#since = { number: this.#number, changed: report.changed };
-      if (as !== 'client') await this.#kill(as);
-      await this.#sessions(as);
-      if (as !== 'client') await this.#nodes.restart(as);
-      if (as !== 'client') this.#before[as] = censusOf(this.#nodes.processes[as]);
+      if (as === 'client') await this.#sessions(as);
+      else await this.#inPlaceOf(as);
       await this.#look();
       report.ms = performance.now() - start;
       this.#o.tell?.(report);
     }
     return report;
+  }
+
+  /** Sessions as a node, which is not there meanwhile. */
+  async #inPlaceOf(role: NodeRole): Promise<void> {
+    await this.#kill(role);
+    if (role === 'dealer')
+      this.#dealer = await PosedDealer.listen(this.#nodes.urls.dealer, this.#tokens(role), this.#process);
+    await this.#sessions(role);
+    await this.#dealer?.stop();
+    this.#dealer = undefined;
+    await this.#nodes.restart(role);
+    this.#before[role] = censusOf(this.#nodes.processes[role]);
+  }
+
+  #tokens(role: NodeRole): Tokens {
+    return { nodes: tokensFromOne(tokenFrom(this.#nodes.nodeToken), role) };
   }
 
   /** Sessions as one speaker, until an honest run is due. */
@@ -132,18 +149,22 @@ class Fuzzer {
     const aborted = new Set<unknown>();
     const say = async (i: number) => {
       const { speaker, list } = speeches[i]!;
-      if (links[i]) await new Saying(links[i], this.#report, aborted).all(list, speaker === 'client');
+      const link = links[i];
+      if (!link) return;
+      const saying = new Saying(link, this.#report, aborted);
+      await saying.all(list, speaker === 'client');
+      if (speaker === 'dealer') this.#dealer!.give(link, saying.ended);
+      else link.close('done');
     };
     await Promise.all(speeches.map((_, i) => say(i)));
-    for (const link of links) link?.close('done');
   }
 
   async #link(speaker: Speaker, role: NodeRole): Promise<Link | undefined> {
     try {
+      if (speaker === 'dealer') return await this.#dealer!.link(role);
       const link = await dialSocket(this.#nodes.urls[role], nodeName[role]);
       if (speaker === 'client') await prove(link, role, tokenFrom(this.#nodes.token));
-      else
-        await prove(link, role, tokensFromOne(tokenFrom(this.#nodes.nodeToken), speaker)[role], speaker, this.#process);
+      else await prove(link, role, this.#tokens(speaker).nodes![role]!, speaker, this.#process);
       return link;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };

@@ -22,19 +22,28 @@ export interface Line {
 export interface SessionPlan {
   number: number;
   /** the node that the fuzzer stands for, beside a client; that node is not there meanwhile */
-  as: 'client' | 'party0' | 'party1';
+  as: Speaker;
   lines: Record<Speaker, Partial<Record<NodeRole, Line[]>>>;
   random: Random;
 }
 
 /** Sessions of a cycle as each speaker. */
-const CYCLE = { party1: 6, party0: 3, client: 240 } as const;
-const CYCLE_SESSIONS = CYCLE.party1 + CYCLE.party0 + CYCLE.client;
+const CYCLE: readonly [Speaker, number][] = [
+  ['party1', 6],
+  ['party0', 3],
+  ['dealer', 4],
+  ['client', 240],
+];
+const CYCLE_SESSIONS = CYCLE.reduce((sum, [, n]) => sum + n, 0);
 
 /** Who the fuzzer is in a session of this number. */
 export function speakerOf(number: number): SessionPlan['as'] {
-  const at = number % CYCLE_SESSIONS;
-  return at < CYCLE.party1 ? 'party1' : at < CYCLE.party1 + CYCLE.party0 ? 'party0' : 'client';
+  let at = number % CYCLE_SESSIONS;
+  for (const [speaker, sessions] of CYCLE) {
+    if (at < sessions) return speaker;
+    at -= sessions;
+  }
+  return 'client';
 }
 
 /** One in so many frames is changed: of whoever the session is about, and of the client beside a node. */
@@ -47,7 +56,7 @@ const RARELY: Record<string, number> = { open: 16, prepare: 4, agree: 2 };
 /** One in so many runs is started whatever the node has said of it. */
 const UNPREPARED_IN = 30;
 /** What is sent when the answers before it are there; everything else goes at once. */
-const WAITS = ['prepare', 'run', 'round', 'confirm', 'kept'];
+const WAITS = ['prepare', 'run', 'round', 'confirm', 'kept', 'turn', 'material'];
 /** Of so many clients all but one are hasty. */
 const HASTY_OF = 5;
 /** How often the conversation is repeated in one session, at most. */
@@ -61,7 +70,7 @@ export function planOf(conversation: Conversation, seed: number, number: number)
   const repeats = 1 + random(REPEATS);
   // Most clients do not look at what comes back, and change nearly everything
   const hasty = as === 'client' && random(HASTY_OF) > 0;
-  const lines: SessionPlan['lines'] = { client: {}, party0: {}, party1: {} };
+  const lines: SessionPlan['lines'] = { client: {}, party0: {}, party1: {}, dealer: {} };
   const session = randomBytesFrom(random, 16).toString('hex');
   const heard = new Map<string, number>();
   for (let repeat = 0; repeat < repeats; repeat++) {

@@ -37,6 +37,11 @@ export class Saying {
   #answered = 0;
   #wake = () => {};
 
+  /** whether the node has ended the link */
+  get ended(): boolean {
+    return !this.#open;
+  }
+
   /** @param aborted tickets that a node of this session has aborted; a set for all its links */
   constructor(link: Link, heard: Heard, aborted: Set<unknown>) {
     this.#link = link;

@@ -1,7 +1,7 @@
 /**
  * Trials of many seeds: `npm run faults -- --seeds 200 --from 0`, with `--tls` behind TLS, with `--changed` of frames
- * that are lost, repeated, exchanged and changed without TLS. Each seed's link and script are its own, so that one which
- * failed is made again with `--from SEED --seeds 1`.
+ * that are lost, repeated, exchanged and changed without TLS. Each seed's link and script are its own, so that one
+ * which failed is made again with `--from SEED --seeds 1`.
  */
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
