@@ -20,7 +20,7 @@ const line = (r: FuzzReport) =>
   console.log(
     `${(r.ms / 1000).toFixed()} s: ${r.changed} changed frames (${((1000 * r.changed) / r.ms).toFixed()} a second), ` +
       `${r.plain} others, ${r.unheard} too late, ${r.sessions} sessions, ${r.garbage} strangers, ` +
-      `${r.answers} answers, ` +
+      `${sum(r.answers)} answers, ` +
       `${sum(r.ended)} links ended, ${r.honest} honest runs right, MiB ${JSON.stringify(r.residentMiB)}, ` +
       `not let in ${JSON.stringify(r.refused)}`,
   );
@@ -39,6 +39,7 @@ try {
     },
   });
   line(report);
+  console.log(`Answers: ${JSON.stringify(report.answers)}`);
   console.log('Links ended, by reason:');
   for (const [why, n] of Object.entries(report.ended).sort(([, a], [, b]) => b - a)) console.log(`${n}  ${why}`);
 } catch (error) {

@@ -68,7 +68,7 @@ class Fuzzer {
     unheard: 0,
     sessions: 0,
     garbage: 0,
-    answers: 0,
+    answers: {},
     ended: {},
     refused: {},
     honest: 0,

@@ -10,7 +10,8 @@ export interface Heard {
   plain: number;
   /** frames that were sent to a link about to be ended by one before them */
   unheard: number;
-  answers: number;
+  /** messages of the nodes, by kind */
+  answers: Record<string, number>;
   /** links that the node ended, by reason */
   ended: Record<string, number>;
 }
@@ -90,7 +91,8 @@ export class Saying {
     else if (header?.t === 'prepared') this.#prepared.add(header.ticket);
     if (typeof header?.re === 'number' && header.re >= FIRST_QUESTION) this.#answered = header.re;
     else this.#arrived++;
-    this.#heard.answers++;
+    const kind = String(header?.t);
+    this.#heard.answers[kind] = (this.#heard.answers[kind] ?? 0) + 1;
     this.#wake();
   }
 
