@@ -31,7 +31,7 @@ export interface SessionPlan {
 const CYCLE: readonly [Speaker, number][] = [
   ['party1', 6],
   ['party0', 3],
-  ['dealer', 4],
+  ['dealer', 3],
   ['client', 240],
 ];
 const CYCLE_SESSIONS = CYCLE.reduce((sum, [, n]) => sum + n, 0);
@@ -61,13 +61,15 @@ const WAITS = ['prepare', 'run', 'round', 'confirm', 'kept', 'turn', 'material']
 const HASTY_OF = 5;
 /** How often the conversation is repeated in one session, at most. */
 const REPEATS = 12;
+/** The same where a node is away meanwhile: the longer it is, the longer the others pause before they dial again. */
+const NODE_REPEATS = 3;
 
 /** What a session sends; the same for the same seed and number. */
 export function planOf(conversation: Conversation, seed: number, number: number): SessionPlan {
   const random = randomFrom(Math.imul(seed, 0x9e3779b1) ^ Math.imul(number + 1, 0x85ebca6b));
   const as = speakerOf(number);
   const there = NODES.filter((role) => role !== as);
-  const repeats = 1 + random(REPEATS);
+  const repeats = 1 + random(as === 'client' ? REPEATS : NODE_REPEATS);
   // Most clients do not look at what comes back, and change nearly everything
   const hasty = as === 'client' && random(HASTY_OF) > 0;
   const lines: SessionPlan['lines'] = { client: {}, party0: {}, party1: {}, dealer: {} };

@@ -17,7 +17,7 @@ export interface Heard {
 }
 
 /** How long an answer is waited for before the next frame goes. */
-const ANSWER_MS = 25;
+const ANSWER_MS = 60;
 /** A client asks after so many frames whether it is still heard, and waits for the answer so long. */
 const BATCH = 8;
 const BATCH_MS = 2_000;
