@@ -5,6 +5,7 @@ export { readNetworkFile } from './identity/network-file.js';
 export { certificatesIn } from './node/certificates.js';
 export { main as partyNode } from './node/cli.js';
 export { type LocalNodes, startLocalNodes } from './node/local-nodes.js';
+export { type LocalService, type LocalServiceOptions, startLocalService } from './node/local-service.js';
 export type { Log } from './node/log.js';
 export { type ServedNode, type ServeOptions, serve } from './node/serve.js';
 export { checkUrl, type DialOptions, dialSocket } from './node/sockets.js';
