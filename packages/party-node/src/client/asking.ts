@@ -20,7 +20,9 @@ import type { OneHotInput, Runnable } from './runnable.js';
 import { Runs } from './runs.js';
 
 export interface AskProgress {
-  phase: 'sharing' | 'running' | 'done';
+  phase: 'sharing' | 'waiting' | 'running' | 'done';
+  /** of 'waiting': how many runs come first, and this one */
+  place?: number;
 }
 
 /**
@@ -139,6 +141,7 @@ export class Asking {
       // Prepared while the values are shared
       const attempt = await persist(async () => {
         const made = this.#runs.attempt(runnable, 'streamed');
+        made.waiting.onPlace = (place) => onProgress({ phase: 'waiting', place });
         await made.ready;
         return made;
       });

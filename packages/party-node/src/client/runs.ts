@@ -67,6 +67,7 @@ export class Runs implements RunMessages {
     const w = this.#waiting.get(header.ticket);
     if (!w) return;
     if (header.t === 'abort') w.fail(errorOf(header.error));
+    else if (header.t === 'waiting') w.onPlace(header.place);
     else if (header.t === 'prepared') w.prepared.get(role)?.resolve({ header, payload });
     else if (header.t === 'result') w.results.get(role)?.resolve({ header, payload });
     else if (header.t === 'dealt') w.dealt.resolve({ header, payload });

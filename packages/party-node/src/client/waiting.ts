@@ -17,6 +17,8 @@ export class Waiting {
   ]);
   readonly dealt = new Deferred<Answer<'dealt'>>();
   traced = false;
+  /** called where other runs come first, with the place in the queue */
+  onPlace: (place: number) => void = () => {};
   /** why it is over */
   error: Error | undefined;
   /** called once, if it fails */

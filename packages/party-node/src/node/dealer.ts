@@ -97,7 +97,10 @@ export class Dealer extends Engine<DealerRunState> {
   /** A turn, for as long as the run has something to do. */
   async #turn(run: DealerRunState, what: 'take' | 'resume'): Promise<void> {
     try {
-      await this.#turns[what](run, (turn) => run.within(turn, limits.queueMs, 'dealer', 'a turn'));
+      await this.#turns[what](run, (turn, place) => {
+        if (what === 'take') run.tellPlace(place);
+        return run.within(turn, limits.queueMs, 'dealer', 'a turn');
+      });
     } catch (cause) {
       run.check();
       if (!(cause instanceof NodeError) || cause.code !== 'NO_PROGRESS') throw cause;

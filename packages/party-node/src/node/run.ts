@@ -131,6 +131,11 @@ export abstract class NodeRun {
     await this.session.link.send({ t: 'prepared', ticket: this.clientTicket, ...message }, ...payload);
   }
 
+  /** Tells a client that its run waits for others. */
+  tellPlace(place: number): void {
+    this.session.link.send({ t: 'waiting', ticket: this.clientTicket, place }).catch(() => {});
+  }
+
   /** In whose name it is run. */
   get subject(): Subject {
     return this.session.subject;

@@ -8,6 +8,9 @@ export interface Taker {
   readonly mode: 'streamed' | 'ahead' | 'spare' | 'pool';
 }
 
+/** Waits for a turn, at a place in the queue, from 1. */
+export type WaitForTurn = (turn: Promise<void>, place: number) => Promise<void>;
+
 interface Waiting {
   taker: Taker;
   turn: Deferred<void>;
@@ -30,7 +33,7 @@ export class Turns {
   #usualMs = limits.retryMs;
 
   /** Waits for a turn. @throws NodeError BUSY where too many wait */
-  async take(taker: Taker, wait: (turn: Promise<void>) => Promise<void>): Promise<void> {
+  async take(taker: Taker, wait: WaitForTurn): Promise<void> {
     if (this.#free(taker)) {
       this.#start(taker);
       return;
@@ -48,7 +51,7 @@ export class Turns {
   }
 
   /** Goes on after `pause`. */
-  async resume(taker: Taker, wait: (turn: Promise<void>) => Promise<void>): Promise<void> {
+  async resume(taker: Taker, wait: WaitForTurn): Promise<void> {
     if (this.#free(taker)) this.#start(taker);
     else await this.#enqueue(taker, true, wait);
   }
@@ -86,10 +89,10 @@ export class Turns {
     return Math.round(Math.min(limits.persistMs / 4, Math.max(limits.retryMs, this.#usualMs * turns)));
   }
 
-  async #enqueue(taker: Taker, again: boolean, wait: (turn: Promise<void>) => Promise<void>): Promise<void> {
+  async #enqueue(taker: Taker, again: boolean, wait: WaitForTurn): Promise<void> {
     const turn = new Deferred<void>();
-    this.#queue.push({ taker, turn, again });
-    await wait(turn.promise);
+    const place = this.#queue.push({ taker, turn, again });
+    await wait(turn.promise, place);
   }
 
   #start(taker: Taker): void {

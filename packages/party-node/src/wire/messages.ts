@@ -182,6 +182,8 @@ export const message = z.discriminatedUnion('t', [
   /** the payload is what was asked for */
   z.object({ t: z.literal('answer'), re: id }),
   z.object({ t: z.literal('failed'), re: id, error: report }),
+  /** of the dealer: other runs come first */
+  z.object({ t: z.literal('waiting'), ticket, place: z.number().int().min(1) }),
   /** the dealer's payload is the keys of the masks of the client's inputs, two of 32 bytes each */
   z.object({ t: z.literal('prepared'), ticket, run: hex(16), ms: z.number(), bytes: z.number() }),
   z.object({
