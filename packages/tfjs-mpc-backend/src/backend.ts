@@ -8,29 +8,16 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { folds } from './config.js';
+import { type DataRecord, isKnown, ownerOf, plainOf, readable, typed } from './data-record.js';
 import type { PlainTensor } from './host.js';
 import { release } from './lifetime.js';
 import { type Privacy, SecretNode, type Traits } from './node-values.js';
-import { plaintextOf } from './own.js';
 import { read, readSync } from './reads.js';
+import { constantStep, stepOf } from './step-of.js';
+import type { Operand, Owner, Step } from './steps.js';
 import { reshapedTraits, traitsOf, traitsOfPublic, traitsOfWritten } from './traits.js';
 
 export const BACKEND_NAME = 'secformer';
-
-interface DataRecord {
-  dtype: DataType;
-  refCount: number;
-  privacy: Privacy;
-  shape: number[];
-  plain?: BackendValues;
-  /** the kernel that made the shape of values that are not public */
-  shapedBy?: string;
-  node?: SecretNode;
-  /** of what was computed here of values that are not public */
-  traits?: Traits;
-  /** the same value under the shapes that reshapes gave it, so that equal views are one node */
-  views?: Map<string, SecretNode>;
-}
 
 /** The backend: kernels record secret operations, reading a tensor runs them at the nodes. */
 export class SecformerBackend extends KernelBackend {
@@ -97,6 +84,38 @@ export class SecformerBackend extends KernelBackend {
   known(info: TensorInfo): PlainTensor {
     const record = this.#data.get(info.dataId);
     return { values: plainOf(record), shape: info.shape, dtype: record.dtype };
+  }
+
+  /** Whose the plaintext is; of nothing there is nothing to hide. */
+  owner(info: TensorInfo): Owner {
+    return info.shape.includes(0) ? 'public' : ownerOf(this.#data.get(info.dataId));
+  }
+
+  /** How a client has what is its own, or public. */
+  step(info: TensorInfo): Step {
+    const record = this.#data.get(info.dataId);
+    if (record.step) return record.step;
+    const { shape, dtype, node } = record;
+    if (shape.includes(0)) record.step = constantStep([], shape, dtype);
+    else if (ownerOf(record) === 'client') record.step = stepOf(node!);
+    else record.step = constantStep(this.plain({ ...info, shape }).values as ArrayLike<number>, shape, dtype);
+    return record.step;
+  }
+
+  /** The same as a kernel takes it. */
+  operand(info: TensorInfo): Operand {
+    const dtype = info.dtype as Operand['dtype'];
+    return { of: this.step(info), shape: [...info.shape], dtype };
+  }
+
+  /** An input of a model that is being traced: a client's, of which the values stand for all that there may be. */
+  placeholder({ values, shape, dtype }: PlainTensor, step: Step): TensorInfo {
+    const privacy = dtype === 'float32' ? 'secret' : 'local';
+    return {
+      dataId: this.#add({ dtype, refCount: 1, privacy, shape, plain: values, step }),
+      shape,
+      dtype,
+    } as TensorInfo;
   }
 
   /**
@@ -175,7 +194,8 @@ export class SecformerBackend extends KernelBackend {
     shape,
     dtype,
     traits,
-  }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype' | 'traits'>): SecretNode {
+    step,
+  }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype' | 'traits' | 'step'>): SecretNode {
     if (dtype === 'string' || dtype === 'complex64')
       throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
     const values = plain instanceof Float32Array ? plain : Float32Array.from(plain as ArrayLike<number>);
@@ -184,6 +204,7 @@ export class SecformerBackend extends KernelBackend {
     node.values = values;
     node.privacy = privacy;
     node.traits = traits;
+    node.step = step;
     return node;
   }
 
@@ -200,8 +221,9 @@ export class SecformerBackend extends KernelBackend {
   }
 
   /** A node for values that were computed in this process. */
-  ownLeaf({ values, shape, dtype }: PlainTensor): SecretNode {
-    return this.#leaf({ plain: values, privacy: dtype === 'float32' ? 'secret' : 'local', shape, dtype });
+  ownLeaf({ values, shape, dtype }: PlainTensor, step?: Step): SecretNode {
+    const privacy = dtype === 'float32' ? 'secret' : 'local';
+    return this.#leaf({ plain: values, privacy, shape, dtype, ...(step && { step }) });
   }
 
   /** A handle of what this process has computed of known values, and of the node that stands for it. */
@@ -215,6 +237,7 @@ export class SecformerBackend extends KernelBackend {
         shape,
         plain: values,
         node,
+        ...(node.step && { step: node.step }),
         ...(shapedBy && { shapedBy }),
       }),
       shape,
@@ -231,8 +254,15 @@ export class SecformerBackend extends KernelBackend {
   /**
    * The result of a host computation.
    * @param shapedBy the kernel that made its shape of values that are not public, if one did
+   * @param step how a client has it, where it is a client's
    */
-  unshared({ values, shape, dtype }: PlainTensor, privacy: Privacy, shapedBy?: string, traits?: Traits): TensorInfo {
+  unshared(
+    { values, shape, dtype }: PlainTensor,
+    privacy: Privacy,
+    shapedBy?: string,
+    traits?: Traits,
+    step?: Step,
+  ): TensorInfo {
     return {
       dataId: this.#add({
         dtype,
@@ -242,6 +272,7 @@ export class SecformerBackend extends KernelBackend {
         plain: values,
         ...(shapedBy && { shapedBy }),
         ...(traits && { traits }),
+        ...(step && { step }),
       }),
       shape,
       dtype,
@@ -256,7 +287,7 @@ export class SecformerBackend extends KernelBackend {
 
   makePublic(info: TensorInfo): void {
     const record = this.#data.get(info.dataId);
-    if (record.plain === undefined)
+    if (record.plain === undefined || ownerOf(record) === 'client')
       throw new SecformerError(
         'NOT_PLAIN',
         'asPublic takes a tensor that the caller wrote; the result of a private computation stays secret',
@@ -276,20 +307,21 @@ export class SecformerBackend extends KernelBackend {
       );
     if (node) release([node]);
     delete record.node;
+    delete record.step;
     record.privacy = 'public';
   }
 
   // ---- reading
 
   override async read(dataId: object): Promise<BackendValues> {
-    const record = this.#data.get(dataId);
+    const record = readable(this.#data.get(dataId));
     return isKnown(record) && folds()
       ? plainOf(record)
       : (record.plain ?? typed(await read(record.node!), record.dtype));
   }
 
   override readSync(dataId: object): BackendValues {
-    const record = this.#data.get(dataId);
+    const record = readable(this.#data.get(dataId));
     return isKnown(record) && folds() ? plainOf(record) : (record.plain ?? typed(readSync(record.node!), record.dtype));
   }
 
@@ -321,20 +353,4 @@ export class SecformerBackend extends KernelBackend {
   override dispose(): void {
     // Connections live outside the instance
   }
-}
-
-function isKnown({ plain, node }: DataRecord): boolean {
-  return plain !== undefined || node?.own === true;
-}
-
-function plainOf(record: DataRecord): BackendValues {
-  const { node, dtype } = record;
-  record.plain ??= typed(node!.values ?? Float32Array.from(plaintextOf(node!)), dtype);
-  return record.plain;
-}
-
-function typed(values: Float32Array, dtype: DataType): BackendValues {
-  if (dtype === 'int32') return Int32Array.from(values, Math.round);
-  if (dtype === 'bool') return Uint8Array.from(values, (v) => (v >= 0.5 ? 1 : 0));
-  return values;
 }

@@ -15,6 +15,8 @@ import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
 import { matchLogSoftmax, matchSoftmax } from './rewrites/softmax.js';
 import type { Write } from './runtime/messages.js';
+import { stepOf } from './step-of.js';
+import type { Step } from './steps.js';
 import { withoutUnused } from './unused.js';
 
 /** Fractional bits that a written tensor is shared with. */
@@ -44,6 +46,10 @@ export class Compiler implements Emission {
   readonly slots: RunSlot[] = [];
   readonly sources = new Map<number, () => Write>();
   readonly needs = new Set<SecretNode>();
+  /** how a client has the tensors that are its own, … */
+  readonly steps = new Map<number, Step>();
+  /** … and the indices, by their slots */
+  readonly indexSteps = new Map<number, Step>();
   readonly suite: string;
   readonly #done = new Map<SecretNode, number>();
   readonly #slotOf = new Map<number, number>();
@@ -51,16 +57,22 @@ export class Compiler implements Emission {
   readonly #fold: boolean;
   /** whether a gate that the caller knows may be part of what the suite has another function for */
   readonly #gates: boolean;
+  /** whether clients ask for it: what is the caller's alone is computed here, the nodes' work as well */
+  readonly #published: boolean;
   readonly bare = new WeakSet<SecretNode>();
   #depth = 0;
   #resumed = false;
 
-  /** @param fold whether what the caller knows is computed in this process */
-  constructor(suite: string, uses: Map<SecretNode, number>, fold: boolean) {
+  /**
+   * @param fold whether what the caller knows is computed in this process
+   * @param published whether it is a model that clients will ask
+   */
+  constructor(suite: string, uses: Map<SecretNode, number>, fold: boolean, published = false) {
     this.suite = suite;
     this.#uses = uses;
     this.#fold = fold;
     this.#gates = isReplaced(suite, 'gelu');
+    this.#published = published;
   }
 
   /**
@@ -98,6 +110,7 @@ export class Compiler implements Emission {
     values: () => Float32Array,
     fracBits = FRAC_BITS,
     shape: Shape = leaf.shape,
+    step?: Step,
   ): number {
     let v: Variant | undefined = leaf.variants.get(key);
     if (!v) {
@@ -105,6 +118,7 @@ export class Compiler implements Emission {
       leaf.variants.set(key, v);
     }
     const { tensor } = v;
+    if (step) this.steps.set(tensor, step);
     this.needs.add(leaf);
     let made: Float32Array | undefined;
     const write: Write = {
@@ -125,7 +139,8 @@ export class Compiler implements Emission {
     const holder = youngestOf(n);
     if (!holder) return this.push({ op: 'constant', values: [...plaintextOf(n)], in: [], shape: n.shape });
     const copy = copyOf(n);
-    return this.variant(holder, identityOf(n), () => Float32Array.from(plaintextOf(copy)), fracBits, n.shape);
+    const step = n.owner === 'client' ? stepOf(n) : undefined;
+    return this.variant(holder, identityOf(n), () => Float32Array.from(plaintextOf(copy)), fracBits, n.shape, step);
   }
 
   /** Is this value among what was emitted? */
@@ -174,12 +189,15 @@ export class Compiler implements Emission {
     if (n.tensor !== undefined && !n.values) return this.tensor(n.tensor, n.shape);
     n.tensor ??= newTensor();
     const { tensor, shape } = n;
+    if (n.step) this.steps.set(tensor, n.step);
     return this.tensor(tensor, shape, () => ({ tensor, values: n.values!, shape, fracBits: FRAC_BITS }));
   }
 
   /** Arithmetic on what the caller knows is the caller's; views of it are free at the nodes. */
   #folded(n: SecretNode): number | undefined {
     if (HERE.has(n.op)) return this.own(n);
+    if (this.#published && n.knowable && n.owner === 'caller' && !VIEWS.has(n.op) && !isGated(n))
+      return this.own(n, n.op === 'oneHot' ? 0 : FRAC_BITS);
     if (!this.#fold || !n.own || VIEWS.has(n.op) || n.op === 'oneHot' || n.op === 'gather' || !youngestOf(n))
       return undefined;
     if (this.#gates && isGated(n)) return undefined;
@@ -202,7 +220,9 @@ export class Compiler implements Emission {
     const quad = matchQuad(n);
     if (quad) {
       const x = this.node(quad.scores);
-      const mask = quad.mask && this.variant(quad.mask, 'bits', () => quad.mask!.values!, 0);
+      const bits = ({ step, values, shape }: SecretNode) =>
+        step ? this.own(passing('bits', [quad.mask!], shape), 0) : this.variant(quad.mask!, 'bits', () => values!, 0);
+      const mask = quad.mask && bits(quad.mask);
       return this.push({ op: 'quad', c: quad.c, in: mask === undefined ? [x] : [x, mask], shape: n.shape });
     }
     const weights = matchSoftmax(n);
@@ -215,20 +235,32 @@ export class Compiler implements Emission {
   }
 
   /** Own indices as zeros and ones, a row for each: of them only the slot is in the graph. */
-  #oneHot(indices: Int32Array, shape: Shape): number {
+  #oneHot({ ownIndices, indexOwner, indexStep, shape: whole }: SecretNode, shape: Shape = whole): number {
+    const indices = ownIndices!;
+    // The publisher's own are a tensor like its others
+    if (this.#published && indexOwner === 'caller') {
+      const hot = passing('oneHot', [], shape);
+      hot.takeIndices({ values: indices, owner: indexOwner, step: undefined });
+      return this.own(hot, 0);
+    }
     const slot = this.slots.push({ indices }) - 1;
+    if (indexStep) this.indexSteps.set(slot, indexStep);
     return this.push({ op: 'oneHot', slot, depth: shape.at(-1)!, in: [], shape });
   }
 
   #plain(n: SecretNode): number {
     const { shape } = n;
-    if (n.op === 'oneHot') return this.#oneHot(n.ownIndices!, shape);
+    if (n.op === 'oneHot') return this.#oneHot(n);
     if (n.op === 'gather') {
       const [table] = n.inputs as [SecretNode];
       const indices = n.ownIndices!;
       const depth = table.shape[0]!;
-      const hot = this.#oneHot(indices, [indices.length, depth]);
       const width = sizeOf(table.shape.slice(1));
+      if (this.#published && n.indexOwner === 'public') {
+        const places = Array.from(indices, (row) => Array.from({ length: width }, (_, i) => row * width + i)).flat();
+        return this.push({ op: 'pick', indices: places, in: [this.node(table)], shape });
+      }
+      const hot = this.#oneHot(n, [indices.length, depth]);
       let from = this.node(table);
       if (table.shape.length !== 2) from = this.push({ op: 'reshape', in: [from], shape: [depth, width] });
       const rows = this.push({

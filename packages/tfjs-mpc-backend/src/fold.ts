@@ -10,6 +10,7 @@ import type { NamedAttrMap, NamedTensorInfoMap, TensorInfo } from '@tensorflow/t
 import type { SecformerBackend } from './backend.js';
 import { configuration } from './config.js';
 import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from './host.js';
+import { kernelStep } from './kernel-step.js';
 import { release } from './lifetime.js';
 import { DERIVED_OF_ONE, DERIVED_SMALL, DERIVED_TIMES } from './limits.js';
 import type { SecretNode } from './node-values.js';
@@ -137,9 +138,11 @@ export function derive(
     : Object.fromEntries(names.map((name, i) => [name, plain[i]]));
   const made = runOnHost(kernel, given, attrs as Record<string, unknown> | undefined);
   if (made.some(({ dtype }) => dtype === 'complex64' || dtype === 'string')) return undefined;
+  const clients = all.some((t) => t && b.owner(t) === 'client');
+  const step = clients ? kernelStep(kernel, inputs, attrs, b) : () => undefined;
   const operands = all.flatMap((t) => (t ? [{ ...b.traits(t), shape: t.shape }] : []));
-  const nodes = made.map((t) => {
-    const node = b.ownLeaf(t);
+  const nodes = made.map((t, i) => {
+    const node = b.ownLeaf(t, step(t, i));
     node.traits = traitsOfResult(kernel, operands, t.shape);
     // The place where it is kept refers to it
     node.users++;

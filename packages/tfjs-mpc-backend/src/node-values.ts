@@ -1,4 +1,6 @@
 import { type ElementwiseOp, functionOf, type Shape } from '@secformer/secformer-ops';
+import type { Indices } from './rows.js';
+import { type Owner, type Step, together } from './steps.js';
 
 /** Operations of the recorded graph: what TF.js calls, before rewrites. `attrs` as the operation needs them. */
 export type RecordedOp =
@@ -38,7 +40,8 @@ export type RecordedOp =
   | 'belowFloor'
   | 'openRows'
   | 'notMasked'
-  | 'biasOnly';
+  | 'biasOnly'
+  | 'bits';
 
 /** Operations that move or repeat elements. */
 export const VIEWS: ReadonlySet<RecordedOp> = new Set([
@@ -58,6 +61,7 @@ export const HERE: ReadonlySet<RecordedOp> = new Set([
   'openRows',
   'notMasked',
   'biasOnly',
+  'bits',
 ] as const);
 
 /** Operations of which the caller's own process makes what is made of its own values alone. */
@@ -128,6 +132,11 @@ export class SecretNode {
    * the graph that the nodes see; the compiler binds them to a slot, and the session sends them under masks.
    */
   ownIndices: Int32Array | undefined;
+  indexOwner: Owner = 'caller';
+  /** how a client has the indices, where they are a client's */
+  indexStep: Step | undefined;
+  /** how a client has the values of a leaf, where they are a client's */
+  step: Step | undefined;
   /** of a passing 'gather': the recorded one that has these indices, and lives */
   origin: SecretNode | undefined;
   readonly variants = new Map<string, Variant>();
@@ -139,6 +148,8 @@ export class SecretNode {
   traits: Traits | undefined;
   #ofOwn: boolean;
   readonly #ofKnown: boolean;
+  /** whose the operands are, together */
+  readonly #ofWhom: Owner;
 
   /** @param counted whether the operands count it as a user; a node that lives as long as a compilation is not */
   constructor(
@@ -149,8 +160,31 @@ export class SecretNode {
     counted = true,
   ) {
     this.#ofOwn = ofOwn(op, inputs);
+    let owner: Owner = op === 'leaf' ? 'caller' : 'public';
+    for (const i of inputs) owner = together(owner, i.owner);
+    this.#ofWhom = owner;
     this.#ofKnown = this.#ofOwn || (KNOWABLE.has(op) && inputs.every((i) => i.knowable));
     if (counted) for (const i of inputs) i.users++;
+  }
+
+  /** Whose its plaintext is. */
+  get owner(): Owner {
+    if (this.values !== undefined) return this.step ? 'client' : 'caller';
+    return this.ownIndices ? together(this.#ofWhom, this.indexOwner) : this.#ofWhom;
+  }
+
+  /** Notes the indices of a 'gather' or a 'oneHot'. */
+  takeIndices({ values, owner, step }: Indices): void {
+    this.ownIndices = values;
+    this.indexOwner = owner;
+    this.indexStep = step;
+  }
+
+  /** The same for those of another one. */
+  takeIndicesOf({ ownIndices, indexOwner, indexStep }: SecretNode): void {
+    this.ownIndices = ownIndices;
+    this.indexOwner = indexOwner;
+    this.indexStep = indexStep;
   }
 
   /**
@@ -163,12 +197,12 @@ export class SecretNode {
     if (this.tensor !== undefined) return false;
     // Operands may have been read since
     this.#ofOwn ||= this.inputs.some((i) => i.values) && ofOwn(this.op, this.inputs);
-    return this.#ofOwn;
+    return this.#ofOwn && this.owner !== 'nobody';
   }
 
   /** Could this process compute it, for all that it is made of is the caller's, the nodes' work as well? */
   get knowable(): boolean {
-    return this.own || (this.#ofKnown && this.tensor === undefined);
+    return this.own || (this.#ofKnown && this.tensor === undefined && this.owner !== 'nobody');
   }
 
   attr<T>(name: string): T {

@@ -3,9 +3,9 @@
  * caller wrote or has read. Of it masks are made what they mean, and indices and constants are folded.
  */
 import { sizeOf } from '@secformer/ring';
-import { broadcastReals, evaluateNode, type GraphNode } from '@secformer/secformer-ops';
-import { passing, type SecretNode } from './node-values.js';
-import { belowFloor, biasOnly, floorRows, notMasked, openRows } from './rewrites/floor.js';
+import { broadcastReals, evaluateNode, type GraphNode, type Shape } from '@secformer/secformer-ops';
+import { passing, type RecordedOp, type SecretNode } from './node-values.js';
+import { belowFloor, biasOnly, checkBits, floorRows, notMasked, openRows } from './rewrites/floor.js';
 
 /**
  * Plaintext of an own value, element by element in double precision.
@@ -29,15 +29,28 @@ function made(n: SecretNode, of: (input: SecretNode) => Float64Array): Float64Ar
   if (n.values) return Float64Array.from(n.values);
   if (n.op === 'constant') return Float64Array.from(n.attr<number[]>('values'));
   if (!n.knowable) throw new TypeError(`the value of a '${n.op}' of shape [${n.shape}] is not known to the caller`);
-  const ins = n.inputs.map(of);
-  const shapes = n.inputs.map((i) => i.shape);
+  return evaluateKnown(
+    n,
+    n.inputs.map(of),
+    n.inputs.map((i) => i.shape),
+    n.ownIndices,
+  );
+}
+
+/** An operation in plaintext, in double precision, of operands and of the indices of those that have some. */
+export function evaluateKnown(
+  n: { op: RecordedOp; shape: Shape; attrs: Record<string, unknown> },
+  ins: Float64Array[],
+  shapes: Shape[],
+  indices: Int32Array | undefined,
+): Float64Array {
   switch (n.op) {
     case 'oneHot':
-      return ones(n.ownIndices!, n.shape.at(-1)!);
+      return ones(indices!, n.shape.at(-1)!);
     case 'gather':
-      return rowsOf(ins[0]!, n.ownIndices!, sizeOf(shapes[0]!.slice(1)));
+      return rowsOf(ins[0]!, indices!, sizeOf(shapes[0]!.slice(1)));
     case 'mean': {
-      const axes = n.attr<number[]>('axes');
+      const axes = n.attrs.axes as number[];
       const sums = evaluateNode({ op: 'sum', in: [], shape: n.shape, axes }, ins, shapes, []);
       return sums.map((v) => v / sizeOf(axes.map((a) => shapes[0]![a]!)));
     }
@@ -60,6 +73,9 @@ function made(n: SecretNode, of: (input: SecretNode) => Float64Array): Float64Ar
       return notMasked(ins[0]!, shapes[0]!, n.attrs);
     case 'biasOnly':
       return biasOnly(ins[0]!);
+    case 'bits':
+      checkBits(ins[0]!);
+      return ins[0]!;
     default:
       return evaluateNode({ op: n.op, in: [], shape: n.shape, ...n.attrs } as unknown as GraphNode, ins, shapes, []);
   }
@@ -106,7 +122,7 @@ function nameOf(n: SecretNode): string {
 }
 
 /** What a value is made of, and the value: operands before what is made of them. */
-function inOrder(n: SecretNode): SecretNode[] {
+export function inOrder(n: SecretNode): SecretNode[] {
   const done = new Set<SecretNode>();
   const left = [n];
   for (let next = left.at(-1); next; next = left.at(-1)) {
@@ -159,7 +175,8 @@ export function copyOf(n: SecretNode): SecretNode {
     const inputs = written(of) ? [] : of.inputs.map((i) => copies.get(i)!);
     const copy = passing(of.op, inputs, of.shape, of.attrs);
     copy.values = of.values;
-    copy.ownIndices = of.ownIndices;
+    copy.step = of.step;
+    copy.takeIndicesOf(of);
     copies.set(of, copy);
   }
   return copies.get(n)!;

@@ -9,6 +9,8 @@ import { copyOf, isGated, plaintextOf } from './own.js';
 import { addendOf } from './rewrites/addends.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchLogSoftmax } from './rewrites/softmax.js';
+import { stepOf } from './step-of.js';
+import type { Owner, Step } from './steps.js';
 import { traitsOf } from './traits.js';
 
 interface Peeled {
@@ -16,15 +18,22 @@ interface Peeled {
   core: SecretNode;
   /** what is asked for, from the values of the core; absent where it is the core */
   finish: ((values: Float32Array) => Float32Array) | undefined;
+  /** of a published model: how a client has what is asked for */
+  step: Step | undefined;
 }
 
 const LAYERS = new Set(['add', 'sub', 'mul', 'div', 'neg', 'reshape', 'transpose', 'select']);
 
-export function peeled(target: SecretNode, suite: string): Peeled {
+/**
+ * Takes from a value what is left to whoever reads it.
+ * @param revealed of a published model: how a client has the values of the core; nothing of the publisher's is left to it
+ */
+export function peeled(target: SecretNode, suite: string, revealed?: (core: SecretNode) => Step): Peeled {
+  const reader = revealed && 'client';
   const gates = isReplaced(suite, 'gelu');
   const layers: { node: SecretNode; at: number }[] = [];
   let core = target;
-  for (let at = hiddenOperand(core, gates); at !== undefined; at = hiddenOperand(core, gates)) {
+  for (let at = hiddenOperand(core, gates, reader); at !== undefined; at = hiddenOperand(core, gates, reader)) {
     layers.push({ node: core, at });
     core = core.inputs[at]!;
   }
@@ -34,13 +43,14 @@ export function peeled(target: SecretNode, suite: string): Peeled {
   const sum =
     whole || (!logits && !traitsOf(core).far)
       ? undefined
-      : addendOf(core, logits ? undefined : Number.NEGATIVE_INFINITY);
+      : addendOf(core, logits ? undefined : Number.NEGATIVE_INFINITY, reader);
   const addend = sum?.addend && (logits || traitsOf(sum.addend).far) ? sum.addend : undefined;
   // The logarithm of a masked softmax is its own core: the compiler puts the mask in it at the floor
   if (!logits && addend && sum?.scores) core = sum.scores;
   const inner = passing('leaf', [], core.shape);
   // Known later
   inner.values = new Float32Array(0);
+  inner.step = revealed?.(core);
   let outer = inner;
   if (sum?.scores && addend)
     outer = passing(
@@ -56,9 +66,10 @@ export function peeled(target: SecretNode, suite: string): Peeled {
       node.attrs,
     );
   }
-  if (outer === inner) return { core: target, finish: undefined };
+  if (outer === inner) return { core: target, finish: undefined, step: inner.step };
   return {
     core,
+    step: revealed && stepOf(outer),
     finish: (values) => {
       inner.values = values;
       const made = Float32Array.from(plaintextOf(outer));
@@ -69,10 +80,11 @@ export function peeled(target: SecretNode, suite: string): Peeled {
 }
 
 /** The one operand that this process does not know, if all others are known and the rest is linear in it. */
-function hiddenOperand(n: SecretNode, gates: boolean): number | undefined {
+function hiddenOperand(n: SecretNode, gates: boolean, reader: Owner | undefined): number | undefined {
+  const known = (i: SecretNode) => i.own && (!reader || i.owner === reader || i.owner === 'public');
   if (!LAYERS.has(n.op) || n.own || n.tensor !== undefined) return undefined;
   if (gates && (matchGelu(n) || n.inputs.some((i) => i.own && isGated(i)))) return undefined;
-  const hidden = n.inputs.flatMap((i, at) => (i.own ? [] : [at]));
+  const hidden = n.inputs.flatMap((i, at) => (known(i) ? [] : [at]));
   if (hidden.length !== 1 || (n.op === 'div' && hidden[0] !== 0) || (n.op === 'select' && hidden[0] === 0))
     return undefined;
   return hidden[0];

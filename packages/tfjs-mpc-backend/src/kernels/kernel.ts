@@ -7,10 +7,13 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
+import { isClientKernel } from '../client-kernels.js';
 import { folds } from '../config.js';
 import { derive, isFolded } from '../fold.js';
 import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from '../host.js';
+import { kernelStep } from '../kernel-step.js';
 import type { Privacy } from '../node-values.js';
+import { type Owner, together } from '../steps.js';
 import { traitsOfResult } from '../traits.js';
 
 export interface KernelCall {
@@ -61,6 +64,7 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
       if (secret && !hasHostKernel(kernelName))
         return secret({ inputs, attrs: (attrs ?? {}) as Record<string, never>, backend: b });
       const privacy: Privacy = privacies.includes('local') ? 'local' : 'public';
+      checkOwner(kernelName, all, b);
       return onHost(kernelName, inputs, attrs, b, privacy);
     },
   };
@@ -77,12 +81,36 @@ function foldedHere(
 ): TensorInfo | TensorInfo[] | undefined {
   const all = tensorsOf(inputs);
   if (!all.every((t) => b.isKnown(t) && t.dtype !== 'string' && t.dtype !== 'complex64') || !folds()) return undefined;
+  const owner = ownerOfAll(all, b);
+  if (owner === 'nobody' || (owner === 'client' && !isClientKernel(kernel))) return undefined;
   if (!isFolded(kernel, inputs, attrs, b, only)) return undefined;
   const derived = derive(kernel, inputs, attrs, b);
   if (!derived) return undefined;
   const shapedBy = shapedByOf(kernel, all, b);
   const out = derived.results.map((t, i) => b.computed(t, derived.nodes[i]!, shapedBy));
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
+}
+
+function ownerOfAll(inputs: TensorInfo[], b: SecformerBackend): Owner {
+  return inputs.map((t) => b.owner(t)).reduce(together, 'public');
+}
+
+/**
+ * Refuses what would show a publisher's integers to clients, and what a client would not run.
+ * @throws SecformerError NOT_PUBLIC, or UnsupportedKernelError
+ */
+function checkOwner(kernel: string, inputs: TensorInfo[], b: SecformerBackend): void {
+  const owner = ownerOfAll(inputs, b);
+  if (owner === 'nobody') {
+    const t = inputs.find((x) => b.owner(x) !== 'client' && b.owner(x) !== 'public')!;
+    throw new SecformerError(
+      'NOT_PUBLIC',
+      `kernel '${kernel}' meets an input of the model with an ${t.dtype} tensor of shape [${t.shape}], and clients, who ` +
+        'compute it, would see that one. Declare it with asPublic, if they may, or write it as a float tensor',
+    );
+  }
+  if (owner === 'client' && !isClientKernel(kernel))
+    throw new UnsupportedKernelError(kernel, "is none that clients compute of a published model's inputs");
 }
 
 /** What made the shape of a kernel's results of values that are not public, if anything did. */
@@ -106,8 +134,9 @@ function onHost(
   // A number has one shape whatever it was made of
   const operands = privacy === 'public' ? [] : tensorsOf(inputs).map((t) => ({ ...b.traits(t), shape: t.shape }));
   const traits = (t: PlainTensor) => (privacy === 'public' ? undefined : traitsOfResult(kernel, operands, t.shape));
-  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t) =>
-    b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t)),
+  const step = ownerOfAll(tensorsOf(inputs), b) === 'client' ? kernelStep(kernel, inputs, attrs, b) : () => undefined;
+  const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t, i) =>
+    b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t), step(t, i)),
   );
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }

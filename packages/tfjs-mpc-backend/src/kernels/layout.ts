@@ -1,7 +1,8 @@
 import { sizeOf, stridesOf } from '@secformer/ring';
 import { backend_util, slice_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
-import type { PlainTensor } from '../host.js';
 import { SecretNode } from '../node-values.js';
+import { rowed } from '../rows.js';
+import { integersOf } from './indices.js';
 import type { SecretKernel } from './kernel.js';
 import { lookedUp, padded, reshaped, transposed, view } from './nodes.js';
 import { taken } from './secret-indices.js';
@@ -195,7 +196,8 @@ export const PadV2: SecretKernel = ({ inputs, attrs, backend }) => {
  * Rows of a secret table: by local indices a private lookup, the indices never leave this process in the clear; by
  * indices that are secret themselves a product with one-hot rows that the nodes make.
  */
-export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
+export const GatherV2: SecretKernel = (call) => {
+  const { inputs, attrs, backend } = call;
   const { x, indices } = inputs as { x: TensorInfo; indices: TensorInfo };
   const { axis, batchDims } = attrs as unknown as { axis: number; batchDims: number };
   const at = util.parseAxisParam(axis, x.shape)[0]!;
@@ -216,7 +218,10 @@ export const GatherV2: SecretKernel = ({ inputs, attrs, backend }) => {
   const rows =
     backend.privacy(indices) === 'secret'
       ? rowsBySecret(table, backend.node(indices), [batches, perBatch, depth, sizeOf(inner)])
-      : rowsByOwn(reshaped(table, [batches * depth, ...inner]), backend.ownPlain(indices), depth, perBatch);
+      : lookedUp(
+          reshaped(table, [batches * depth, ...inner]),
+          rowed({ rows: 'gather', depth, perBatch }, integersOf(call, indices, 'GatherV2')),
+        );
   const own = indices.shape.slice(outer);
   const spread = reshaped(rows, [...batch, ...own, ...inner]);
   // The axes that stood before the gathered one go back before it
@@ -238,17 +243,4 @@ function rowsBySecret(
 ): SecretNode {
   if (batches === 1) return taken(reshaped(table, [depth, width]), reshaped(index, [perBatch]));
   return taken(reshaped(table, [batches, depth, width]), reshaped(index, [batches, perBatch]));
-}
-
-/** @throws Error, as on 'cpu', where an index is outside */
-function rowsByOwn(table: SecretNode, { values }: PlainTensor, depth: number, perBatch: number): SecretNode {
-  const ids = Int32Array.from(values as ArrayLike<number>);
-  ids.forEach((index) => {
-    if (!(index >= 0 && index < depth))
-      throw new Error(`GatherV2: the index value ${index} is not in [0, ${depth - 1}]`);
-  });
-  return lookedUp(
-    table,
-    ids.map((id, i) => Math.floor(i / perBatch) * depth + id),
-  );
 }

@@ -2,6 +2,7 @@
 import { sizeOf, stridesOf } from '@secformer/ring';
 import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
 import { type RecordedOp, SecretNode } from '../node-values.js';
+import type { Indices } from '../rows.js';
 
 export const constant = (value: number): SecretNode => new SecretNode('constant', [], [], { values: [value] });
 export const constants = (values: ArrayLike<number>, shape: Shape): SecretNode =>
@@ -81,16 +82,16 @@ export function gathered(x: SecretNode, shape: Shape, places: readonly (readonly
 }
 
 /** Rows of a table [rows, …] by indices that nobody else sees: the private lookup. They have to be in range. */
-export function lookedUp(table: SecretNode, indices: Int32Array): SecretNode {
-  const rows = new SecretNode('gather', [table], [indices.length, ...table.shape.slice(1)]);
-  rows.ownIndices = indices;
+export function lookedUp(table: SecretNode, indices: Indices): SecretNode {
+  const rows = new SecretNode('gather', [table], [indices.values.length, ...table.shape.slice(1)]);
+  rows.takeIndices(indices);
   return rows;
 }
 
 /** Zeros, and a one in each row where the index says, which nobody else sees. */
-export function oneHot(indices: Int32Array, shape: Shape): SecretNode {
+export function oneHot(indices: Indices, shape: Shape): SecretNode {
   const hot = new SecretNode('oneHot', [], shape);
-  hot.ownIndices = indices;
+  hot.takeIndices(indices);
   return hot;
 }
 

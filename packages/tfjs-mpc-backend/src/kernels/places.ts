@@ -2,7 +2,8 @@
 import { sizeOf, stridesOf } from '@secformer/ring';
 import { backend_util, type TensorInfo, util } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
-import { flatRows, integersOf } from './indices.js';
+import { rowed } from '../rows.js';
+import { integersOf } from './indices.js';
 import type { SecretKernel } from './kernel.js';
 import { combined, constants, lookedUp, padded, picked, reshaped, reversed, transposed } from './nodes.js';
 import { takenByCoordinates } from './secret-indices.js';
@@ -166,11 +167,11 @@ export const GatherNd: SecretKernel = (call) => {
     const coordinates = reshaped(call.backend.node(indices), [count, depth]);
     return call.backend.secret(reshaped(takenByCoordinates(table, coordinates), shape), params.dtype);
   }
-  const { values, hidden } = integersOf(call, indices, 'GatherNd');
-  const rows = flatRows(values, count, depth, params.shape, 'GatherNd');
-  const made = hidden
+  const all = integersOf(call, indices, 'GatherNd');
+  const rows = rowed({ rows: 'flat', depth, shape: params.shape, kernel: 'GatherNd' }, all);
+  const made = all.hidden
     ? lookedUp(reshaped(table, [sizeOf(params.shape.slice(0, depth)), width]), rows)
-    : picked(table, [count, width], ([r, i]) => rows[r!]! * width + i!);
+    : picked(table, [count, width], ([r, i]) => rows.values[r!]! * width + i!);
   return call.backend.secret(reshaped(made, shape), params.dtype);
 };
 

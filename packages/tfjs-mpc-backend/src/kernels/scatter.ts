@@ -8,14 +8,16 @@ import { sizeOf } from '@secformer/ring';
 import { backend_util, type TensorInfo } from '@tensorflow/tfjs-core';
 import { SecretNode } from '../node-values.js';
 import { scalarOf } from '../rewrites/patterns.js';
-import { flatRows, integersOf } from './indices.js';
+import { type Indices, rowed } from '../rows.js';
+import type { Step } from '../steps.js';
+import { integersOf } from './indices.js';
 import { type KernelCall, type SecretKernel, UnsupportedKernelError } from './kernel.js';
 import { applied, combined, constant, constants, gathered, lookedUp, oneHot, reshaped, summed } from './nodes.js';
 import { addedAt, hotAt, oneHotOf } from './secret-indices.js';
 
 /** Where each row goes, `rows` for those that go nowhere, in `batch` independent series of as many each. */
 interface Targets {
-  to: Int32Array;
+  to: Indices;
   batch: number;
   rows: number;
   hidden: boolean;
@@ -29,15 +31,15 @@ function elementsOf(rows: readonly (readonly number[])[], width: number): number
 /** Which rows come to each place. */
 function sourcesOf({ to, batch, rows }: Targets): number[][] {
   const from: number[][] = Array.from({ length: batch * rows }, () => []);
-  const n = to.length / batch;
-  to.forEach((row, i) => {
+  const n = to.values.length / batch;
+  to.values.forEach((row, i) => {
     if (row < rows) from[Math.floor(i / n) * rows + row]!.push(i);
   });
   return from;
 }
 
 /** One-hot rows of hidden targets, [batch, n, rows + 1]. */
-const hotRows = ({ to, batch, rows }: Targets) => oneHot(to, [batch, to.length / batch, rows + 1]);
+const hotRows = ({ to, batch, rows }: Targets) => oneHot(to, [batch, to.values.length / batch, rows + 1]);
 
 /** All but the last place along an axis. */
 function withoutLast(x: SecretNode, axis: number): SecretNode {
@@ -65,14 +67,14 @@ function written(t: Targets, hot: SecretNode | undefined): SecretNode {
   );
 }
 
-/** Of rows that go to one place only the last does. */
-function lastOnly(to: Int32Array, rows: number): Int32Array {
-  const last = new Map<number, number>();
-  to.forEach((row, i) => {
-    last.set(row, i);
-  });
-  return to.map((row, i) => (last.get(row) === i ? row : rows));
+/** Row numbers of N-dimensional indices. */
+function flatRows(call: KernelCall, indices: TensorInfo, depth: number, shape: number[], kernel: string) {
+  const all = integersOf(call, indices, kernel);
+  return { hidden: all.hidden, to: rowed({ rows: 'flat', depth, shape: [...shape], kernel }, all) };
 }
+
+/** Of rows that go to one place only the last does. */
+const lastOnly = (to: Indices, rows: number) => rowed({ rows: 'last', outside: rows }, to);
 
 function zeros(call: KernelCall, shape: number[], dtype: TensorInfo['dtype']): TensorInfo {
   const n = sizeOf(shape);
@@ -93,10 +95,10 @@ export const ScatterNd: SecretKernel = (call) => {
   const width = sizeOf(shape.slice(depth));
   const rows = sizeOf(shape.slice(0, depth));
   if (call.backend.privacy(indices) === 'secret') return scatteredBySecret(call, indices, updates, [...shape], depth);
-  const { values, hidden } = integersOf(call, indices, 'ScatterNd');
-  const to = flatRows(values, values.length / depth, depth, shape, 'ScatterNd');
-  if (to.length * rows * width === 0) return zeros(call, [...shape], updates.dtype);
-  const made = added(reshaped(call.backend.node(updates), [1, to.length, width]), { to, batch: 1, rows, hidden });
+  const { to, hidden } = flatRows(call, indices, depth, shape, 'ScatterNd');
+  const n = to.values.length;
+  if (n * rows * width === 0) return zeros(call, [...shape], updates.dtype);
+  const made = added(reshaped(call.backend.node(updates), [1, n, width]), { to, batch: 1, rows, hidden });
   return call.backend.secret(reshaped(made, shape), updates.dtype);
 };
 
@@ -119,13 +121,13 @@ export const TensorScatterUpdate: SecretKernel = (call) => {
   const depth = indices.shape.length < 2 ? 1 : indices.shape.at(-1)!;
   const width = sizeOf(tensor.shape.slice(depth));
   const rows = sizeOf(tensor.shape.slice(0, depth));
-  const { values, hidden } = integersOf(call, indices, 'TensorScatterUpdate');
-  const all = flatRows(values, values.length / depth, depth, tensor.shape, 'TensorScatterUpdate');
-  if (all.length * rows * width === 0) return backend.secret(backend.node(tensor), tensor.dtype);
+  const { to: all, hidden } = flatRows(call, indices, depth, tensor.shape, 'TensorScatterUpdate');
+  const n = all.values.length;
+  if (n * rows * width === 0) return backend.secret(backend.node(tensor), tensor.dtype);
   const targets = { to: lastOnly(all, rows), batch: 1, rows, hidden };
   const hot = hidden ? hotRows(targets) : undefined;
   const before = reshaped(backend.node(tensor), [1, rows, width]);
-  const made = added(reshaped(backend.node(updates), [1, all.length, width]), targets, hot);
+  const made = added(reshaped(backend.node(updates), [1, n, width]), targets, hot);
   const free = combined('sub', constant(1), written(targets, hot));
   const kept = hot
     ? combined('mul', before, free)
@@ -150,20 +152,16 @@ export const SparseToDense: SecretKernel = (call) => {
   const { backend } = call;
   const depth = sparseIndices.shape.length < 2 ? 1 : sparseIndices.shape[1]!;
   const rows = sizeOf(outputShape);
-  const { values, hidden } = integersOf(call, sparseIndices, 'SparseToDense');
-  const all = flatRows(values, values.length / depth, depth, outputShape, 'SparseToDense');
+  const { to: all, hidden } = flatRows(call, sparseIndices, depth, outputShape, 'SparseToDense');
+  const n = all.values.length;
   if (rows === 0) return zeros(call, [...outputShape], sparseValues.dtype);
   const otherwise = backend.node(defaultValue);
   const spread = (x: SecretNode, shape: number[]) => new SecretNode('broadcast', [x], shape);
-  if (all.length === 0) return backend.secret(spread(otherwise, [...outputShape]), sparseValues.dtype);
+  if (n === 0) return backend.secret(spread(otherwise, [...outputShape]), sparseValues.dtype);
   const targets = { to: lastOnly(all, rows), batch: 1, rows, hidden };
   const hot = hidden ? hotRows(targets) : undefined;
   const given = backend.node(sparseValues);
-  const made = added(
-    reshaped(given.shape.length === 0 ? spread(given, [all.length]) : given, [1, all.length, 1]),
-    targets,
-    hot,
-  );
+  const made = added(reshaped(given.shape.length === 0 ? spread(given, [n]) : given, [1, n, 1]), targets, hot);
   // Where the default is the number 0, which is public, nothing needs to be known of the free places
   const free = scalarOf(otherwise) === 0 ? undefined : combined('sub', constant(1), written(targets, hot));
   const whole = free ? combined('add', made, combined('mul', free, otherwise)) : made;
@@ -171,7 +169,7 @@ export const SparseToDense: SecretKernel = (call) => {
 };
 
 /** Ids outside are dropped. */
-const inRange = (ids: Int32Array, rows: number) => ids.map((id) => (id >= 0 && id < rows ? id : rows));
+const inRange = (ids: Indices, rows: number) => rowed({ rows: 'inRange', outside: rows }, ids);
 
 export const UnsortedSegmentSum: SecretKernel = (call) => {
   const { x, segmentIds } = call.inputs as { x: TensorInfo; segmentIds: TensorInfo };
@@ -184,13 +182,14 @@ export const UnsortedSegmentSum: SecretKernel = (call) => {
     const hot = oneHotOf(reshaped(call.backend.node(segmentIds), [1, n]), rows);
     return call.backend.secret(reshaped(addedAt(reshaped(call.backend.node(x), [1, n, width]), hot), shape), x.dtype);
   }
-  const { values, hidden } = integersOf(call, segmentIds, 'UnsortedSegmentSum');
-  if (values.length * rows * width === 0) return zeros(call, shape, x.dtype);
-  const made = added(reshaped(call.backend.node(x), [1, values.length, width]), {
-    to: inRange(values, rows),
+  const ids = integersOf(call, segmentIds, 'UnsortedSegmentSum');
+  const n = ids.values.length;
+  if (n * rows * width === 0) return zeros(call, shape, x.dtype);
+  const made = added(reshaped(call.backend.node(x), [1, n, width]), {
+    to: inRange(ids, rows),
     batch: 1,
     rows,
-    hidden,
+    hidden: ids.hidden,
   });
   return call.backend.secret(reshaped(made, shape), x.dtype);
 };
@@ -206,8 +205,10 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
       indices: TensorInfo;
       segmentIds: TensorInfo;
     };
-    const { values: rows, hidden } = integersOf(call, indices, kernel);
-    const { values: ids, hidden: hiddenIds } = integersOf(call, segmentIds, kernel);
+    const taken = integersOf(call, indices, kernel);
+    const { values: rows, hidden } = taken;
+    const segments = integersOf(call, segmentIds, kernel);
+    const { values: ids, hidden: hiddenIds } = segments;
     const n = ids.length === 0 ? 0 : ids.at(-1)! + 1;
     if (n < 0 || (ids.length > 0 && n === 0))
       throw new Error(backend_util.getSparseSegmentReductionNegativeSegmentIdsErrorMessage());
@@ -232,10 +233,10 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
     const width = sizeOf(inner);
     const shape = [n, ...inner];
     if (sizeOf(shape) === 0) return zeros(call, shape, data.dtype);
-    const counts = sourcesOf({ to: ids, batch: 1, rows: n, hidden: false });
+    const counts = sourcesOf({ to: segments, batch: 1, rows: n, hidden: false });
     const table = call.backend.node(data);
     // Hidden rows are looked up first, and then stand in the order of the ids
-    const of = hidden ? lookedUp(table, rows) : table;
+    const of = hidden ? lookedUp(table, takenRows(taken, data.shape[0]!)) : table;
     const places = elementsOf(hidden ? counts : counts.map((list) => list.map((i) => rows[i]!)), width);
     const total = gathered(of, shape, places);
     const shares = constants(
@@ -244,6 +245,12 @@ export function sparseSegment(kernel: string, mean: boolean): SecretKernel {
     );
     return call.backend.secret(mean ? combined('mul', total, shares) : total, data.dtype);
   };
+}
+
+/** Rows of a table as they are, each of which has been looked at: a client checks its own. */
+function takenRows(rows: Indices, depth: number): Indices {
+  const perBatch = Math.max(1, rows.values.length);
+  return rows.step ? rowed({ rows: 'gather', depth, perBatch }, rows) : rows;
 }
 
 /** Secret weights added up by number. */
@@ -265,11 +272,12 @@ export const DenseBincount: SecretKernel = (call) => {
 };
 
 /** Numbers that may be counted: a negative one is an error, one of `size` or more is dropped. */
-function countable(call: KernelCall, x: TensorInfo, size: number): { to: Int32Array; hidden: boolean } {
-  const { values, hidden } = integersOf(call, x, 'DenseBincount');
-  if (values.some((id) => id < 0)) throw new Error('Input x must be non-negative!');
-  return { to: inRange(values, size), hidden };
+function countable(call: KernelCall, x: TensorInfo, size: number): { to: Indices; hidden: boolean } {
+  const ids = integersOf(call, x, 'DenseBincount');
+  return { to: rowed({ rows: 'countable', outside: size }, ids), hidden: ids.hidden };
 }
+
+const emptyStep: Step = { step: 'constant', values: [], shape: [0], dtype: 'float32' };
 
 /** How often each number is there, or whether: no weight goes into it, so it is no more secret than the numbers are. */
 function counted(
@@ -286,12 +294,24 @@ function counted(
   }
   const { to, hidden } = countable(call, x, size);
   const values = new Float32Array(rows * size);
-  to.forEach((id, i) => {
+  to.values.forEach((id, i) => {
     if (id === size) return;
     const at = Math.floor(i / n) * size + id;
     values[at] = once ? 1 : values[at]! + 1;
   });
-  return call.backend.unshared({ values, shape, dtype: 'float32' }, hidden ? 'local' : 'public');
+  const counts = { values, shape, dtype: 'float32' as const };
+  if (!to.step) return call.backend.unshared(counts, hidden ? 'local' : 'public');
+  const weights = { of: emptyStep, shape: [0], dtype: 'float32' } as const;
+  const step: Step = {
+    step: 'kernel',
+    kernel: 'DenseBincount',
+    attrs: { size, binaryOutput: once },
+    inputs: { x: call.backend.operand(x), weights },
+    output: 0,
+    shape,
+    dtype: 'float32',
+  };
+  return call.backend.unshared(counts, 'local', undefined, undefined, step);
 }
 
 function binned(

@@ -6,6 +6,7 @@ import { sizeOf } from '@secformer/ring';
 import { broadcastShapes, type Shape } from '@secformer/secformer-ops';
 import { passing, publicNumber, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf } from '../own.js';
+import type { Owner } from '../steps.js';
 import { traitsOf } from '../traits.js';
 import { type Floor, SOFTMAX_FLOOR } from './floor.js';
 import { matchLogSoftmax } from './softmax.js';
@@ -33,14 +34,33 @@ const opposite = (x: SecretNode) => passing('neg', [x], x.shape);
 const spread = (part: SecretNode, to: Shape) =>
   part.shape.join() === to.join() ? part : passing('broadcast', [part], to);
 
-/** What is added to the values of x, taken out of it. */
-export function addendOf(x: SecretNode, far = FAR): Sum {
-  return new Addends().of(x, far, DEPTH);
+/**
+ * What is added to the values of x, taken out of it. Of a sum with addends of a publisher and of a client the client's
+ * are taken out.
+ * @param reader whose values may be taken out; if absent, anybody's
+ */
+export function addendOf(x: SecretNode, far = FAR, reader?: Owner): Sum {
+  const sum = new Addends(reader).of(x, far, DEPTH);
+  return !reader && sum.addend?.owner === 'nobody' ? addendOf(x, far, 'client') : sum;
 }
 
 /** One walk: what is there twice is taken apart once. */
 class Addends {
   readonly #done = new Map<string, Sum>();
+  readonly #reader: Owner | undefined;
+
+  constructor(reader: Owner | undefined) {
+    this.#reader = reader;
+  }
+
+  /** Is it known to whom it is for? */
+  known(x: SecretNode): boolean {
+    return x.own && this.#mayKnow(x);
+  }
+
+  #mayKnow({ owner }: SecretNode): boolean {
+    return !this.#reader || owner === this.#reader || owner === 'public';
+  }
 
   of(x: SecretNode, far: number, depth: number): Sum {
     const key = `${x.id} ${far}`;
@@ -52,7 +72,7 @@ class Addends {
   }
 
   #of(x: SecretNode, far: number, depth: number): Sum {
-    if (x.own || isMask(x)) return { scores: undefined, addend: x };
+    if (this.known(x) || (isMask(x) && this.#mayKnow(x))) return { scores: undefined, addend: x };
     const whole: Sum = { scores: x, addend: undefined };
     // At the nodes as it is
     if (x.tensor !== undefined || depth === 0) return whole;
@@ -67,9 +87,13 @@ class Addends {
         return mapped(x, inner(x.inputs[0]!), opposite);
       case 'mul':
       case 'div':
-        return scaled(x, (i) => this.of(i, FAR_BEFORE_SCALING, depth - 1));
+        return scaled(
+          x,
+          (i) => this.of(i, FAR_BEFORE_SCALING, depth - 1),
+          (i) => this.known(i),
+        );
       case 'select':
-        return selected(x, inner, far);
+        return selected(x, inner, far, this.known(x.inputs[0]!));
       case 'concat':
         return concatenated(x, x.inputs.map(inner));
       case 'reshape':
@@ -137,17 +161,17 @@ function mapped(x: SecretNode, { scores, addend }: Sum, f: (part: SecretNode) =>
 }
 
 /** A sum times, or divided by, something of the caller's. */
-function scaled(x: SecretNode, inner: (i: SecretNode) => Sum): Sum {
+function scaled(x: SecretNode, inner: (i: SecretNode) => Sum, known: (i: SecretNode) => boolean): Sum {
   const [a, b] = x.inputs as [SecretNode, SecretNode];
-  if (b.own) return mapped(x, inner(a), (part) => joined(x.op as 'mul' | 'div', part, b));
-  if (a.own && x.op === 'mul') return mapped(x, inner(b), (part) => joined('mul', a, part));
+  if (known(b)) return mapped(x, inner(a), (part) => joined(x.op as 'mul' | 'div', part, b));
+  if (known(a) && x.op === 'mul') return mapped(x, inner(b), (part) => joined('mul', a, part));
   return { scores: x, addend: undefined };
 }
 
 /** Under a condition that the caller knows: what it chose of its own is added, what it left out is multiplied by 0. */
-function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number): Sum {
+function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number, known: boolean): Sum {
   const [c, t, e] = x.inputs as [SecretNode, SecretNode, SecretNode];
-  if (!c.own) return { scores: x, addend: undefined };
+  if (!known) return { scores: x, addend: undefined };
   const [yes, no] = [inner(t), inner(e)];
   if (!yes.addend && !no.addend) return { scores: x, addend: undefined };
   const choose = (p: SecretNode | undefined, q: SecretNode | undefined) =>
@@ -184,7 +208,7 @@ function carried(x: SecretNode, { scores, addend }: Sum): Sum {
   const { shape } = x.inputs[0]!;
   const of = (part: SecretNode) => {
     const made = passing(x.op, [spread(part, shape)], x.shape, x.attrs);
-    made.ownIndices = x.ownIndices;
+    made.takeIndicesOf(x);
     if (x.ownIndices) made.origin = x.origin ?? x;
     return made;
   };

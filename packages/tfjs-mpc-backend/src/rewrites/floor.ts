@@ -119,3 +119,14 @@ function maskedAltogether(shape: Shape, open: number): SecformerError {
       `Leave ${places} of each row at 0, and do not read rows that mean nothing`,
   );
 }
+
+/** @throws SecformerError where a mask that multiplies squares holds anything but zeros and ones */
+export function checkBits(mask: Float32Array | Float64Array): void {
+  const at = mask.findIndex((v) => v !== 0 && v !== 1);
+  if (at < 0) return;
+  throw new SecformerError(
+    'MASK_REFUSED',
+    `an int32 or bool tensor that multiplies (s + c)² before its row sum is taken as a mask of zeros and ones; ` +
+      `element ${at} is neither. Write other factors as a float tensor`,
+  );
+}

@@ -19,7 +19,8 @@ interface Affine {
 export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | undefined {
   if (n.op !== 'matMul' || n.attr<boolean>('transposeA')) return undefined;
   const [x, w] = n.inputs as [SecretNode, SecretNode];
-  if (w.op !== 'leaf' || !w.values || w.shape.length !== 2) return undefined;
+  // Of a client's there is nothing to fold a model's into
+  if (w.op !== 'leaf' || !w.values || w.owner !== 'caller' || w.shape.length !== 2) return undefined;
   const flat = x.op === 'reshape' && x.tensor === undefined ? x.inputs[0]! : x;
   const turned = n.attr<boolean>('transposeB');
   const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
@@ -60,7 +61,7 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
 
 function affineNorm(e: Emission, n: SecretNode, depth: number): Affine | undefined {
   const own = (v: SecretNode | undefined) =>
-    v?.op === 'leaf' && v.values !== undefined && v.shape.length === 1 && v.shape[0] === depth;
+    v?.op === 'leaf' && v.values !== undefined && v.owner === 'caller' && v.shape.length === 1 && v.shape[0] === depth;
   const folded = matchFoldedLayerNorm(n);
   if (folded) {
     const { x, epsilon, gain, bias } = folded;

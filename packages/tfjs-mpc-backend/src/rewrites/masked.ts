@@ -45,7 +45,23 @@ export function atFloor(
   const shared = e.own(
     passing('floorRows', [addend], addend.shape, { ...attrs, ...(open && { open: 0, zeroed: true }) }),
   );
+  if (addend.owner === 'client')
+    return e.push({ op: 'add', in: [ofBoth(e, scores, open, floor, farFrom), shared], shape: x.shape });
   return e.push({ op: 'add', in: [e.node(open ?? floored(scores, floor)), shared], shape: x.shape });
+}
+
+/** Scores without what a client adds: a publisher's masks and biases are in them yet, and end at a floor of their own. */
+function ofBoth(
+  e: Emission,
+  scores: SecretNode,
+  open: SecretNode | undefined,
+  floor: Floor,
+  farFrom: number | undefined,
+): number {
+  if (!addendOf(scores, farFrom).addend) return e.node(open ?? floored(scores, floor));
+  const base = atFloor(e, scores, floor, farFrom);
+  if (!open || open === scores) return base;
+  return e.push({ op: 'mul', in: [base, e.node(open.inputs[1]!)], shape: open.shape });
 }
 
 /**

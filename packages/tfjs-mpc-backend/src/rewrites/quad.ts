@@ -1,5 +1,5 @@
-import { SecformerError } from '@secformer/ring';
 import type { SecretNode } from '../node-values.js';
+import { checkBits } from './floor.js';
 import { sumWithScalar, throughViews } from './patterns.js';
 
 /**
@@ -18,22 +18,13 @@ export function matchQuad(n: SecretNode): { scores: SecretNode; c: number; mask:
     for (const [square, mask] of [p.inputs, [...p.inputs].reverse()] as [SecretNode, SecretNode][]) {
       const shifted = shiftedSquare(square);
       if (!shifted || mask.op !== 'leaf' || !mask.values || mask.privacy !== 'local') continue;
-      checkBits(mask.values);
+      // A client's are looked at when it has them
+      if (!mask.step) checkBits(mask.values);
       return { ...shifted, mask };
     }
   }
   const shifted = shiftedSquare(p);
   return shifted && { ...shifted, mask: undefined };
-}
-
-function checkBits(mask: Float32Array): void {
-  const at = mask.findIndex((v) => v !== 0 && v !== 1);
-  if (at < 0) return;
-  throw new SecformerError(
-    'MASK_REFUSED',
-    `an int32 or bool tensor that multiplies (s + c)² before its row sum is taken as a mask of zeros and ones; ` +
-      `element ${at} is neither. Write other factors as a float tensor`,
-  );
 }
 
 function shiftedSquare(n: SecretNode): { scores: SecretNode; c: number } | undefined {

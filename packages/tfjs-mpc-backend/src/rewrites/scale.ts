@@ -1,5 +1,5 @@
 import type { Emission } from '../emission.js';
-import type { SecretNode } from '../node-values.js';
+import { passing, publicNumber, type SecretNode } from '../node-values.js';
 import { foldedGain } from './gain.js';
 import { scalarOf } from './patterns.js';
 
@@ -41,6 +41,7 @@ function reaches(e: Emission, n: SecretNode, left = FAR): boolean {
 }
 
 function scaled(e: Emission, n: SecretNode, factor: number): number {
+  if (n.step) return e.own(passing('mul', [n, publicNumber(factor)], n.shape));
   if (n.values) return e.variant(n, `times ${factor}`, () => n.values!.map((v) => v * factor));
   const folded = foldedGain(e, n, factor);
   if (folded !== undefined) return folded;
