@@ -27,15 +27,7 @@ export interface Compiled {
  * @param fold whether the caller's process computes what it knows by itself, before the nodes and after them
  */
 export function compile(target: SecretNode, suite: string, calibration?: Calibration, fold = true): Compiled {
-  const pending = new Set<SecretNode>();
-  const uses = new Map<SecretNode, number>();
-  const left = [target];
-  for (let n = left.pop(); n; n = left.pop()) {
-    if (pending.has(n) || n.values || n.tensor !== undefined) continue;
-    pending.add(n);
-    for (const i of n.inputs) uses.set(i, (uses.get(i) ?? 0) + 1);
-    for (let i = n.inputs.length - 1; i >= 0; i--) left.push(n.inputs[i]!);
-  }
+  const { pending, uses } = usesOf([target]);
   const compiler = new Compiler(suite, uses, fold);
   const { core, finish } = fold ? peeled(target, suite) : { core: target, finish: undefined };
   const outputs = [compiler.whole(core)];
@@ -55,6 +47,20 @@ export function compile(target: SecretNode, suite: string, calibration?: Calibra
   const ranges = rangesOf(calibration, graph);
   if (ranges) job.ranges = ranges;
   return { job, sources: compiler.sources, factors: factorsOf(job), kept, needs: compiler.needs, finish };
+}
+
+/** What has to be computed for some values, and how many of these nodes take each node. */
+export function usesOf(targets: readonly SecretNode[]): { pending: Set<SecretNode>; uses: Map<SecretNode, number> } {
+  const pending = new Set<SecretNode>();
+  const uses = new Map<SecretNode, number>();
+  const left = [...targets];
+  for (let n = left.pop(); n; n = left.pop()) {
+    if (pending.has(n) || n.values || n.tensor !== undefined) continue;
+    pending.add(n);
+    for (const i of n.inputs) uses.set(i, (uses.get(i) ?? 0) + 1);
+    for (let i = n.inputs.length - 1; i >= 0; i--) left.push(n.inputs[i]!);
+  }
+  return { pending, uses };
 }
 
 /**

@@ -49,28 +49,26 @@ export function runOnHost(
   const { name, backend } = host();
   const config = getKernel(kernel, name);
   if (!config) throw new Error(`kernel '${kernel}' is not on the host backend '${name}'`);
-  const written: object[] = [];
+  const held = new Set<object>();
   const write = (t: PlainTensor): TensorInfo => {
     const dataId = backend.write(t.values, t.shape, t.dtype);
-    written.push(dataId);
+    held.add(dataId);
     return { dataId, shape: t.shape, dtype: t.dtype } as TensorInfo;
   };
-  const infos = Array.isArray(inputs)
-    ? inputs.map(write)
-    : Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t && write(t)]));
-  const out = config.kernelFunc({ inputs: infos as never, backend, attrs: attrs as never });
-  const results = (Array.isArray(out) ? out : [out]).map((t) => ({
-    values: backend.readSync(t.dataId),
-    shape: [...t.shape],
-    dtype: t.dtype,
-    id: t.dataId,
-  }));
-  // The host may hand back its input's or its own buffer
-  const copies = results.map(({ values, shape, dtype }) => ({
-    values: Array.isArray(values) ? values.slice() : (values.slice() as BackendValues),
-    shape,
-    dtype,
-  }));
-  for (const id of new Set([...written, ...results.map((r) => r.id)])) backend.disposeData(id, true);
-  return copies;
+  try {
+    const infos = Array.isArray(inputs)
+      ? inputs.map(write)
+      : Object.fromEntries(Object.entries(inputs).map(([key, t]) => [key, t && write(t)]));
+    const out = config.kernelFunc({ inputs: infos as never, backend, attrs: attrs as never });
+    const results = Array.isArray(out) ? out : [out];
+    for (const { dataId } of results) held.add(dataId);
+    // The host may hand back its input's or its own buffer
+    return results.map(({ dataId, shape, dtype }) => ({
+      values: backend.readSync(dataId).slice() as BackendValues,
+      shape: [...shape],
+      dtype,
+    }));
+  } finally {
+    for (const id of held) backend.disposeData(id, true);
+  }
 }

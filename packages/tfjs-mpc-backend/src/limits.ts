@@ -11,3 +11,15 @@ export const DERIVED_SMALL = 2 ** 17;
 
 /** dataSync gives up after this: twice what BERT-large takes on two cores. */
 export const SYNC_TIMEOUT_MS = 600_000;
+
+/** Steps of a published model's client part: those of a BERT's inputs are a few dozen. */
+export const CLIENT_STEPS = 4096;
+
+/** Elements of one value of a client part: a mask of [16, 1, 512, 512] has as many, … */
+export const CLIENT_ELEMENTS = 2 ** 22;
+
+/** … of all of them together, which in double precision take a quarter of a gigabyte, … */
+export const CLIENT_ELEMENTS_TOGETHER = 2 ** 25;
+
+/** … and elementary steps that it takes: some seconds of one core. */
+export const CLIENT_WORK = 2 ** 30;
