@@ -1,11 +1,9 @@
 /** What is traced for clients: the same answers as on 'cpu', and nothing of the publisher's in what clients are given. */
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
-import { asPublic, configure } from '../src/index.js';
-import type { PlainTensor } from '../src/host.js';
+import { configure } from '../src/index.js';
 import { sample } from './harness.js';
-import { type Given, furthest, inPlain, numbersIn, onCpu, onTrio, specsOf, traced } from './service-harness.js';
-import { trace } from '../src/service/trace.js';
+import { type Given, furthest, inPlain, numbersIn, onCpu, onTrio, traced } from './service-harness.js';
 
 test.serial.before(() => configure({}));
 test.serial.afterEach.always(() => configure({}));

@@ -179,6 +179,8 @@ function selected(x: SecretNode, inner: (i: SecretNode) => Sum, far: number, kno
   const left = (p: SecretNode | undefined, q: SecretNode | undefined) =>
     p && q ? choose(p, q) : passing('mul', [p ? c : passing('sub', [publicNumber(1), c], c.shape), (p ?? q)!], x.shape);
   const addend = choose(yes.addend, no.addend);
+  // Made of both a publisher's and a client's: see `addendOf`
+  if (!yes.scores && !no.scores) return { scores: undefined, addend };
   if (yes.scores && no.scores) return { scores: choose(yes.scores, no.scores), addend };
   // What is public and far below everything needs no product: nothing that is added to it matters
   if (no.scores && isFar(t, far)) return { scores: no.scores, addend };
