@@ -94,10 +94,11 @@ export function attributesOf(attrs: ClientPartAttributes): Record<string, unknow
 }
 type ClientPartAttributes = z.infer<typeof attributes>;
 
-/** Gives steps their numbers, each once. */
+/** Gives steps their numbers: those that compute the same have the same. */
 export class PartWriter {
   readonly #steps: NumberedStep[] = [];
   readonly #places = new Map<Step, number>();
+  readonly #alike = new Map<string, number>();
 
   /** The step's number; those that it is made of come before it. */
   place(of: Step): number {
@@ -109,9 +110,16 @@ export class PartWriter {
         continue;
       }
       left.pop();
-      if (!this.#places.has(next)) this.#places.set(next, this.#steps.push(this.#numbered(next)) - 1);
+      if (!this.#places.has(next)) this.#places.set(next, this.#placed(this.#numbered(next)));
     }
     return this.#places.get(of)!;
+  }
+
+  #placed(numbered: NumberedStep): number {
+    const key = JSON.stringify(numbered);
+    const at = this.#alike.get(key) ?? this.#steps.push(numbered) - 1;
+    this.#alike.set(key, at);
+    return at;
   }
 
   operand({ of, shape, dtype }: Operand) {

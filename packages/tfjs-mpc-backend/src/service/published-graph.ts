@@ -1,6 +1,6 @@
 /** Compiles the outputs of a traced model into one graph, the slots of which are a publisher's or a client's. */
 import { SecformerError } from '@secformer/ring';
-import type { Graph, NodeRanges } from '@secformer/secformer-ops';
+import type { Graph, GraphNode, NodeRanges } from '@secformer/secformer-ops';
 import { type Calibration, rangesOf } from '../calibration.js';
 import { usesOf } from '../compile.js';
 import { Compiler } from '../compiler.js';
@@ -10,6 +10,8 @@ import { peeled } from '../peel.js';
 import type { Write } from '../runtime/messages.js';
 import { constantStep } from '../step-of.js';
 import type { Step } from '../steps.js';
+import { withoutUnused } from '../unused.js';
+import type { PartWriter } from './client-part.js';
 import type { PublishSlot } from './nodes.js';
 
 /** A graph, and how a client has what it gives and gets. */
@@ -17,10 +19,10 @@ export interface PublishedGraph {
   graph: Graph;
   ranges: NodeRanges | undefined;
   slots: PublishSlot[];
-  /** what clients share */
-  values: { shape: number[]; fracBits: number; step: Step }[];
-  /** the integers that stay with clients */
-  indices: Step[];
+  /** what clients share, and the steps that it comes from */
+  values: { shape: number[]; fracBits: number; step: number }[];
+  /** steps of the integers that stay with clients */
+  indices: number[];
   /** each target, as clients have it */
   targets: Step[];
   /** how to share each of the publisher's tensors */
@@ -37,6 +39,7 @@ export function publishedGraph(
   suite: string,
   fold: boolean,
   calibration: Calibration | undefined,
+  writer: PartWriter,
 ): PublishedGraph {
   const { uses } = usesOf(targets);
   for (const t of targets) uses.set(t, (uses.get(t) ?? 0) + 1);
@@ -48,34 +51,65 @@ export function publishedGraph(
     return { step: 'revealed', output, shape: core.shape, dtype: 'real' };
   };
   const steps = targets.map((t) => (fold ? peeled(t, suite, revealed).step! : revealed(t)));
-  const graph = compiler.graph(cores.map((core) => compiler.whole(core)));
-  return { graph, ranges: rangesOf(calibration, graph), targets: steps, ...slotsOf(compiler, graph) };
+  const whole = compiler.graph(cores.map((core) => compiler.whole(core)));
+  const { graph, ...rest } = slotsOf(compiler, whole, writer);
+  return { graph, ranges: rangesOf(calibration, graph), targets: steps, ...rest };
 }
 
-function slotsOf(compiler: Compiler, graph: Graph) {
-  const { sources, needs } = compiler;
+/** Whose each slot is. What clients give twice they give once. */
+function slotsOf(compiler: Compiler, { nodes, outputs }: Graph, writer: PartWriter) {
+  const { needs } = compiler;
+  const slots: PublishSlot[] = [];
   const values: PublishedGraph['values'] = [];
-  const indices: Step[] = [];
-  const own = new Map<number, () => Write>();
-  const slots = compiler.slots.map((slot, at): PublishSlot => {
-    if ('indices' in slot) {
-      const step = compiler.indexSteps.get(at) ?? constantStep(slot.indices, [slot.indices.length], 'int32');
-      return { indices: indices.push(step) - 1 };
+  const indices: number[] = [];
+  const sources = new Map<number, () => Write>();
+  const first = new Map<string, number>();
+  const places: number[] = [];
+  const made = nodes.map((n, at): GraphNode => {
+    places.push(at);
+    const from = { ...n, in: n.in.map((i) => places[i]!) };
+    if (from.op !== 'input' && from.op !== 'oneHot') return from;
+    const given = givenAs(compiler, from.slot, writer);
+    const key = JSON.stringify({ ...from, slot: given.step ?? -from.slot, fracBits: given.write?.fracBits });
+    const before = first.get(key);
+    if (before !== undefined) {
+      places[at] = before;
+      return from;
     }
-    const source = sources.get(slot.tensor);
-    if (!source)
-      throw new SecformerError(
-        'NOT_PLAIN',
-        'the model has a tensor that the nodes have computed, which nobody else knows; publish it before it is used',
-      );
-    const step = compiler.steps.get(slot.tensor);
-    if (!step) {
-      own.set(slot.tensor, source);
-      return slot;
-    }
-    const { shape, fracBits } = source();
-    return { value: values.push({ shape: [...shape], fracBits, step }) - 1 };
+    first.set(key, at);
+    let slot: PublishSlot;
+    if (given.step === undefined) {
+      slot = { tensor: given.write!.tensor };
+      sources.set(given.write!.tensor, given.source!);
+    } else if (given.write) {
+      const { shape, fracBits } = given.write;
+      slot = { value: values.push({ shape: [...shape], fracBits, step: given.step }) - 1 };
+    } else slot = { indices: indices.push(given.step) - 1 };
+    return { ...from, slot: slots.push(slot) - 1 };
   });
-  const factors = new Set([...factorsOf({ graph, slots: compiler.slots })].filter((t) => own.has(t)));
-  return { slots, values, indices, sources: own, factors, needs };
+  const graph = withoutUnused({ nodes: made, outputs: outputs.map((o) => places[o]!) });
+  const factors = factorsOf({ graph, slots: slots.map((s) => ('tensor' in s ? s : { indices: new Int32Array(0) })) });
+  return { graph, slots, values, indices, sources, factors, needs };
+}
+
+interface Given {
+  /** the client's step, absent for a tensor of the publisher's */
+  step?: number;
+  /** of a tensor */
+  write?: Write;
+  source?: () => Write;
+}
+
+function givenAs({ slots, steps, indexSteps, sources }: Compiler, at: number, writer: PartWriter): Given {
+  const slot = slots[at]!;
+  if ('indices' in slot)
+    return { step: writer.place(indexSteps.get(at) ?? constantStep(slot.indices, [slot.indices.length], 'int32')) };
+  const source = sources.get(slot.tensor);
+  if (!source)
+    throw new SecformerError(
+      'NOT_PLAIN',
+      'the model has a tensor that the nodes have computed, which nobody else knows; publish it before it is used',
+    );
+  const step = steps.get(slot.tensor);
+  return { source, write: source(), ...(step && { step: writer.place(step) }) };
 }

@@ -65,8 +65,8 @@ function compiled(b: SecformerBackend, inputs: readonly TensorSpec[], outputs: [
     if (owner === 'public' || b.isKnown(info)) return { name, t, ready: b.operand(info) };
     return { name, t, at: targets.push(b.node(info)) - 1 };
   });
-  const graph = publishedGraph(targets, suite, fold, calibration);
   const writer = new PartWriter();
+  const graph = publishedGraph(targets, suite, fold, calibration, writer);
   const operands = made.map(({ t, ready, at }): Operand => {
     const dtype = t.dtype as Operand['dtype'];
     return ready ?? { of: graph.targets[at!]!, shape: [...t.shape], dtype };
@@ -104,8 +104,8 @@ export function partOfProgram({ graph, slots, values, revealed, inputs, outputs 
 
 function partOf(writer: PartWriter, { values, indices }: PublishedGraph, outputs: Operand[]): ClientPart {
   return writer.part(
-    values.map(({ step }) => writer.place(step)),
-    indices.map((step) => writer.place(step)),
+    values.map(({ step }) => step),
+    indices,
     outputs.map((o) => writer.operand(o)),
   );
 }
