@@ -8,7 +8,7 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { folds } from './config.js';
-import { type DataRecord, isKnown, ownerOf, plainOf, readable, typed } from './data-record.js';
+import { type DataRecord, type Later, notYet, isKnown, ownerOf, plainOf, readable, typed } from './data-record.js';
 import type { PlainTensor } from './host.js';
 import { release } from './lifetime.js';
 import { type Privacy, SecretNode, type Traits } from './node-values.js';
@@ -41,6 +41,16 @@ export class SecformerBackend extends KernelBackend {
     this.#data.set(dataId, { dtype, refCount, privacy, shape, plain: values });
   }
 
+  /** The record of some data, with the values that have come since. */
+  #of(dataId: object): DataRecord {
+    const record = this.#data.get(dataId);
+    if (record.later?.values) {
+      record.plain = record.later.values;
+      delete record.later;
+    }
+    return record;
+  }
+
   #add(record: DataRecord): object {
     const dataId = {};
     this.#data.set(dataId, record);
@@ -48,16 +58,16 @@ export class SecformerBackend extends KernelBackend {
   }
 
   override refCount(dataId: object): number {
-    return this.#data.has(dataId) ? this.#data.get(dataId).refCount : 0;
+    return this.#data.has(dataId) ? this.#of(dataId).refCount : 0;
   }
 
   override incRef(dataId: object): void {
-    this.#data.get(dataId).refCount++;
+    this.#of(dataId).refCount++;
   }
 
   override disposeData(dataId: object, force = false): boolean {
     if (!this.#data.has(dataId)) return true;
-    const record = this.#data.get(dataId);
+    const record = this.#of(dataId);
     record.refCount--;
     if (!force && record.refCount > 0) return false;
     this.#data.delete(dataId);
@@ -69,7 +79,7 @@ export class SecformerBackend extends KernelBackend {
 
   /** What has been read, or follows from what the caller wrote, is as good as written: integers of it are local. */
   privacy(info: TensorInfo): Privacy {
-    const record = this.#data.get(info.dataId);
+    const record = this.#of(info.dataId);
     return record.privacy === 'secret' && record.dtype !== 'float32' && isKnown(record) && folds()
       ? 'local'
       : record.privacy;
@@ -77,23 +87,33 @@ export class SecformerBackend extends KernelBackend {
 
   /** Is the plaintext known here, without the nodes? */
   isKnown(info: TensorInfo): boolean {
-    return isKnown(this.#data.get(info.dataId));
+    return isKnown(this.#of(info.dataId));
   }
 
   /** The plaintext of what `isKnown`, for this process alone: see `ownPlain`. */
   known(info: TensorInfo): PlainTensor {
-    const record = this.#data.get(info.dataId);
+    const record = this.#of(info.dataId);
     return { values: plainOf(record), shape: info.shape, dtype: record.dtype };
+  }
+
+  /** What will be known here once it is asked for; undefined of all else. */
+  later(info: TensorInfo): Later | undefined {
+    return this.#of(info.dataId).later;
+  }
+
+  /** A handle of what will be known here once it is asked for. */
+  coming(later: Later, shape: number[], dtype: DataType): TensorInfo {
+    return { dataId: this.#add({ dtype, refCount: 1, privacy: 'local', shape, later }), shape, dtype } as TensorInfo;
   }
 
   /** Whose the plaintext is; of nothing there is nothing to hide. */
   owner(info: TensorInfo): Owner {
-    return info.shape.includes(0) ? 'public' : ownerOf(this.#data.get(info.dataId));
+    return info.shape.includes(0) ? 'public' : ownerOf(this.#of(info.dataId));
   }
 
   /** How a client has what is its own, or public. */
   step(info: TensorInfo): Step {
-    const record = this.#data.get(info.dataId);
+    const record = this.#of(info.dataId);
     if (record.step) return record.step;
     const { shape, dtype, node } = record;
     if (shape.includes(0)) record.step = constantStep([], shape, dtype);
@@ -153,7 +173,7 @@ export class SecformerBackend extends KernelBackend {
    * shapes are part of the program.
    */
   checkShape(info: TensorInfo, kernel: string): void {
-    const { shapedBy, privacy } = this.#data.get(info.dataId);
+    const { shapedBy, privacy } = this.#of(info.dataId);
     if (shapedBy === undefined || privacy === 'public') return;
     throw new SecformerError(
       'SHAPE_NOT_PUBLIC',
@@ -165,12 +185,13 @@ export class SecformerBackend extends KernelBackend {
 
   /** What made the shape of a tensor of values that are not public, if anything did. */
   shapedBy(info: TensorInfo): string | undefined {
-    return this.#data.get(info.dataId).shapedBy;
+    return this.#of(info.dataId).shapedBy;
   }
 
   /** A tensor as a node of the recorded graph, in the shape that this call sees it in. */
   node(info: TensorInfo): SecretNode {
-    const record = this.#data.get(info.dataId);
+    const record = this.#of(info.dataId);
+    if (record.later) throw notYet(record.shape);
     if (!record.node) {
       record.node = this.#leaf(record);
       record.node.users++;
@@ -210,7 +231,7 @@ export class SecformerBackend extends KernelBackend {
 
   /** What is known of a tensor that is known here, without looking at what is not public. */
   traits(info: TensorInfo): Traits {
-    const record = this.#data.get(info.dataId);
+    const record = this.#of(info.dataId);
     record.traits ??=
       record.privacy === 'public'
         ? traitsOfPublic(record.plain as Float32Array, record.shape)
@@ -286,7 +307,7 @@ export class SecformerBackend extends KernelBackend {
   }
 
   makePublic(info: TensorInfo): void {
-    const record = this.#data.get(info.dataId);
+    const record = this.#of(info.dataId);
     if (record.plain === undefined || ownerOf(record) === 'client')
       throw new SecformerError(
         'NOT_PLAIN',
@@ -314,14 +335,16 @@ export class SecformerBackend extends KernelBackend {
   // ---- reading
 
   override async read(dataId: object): Promise<BackendValues> {
-    const record = readable(this.#data.get(dataId));
+    await this.#of(dataId).later?.read();
+    const record = readable(this.#of(dataId));
     return isKnown(record) && folds()
       ? plainOf(record)
       : (record.plain ?? typed(await read(record.node!), record.dtype));
   }
 
   override readSync(dataId: object): BackendValues {
-    const record = readable(this.#data.get(dataId));
+    this.#of(dataId).later?.readSync();
+    const record = readable(this.#of(dataId));
     return isKnown(record) && folds() ? plainOf(record) : (record.plain ?? typed(readSync(record.node!), record.dtype));
   }
 

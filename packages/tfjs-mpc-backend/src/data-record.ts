@@ -5,6 +5,23 @@ import type { Privacy, SecretNode, Traits } from './node-values.js';
 import { plaintextOf } from './own.js';
 import type { Owner, Step } from './steps.js';
 
+/** Values that this process will know once they are asked for. */
+export interface Later {
+  readonly values: BackendValues | undefined;
+  /** Asks for them, once for all that come together. */
+  read(): Promise<void>;
+  /** The same while this thread waits. */
+  readSync(): void;
+}
+
+/** What is said of a tensor whose values are needed at once. */
+export function notYet(shape: readonly number[]): SecformerError {
+  return new SecformerError(
+    'NOT_PLAIN',
+    `a tensor of shape [${shape}] is the answer of a published model that has not been read yet; await its data() first`,
+  );
+}
+
 export interface DataRecord {
   dtype: DataType;
   refCount: number;
@@ -16,6 +33,8 @@ export interface DataRecord {
   node?: SecretNode;
   /** how a client has it, where it is a client's; of a public tensor, once it was asked for */
   step?: Step;
+  /** what it will be once it is asked for; `plain` then */
+  later?: Later;
   /** of what was computed here of values that are not public */
   traits?: Traits;
   /** the same value under the shapes that reshapes gave it, so that equal views are one node */

@@ -42,6 +42,11 @@ export function lastRun(): LastRun | undefined {
   return last;
 }
 
+/** Notes what an answer took. */
+export function noteRun(run: LastRun): void {
+  last = run;
+}
+
 /** A read of a node as it is configured now. */
 export function compiledFor(node: SecretNode, { suite, calibration, fold, onRange } = configuration()): Compiled {
   const compiled = compile(node, suite, calibration, fold);

@@ -10,6 +10,7 @@ import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
 import { isClientKernel } from '../client-kernels.js';
 import { folds } from '../config.js';
 import { derive, isFolded } from '../fold.js';
+import { DeferredKernel } from '../deferred.js';
 import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from '../host.js';
 import { kernelStep } from '../kernel-step.js';
 import type { Privacy } from '../node-values.js';
@@ -52,6 +53,7 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
     kernelFunc: ({ inputs, attrs, backend }) => {
       const b = backend as SecformerBackend;
       const all = tensorsOf(inputs);
+      if (all.some((t) => b.later(t))) return deferred(kernelName, inputs, attrs, b);
       const privacies = all.map((t) => b.privacy(t));
       if (privacies.includes('secret')) {
         const own = foldedHere(kernelName, inputs, attrs, b, secret === undefined);
@@ -111,6 +113,20 @@ function checkOwner(kernel: string, inputs: TensorInfo[], b: SecformerBackend): 
   }
   if (owner === 'client' && !isClientKernel(kernel))
     throw new UnsupportedKernelError(kernel, "is none that clients compute of a published model's inputs");
+}
+
+/** A kernel on what will be known here: it runs on the host when that is read, and now on zeros for the shapes. */
+function deferred(
+  kernel: string,
+  inputs: NamedTensorInfoMap,
+  attrs: NamedAttrMap | undefined,
+  b: SecformerBackend,
+): TensorInfo | TensorInfo[] {
+  if (SHAPED_BY_VALUES.has(kernel))
+    throw new UnsupportedKernelError(kernel, 'has a result whose shape follows from values', 'Await their data() first');
+  const made = new DeferredKernel(kernel, inputs, attrs as Record<string, unknown> | undefined, b);
+  const out = made.shapes.map(({ shape, dtype }, i) => b.coming(made.result(i), shape, dtype));
+  return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }
 
 /** What made the shape of a kernel's results of values that are not public, if anything did. */
