@@ -1,0 +1,157 @@
+/** A published model as a tf.InferenceModel: the nodes compute it on shares of what is asked. */
+import { SecformerError } from '@secformer/ring';
+import {
+  backend,
+  engine,
+  type InferenceModel,
+  type ModelPredictConfig,
+  type ModelTensorInfo,
+  type NamedTensorMap,
+  Tensor,
+} from '@tensorflow/tfjs-core';
+import { SecformerBackend } from '../backend.js';
+import { Answer, type AskInput } from './answer.js';
+import { checkedPart, type PartOf } from './check-part.js';
+import type { ClientPart } from './client-part.js';
+import type { Answered, Manifest, TensorSpec } from './nodes.js';
+
+/** What a model needs of whoever holds the connection. */
+export interface ModelNodes {
+  ask(program: number, values: Float32Array[], indices: Int32Array[]): Promise<Answered>;
+  askSync(program: number, values: Float32Array[], indices: Int32Array[]): Answered;
+  asset(name: string): Promise<Uint8Array>;
+  close(): void;
+}
+
+type Inputs = Tensor | Tensor[] | NamedTensorMap;
+
+export class PublishedModel implements InferenceModel {
+  /** what its publisher has signed */
+  readonly manifest: Manifest;
+  readonly #nodes: ModelNodes;
+  readonly #parts = new Map<number, ClientPart>();
+
+  constructor(manifest: Manifest, nodes: ModelNodes) {
+    this.manifest = manifest;
+    this.#nodes = nodes;
+  }
+
+  /** Inputs of the first shapes that it was published for; `manifest.programs` has all. */
+  get inputs(): ModelTensorInfo[] {
+    return this.manifest.programs[0]!.inputs.map((spec) => ({ ...spec, shape: [...spec.shape] }));
+  }
+
+  get outputs(): ModelTensorInfo[] {
+    return this.manifest.programs[0]!.outputs.map((spec) => ({ ...spec, shape: [...spec.shape] }));
+  }
+
+  /**
+   * The model's outputs, which are asked for when one of them is read: a tensor, or tensors by name where there are
+   * several.
+   * @param inputs a tensor, tensors in the order of `inputs`, or by name
+   * @throws SecformerError SHAPES_NOT_PUBLISHED where the model was not published for inputs of these shapes; WRONG_BACKEND
+   */
+  predict(inputs: Inputs, _config?: ModelPredictConfig): Tensor | NamedTensorMap {
+    const { specs, outputs } = this.#asked(inputs);
+    if (specs.length === 1) return outputs(0);
+    return Object.fromEntries(specs.map(({ name }, i) => [name, outputs(i)]));
+  }
+
+  /** The same for outputs of these names: a tensor for one, tensors for a list. */
+  execute(inputs: Inputs, wanted: string | string[]): Tensor | Tensor[] {
+    const { specs, outputs } = this.#asked(inputs);
+    const one = (name: string) => {
+      const at = specs.findIndex((spec) => spec.name === name);
+      if (at < 0) throw this.#bad(`has no output '${name}'; it has ${specs.map((s) => s.name).join(', ')}`);
+      return outputs(at);
+    };
+    return Array.isArray(wanted) ? wanted.map(one) : one(wanted);
+  }
+
+  /** One of the public files that were published with it, such as its tokenizer's. */
+  asset(name: string): Promise<Uint8Array> {
+    return this.#nodes.asset(name);
+  }
+
+  /** Ends the connection. */
+  dispose(): void {
+    this.#nodes.close();
+  }
+
+  #asked(inputs: Inputs): { specs: readonly TensorSpec[]; outputs: (at: number) => Tensor } {
+    const b = backend();
+    if (!(b instanceof SecformerBackend))
+      throw new SecformerError('WRONG_BACKEND', "a published model is asked on the backend 'secformer': await tf.setBackend('secformer') first");
+    const at = this.#programFor(inputs);
+    const program = this.manifest.programs[at]!;
+    const given = this.#listed(inputs, program.inputs).map((t): AskInput => {
+      const { shape, dtype } = t;
+      const later = b.later(t);
+      if (later) return { later, shape: [...shape], dtype };
+      if (b.isKnown(t)) return b.known(t);
+      throw new SecformerError('NOT_PLAIN', `an input of shape [${shape}] is at the nodes of a session; await its data() first`);
+    });
+    const answer = new Answer(this.#part(at), given, {
+      ask: (values, indices) => this.#nodes.ask(at, values, indices),
+      askSync: (values, indices) => this.#nodes.askSync(at, values, indices),
+    });
+    const outputs = (i: number) => {
+      const { shape, dtype } = program.outputs[i]!;
+      return engine().makeTensorFromTensorInfo(b.coming(answer.output(i), [...shape], dtype), b);
+    };
+    return { specs: program.outputs, outputs };
+  }
+
+  /** Tensors in the order of a program's inputs; undefined where there are others, or fewer. */
+  #ordered(inputs: Inputs, specs: readonly TensorSpec[]): Tensor[] | undefined {
+    if (inputs instanceof Tensor) return specs.length === 1 ? [inputs] : undefined;
+    if (Array.isArray(inputs)) return inputs.length === specs.length ? inputs : undefined;
+    const names = Object.keys(inputs);
+    if (names.length !== specs.length || !specs.every(({ name }) => Object.hasOwn(inputs, name))) return undefined;
+    return specs.map(({ name }) => inputs[name]!);
+  }
+
+  #listed(inputs: Inputs, specs: readonly TensorSpec[]): Tensor[] {
+    return this.#ordered(inputs, specs)!;
+  }
+
+  #programFor(inputs: Inputs): number {
+    const { programs } = this.manifest;
+    const fits = (t: Tensor, { shape, dtype }: TensorSpec) => t.shape.join() === shape.join() && t.dtype === dtype;
+    const at = programs.findIndex((p) => this.#ordered(inputs, p.inputs)?.every((t, i) => fits(t, p.inputs[i]!)));
+    if (at >= 0) return at;
+    const shown = (list: readonly { name?: string; shape: readonly number[]; dtype: string }[]) =>
+      list.map((s) => `${s.name ? `${s.name}: ` : ''}${s.dtype} [${s.shape}]`).join(', ');
+    const given =
+      inputs instanceof Tensor ? [inputs] : Array.isArray(inputs) ? inputs : Object.entries(inputs).map(([name, t]) => ({ name, shape: t.shape, dtype: t.dtype }));
+    throw this.#bad(
+      `was not published for ${shown(given.map(({ shape, dtype, ...o }) => ({ shape, dtype, ...('dataId' in o ? {} : o) })))}; ` +
+        `it takes ${programs.map((p) => shown(p.inputs)).join(', or ')}`,
+    );
+  }
+
+  #part(at: number): ClientPart {
+    let part = this.#parts.get(at);
+    if (!part) {
+      const { client, ...rest } = this.manifest.programs[at]!;
+      part = checkedPart(client, partOfManifest(rest));
+      this.#parts.set(at, part);
+    }
+    return part;
+  }
+
+  #bad(why: string): SecformerError {
+    return new SecformerError('SHAPES_NOT_PUBLISHED', `${this.manifest.name}@${this.manifest.version} ${why}`);
+  }
+}
+
+/** What a client part is checked against: what the nodes say that they take of clients. */
+function partOfManifest({ inputs, outputs, bindings, revealed }: Omit<Manifest['programs'][number], 'client'>): PartOf {
+  const values: number[][] = [];
+  const indices = new Set<number>();
+  for (const b of bindings) {
+    if (b.kind === 'value' && b.value !== undefined && b.shape) values[b.value] = b.shape;
+    if (b.kind === 'oneHot' && b.indices !== undefined) indices.add(b.indices);
+  }
+  return { inputs, outputs, values: Array.from(values, (v) => v ?? []), revealed: revealed.map((r) => r.shape), indices: indices.size };
+}
