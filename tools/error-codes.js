@@ -108,6 +108,40 @@ export const errorCodes = [
     ],
   },
   {
+    title: 'Published models',
+    about: 'Of models that their clients may ask and nobody may see: while one is published, and while it is asked.',
+    codes: [
+      {
+        code: 'TRACE_READ',
+        means:
+          'A function that is being published reads what follows from one of its inputs, by `data()`, `dataSync()` ' +
+          'or what calls them. It is traced once for all values, and has none.',
+        remedy: 'Compute with tensors, such as `tf.where`, and let shapes follow from shapes.',
+      },
+      {
+        code: 'CLIENT_PART_REFUSED',
+        means:
+          'What a published model asks its clients to compute is not what clients compute: another form, an ' +
+          'unknown kernel, shapes that do not fit, or more memory or work than a client gives to it.',
+        remedy:
+          "Where you publish it, do less on the inputs before they meet weights. As a client, don't use the model, " +
+          'and tell its publisher.',
+      },
+      {
+        code: 'SHAPES_NOT_PUBLISHED',
+        means:
+          'The model was not published for inputs or outputs of these names, shapes and types. The message lists ' +
+          'those that there are.',
+        remedy: 'Pad the inputs to one of the shapes listed, or have the publisher add yours.',
+      },
+      {
+        code: 'MODEL_DISPOSED',
+        means: 'A published model is asked after its `dispose()`.',
+        remedy: 'Load it again with `loadPublished`.',
+      },
+    ],
+  },
+  {
     title: 'Configuration',
     about: 'Something that you, or the operator of a node, have written has to be mended.',
     codes: [

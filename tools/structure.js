@@ -28,7 +28,7 @@ const PACKAGES = {
 const ROOMS = {
   'packages/secformer-ops/src': ['instruction', 'protocols', 'program', 'graph', 'compose', 'suites', 'plan'],
   'packages/party-node/src': ['wire', 'identity', 'client', 'store', 'operation', 'node', 'trio'],
-  'packages/tfjs-mpc-backend/src': ['runtime', 'rewrites', 'kernels'],
+  'packages/tfjs-mpc-backend/src': ['runtime', 'rewrites', 'kernels', 'service'],
 };
 
 const CODE = /\.(ts|js|mjs|cc|h|yml)$/;

@@ -8,7 +8,17 @@ import {
   type TensorInfo,
 } from '@tensorflow/tfjs-core';
 import { folds } from './config.js';
-import { type DataRecord, type Later, notYet, isKnown, ownerOf, plainOf, readable, typed } from './data-record.js';
+import {
+  arrived,
+  type DataRecord,
+  isKnown,
+  type Later,
+  notYet,
+  ownerOf,
+  plainOf,
+  readable,
+  typed,
+} from './data-record.js';
 import type { PlainTensor } from './host.js';
 import { release } from './lifetime.js';
 import { type Privacy, SecretNode, type Traits } from './node-values.js';
@@ -43,12 +53,7 @@ export class SecformerBackend extends KernelBackend {
 
   /** The record of some data, with the values that have come since. */
   #of(dataId: object): DataRecord {
-    const record = this.#data.get(dataId);
-    if (record.later?.values) {
-      record.plain = record.later.values;
-      delete record.later;
-    }
-    return record;
+    return arrived(this.#data.get(dataId));
   }
 
   #add(record: DataRecord): object {
@@ -335,16 +340,19 @@ export class SecformerBackend extends KernelBackend {
   // ---- reading
 
   override async read(dataId: object): Promise<BackendValues> {
-    await this.#of(dataId).later?.read();
+    // What is disposed of meanwhile is read all the same
     const record = readable(this.#of(dataId));
+    if (record.later) await record.later.read();
+    arrived(record);
     return isKnown(record) && folds()
       ? plainOf(record)
       : (record.plain ?? typed(await read(record.node!), record.dtype));
   }
 
   override readSync(dataId: object): BackendValues {
-    this.#of(dataId).later?.readSync();
     const record = readable(this.#of(dataId));
+    record.later?.readSync();
+    arrived(record);
     return isKnown(record) && folds() ? plainOf(record) : (record.plain ?? typed(readSync(record.node!), record.dtype));
   }
 

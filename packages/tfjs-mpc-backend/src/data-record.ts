@@ -18,7 +18,7 @@ export interface Later {
 export function notYet(shape: readonly number[]): SecformerError {
   return new SecformerError(
     'NOT_PLAIN',
-    `a tensor of shape [${shape}] is the answer of a published model that has not been read yet; await its data() first`,
+    `a tensor of shape [${shape}] is a published model's answer that has not been read yet; await its data() first`,
   );
 }
 
@@ -41,6 +41,15 @@ export interface DataRecord {
   views?: Map<string, SecretNode>;
 }
 
+/** The record, with values that have come since they were asked for. */
+export function arrived(record: DataRecord): DataRecord {
+  if (record?.later?.values) {
+    record.plain = record.later.values;
+    delete record.later;
+  }
+  return record;
+}
+
 /** Is the plaintext there, or made of what is there? */
 export function isKnown({ plain, node }: DataRecord): boolean {
   return plain !== undefined || node?.own === true;
@@ -61,8 +70,9 @@ export function readable(record: DataRecord): DataRecord {
   if (owner !== 'client' && owner !== 'nobody') return record;
   throw new SecformerError(
     'TRACE_READ',
-    `a tensor of shape [${record.shape}] follows from an input of the model that is being published, and has no values ` +
-      'yet; what is published must not depend on them. Compute with tensors, and not with what data() or dataSync() give',
+    `a tensor of shape [${record.shape}] follows from an input of the model that is being published, and has ` +
+      'no values yet: what is published must not depend on them. Compute with tensors, and not with what data() or ' +
+      'dataSync() give',
   );
 }
 

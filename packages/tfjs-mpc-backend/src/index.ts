@@ -14,6 +14,9 @@ import type { Calibration } from './calibration.js';
 import { configuration } from './config.js';
 import { registerKernels } from './kernels/index.js';
 import { type PreparedRead, prepare as prepareRead, shareFor } from './reads.js';
+import type { Publishable } from './service/models.js';
+import type { Published } from './service/nodes.js';
+import { type PublishOptions, published } from './service/publish.js';
 
 /** Below every stock backend, so that importing this makes it nobody's default. */
 const PRIORITY = 0;
@@ -105,9 +108,33 @@ export function calibrate<S>(
   return calibrated(model, samples, configuration().suite, (t) => b.node(t), before);
 }
 
+/**
+ * Publishes a model at the nodes: clients who hold a grant may ask it, and see nothing of it but its answers. It is
+ * traced for each set of input shapes, so what it does must not depend on values of its inputs.
+ * @param model a function of tensors, a tf.GraphModel, a tf.LayersModel or a BertModel
+ * @returns the programs' hashes and costs
+ * @throws SecformerError WRONG_BACKEND, BAD_CONFIGURATION, TRACE_READ, NOT_PUBLIC, UNSUPPORTED_KERNEL; EncodingError
+ *   where a weight is out of range; NodeError where a node refuses
+ *
+ * @example
+ * ```js
+ * const inputs = [{ ids: { shape: [1, 64] } }, { ids: { shape: [1, 128] } }];
+ * await publish(bert, { name: 'sst2', version: '1', inputs, key });
+ * ```
+ */
+export async function publish(model: Publishable, options: PublishOptions): Promise<Published> {
+  active();
+  return published(model, options);
+}
+
 export { NodeError } from '@secformer/party-node';
 export { EncodingError, SecformerError } from '@secformer/ring';
 export type { Calibration } from './calibration.js';
 export { type Configuration, configure, type OnRange } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';
 export { type LastRun, lastRun, type PreparedRead } from './reads.js';
+export { type LoadOptions, loadPublished } from './service/load-published.js';
+export type { Publishable } from './service/models.js';
+export type { Asking, AskProgress, Manifest, Published, PublishProgress, TensorSpec } from './service/nodes.js';
+export type { PublishOptions } from './service/publish.js';
+export type { PublishedModel } from './service/published-model.js';

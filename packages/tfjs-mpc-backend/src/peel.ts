@@ -26,7 +26,8 @@ const LAYERS = new Set(['add', 'sub', 'mul', 'div', 'neg', 'reshape', 'transpose
 
 /**
  * Takes from a value what is left to whoever reads it.
- * @param revealed of a published model: how a client has the values of the core; nothing of the publisher's is left to it
+ * @param revealed of a published model: how a client has the values of the core. Nothing of the publisher's is left
+ *   to it
  */
 export function peeled(target: SecretNode, suite: string, revealed?: (core: SecretNode) => Step): Peeled {
   const reader = revealed && 'client';

@@ -1,15 +1,17 @@
 /** A published model, asked: outputs like any other tensors, one answer for all of them. */
+
+import type { Watched } from '@secformer/secformer-ops';
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
 import { configure, lastRun } from '../src/index.js';
-import { publishedModel, referenceOf } from '../src/service/load-published.js';
-import type { Watched } from '@secformer/secformer-ops';
+import { loadPublished, referenceOf } from '../src/service/load-published.js';
 import { shapedModel } from '../src/service/models.js';
 import { trace } from '../src/service/trace.js';
 import { sample } from './harness.js';
-import { StubNodes } from './stub-nodes.js';
+import { StubNodes, stopNodes } from './stub-nodes.js';
 
 test.serial.before(() => configure({}));
+test.after.always(stopNodes);
 
 const weights = () => tf.tensor2d(sample(12, -1, 1, 3), [4, 3]);
 const classifier = (x: tf.Tensor) => {
@@ -48,8 +50,11 @@ test.serial('outputs are read like any others, and asked for once', async (t) =>
   const want = await expected();
   const stub = nodes();
   const events: string[] = [];
-  const model = await publishedModel('small@1', async () => stub, (e) => events.push(e.phase));
-  t.deepEqual(model.inputs.map((i) => i.name), ['x']);
+  const model = await loadPublished('small@1', { connect: async () => stub, onProgress: (e) => events.push(e.phase) });
+  t.deepEqual(
+    model.inputs.map((i) => i.name),
+    ['x'],
+  );
   const before = tf.memory().numTensors;
   const given = x();
   const { logits, label } = model.predict(given) as tf.NamedTensorMap;
@@ -76,17 +81,18 @@ test.serial('outputs are read like any others, and asked for once', async (t) =>
   t.is(tf.memory().numTensors, before);
   t.is(new TextDecoder().decode(await model.asset('vocab.txt')), 'vocab.txt');
   model.dispose();
+  await new Promise((resolve) => setTimeout(resolve));
   t.truthy(stub.dead);
 });
 
 test.serial('execute gives outputs by name, and another batch takes another program', async (t) => {
   t.timeout(60_000);
   const want = await expected();
-  const model = await publishedModel('small', async () => nodes());
+  const model = await loadPublished('small', { connect: async () => nodes() });
   const [label, logits] = model.execute({ x: x() }, ['label', 'logits']) as tf.Tensor[];
   t.deepEqual(Array.from(await label!.data()), want.label);
   close(t, await logits!.data(), want.logits);
-  t.deepEqual(((model.execute([tf.zeros([5, 4])], 'label') as tf.Tensor).shape), [5]);
+  t.deepEqual((model.execute([tf.zeros([5, 4])], 'label') as tf.Tensor).shape, [5]);
   t.throws(() => model.execute(x(), 'scores'), { code: 'SHAPES_NOT_PUBLISHED', message: /it has logits, label/ });
   const other = t.throws(() => model.predict(tf.zeros([3, 4])), { code: 'SHAPES_NOT_PUBLISHED' });
   t.regex(other!.message, /float32 \[3,4\]; it takes x: float32 \[2,4\], or x: float32 \[5,4\]/);
@@ -99,11 +105,25 @@ test.serial('execute gives outputs by name, and another batch takes another prog
 
 test.serial('an answer may be the question of another one', async (t) => {
   t.timeout(60_000);
-  const model = await publishedModel('small', async () => nodes());
+  const model = await loadPublished('small', { connect: async () => nodes() });
   const { logits } = model.predict(x()) as tf.NamedTensorMap;
-  const again = model.execute(tf.pad(logits! as tf.Tensor2D, [[0, 0], [0, 1]]), 'logits') as tf.Tensor;
+  const again = model.execute(
+    tf.pad(logits! as tf.Tensor2D, [
+      [0, 0],
+      [0, 1],
+    ]),
+    'logits',
+  ) as tf.Tensor;
   await tf.setBackend('cpu');
-  const want = tf.tidy(() => classifier(tf.pad(classifier(x()).logits as tf.Tensor2D, [[0, 0], [0, 1]])).logits);
+  const want = tf.tidy(
+    () =>
+      classifier(
+        tf.pad(classifier(x()).logits as tf.Tensor2D, [
+          [0, 0],
+          [0, 1],
+        ]),
+      ).logits,
+  );
   const values = Array.from(want.dataSync());
   await tf.setBackend('secformer');
   close(t, await again.data(), values);
@@ -114,7 +134,7 @@ test.serial('a request that failed may be repeated, over another connection wher
   t.timeout(60_000);
   const stubs = [nodes(), nodes()];
   let opened = 0;
-  const model = await publishedModel('small', async () => stubs[opened++]!);
+  const model = await loadPublished('small', { connect: async () => stubs[opened++]! });
   const logits = model.execute(x(), 'logits') as tf.Tensor;
   stubs[0]!.failing = new Error('busy');
   await t.throwsAsync(logits.data(), { message: 'busy' });
@@ -129,7 +149,7 @@ test.serial('values beyond the range of a protocol are refused as those of a rea
   t.timeout(60_000);
   const stub = nodes();
   stub.left = [{ op: 'matMul', shape: [2, 3], node: 1 } as unknown as Watched];
-  const model = await publishedModel('small', async () => stub);
+  const model = await loadPublished('small', { connect: async () => stub });
   const logits = model.execute(x(), 'logits') as tf.Tensor;
   await t.throwsAsync(logits.data(), { code: 'RANGE_LEFT' });
   configure({ onRange: 'ignore' });
@@ -141,5 +161,6 @@ test.serial('values beyond the range of a protocol are refused as those of a rea
 test('a reference is a name, and perhaps a version', (t) => {
   t.deepEqual(referenceOf('sst2@1.0'), { name: 'sst2', version: '1.0' });
   t.deepEqual(referenceOf('sst2'), { name: 'sst2', version: undefined });
-  for (const ref of ['', 'A', 'a@', 'a@b@c', '../x', 'a/b']) t.throws(() => referenceOf(ref), { code: 'BAD_CONFIGURATION' });
+  for (const ref of ['', 'A', 'a@', 'a@b@c', '../x', 'a/b'])
+    t.throws(() => referenceOf(ref), { code: 'BAD_CONFIGURATION' });
 });

@@ -1,10 +1,15 @@
 /** Nodes that keep a published model, of threads of this process: an `Asking` that runs it as an ordinary job. */
 import { Session } from '@secformer/party-node';
 import { startTrio, type Trio } from '@secformer/party-node/node';
-import type { Answered, AskProgress, Asking, Manifest } from '../src/service/nodes.js';
+import type { Answered, Asking, AskProgress, Manifest } from '../src/service/nodes.js';
 import type { Traced } from '../src/service/trace.js';
 
 let trio: Trio | undefined;
+
+/** Ends the threads. */
+export async function stopNodes(): Promise<void> {
+  await trio?.stop();
+}
 
 export class StubNodes implements Asking {
   dead: Error | undefined;
@@ -41,7 +46,14 @@ export class StubNodes implements Asking {
       const cost = { rounds: 1, online: 1, dealer: 1, instructions: 1 };
       return { hash: '', inputs, outputs, bindings, revealed: shapes, checks: [], client, cost };
     });
-    const text = JSON.stringify({ name: model.name, version: model.version, publisher: '', suite: 'exact', programs, assets: [] });
+    const text = JSON.stringify({
+      name: model.name,
+      version: model.version,
+      publisher: '',
+      suite: 'exact',
+      programs,
+      assets: [],
+    });
     return JSON.parse(text) as Manifest;
   }
 

@@ -1,6 +1,6 @@
 /**
- * Every kernel, traced: of clients' values alone, and of values of both in turn, clients and nodes together compute what
- * the nodes compute of a caller's own.
+ * Every kernel, traced: of clients' values alone, and of values of both in turn, clients and nodes together compute
+ * what the nodes compute of a caller's own.
  */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
@@ -69,7 +69,7 @@ function ordinary(t: tf.Tensor): ArrayLike<number> | undefined {
   return typed(compiled.finish ? compiled.finish(values) : values, t.dtype) as ArrayLike<number>;
 }
 
-/** What is far from 0 meets another's there in a comparison, which loses the small one: not so where one owner has both. */
+/** Of these, a number far from 0 and another's small one are compared at the nodes, which loses the small one. */
 const COMPARING = ['Atan2', 'FloorDiv', 'Maximum', 'Minimum', 'Mod'];
 
 const TURNS: Record<string, Turn> = {

@@ -52,7 +52,11 @@ for (const name of [
     const read = JSON.parse(readFileSync(join(folder, 'samples.json'), 'utf8')) as Samples;
     const [sample] = read.samples;
     const names = Object.keys(sample!.inputs);
-    const shapes = names.map((key) => ({ name: key, shape: sample!.inputs[key]!.shape, dtype: sample!.inputs[key]!.dtype }));
+    const shapes = names.map((key) => ({
+      name: key,
+      shape: sample!.inputs[key]!.shape,
+      dtype: sample!.inputs[key]!.dtype,
+    }));
     const { f, inputs } = shapedModel(
       model as never,
       graph ? shapes : shapes.map(({ name: _, ...s }) => s),

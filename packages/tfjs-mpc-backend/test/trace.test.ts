@@ -1,9 +1,9 @@
-/** What is traced for clients: the same answers as on 'cpu', and nothing of the publisher's in what clients are given. */
+/** What is traced for clients: answers as on 'cpu', and nothing of the publisher's in what clients are given. */
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
 import { configure } from '../src/index.js';
 import { sample } from './harness.js';
-import { type Given, furthest, inPlain, numbersIn, onCpu, onTrio, traced } from './service-harness.js';
+import { furthest, type Given, inPlain, numbersIn, onCpu, onTrio, traced } from './service-harness.js';
 
 test.serial.before(() => configure({}));
 test.serial.afterEach.always(() => configure({}));
@@ -51,10 +51,7 @@ const attention: F = (x, mask) => {
 };
 
 const cases: Record<string, [F, Given[]]> = {
-  'a dense layer': [
-    (x) => ({ y: tf.relu(tf.add(tf.matMul(x!, w([4, 3], 2)), w([3], 5))) }),
-    [floats([2, 4])],
-  ],
+  'a dense layer': [(x) => ({ y: tf.relu(tf.add(tf.matMul(x!, w([4, 3], 2)), w([3], 5))) }), [floats([2, 4])]],
   'an odd batch, scaled by the client': [
     (x) => ({ y: tf.matMul(tf.div(tf.sub(x!, 0.25), 1.5), w([5, 3], 2)) }),
     [floats([7, 5])],
@@ -64,10 +61,7 @@ const cases: Record<string, [F, Given[]]> = {
   'a mask and a bias of the publisher': [
     (x, mask) => ({
       y: tf.softmax(
-        tf.add(
-          tf.add(tf.matMul(x!, w([4, 4], 3)), w([4, 4], 9)),
-          tf.mul(tf.sub(1, tf.cast(mask!, 'float32')), -10000),
-        ),
+        tf.add(tf.add(tf.matMul(x!, w([4, 4], 3)), w([4, 4], 9)), tf.mul(tf.sub(1, tf.cast(mask!, 'float32')), -10000)),
       ),
     }),
     [floats([4, 4]), ints([1, 0, 1, 1])],
@@ -89,10 +83,7 @@ const cases: Record<string, [F, Given[]]> = {
     },
     [floats([3, 4])],
   ],
-  'a product of weights': [
-    (x) => ({ y: tf.matMul(x!, tf.matMul(w([4, 5], 2), w([5, 3], 3))) }),
-    [floats([2, 4])],
-  ],
+  'a product of weights': [(x) => ({ y: tf.matMul(x!, tf.matMul(w([4, 5], 2), w([5, 3], 3))) }), [floats([2, 4])]],
   'an output that the client computes alone': [
     (x, ids) => ({
       mean: tf.mean(tf.mul(x!, 2), 1),
@@ -123,8 +114,11 @@ const cases: Record<string, [F, Given[]]> = {
     (x, ids) => ({ y: tf.unsortedSegmentSum(tf.matMul(x!, w([4, 3], 2)), ids! as tf.Tensor1D, 3) as tf.Tensor }),
     [floats([4, 4]), ints([2, 0, 2, 1])],
   ],
-  'a number': [(x) => ({ y: tf.mul(tf.matMul(w([2, 2], 1), w([2, 2], 2)), x!) }), [{ shape: [], dtype: 'float32', values: [0.75] }]],
-  'bits': [
+  'a number': [
+    (x) => ({ y: tf.mul(tf.matMul(w([2, 2], 1), w([2, 2], 2)), x!) }),
+    [{ shape: [], dtype: 'float32', values: [0.75] }],
+  ],
+  bits: [
     (x) => ({ y: tf.matMul(tf.cast(tf.logicalNot(x!), 'float32').reshape([1, 4]), w([4, 2], 2)) }),
     [{ shape: [4], dtype: 'bool', values: [1, 0, 0, 1] }],
   ],

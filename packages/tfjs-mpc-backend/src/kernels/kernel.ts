@@ -9,8 +9,8 @@ import {
 import { BACKEND_NAME, type SecformerBackend } from '../backend.js';
 import { isClientKernel } from '../client-kernels.js';
 import { folds } from '../config.js';
-import { derive, isFolded } from '../fold.js';
 import { DeferredKernel } from '../deferred.js';
+import { derive, isFolded } from '../fold.js';
 import { type HostInputs, hasHostKernel, type PlainTensor, runOnHost } from '../host.js';
 import { kernelStep } from '../kernel-step.js';
 import type { Privacy } from '../node-values.js';
@@ -107,8 +107,8 @@ function checkOwner(kernel: string, inputs: TensorInfo[], b: SecformerBackend): 
     const t = inputs.find((x) => b.owner(x) !== 'client' && b.owner(x) !== 'public')!;
     throw new SecformerError(
       'NOT_PUBLIC',
-      `kernel '${kernel}' meets an input of the model with an ${t.dtype} tensor of shape [${t.shape}], and clients, who ` +
-        'compute it, would see that one. Declare it with asPublic, if they may, or write it as a float tensor',
+      `kernel '${kernel}' meets an input of the model with an ${t.dtype} tensor of shape [${t.shape}], and clients, ` +
+        'who compute it, would see that one. Declare it with asPublic, if they may, or write it as a float tensor',
     );
   }
   if (owner === 'client' && !isClientKernel(kernel))
@@ -123,7 +123,11 @@ function deferred(
   b: SecformerBackend,
 ): TensorInfo | TensorInfo[] {
   if (SHAPED_BY_VALUES.has(kernel))
-    throw new UnsupportedKernelError(kernel, 'has a result whose shape follows from values', 'Await their data() first');
+    throw new UnsupportedKernelError(
+      kernel,
+      'has a result whose shape follows from values',
+      'Await their data() first',
+    );
   const made = new DeferredKernel(kernel, inputs, attrs as Record<string, unknown> | undefined, b);
   const out = made.shapes.map(({ shape, dtype }, i) => b.coming(made.result(i), shape, dtype));
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;

@@ -50,7 +50,7 @@ export function atFloor(
   return e.push({ op: 'add', in: [e.node(open ?? floored(scores, floor)), shared], shape: x.shape });
 }
 
-/** Scores without what a client adds: a publisher's masks and biases are in them yet, and end at a floor of their own. */
+/** Scores without what a client adds. A publisher's masks and biases are in them yet: they end at their own floor. */
 function ofBoth(
   e: Emission,
   scores: SecretNode,

@@ -25,8 +25,7 @@ const holder = new SessionHolder(reach);
 
 /** In a browser the session lives on this thread, so nothing can wait for it. */
 export const runtime = {
-  ask: (request: Request, onProgress?: (event: Progress) => void): Promise<Reply> =>
-    holder.handle(request, onProgress),
+  ask: (request: Request, onProgress?: (event: Progress) => void): Promise<Reply> => holder.handle(request, onProgress),
   tell(request: Request): void {
     void holder.handle(request);
   },

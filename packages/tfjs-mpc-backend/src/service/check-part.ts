@@ -71,7 +71,10 @@ class PartChecker {
       values.every((v, i) => sizeOf(steps[v]!.shape) === sizeOf(declared.values[i]!)),
       'values',
     );
-    fits(indices.length === declared.indices && indices.every((i) => early(i) && steps[i]!.dtype === 'int32'), 'indices');
+    fits(
+      indices.length === declared.indices && indices.every((i) => early(i) && steps[i]!.dtype === 'int32'),
+      'indices',
+    );
     fits(
       outputs.length === declared.outputs.length &&
         outputs.every(
@@ -88,7 +91,8 @@ class PartChecker {
   #step(s: NumberedStep, at: number): void {
     const n = sizeOf(s.shape);
     this.#elements += n;
-    if (!(n <= CLIENT_ELEMENTS && this.#elements <= CLIENT_ELEMENTS_TOGETHER)) throw new BadStep(`[${s.shape}], too much`);
+    if (!(n <= CLIENT_ELEMENTS && this.#elements <= CLIENT_ELEMENTS_TOGETHER))
+      throw new BadStep(`[${s.shape}], too much`);
     this.#late.push(s.step === 'revealed');
     this.#work += this.#checked(s, at);
     if (!(this.#work <= CLIENT_WORK)) throw new BadStep('too much work');

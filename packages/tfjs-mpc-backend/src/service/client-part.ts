@@ -33,7 +33,12 @@ const rowsCall = z.discriminatedUnion('rows', [
 
 const step = z.discriminatedUnion('step', [
   z.strictObject({ step: z.literal('input'), input: place, shape, dtype: type }),
-  z.strictObject({ step: z.literal('constant'), values: z.array(number), shape, dtype: z.enum([...type.options, 'real']) }),
+  z.strictObject({
+    step: z.literal('constant'),
+    values: z.array(number),
+    shape,
+    dtype: z.enum([...type.options, 'real']),
+  }),
   z.strictObject({
     step: z.literal('kernel'),
     kernel: name,
@@ -79,7 +84,12 @@ function written<T>(value: T): T {
   return value;
 }
 
-const numbers: Readonly<Record<string, number>> = { NaN: Number.NaN, Infinity: Infinity, '-Infinity': -Infinity, '-0': -0 };
+const numbers: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Infinity,
+  '-Infinity': -Infinity,
+  '-0': -0,
+};
 
 /** The number that was written. */
 export function numberOf(value: number | string): number {
@@ -141,7 +151,15 @@ export class PartWriter {
         const inputs = Array.isArray(s.inputs)
           ? s.inputs.map(operand)
           : Object.fromEntries(Object.entries(s.inputs).flatMap(([key, o]) => (o ? [[key, operand(o)]] : [])));
-        return { step: 'kernel', kernel, attrs: plain(s.attrs), inputs, output, shape, dtype: dtype as Operand['dtype'] };
+        return {
+          step: 'kernel',
+          kernel,
+          attrs: plain(s.attrs),
+          inputs,
+          output,
+          shape,
+          dtype: dtype as Operand['dtype'],
+        };
       }
       case 'op': {
         const { op, inputs, indices } = s;

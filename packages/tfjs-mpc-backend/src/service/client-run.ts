@@ -50,7 +50,7 @@ export class ClientRun {
     return this.#done.get(at)!;
   }
 
-  /** Steps that are not done yet and that this one needs, and this one: steps come after those that they are made of. */
+  /** This step and those that it needs, as far as they are not done, in an order in which they can be. */
   #order(at: number): number[] {
     const needed = new Set<number>();
     const left = [at];

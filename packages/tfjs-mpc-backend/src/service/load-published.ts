@@ -1,6 +1,6 @@
 /** Loads a published model from a connection of somebody who holds a grant. */
 import { SecformerError } from '@secformer/ring';
-import type { AskProgress, Asking, Manifest } from './nodes.js';
+import type { Asking, AskProgress, Manifest } from './nodes.js';
 import { type ModelNodes, PublishedModel } from './published-model.js';
 
 /** What a program for progress bars hears. */
@@ -10,19 +10,34 @@ export type OnProgress = (event: AskProgress) => void;
 export function referenceOf(ref: string): { name: string; version: string | undefined } {
   const [, name, version] = /^([a-z0-9][a-z0-9._-]{0,63})(?:@([A-Za-z0-9][A-Za-z0-9.+-]{0,31}))?$/.exec(ref) ?? [];
   if (name === undefined)
-    throw new SecformerError('BAD_CONFIGURATION', `'${ref}' is no name of a published model, such as 'sst2@1' or 'sst2'`);
+    throw new SecformerError(
+      'BAD_CONFIGURATION',
+      `'${ref}' is no name of a published model, such as 'sst2@1' or 'sst2'`,
+    );
   return { name, version };
 }
 
+/** How a published model is reached. */
+export interface LoadOptions {
+  /** Opens a connection with a client's grant and key; called again where one is lost. */
+  connect: () => Promise<Asking>;
+  onProgress?: OnProgress;
+}
+
 /**
- * @param connect opens a connection, again where one is lost
+ * Loads a published model: a tf.InferenceModel whose outputs are tensors of the backend. It is asked when one of them
+ * is read, once for all of them.
+ * @param ref 'name@version', or 'name' for its newest one
  * @throws what the connection throws, and SecformerError BAD_CONFIGURATION where `ref` is none
+ *
+ * @example
+ * ```js
+ * const model = await loadPublished('sst2@1', { connect });
+ * const logits = model.predict([ids, mask, segments]);
+ * console.log(await logits.data());
+ * ```
  */
-export async function publishedModel(
-  ref: string,
-  connect: () => Promise<Asking>,
-  onProgress?: OnProgress,
-): Promise<PublishedModel> {
+export async function loadPublished(ref: string, { connect, onProgress }: LoadOptions): Promise<PublishedModel> {
   const { name, version } = referenceOf(ref);
   const link = new AskLink(connect, onProgress);
   try {

@@ -106,7 +106,11 @@ function specOf(name: string, { shape, dtype = 'float32' }: InputShape): TensorS
   return { name, shape: [...shape], dtype };
 }
 
-function ofFunction(model: ModelFunction, shapes: InputShapes | undefined, outputs?: Record<string, string>): ShapedModel {
+function ofFunction(
+  model: ModelFunction,
+  shapes: InputShapes | undefined,
+  outputs?: Record<string, string>,
+): ShapedModel {
   if (!shapes) throw bad("a function's inputs have no shapes of their own: say them in `inputs`");
   const inputs = listed(shapes).map((s, i) => specOf(s.name ?? `input_${i}`, s));
   return { inputs, f: (...tensors) => chosen(named(model(...(tensors as never[]))), outputs) };
@@ -124,13 +128,18 @@ function specsOf(declared: readonly Symbolic[], shapes: InputShapes | undefined)
     const own = shape?.every((d) => d !== null && d >= 0) ? (shape as number[]) : undefined;
     const sizes = chosen?.shape ?? own;
     if (!sizes) throw bad(`input ${name} has sizes that the model leaves open: say its shape in \`inputs\``);
-    const fits = !shape || (shape.length === sizes.length && shape.every((d, k) => d === null || d < 0 || d === sizes[k]));
+    const fits =
+      !shape || (shape.length === sizes.length && shape.every((d, k) => d === null || d < 0 || d === sizes[k]));
     if (!fits) throw bad(`input ${name} of the model has the shape [${shape}], and \`inputs\` says [${sizes}]`);
     return specOf(name, { shape: sizes, dtype: (chosen?.dtype ?? dtype ?? 'float32') as TensorSpec['dtype'] });
   });
 }
 
-function ofGraph(model: GraphModelLike, shapes: InputShapes | undefined, outputs?: Record<string, string>): ShapedModel {
+function ofGraph(
+  model: GraphModelLike,
+  shapes: InputShapes | undefined,
+  outputs?: Record<string, string>,
+): ShapedModel {
   const inputs = specsOf(model.inputs, shapes);
   const all = outputs ?? Object.fromEntries(model.outputs.map(({ name }) => [name, name]));
   const names = Object.keys(all);
@@ -142,7 +151,11 @@ function ofGraph(model: GraphModelLike, shapes: InputShapes | undefined, outputs
   return { inputs, f };
 }
 
-function ofLayers(model: LayersModelLike, shapes: InputShapes | undefined, outputs?: Record<string, string>): ShapedModel {
+function ofLayers(
+  model: LayersModelLike,
+  shapes: InputShapes | undefined,
+  outputs?: Record<string, string>,
+): ShapedModel {
   const inputs = specsOf(model.inputs, shapes);
   const f: Traceable = (...tensors) => {
     const made = model.predict((tensors.length === 1 ? tensors[0] : tensors) as never);
@@ -157,11 +170,16 @@ const BERT_INPUTS = ['ids', 'mask', 'segments'] as const;
 
 function ofBert(model: BertLike, shapes: InputShapes | undefined, outputs?: Record<string, string>): ShapedModel {
   const first = shapes && listed(shapes)[0];
-  if (!first) throw bad("a BertModel's inputs are ids, mask and segments, [batch, tokens] each: say the shape in `inputs`");
+  if (!first)
+    throw bad("a BertModel's inputs are ids, mask and segments, [batch, tokens] each: say the shape in `inputs`");
   const usual = { shape: first.shape, dtype: 'int32' as const };
   const inputs = specsOf(
     BERT_INPUTS.map((name) => ({ name, dtype: 'int32' })),
-    BERT_INPUTS.map((name) => ({ ...usual, ...listed(shapes).find((s, k) => (s.name ?? BERT_INPUTS[k]) === name), name })),
+    BERT_INPUTS.map((name) => ({
+      ...usual,
+      ...listed(shapes).find((s, k) => (s.name ?? BERT_INPUTS[k]) === name),
+      name,
+    })),
   );
   const all = outputs ?? (model.head === 'none' ? { hiddenStates: 'hiddenStates' } : { logits: 'logits' });
   for (const of of Object.values(all))

@@ -1,4 +1,4 @@
-/** What the operations of a client part take and give: checked before anything is computed, for nobody vouches for it. */
+/** What the operations of a client part take and give, checked before anything is computed. */
 import { sizeOf } from '@secformer/ring';
 import { broadcastShapes, functionOf, type Shape } from '@secformer/secformer-ops';
 import { BadStep, flag, integer, integers, number } from '../client-attributes.js';
@@ -30,13 +30,16 @@ function operands(shapes: readonly Shape[], n: number, op: string): void {
 
 function views(op: string, [x]: readonly Shape[], attrs: Attributes, shape: Shape): void {
   const n = sizeOf(x!);
-  const same = () => fits(sizeOf(shape) === n, `[${shape}] for '${op}' of [${x}]`);
   switch (op) {
     case 'reshape':
-      return same();
+      fits(sizeOf(shape) === n, `[${shape}] for '${op}' of [${x}]`);
+      return;
     case 'transpose': {
       const perm = integers(attrs.perm, 0, x!.length - 1, x!.length);
-      fits(new Set(perm).size === x!.length && perm.map((p) => x![p]).join() === shape.join(), `a permutation of [${x}]`);
+      fits(
+        new Set(perm).size === x!.length && perm.map((p) => x![p]).join() === shape.join(),
+        `a permutation of [${x}]`,
+      );
       return;
     }
     case 'slice': {
@@ -162,7 +165,10 @@ export function checkOp(
       return Math.max(elements, product(shapes, attrs, shape));
     case 'gather':
       one();
-      fits([indices, ...shapes[0]!.slice(1)].join() === shape.join() && shapes[0]!.length > 0, `rows of [${shapes[0]}]`);
+      fits(
+        [indices, ...shapes[0]!.slice(1)].join() === shape.join() && shapes[0]!.length > 0,
+        `rows of [${shapes[0]}]`,
+      );
       return elements;
     case 'oneHot':
       operands(shapes, 0, op);

@@ -49,7 +49,7 @@ export class PublishedModel implements InferenceModel {
    * The model's outputs, which are asked for when one of them is read: a tensor, or tensors by name where there are
    * several.
    * @param inputs a tensor, tensors in the order of `inputs`, or by name
-   * @throws SecformerError SHAPES_NOT_PUBLISHED where the model was not published for inputs of these shapes; WRONG_BACKEND
+   * @throws SecformerError WRONG_BACKEND; SHAPES_NOT_PUBLISHED where it was not published for inputs of these shapes
    */
   predict(inputs: Inputs, _config?: ModelPredictConfig): Tensor | NamedTensorMap {
     const { specs, outputs } = this.#asked(inputs);
@@ -81,7 +81,10 @@ export class PublishedModel implements InferenceModel {
   #asked(inputs: Inputs): { specs: readonly TensorSpec[]; outputs: (at: number) => Tensor } {
     const b = backend();
     if (!(b instanceof SecformerBackend))
-      throw new SecformerError('WRONG_BACKEND', "a published model is asked on the backend 'secformer': await tf.setBackend('secformer') first");
+      throw new SecformerError(
+        'WRONG_BACKEND',
+        "a published model is asked on the backend 'secformer': await tf.setBackend('secformer') first",
+      );
     const at = this.#programFor(inputs);
     const program = this.manifest.programs[at]!;
     const given = this.#listed(inputs, program.inputs).map((t): AskInput => {
@@ -89,7 +92,10 @@ export class PublishedModel implements InferenceModel {
       const later = b.later(t);
       if (later) return { later, shape: [...shape], dtype };
       if (b.isKnown(t)) return b.known(t);
-      throw new SecformerError('NOT_PLAIN', `an input of shape [${shape}] is at the nodes of a session; await its data() first`);
+      throw new SecformerError(
+        'NOT_PLAIN',
+        `an input of shape [${shape}] is at the nodes of a session; await its data() first`,
+      );
     });
     const answer = new Answer(this.#part(at), given, {
       ask: (values, indices) => this.#nodes.ask(at, values, indices),
@@ -121,12 +127,9 @@ export class PublishedModel implements InferenceModel {
     const at = programs.findIndex((p) => this.#ordered(inputs, p.inputs)?.every((t, i) => fits(t, p.inputs[i]!)));
     if (at >= 0) return at;
     const shown = (list: readonly { name?: string; shape: readonly number[]; dtype: string }[]) =>
-      list.map((s) => `${s.name ? `${s.name}: ` : ''}${s.dtype} [${s.shape}]`).join(', ');
-    const given =
-      inputs instanceof Tensor ? [inputs] : Array.isArray(inputs) ? inputs : Object.entries(inputs).map(([name, t]) => ({ name, shape: t.shape, dtype: t.dtype }));
+      list.map(({ name, shape, dtype }) => `${name ? `${name}: ` : ''}${dtype} [${shape}]`).join(', ');
     throw this.#bad(
-      `was not published for ${shown(given.map(({ shape, dtype, ...o }) => ({ shape, dtype, ...('dataId' in o ? {} : o) })))}; ` +
-        `it takes ${programs.map((p) => shown(p.inputs)).join(', or ')}`,
+      `was not published for ${shown(typesOf(inputs))}; it takes ${programs.map((p) => shown(p.inputs)).join(', or ')}`,
     );
   }
 
@@ -145,6 +148,14 @@ export class PublishedModel implements InferenceModel {
   }
 }
 
+/** Types of tensors, by name where they have names. */
+function typesOf(inputs: Inputs): { name?: string; shape: readonly number[]; dtype: string }[] {
+  const type = ({ shape, dtype }: Tensor) => ({ shape, dtype });
+  if (inputs instanceof Tensor) return [type(inputs)];
+  if (Array.isArray(inputs)) return inputs.map(type);
+  return Object.entries(inputs).map(([name, t]) => ({ name, ...type(t) }));
+}
+
 /** What a client part is checked against: what the nodes say that they take of clients. */
 function partOfManifest({ inputs, outputs, bindings, revealed }: Omit<Manifest['programs'][number], 'client'>): PartOf {
   const values: number[][] = [];
@@ -153,5 +164,11 @@ function partOfManifest({ inputs, outputs, bindings, revealed }: Omit<Manifest['
     if (b.kind === 'value' && b.value !== undefined && b.shape) values[b.value] = b.shape;
     if (b.kind === 'oneHot' && b.indices !== undefined) indices.add(b.indices);
   }
-  return { inputs, outputs, values: Array.from(values, (v) => v ?? []), revealed: revealed.map((r) => r.shape), indices: indices.size };
+  return {
+    inputs,
+    outputs,
+    values: Array.from(values, (v) => v ?? []),
+    revealed: revealed.map((r) => r.shape),
+    indices: indices.size,
+  };
 }

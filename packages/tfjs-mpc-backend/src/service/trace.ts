@@ -59,8 +59,8 @@ function compiled(b: SecformerBackend, inputs: readonly TensorSpec[], outputs: [
     if (owner === 'caller')
       throw new SecformerError(
         'NOT_PUBLIC',
-        `output ${name} of shape [${t.shape}] follows from the model alone, and clients would see it; declare it with ` +
-          'asPublic, or leave it out',
+        `output ${name} of shape [${t.shape}] follows from the model alone, and clients would see it; declare it ` +
+          'with asPublic, or leave it out',
       );
     if (owner === 'public' || b.isKnown(info)) return { name, t, ready: b.operand(info) };
     return { name, t, at: targets.push(b.node(info)) - 1 };
