@@ -1,4 +1,4 @@
-/** Client parts that somebody made up: refused before anything of them is computed. And functions that cannot be traced. */
+/** Client parts that somebody made up are refused before they are computed, and functions that cannot be traced. */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { asPublic, configure } from '../src/index.js';

@@ -60,6 +60,8 @@ function bad(why: string): SecformerError {
   return new SecformerError('BAD_CONFIGURATION', `publish: ${why}`);
 }
 
+const UNKNOWN = 'takes a function, a tf.GraphModel, a tf.LayersModel or a BertModel';
+
 /**
  * @param shapes the inputs' shapes, in place of what the model leaves open
  * @param outputs which outputs clients get: names of a graph's nodes, or of what a BERT gives; if absent, all that the
@@ -71,10 +73,11 @@ export function shapedModel(
   outputs: Record<string, string> | undefined,
 ): ShapedModel {
   if (typeof model === 'function') return ofFunction(model, shapes, outputs);
+  if (typeof model !== 'object' || model === null) throw bad(UNKNOWN);
   if ('hiddenStates' in model) return ofBert(model, shapes, outputs);
   if ('layers' in model) return ofLayers(model, shapes, outputs);
   if ('execute' in model) return ofGraph(model, shapes, outputs);
-  throw bad('takes a function, a tf.GraphModel, a tf.LayersModel or a BertModel');
+  throw bad(UNKNOWN);
 }
 
 /** Names for outputs that have none. */
