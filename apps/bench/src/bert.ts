@@ -1,12 +1,13 @@
 import { once } from 'node:events';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { type BertInputs, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
+import type { BertInputs, BertModel } from '@secformer/bert-loader';
 import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
 import { budgetOf } from './budget.js';
 import { chooseKernels } from './kernels.js';
+import { loadModel, SHAPES, sentencesOf } from './named-models.js';
 import { type Network, networks } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
@@ -33,14 +34,6 @@ export interface BertFlags {
 
 const slowNode = fileURLToPath(new URL('./slow-node.js', import.meta.url));
 
-const WORDS = 30522;
-const SHAPES = {
-  tiny: { vocabSize: 1000, hidden: 128, layers: 2, heads: 2, intermediate: 512, positions: 512 },
-  minilm: { vocabSize: WORDS, hidden: 384, layers: 6, heads: 12, intermediate: 1536, positions: 512 },
-  base: { vocabSize: WORDS, hidden: 768, layers: 12, heads: 12, intermediate: 3072, positions: 512 },
-  large: { vocabSize: WORDS, hidden: 1024, layers: 24, heads: 16, intermediate: 4096, positions: 512 },
-} as const;
-
 /** Text that a batch is filled from; shorter than most lengths, so that the attention mask has something to do. */
 const TEXTS = [
   'A man walks into a cinema on a rainy evening and finds, to his own surprise, that the film he had been dreading ' +
@@ -49,23 +42,6 @@ const TEXTS = [
   'Nothing in the report explains why the bridge was closed, who closed it, or when the people on the other side ' +
     'may come home.',
 ];
-
-async function loadModel(name: string): Promise<BertModel> {
-  const shape = SHAPES[name as keyof typeof SHAPES];
-  if (shape) return randomBert(shape);
-  if (!existsSync(name))
-    throw new UsageError(`--model ${name}: neither a folder nor one of ${Object.keys(SHAPES).join(', ')}`);
-  return loadBert(name);
-}
-
-/** Sentences of a file: the column `sentence` of tab-separated text with a header, or one a line. */
-function sentencesOf(file: string, limit: number): string[] {
-  if (!existsSync(file)) throw new UsageError(`--texts ${file}: there is no such file`);
-  const lines = readFileSync(file, 'utf8').split(/\r?\n/).filter(Boolean);
-  const column = lines[0]!.split('\t').indexOf('sentence');
-  const texts = column < 0 ? lines : lines.slice(1).map((l) => l.split('\t')[column]!);
-  return texts.slice(0, limit).map((t) => t.trim());
-}
 
 /** What is run: the sentences of a file, batch by batch, or the same batch so many times. */
 function inputsOf(model: BertModel, f: BertFlags): BertInputs[] {

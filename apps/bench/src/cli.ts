@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { suites } from '@secformer/secformer-ops';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { networks } from './network.js';
@@ -28,6 +29,7 @@ const shadow = new Option(
 );
 const kernels = new Option('--kernels <kernels>', 'auto, native, wasm, or one by name').default('auto');
 const SUITES = Object.keys(suites);
+const SST2 = fileURLToPath(new URL('../../models/sst2-tiny', import.meta.url));
 
 /** The commands of the benchmark app; a usage error is one line and exit 2. */
 export async function main(argv: string[]): Promise<void> {
@@ -69,6 +71,17 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
+  command('load', 'many clients of a published model at once, at three processes')
+    .option('--model <name|folder>', 'tiny, minilm, base (random weights), or a checkpoint folder', SST2)
+    .option('--seq <n>', 'tokens', whole, 64)
+    .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
+    .option('--clients <n>', 'that ask without a pause', whole, 20)
+    .option('--seconds <n>', 'how long', whole, 120)
+    .option('--texts <file>', 'sentences, one a line or a column `sentence` of tab-separated text')
+    .option('--pool <size>', 'memory of each node for prepared runs, such as 2G; 0 for none')
+    .addOption(kernels)
+    .addOption(json)
+    .action(async (f) => (await import('./service/load.js')).load(f));
   command('op', 'one protocol: error, bytes, rounds, time')
     .argument('<name>', 'which; a wrong name lists them')
     .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))

@@ -66,7 +66,7 @@ export function shareSync(needed: Sources, c: Resolved, missing?: number[]): num
 }
 
 /** A few at a time, so that a model is never copied as a whole. */
-function* writesOf({ sources, factors }: Sources, missing: number[] | undefined): Iterable<Write[]> {
+export function* writesOf({ sources, factors }: Sources, missing: number[] | undefined): Iterable<Write[]> {
   const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
   const given = wanted.flatMap((t) => sources.get(t) ?? []);
   // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range

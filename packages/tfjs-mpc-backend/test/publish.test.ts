@@ -1,16 +1,20 @@
 /** What may be published, and how it is handed to the nodes. */
-import type { Session } from '@secformer/party-node';
+import { freshKeyPair, publicKeyText, secretKeyText } from '@secformer/party-node';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { configure, publish } from '../src/index.js';
-import { Connection } from '../src/runtime/connection.js';
-import type { PublishJob } from '../src/runtime/messages.js';
 import { type InputShapes, type Publishable, shapedModel } from '../src/service/models.js';
+import type { PublishingSession, PublishProgress } from '../src/service/nodes.js';
+import { published } from '../src/service/publish.js';
 import { trace } from '../src/service/trace.js';
 import { sample } from './harness.js';
 import { furthest, type Given, inPlain } from './service-harness.js';
 
 test.serial.before(() => configure({}));
+
+const key = secretKeyText(freshKeyPair().secret);
+const node = () => ({ url: 'ws://127.0.0.1:1', key: publicKeyText(freshKeyPair().public) });
+const network = { party0: node(), party1: node(), dealer: node() };
 
 const w = (rows: number, columns: number, seed: number) =>
   tf.tensor2d(sample(rows * columns, -1, 1, seed), [rows, columns]);
@@ -119,13 +123,15 @@ test.serial('what has the form of a BertModel takes ids, mask and segments', asy
 
 test.serial('names, versions and keys are looked at first', async (t) => {
   const f = (x: tf.Tensor) => tf.matMul(x, w(4, 3, 2));
-  const good = { name: 'm', version: '1', inputs: [{ shape: [2, 4] }], key: new Uint8Array(32) };
+  const good = { name: 'm', version: '1', inputs: [{ shape: [2, 4] }], key, network };
   for (const wrong of [
     { name: '../m' },
     { name: 'M' },
     { version: '' },
     { version: '1/2' },
-    { key: new Uint8Array(31) },
+    { key: 'ed25519-secret:short' },
+    { key: undefined as never },
+    { network: {} },
     { inputs: [] },
   ])
     await t.throwsAsync(publish(f, { ...good, ...wrong }), { code: 'BAD_CONFIGURATION' });
@@ -135,36 +141,37 @@ test.serial('names, versions and keys are looked at first', async (t) => {
   await tf.setBackend('secformer');
 });
 
-test('a session publishes when it has all tensors, and says which it has not', async (t) => {
-  const had = new Set([1]);
-  const jobs: PublishJob[] = [];
-  const session = {
-    has: (tensor: number) => had.has(tensor),
-    free: () => {},
-    close: () => {},
-    publish: async (job: PublishJob, onProgress: (e: { phase: string; done: number; of: number }) => void) => {
-      onProgress({ phase: 'storing', done: 1, of: 1 });
-      jobs.push(job);
-      return { generation: 'ab' };
+test.serial('tensors are written before a model is published; the session is closed whatever happens', async (t) => {
+  const happened: string[] = [];
+  const session = (fail?: Error): PublishingSession => ({
+    async write(_, values, shape) {
+      happened.push(`write ${values.length} [${shape}]`);
     },
+    async publish({ name, programs, assets }, onProgress) {
+      onProgress?.({ phase: 'staging', done: 0, of: 1 });
+      if (fail) throw fail;
+      happened.push(`publish ${name} ${programs.length} ${assets.map((a) => a.name)}`);
+      return { name, version: '1', generation: 'ab', programs: [] };
+    },
+    close: () => void happened.push('close'),
+  });
+  const weights = w(4, 3, 2);
+  const phases: string[] = [];
+  const options = {
+    name: 'm',
+    version: '1',
+    key,
+    inputs: [{ x: { shape: [2, 4] } }, { x: { shape: [3, 4] } }],
+    assets: { 'labels.json': new Uint8Array(2) },
+    onProgress: (e: PublishProgress) => phases.push(e.phase),
   };
-  const connection = new Connection(session as unknown as Session, 1);
-  const job: PublishJob = { name: 'm', version: '1', programs: [], assets: [], key: new Uint8Array(32) };
-  const request = {
-    id: 1,
-    kind: 'publish',
-    job,
-    tensors: [1, 2],
-    configuration: { suite: 'exact', fold: true, syncTimeoutMs: 1 },
-  } as const;
-  const none = () => 0;
-  t.deepEqual(await connection.perform({ ...request, tensors: [1, 2] }, none), [2]);
-  had.add(2);
-  const events: string[] = [];
-  const answer = await connection.perform({ ...request, tensors: [1, 2] }, none, (e) => events.push(e.phase));
-  t.deepEqual((answer as { published: unknown }).published, { generation: 'ab' });
-  t.deepEqual(jobs, [job]);
-  t.deepEqual(events, ['storing']);
-  const other = new Connection({ ...session, publish: undefined } as unknown as Session, 2);
-  await t.throwsAsync(other.perform({ ...request, tensors: [1, 2] }, none), { code: 'BAD_CONFIGURATION' });
+  const f = (x: tf.Tensor) => tf.matMul(x, weights);
+  t.is((await published(f, options, async () => session())).generation, 'ab');
+  t.deepEqual(happened.splice(0), ['write 12 [4,3]', 'publish m 2 labels.json', 'close']);
+  t.deepEqual(phases, ['tracing', 'tracing', 'connecting', 'sharing', 'staging']);
+  await t.throwsAsync(
+    published(f, options, async () => session(new Error('no room'))),
+    { message: 'no room' },
+  );
+  t.is(happened.at(-1), 'close');
 });

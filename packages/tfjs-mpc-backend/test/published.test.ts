@@ -3,8 +3,8 @@
 import type { Watched } from '@secformer/secformer-ops';
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
-import { configure, lastRun } from '../src/index.js';
-import { loadPublished, referenceOf } from '../src/service/load-published.js';
+import { configure, lastRun, NodeError } from '../src/index.js';
+import { loadedOver, referenceOf } from '../src/service/load-published.js';
 import { shapedModel } from '../src/service/models.js';
 import { trace } from '../src/service/trace.js';
 import { sample } from './harness.js';
@@ -50,7 +50,11 @@ test.serial('outputs are read like any others, and asked for once', async (t) =>
   const want = await expected();
   const stub = nodes();
   const events: string[] = [];
-  const model = await loadPublished('small@1', { connect: async () => stub, onProgress: (e) => events.push(e.phase) });
+  const model = await loadedOver(
+    'small@1',
+    async () => stub,
+    (e) => events.push(e.phase),
+  );
   t.deepEqual(
     model.inputs.map((i) => i.name),
     ['x'],
@@ -88,7 +92,7 @@ test.serial('outputs are read like any others, and asked for once', async (t) =>
 test.serial('execute gives outputs by name, and another batch takes another program', async (t) => {
   t.timeout(60_000);
   const want = await expected();
-  const model = await loadPublished('small', { connect: async () => nodes() });
+  const model = await loadedOver('small', async () => nodes());
   const [label, logits] = model.execute({ x: x() }, ['label', 'logits']) as tf.Tensor[];
   t.deepEqual(Array.from(await label!.data()), want.label);
   close(t, await logits!.data(), want.logits);
@@ -105,7 +109,7 @@ test.serial('execute gives outputs by name, and another batch takes another prog
 
 test.serial('an answer may be the question of another one', async (t) => {
   t.timeout(60_000);
-  const model = await loadPublished('small', { connect: async () => nodes() });
+  const model = await loadedOver('small', async () => nodes());
   const { logits } = model.predict(x()) as tf.NamedTensorMap;
   const again = model.execute(
     tf.pad(logits! as tf.Tensor2D, [
@@ -134,11 +138,11 @@ test.serial('a request that failed may be repeated, over another connection wher
   t.timeout(60_000);
   const stubs = [nodes(), nodes()];
   let opened = 0;
-  const model = await loadPublished('small', { connect: async () => stubs[opened++]! });
+  const model = await loadedOver('small', async () => stubs[opened++]!);
   const logits = model.execute(x(), 'logits') as tf.Tensor;
   stubs[0]!.failing = new Error('busy');
   await t.throwsAsync(logits.data(), { message: 'busy' });
-  stubs[0]!.dead = new Error('gone');
+  stubs[0]!.dead = new NodeError('party 0', 'LINK_CLOSED', 'gone');
   close(t, await logits.data(), (await expected()).logits);
   t.is(opened, 2);
   t.is(stubs[1]!.asked, 1);
@@ -149,7 +153,7 @@ test.serial('values beyond the range of a protocol are refused as those of a rea
   t.timeout(60_000);
   const stub = nodes();
   stub.left = [{ op: 'matMul', shape: [2, 3], node: 1 } as unknown as Watched];
-  const model = await loadPublished('small', { connect: async () => stub });
+  const model = await loadedOver('small', async () => stub);
   const logits = model.execute(x(), 'logits') as tf.Tensor;
   await t.throwsAsync(logits.data(), { code: 'RANGE_LEFT' });
   configure({ onRange: 'ignore' });

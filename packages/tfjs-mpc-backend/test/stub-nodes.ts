@@ -1,5 +1,5 @@
 /** Nodes that keep a published model, of threads of this process: an `Asking` that runs it as an ordinary job. */
-import { Session } from '@secformer/party-node';
+import { NodeError, Session } from '@secformer/party-node';
 import { startTrio, type Trio } from '@secformer/party-node/node';
 import type { Answered, Asking, AskProgress, Manifest } from '../src/service/nodes.js';
 import type { Traced } from '../src/service/trace.js';
@@ -12,7 +12,7 @@ export async function stopNodes(): Promise<void> {
 }
 
 export class StubNodes implements Asking {
-  dead: Error | undefined;
+  dead: NodeError | undefined;
   /** how often it was asked */
   asked = 0;
   /** thrown by the next request */
@@ -97,7 +97,7 @@ export class StubNodes implements Asking {
   }
 
   close(): void {
-    this.dead = new Error('closed');
+    this.dead = new NodeError('client', 'LINK_CLOSED', 'closed');
     this.#session?.close();
     this.#session = undefined;
   }

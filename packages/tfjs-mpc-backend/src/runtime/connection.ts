@@ -1,11 +1,5 @@
 import type { Session } from '@secformer/party-node';
-import { SecformerError } from '@secformer/ring';
-import type { Answer, Progress, PublishJob, Request, RunJob, Write } from './messages.js';
-
-/** What a session of a publisher can do besides. */
-interface Publisher {
-  publish?(job: PublishJob, onProgress: (event: Progress) => void): Promise<unknown>;
-}
+import type { Answer, Request, RunJob, Write } from './messages.js';
 
 /** How a prepared run is started. */
 export type Start = (trace: boolean) => Promise<Answer>;
@@ -39,16 +33,14 @@ export class Connection {
   perform(
     request: Exclude<Request, { kind: 'start' | 'free' }>,
     prepared: (start: Start) => number,
-    onProgress: (event: Progress) => void = () => {},
   ): Promise<Answer | number[]> {
     if (request.kind === 'share') return this.#using([], () => this.#share(request.writes));
-    const tensors = request.kind === 'publish' ? request.tensors : tensorsOf(request.job);
+    const { job } = request;
+    const tensors = tensorsOf(job);
     return this.#using(tensors, async () => {
       await Promise.allSettled(tensors.map((t) => this.#writing.get(t)));
       const missing = tensors.filter((t) => !this.session.has(t));
       if (missing.length > 0) return missing;
-      if (request.kind === 'publish') return this.#publish(request.job, onProgress);
-      const { job } = request;
       if (request.kind === 'run') {
         this.session.prepareAhead = request.configuration.prepareAhead ?? true;
         return { ...(await this.session.run(job)), setupMs: 0 };
@@ -59,12 +51,6 @@ export class Connection {
       );
       return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     });
-  }
-
-  async #publish(job: PublishJob, onProgress: (event: Progress) => void): Promise<Answer> {
-    const session = this.session as Publisher;
-    if (!session.publish) throw new SecformerError('BAD_CONFIGURATION', 'these nodes keep no published models');
-    return { outputs: [], record: undefined, setupMs: 0, published: await session.publish(job, onProgress) };
   }
 
   free(tensors: readonly number[]): void {

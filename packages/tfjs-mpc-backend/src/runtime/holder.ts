@@ -2,7 +2,7 @@ import { type Dial, NodeError, reportOf, Session } from '@secformer/party-node';
 import type { Secret } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { Connection, type Start } from './connection.js';
-import type { Answer, Progress, Reply, Request } from './messages.js';
+import type { Answer, Reply, Request } from './messages.js';
 
 /** How the session's holder gets to the nodes in this environment. */
 export interface Reach {
@@ -34,22 +34,18 @@ export class SessionHolder {
   }
 
   /** Handles a request; never throws. */
-  async handle(request: Request, onProgress?: (event: Progress) => void): Promise<Reply> {
+  async handle(request: Request): Promise<Reply> {
     const { id } = request;
     const by = { session: this.#number };
     try {
-      const answer = await this.#answer(request, by, onProgress);
+      const answer = await this.#answer(request, by);
       return Array.isArray(answer) ? { id, ...by, missing: answer } : { id, ...by, answer };
     } catch (error) {
       return { id, ...by, error: { ...reportOf(error, 'client'), name: (error as Error).name } };
     }
   }
 
-  async #answer(
-    request: Request,
-    by: { session: number },
-    onProgress?: (event: Progress) => void,
-  ): Promise<Answer | number[]> {
+  async #answer(request: Request, by: { session: number }): Promise<Answer | number[]> {
     if (request.kind === 'free') {
       // After the requests that wait for the same connection, and came before
       const connection = await this.#current?.ready.catch(() => undefined);
@@ -72,7 +68,7 @@ export class SessionHolder {
     const { session } = connection;
     const started = session.runsStarted;
     try {
-      return await this.#perform(connection, request, onProgress);
+      return await this.#perform(connection, request);
     } catch (error) {
       // Where no run was started the nodes have heard nothing that depends on this read's inputs but fresh shares of
       // them, so it may be asked again, over a new connection. Once started it is the caller's to decide: whoever cuts
@@ -83,20 +79,15 @@ export class SessionHolder {
     }
     const again = await this.#connected(request.configuration);
     by.session = again.number;
-    return this.#perform(again, request, onProgress);
+    return this.#perform(again, request);
   }
 
-  #perform(
-    connection: Connection,
-    request: Configured,
-    onProgress: ((event: Progress) => void) | undefined,
-  ): Promise<Answer | number[]> {
-    const prepared = (start: Start) => {
+  #perform(connection: Connection, request: Configured): Promise<Answer | number[]> {
+    return connection.perform(request, (start) => {
       const number = this.#nextPrepared++;
       this.#prepared.set(number, start);
       return number;
-    };
-    return connection.perform(request, prepared, onProgress);
+    });
   }
 
   #connected(c: Resolved): Promise<Connection> {

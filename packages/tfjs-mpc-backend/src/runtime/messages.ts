@@ -21,39 +21,15 @@ export interface RunJob {
   watched?: boolean;
 }
 
-/** What the nodes are to keep as a published model: see service/nodes.ts, where the session's side is described. */
-export interface PublishJob {
-  name: string;
-  version: string;
-  programs: object[];
-  assets: { name: string; bytes: Uint8Array }[];
-  key: Uint8Array;
-}
-
-/** How far a request is that says so. */
-export interface Progress {
-  phase: string;
-  done: number;
-  of: number;
-}
-
 export type Request =
   | { id: number; kind: 'run'; job: RunJob; configuration: Resolved }
   | { id: number; kind: 'prepare'; job: RunJob; configuration: Resolved }
-  | { id: number; kind: 'publish'; job: PublishJob; tensors: number[]; configuration: Resolved }
   | { id: number; kind: 'start'; prepared: number; trace: boolean }
   | { id: number; kind: 'share'; writes: Write[]; configuration: Resolved }
   | { id: 0; kind: 'free'; tensors: number[] };
 
 /** `left` names operations whose values have left the domain of their protocol. */
-export type Answer = {
-  outputs: Float32Array[];
-  record: RunRecord | undefined;
-  setupMs: number;
-  left?: Watched[];
-  /** what the nodes say of a model that they have taken */
-  published?: unknown;
-};
+export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number; left?: Watched[] };
 
 /** Replies carry the session's number: tensors that were shared in an earlier one are gone. */
 export type Reply = { id: number; session: number } & (
@@ -62,5 +38,5 @@ export type Reply = { id: number; session: number } & (
   | { error: ErrorReport & { name?: string } }
 );
 
-/** What the session's thread sends: replies, how far requests are, and at last why it failed. */
-export type FromSession = Reply | { progress: Progress; id: number } | { failed: string };
+/** What the session's thread sends: replies, and at last why it failed. */
+export type FromSession = Reply | { failed: string };

@@ -6,7 +6,7 @@ import { certificatesIn, dialSocket, startTrio, type Trio } from '@secformer/par
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
-import type { FromSession, Progress, Request } from './messages.js';
+import type { FromSession, Request } from './messages.js';
 
 let trio: Trio | undefined;
 
@@ -44,8 +44,7 @@ function readAuthority(file: string | undefined): string | undefined {
 export function serveSession(port: MessagePort): void {
   const holder = new SessionHolder(reach);
   port.on('message', async ({ request, flag }: { request: Request; flag: Int32Array | undefined }) => {
-    const onProgress = (progress: Progress) => port.postMessage({ progress, id: request.id } satisfies FromSession);
-    const reply: FromSession = await holder.handle(request, onProgress);
+    const reply: FromSession = await holder.handle(request);
     const buffers = 'answer' in reply ? reply.answer.outputs.map((o) => o.buffer as ArrayBuffer) : [];
     port.postMessage(reply, buffers);
     if (!flag) return;

@@ -17,27 +17,17 @@ export function referenceOf(ref: string): { name: string; version: string | unde
   return { name, version };
 }
 
-/** How a published model is reached. */
-export interface LoadOptions {
-  /** Opens a connection with a client's grant and key; called again where one is lost. */
-  connect: () => Promise<Asking>;
-  onProgress?: OnProgress;
-}
-
 /**
- * Loads a published model: a tf.InferenceModel whose outputs are tensors of the backend. It is asked when one of them
- * is read, once for all of them.
+ * Loads a published model over connections of a client.
  * @param ref 'name@version', or 'name' for its newest one
+ * @param connect opens a connection; called again where one is lost
  * @throws what the connection throws, and SecformerError BAD_CONFIGURATION where `ref` is none
- *
- * @example
- * ```js
- * const model = await loadPublished('sst2@1', { connect });
- * const logits = model.predict([ids, mask, segments]);
- * console.log(await logits.data());
- * ```
  */
-export async function loadPublished(ref: string, { connect, onProgress }: LoadOptions): Promise<PublishedModel> {
+export async function loadedOver(
+  ref: string,
+  connect: () => Promise<Asking>,
+  onProgress?: OnProgress,
+): Promise<PublishedModel> {
   const { name, version } = referenceOf(ref);
   const link = new AskLink(connect, onProgress);
   try {

@@ -7,7 +7,7 @@ import {
   networkFrom,
   secretKeyFrom,
 } from '@secformer/party-node';
-import { SecformerError } from '@secformer/ring';
+import { SecformerError, type Secret } from '@secformer/ring';
 import { dialKnown } from '#dial';
 
 /** Where a service is, and who comes. */
@@ -30,14 +30,19 @@ const names: Record<NodeRole, NodeName> = { party0: 'party 0', party1: 'party 1'
  */
 export function reached({ network, key, grant, ca }: ServiceOptions): { dial: Dial; credentials: Credentials } {
   const { urls, keys } = networkFrom(network, 'the network');
-  const secret = typeof key === 'string' ? secretKeyFrom(key) : undefined;
-  if (!secret)
-    throw new SecformerError(
-      'BAD_CONFIGURATION',
-      "`key` is no secret key; expected the line of the file that party-node keygen makes, 'ed25519-secret:…'",
-    );
+  const secret = ownKey(key);
   return {
     dial: (node) => dialKnown(urls[node], names[node], ca),
     credentials: { key: secret, nodes: keys, ...(grant !== undefined && { grant }) },
   };
+}
+
+/** @throws SecformerError BAD_CONFIGURATION where it is no secret key */
+export function ownKey(key: string): Secret {
+  const secret = typeof key === 'string' ? secretKeyFrom(key) : undefined;
+  if (secret) return secret;
+  throw new SecformerError(
+    'BAD_CONFIGURATION',
+    "`key` is no secret key; expected the line of the file that party-node keygen makes, 'ed25519-secret:…'",
+  );
 }

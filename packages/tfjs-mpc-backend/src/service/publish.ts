@@ -1,11 +1,9 @@
 /** Publishes a model: traces it, shares its tensors, and has the nodes keep them for clients who hold a grant. */
-import { SecformerError } from '@secformer/ring';
-import { runtime } from '#runtime';
-import { configuration } from '../config.js';
-import type { Reply } from '../runtime/messages.js';
-import { had, meet, raised, requestOf, type Sources, share } from '../sharing.js';
+import { SecformerError, type Secret } from '@secformer/ring';
+import { type Sources, writesOf } from '../sharing.js';
 import { type InputShapes, type Publishable, shapedModel } from './models.js';
-import type { Published, PublishProgress } from './nodes.js';
+import { ownKey } from './network.js';
+import type { Published, PublishingSession, PublishProgress } from './nodes.js';
 import { type Traced, trace } from './trace.js';
 
 /** How a model is published. */
@@ -20,8 +18,12 @@ export interface PublishOptions {
   outputs?: Record<string, string>;
   /** small files that clients may have, such as a tokenizer's */
   assets?: Record<string, Uint8Array>;
-  /** the publisher's Ed25519 seed of 32 bytes, by which the nodes know it and clients trust what they are given */
-  key: Uint8Array;
+  /** the content of the service's network file: addresses and keys of its three nodes */
+  network: unknown;
+  /** the publisher's secret key, 'ed25519-secret:…', by which nodes know it and clients trust what they are given */
+  key: string;
+  /** certificate authority (PEM) to trust besides those that Node trusts */
+  ca?: string;
   onProgress?: (event: PublishProgress) => void;
 }
 
@@ -39,42 +41,54 @@ function bad(why: string): SecformerError {
   return new SecformerError('BAD_CONFIGURATION', `publish: ${why}`);
 }
 
-function check({ name, version, key }: PublishOptions): void {
+function check({ name, version, key }: Pick<PublishOptions, 'name' | 'version' | 'key'>): Secret {
   if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name))
     throw bad(`a model's name has up to 64 small letters, digits, '.', '_' and '-'; got ${JSON.stringify(name)}`);
   if (!/^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$/.test(version))
     throw bad(`a version has up to 32 letters, digits, '.', '+' and '-'; got ${JSON.stringify(version)}`);
-  if (!(key instanceof Uint8Array) || key.length !== 32) throw bad('`key` is an Ed25519 seed of 32 bytes');
+  return ownKey(key);
 }
 
 /**
- * Publishes a model at the nodes that `configure` names. A function is traced for each set of shapes: what it does must
- * not depend on values of its inputs.
+ * Publishes a model over a publisher's session. A function is traced for each set of shapes: what it does must not
+ * depend on values of its inputs.
+ * @param connect opens the session; it is closed again
  * @returns the programs' hashes and costs
  * @throws SecformerError BAD_CONFIGURATION, TRACE_READ, NOT_PUBLIC, UNSUPPORTED_KERNEL; EncodingError where a weight is
  *   out of range; NodeError where a node refuses
  */
-export async function published(model: Publishable, options: PublishOptions): Promise<Published> {
-  check(options);
-  const { name, version, key, assets = {}, onProgress } = options;
+export async function published(
+  model: Publishable,
+  options: Omit<PublishOptions, 'network'>,
+  connect: () => Promise<PublishingSession>,
+): Promise<Published> {
+  const key = check(options);
+  const { name, version, assets = {}, onProgress = () => {} } = options;
   const sets = setsOf(options.inputs);
   const traced: Traced[] = [];
   try {
     for (const [done, shapes] of sets.entries()) {
-      onProgress?.({ phase: 'tracing', done, of: sets.length });
+      onProgress({ phase: 'tracing', done, of: sets.length });
       const { f, inputs } = shapedModel(model, shapes, options.outputs);
       traced.push(trace(f, inputs));
       // So that a page can show it
       await new Promise((resolve) => setTimeout(resolve));
     }
-    const job = {
+    const request = {
       name,
       version,
       programs: traced.map(({ program }) => program),
       assets: Object.entries(assets).map(([file, bytes]) => ({ name: file, bytes })),
       key,
     };
-    return (await handedOver(job, together(traced), onProgress)) as Published;
+    onProgress({ phase: 'connecting', done: 0, of: 1 });
+    const session = await connect();
+    try {
+      await write(session, together(traced), onProgress);
+      return await session.publish(request, onProgress);
+    } finally {
+      session.close();
+    }
   } finally {
     for (const { release } of traced) release();
   }
@@ -88,26 +102,18 @@ function together(traced: readonly Traced[]): Sources {
   };
 }
 
-type Job = Extract<Parameters<typeof runtime.ask>[0], { kind: 'publish' }>['job'];
-
-async function handedOver(job: Job, needed: Sources, onProgress: PublishOptions['onProgress']): Promise<unknown> {
-  const c = configuration();
+/** Shares the model's tensors, one after the other, so that the words of one are in memory at a time. */
+async function write(
+  session: PublishingSession,
+  needed: Sources,
+  onProgress: (event: PublishProgress) => void,
+): Promise<void> {
   const tensors = [...needed.sources.keys()];
-  const attempt = async (missing?: number[]) => {
-    onProgress?.({ phase: 'sharing', done: 0, of: tensors.length });
-    await share(needed, c, missing);
-    onProgress?.({ phase: 'sharing', done: tensors.length, of: tensors.length });
-    return settled(await runtime.ask({ ...requestOf(c), kind: 'publish', job, tensors }, onProgress), needed);
-  };
-  const first = await attempt();
-  const last = 'missing' in first ? await attempt(first.missing) : first;
-  if ('missing' in last) throw new SecformerError('TENSOR_LOST', 'the connection was lost while the model was shared');
-  return last.answer.published;
-}
-
-function settled(reply: Reply, { sources }: Sources): Exclude<Reply, { error: unknown }> {
-  meet(reply);
-  if ('error' in reply) throw raised(reply.error);
-  if ('answer' in reply) had(sources.keys());
-  return reply as Exclude<Reply, { error: unknown }>;
+  let done = 0;
+  for (const writes of writesOf(needed, tensors)) {
+    for (const { tensor, values, shape, fracBits } of writes) {
+      onProgress({ phase: 'sharing', done: done++, of: tensors.length });
+      await session.write(tensor, values, shape, { fracBits });
+    }
+  }
 }
