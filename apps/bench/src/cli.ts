@@ -36,8 +36,11 @@ export async function main(argv: string[]): Promise<void> {
   const program = new Command('bench').description('Demo and benchmark of private BERT inference').exitOverride();
   const command = (name: string, description: string) => program.command(name).description(description).exitOverride();
   command('demo', 'real sentences through a real BERT, in plaintext and privately')
+    .option('--service', 'three nodes that serve a published model, a client that may ask it, and some that may not')
     .addOption(json)
-    .action(async (f: { json?: string }) => (await import('./demo.js')).demo(f.json));
+    .action(async (f: { service?: true; json?: string }) =>
+      f.service ? (await import('./service/demo.js')).demoService(f.json) : (await import('./demo.js')).demo(f.json),
+    );
   command('bert', 'private BERT inference beside plaintext TensorFlow.js')
     .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'tiny')
     .option('--seq <n>', 'tokens', whole, 128)
@@ -82,6 +85,15 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./service/load.js')).load(f));
+  command('service', "a published model beside the same in an owner's session: time, memory, restart")
+    .option('--model <name|folder>', 'tiny, minilm, base (random weights), or a checkpoint folder', SST2)
+    .option('--seq <n>', 'tokens', whole, 128)
+    .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
+    .option('--runs <n>', 'measured runs', whole, 3)
+    .option('--pool <size>', 'memory of each node for prepared runs', '4G')
+    .addOption(kernels)
+    .addOption(json)
+    .action(async (f) => (await import('./service/figures.js')).serviceFigures(f));
   command('op', 'one protocol: error, bytes, rounds, time')
     .argument('<name>', 'which; a wrong name lists them')
     .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))

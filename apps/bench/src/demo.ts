@@ -5,9 +5,9 @@ import { type LastRun, lastRun } from '@secformer/tfjs-mpc-backend';
 import { tf } from './quiet-tfjs.js';
 import { columns, megabytes, report, Steps } from './report.js';
 
-const MODEL = join(dirname(fileURLToPath(import.meta.url)), '../../models/sst2-tiny');
+export const MODEL = join(dirname(fileURLToPath(import.meta.url)), '../../models/sst2-tiny');
 
-const SENTENCES = [
+export const SENTENCES = [
   'A warm, funny and beautifully acted film.',
   'The plot makes no sense and the jokes fall flat.',
   'An unforgettable, heartbreaking masterpiece.',

@@ -175,7 +175,8 @@ export async function load(f: LoadFlags): Promise<void> {
             lost.length,
           ],
         ]),
-        `Refused for now: ${JSON.stringify(refusals)}. Least served ${record.served.least}, mean ${record.served.mean.toFixed(1)}.`,
+        `Refused for now: ${JSON.stringify(refusals)}. ` +
+          `Least served ${record.served.least}, mean ${record.served.mean.toFixed(1)}.`,
         `Memory in the last quarter against the second: ${growth
           .map(([role, by]) => `${role} ${by > 0 ? '+' : ''}${(100 * by).toFixed(1)} %`)
           .join(', ')}.`,

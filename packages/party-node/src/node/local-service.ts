@@ -21,8 +21,11 @@ export interface LocalService {
   /** holds everything that the nodes keep */
   folder: string;
   publisher: KeyPair;
-  /** A client of its own, with a grant of the publisher. */
-  grant(request: Partial<GrantRequest> & { model: string }): Promise<{ key: Secret; grant: string; id: string }>;
+  /** A client of its own, with a grant of the publisher. @param now when it is made, in seconds since 1970 */
+  grant(
+    request: Partial<GrantRequest> & { model: string },
+    now?: number,
+  ): Promise<{ key: Secret; grant: string; id: string }>;
   processes: Record<NodeRole, ChildProcess>;
   /** the last lines that a node has logged, in all its lives */
   log(role: NodeRole): string[];
@@ -91,10 +94,10 @@ export async function startLocalService(o: LocalServiceOptions = {}): Promise<Lo
     accessFile,
     folder,
     publisher,
-    async grant(request) {
+    async grant(request, now) {
       const client = freshKeyPair();
       const all = { subject: 'somebody', client: client.public, validSeconds: 3600, ...request };
-      const { text, id } = await makeGrant(publisher, network.id, all);
+      const { text, id } = await makeGrant(publisher, network.id, all, now);
       return { key: client.secret, grant: text, id };
     },
     processes: processes.children,
