@@ -112,6 +112,7 @@ export class Compiler implements Emission {
     shape: Shape = leaf.shape,
     step?: Step,
   ): number {
+    if (leaf.owner === 'client' && !step) throw new TypeError(`a client's value of shape [${shape}] without its step`);
     let v: Variant | undefined = leaf.variants.get(key);
     if (!v) {
       v = { tensor: newTensor(), values, fracBits };
@@ -238,7 +239,7 @@ export class Compiler implements Emission {
   #oneHot({ ownIndices, indexOwner, indexStep, shape: whole }: SecretNode, shape: Shape = whole): number {
     const indices = ownIndices!;
     // The publisher's own are a tensor like its others
-    if (this.#published && indexOwner === 'caller') {
+    if (this.#published && !indexStep && indexOwner !== 'public') {
       const hot = passing('oneHot', [], shape);
       hot.takeIndices({ values: indices, owner: indexOwner, step: undefined });
       return this.own(hot, 0);

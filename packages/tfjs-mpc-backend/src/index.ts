@@ -6,7 +6,7 @@
  *   await tf.setBackend('secformer');
  */
 
-import { Asking, Session } from '@secformer/party-node';
+import { Session } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import { backend, getBackend, registerBackend, type Tensor } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, SecformerBackend } from './backend.js';
@@ -15,12 +15,10 @@ import type { Calibration } from './calibration.js';
 import { configuration } from './config.js';
 import { registerKernels } from './kernels/index.js';
 import { type PreparedRead, prepare as prepareRead, shareFor } from './reads.js';
-import { loadedOver } from './service/load-published.js';
+import { reached } from './runtime/network.js';
 import type { Publishable } from './service/models.js';
-import { reached, type ServiceOptions } from './service/network.js';
-import type { AskProgress, Published } from './service/nodes.js';
+import type { Published } from './service/nodes.js';
 import { type PublishOptions, published } from './service/publish.js';
-import type { PublishedModel } from './service/published-model.js';
 
 /** Below every stock backend, so that importing this makes it nobody's default. */
 const PRIORITY = 0;
@@ -132,38 +130,15 @@ export async function publish(model: Publishable, options: PublishOptions): Prom
   return published(model, options, () => Session.connect(dial, credentials));
 }
 
-/**
- * Loads a published model: a tf.InferenceModel whose outputs are tensors of the backend. It is asked when one of them
- * is read, once for all of them; what is computed of them afterwards is computed in this process.
- * @param ref 'name@version', or 'name' for its newest one
- * @throws SecformerError BAD_CONFIGURATION where `ref`, the network or the key is none; NodeError where a node refuses:
- *   GRANT_REFUSED, MODEL_UNKNOWN and others
- *
- * @example
- * ```js
- * const model = await loadPublished('sst2@1', { network, key, grant });
- * const logits = model.predict([ids, mask, segments]);
- * console.log(await logits.data());
- * ```
- */
-export async function loadPublished(ref: string, options: LoadOptions): Promise<PublishedModel> {
-  const { dial, credentials } = reached(options);
-  return loadedOver(ref, () => Asking.connect(dial, credentials), options.onProgress);
-}
-
-/** Where a published model is, who asks, and who hears how far an answer is. */
-export interface LoadOptions extends ServiceOptions {
-  onProgress?: (event: AskProgress) => void;
-}
-
 export { NodeError } from '@secformer/party-node';
 export { EncodingError, SecformerError } from '@secformer/ring';
 export type { Calibration } from './calibration.js';
 export { type Configuration, configure, type OnRange } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';
 export { type LastRun, lastRun, type PreparedRead } from './reads.js';
+export type { ServiceOptions } from './runtime/network.js';
+export { type LoadOptions, loadPublished } from './service/load-published.js';
 export type { Publishable } from './service/models.js';
-export type { ServiceOptions } from './service/network.js';
 export type { AskProgress, Manifest, Published, PublishProgress, TensorSpec } from './service/nodes.js';
 export type { PublishOptions } from './service/publish.js';
 export type { PublishedModel } from './service/published-model.js';

@@ -23,9 +23,14 @@ export interface Sources {
 
 let nextRequest = 1;
 
+/** A number for a request. */
+export function newRequest(): number {
+  return nextRequest++;
+}
+
 /** What every request that may need a connection has. */
 export function requestOf({ calibration: _, ...configuration }: Resolved): { id: number; configuration: Resolved } {
-  return { id: nextRequest++, configuration };
+  return { id: newRequest(), configuration };
 }
 
 const known = new Set<number>();

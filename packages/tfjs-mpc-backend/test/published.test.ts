@@ -4,6 +4,8 @@ import type { Watched } from '@secformer/secformer-ops';
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
 import { configure, lastRun, NodeError } from '../src/index.js';
+import { Askers, type AskingLink } from '../src/runtime/askers.js';
+import type { AskCall } from '../src/runtime/messages.js';
 import { loadedOver, referenceOf } from '../src/service/load-published.js';
 import { shapedModel } from '../src/service/models.js';
 import { trace } from '../src/service/trace.js';
@@ -160,6 +162,52 @@ test.serial('values beyond the range of a protocol are refused as those of a rea
   await t.notThrowsAsync(logits.data());
   configure({});
   model.dispose();
+});
+
+test('connections of askers are kept by their grant, and opened again where they are lost', async (t) => {
+  const opened: { dead: NodeError | undefined; asked: unknown[]; closed: boolean }[] = [];
+  const askers = new Askers(async () => {
+    const state = { dead: undefined as NodeError | undefined, asked: [] as unknown[], closed: false };
+    opened.push(state);
+    const link = {
+      get dead() {
+        return state.dead;
+      },
+      manifest: async (name: string, version = '7') => ({ name, version }),
+      asset: async () => new Uint8Array(1),
+      ask: async (...what: unknown[]) => {
+        state.asked.push(what.slice(0, 2));
+        return 'answer';
+      },
+      close: () => {
+        state.closed = true;
+      },
+    };
+    return link as unknown as AskingLink;
+  });
+  const access = { network: {}, grant: 'g', key: 'k' };
+  const none = () => {};
+  const model = { name: 'm', version: '7' };
+  const ask: AskCall = { what: 'ask', model, program: 0, values: [], indices: [] };
+  const [first] = await Promise.all([
+    askers.perform(access, { what: 'manifest', name: 'm' }, none),
+    askers.perform(access, { what: 'asset', model, name: 'a' }, none),
+  ]);
+  t.deepEqual(first, model);
+  t.is(await askers.perform(access, ask, none), 'answer');
+  t.is(opened.length, 1);
+  opened[0]!.dead = new NodeError('party 0', 'LINK_CLOSED', 'gone');
+  const events: string[] = [];
+  await askers.perform(access, ask, (e) => events.push(e.phase));
+  t.deepEqual(events, ['connecting']);
+  t.deepEqual(opened[1]!.asked, [[model, 0]]);
+  await askers.perform({ ...access, grant: 'other' }, ask, none);
+  t.is(opened.length, 3);
+  await askers.perform(access, { what: 'close' }, none);
+  t.deepEqual(
+    opened.map((o) => o.closed),
+    [false, true, false],
+  );
 });
 
 test('a reference is a name, and perhaps a version', (t) => {

@@ -80,6 +80,8 @@ test.serial('a function is published once and asked by those who may, like a mod
     t.deepEqual(await got.label.data(), label);
     t.is(lastRun()!.rounds, made.programs[0]!.cost.rounds);
   }
+  const last = model.predict(given) as { logits: tf.Tensor; label: tf.Tensor };
+  t.deepEqual(last.label.dataSync(), label, 'a thread may wait for an answer');
   t.throws(() => model.predict({ ids: given.ids }), { code: 'SHAPES_NOT_PUBLISHED' });
   model.dispose();
   // Another's key, no grant, another model's

@@ -71,7 +71,8 @@ export async function demoService(json: string | undefined): Promise<void> {
         `Three processes serve the model; it was published in ${(publishMs / 1000).toFixed(1)} s. An answer takes ` +
           `${(ms / rows.length).toFixed(0)} ms, ${rounds} rounds and ` +
           `${megabytes(bytes.p0p1 + bytes.p1p0)} between the parties, and no weight crosses a link any more.`,
-        `Largest difference of a logit: ${worst.toExponential(1)}. ${agree ? 'Every label agrees.' : 'The answers differ.'}`,
+        `Largest difference of a logit: ${worst.toExponential(1)}. ` +
+          `${agree ? 'Every label agrees.' : 'The answers differ.'}`,
         '',
         columns([['asked', 'answer'], ...refused.map((r) => [r.client, r.code])]),
         ...refused.map(({ message }) => `  ${message}`),

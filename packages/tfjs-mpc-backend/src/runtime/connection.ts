@@ -31,7 +31,7 @@ export class Connection {
 
   /** @returns the answer, or the tensors that the nodes would need and do not have */
   perform(
-    request: Exclude<Request, { kind: 'start' | 'free' }>,
+    request: Exclude<Request, { kind: 'start' | 'free' | 'asking' }>,
     prepared: (start: Start) => number,
   ): Promise<Answer | number[]> {
     if (request.kind === 'share') return this.#using([], () => this.#share(request.writes));

@@ -1,8 +1,9 @@
 import { type Dial, NodeError, reportOf, Session } from '@secformer/party-node';
 import type { Secret } from '@secformer/ring';
 import type { Resolved } from '../config.js';
+import { Askers } from './askers.js';
 import { Connection, type Start } from './connection.js';
-import type { Answer, Reply, Request } from './messages.js';
+import type { Answer, Progress, Reply, Request } from './messages.js';
 
 /** How the session's holder gets to the nodes in this environment. */
 export interface Reach {
@@ -18,39 +19,50 @@ interface Current {
   made?: Connection;
 }
 
-type Configured = Exclude<Request, { kind: 'start' | 'free' }>;
+type Configured = Exclude<Request, { kind: 'start' | 'free' | 'asking' }>;
 
 /** Keeps one connection to the nodes: made on the first request, and again after a loss or another configuration. */
 export class SessionHolder {
   readonly #reach: (c: Resolved) => Reach;
+  readonly #askers: Askers;
   /** the connection, or the one under way, which all requests that come meanwhile wait for */
   #current: Current | undefined;
   #number = 0;
   readonly #prepared = new Map<number, Start>();
   #nextPrepared = 1;
 
-  constructor(reach: (c: Resolved) => Reach) {
+  /** @param askers connections of clients who ask published models */
+  constructor(reach: (c: Resolved) => Reach, askers = new Askers()) {
     this.#reach = reach;
+    this.#askers = askers;
   }
 
   /** Handles a request; never throws. */
-  async handle(request: Request): Promise<Reply> {
+  async handle(request: Request, onProgress?: (event: Progress) => void): Promise<Reply> {
     const { id } = request;
     const by = { session: this.#number };
     try {
-      const answer = await this.#answer(request, by);
+      const answer = await this.#answer(request, by, onProgress);
       return Array.isArray(answer) ? { id, ...by, missing: answer } : { id, ...by, answer };
     } catch (error) {
       return { id, ...by, error: { ...reportOf(error, 'client'), name: (error as Error).name } };
     }
   }
 
-  async #answer(request: Request, by: { session: number }): Promise<Answer | number[]> {
+  async #answer(
+    request: Request,
+    by: { session: number },
+    onProgress?: (event: Progress) => void,
+  ): Promise<Answer | number[]> {
     if (request.kind === 'free') {
       // After the requests that wait for the same connection, and came before
       const connection = await this.#current?.ready.catch(() => undefined);
       connection?.free(request.tensors);
       return { outputs: [], record: undefined, setupMs: 0 };
+    }
+    if (request.kind === 'asking') {
+      const published = await this.#askers.perform(request.access, request.call, onProgress ?? (() => {}));
+      return { outputs: [], record: undefined, setupMs: 0, published };
     }
     if (request.kind === 'start') {
       const start = this.#prepared.get(request.prepared);

@@ -1,6 +1,7 @@
-import type { ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
+import type { AskProgress, ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
 import type { Graph, NodeRanges, Watched } from '@secformer/secformer-ops';
 import type { Resolved } from '../config.js';
+import type { ServiceOptions } from './network.js';
 
 /** A tensor to share before a run. */
 export interface Write {
@@ -21,15 +22,46 @@ export interface RunJob {
   watched?: boolean;
 }
 
+/** How far a request is that says so. */
+export interface Progress {
+  phase: 'connecting' | AskProgress['phase'];
+  /** place in the nodes' queue */
+  place?: number;
+}
+
+/** By what a client may ask a published model. */
+export type AskAccess = Pick<ServiceOptions, 'network' | 'key' | 'grant' | 'ca'>;
+
+/** What a client asks of the nodes. */
+export type AskCall =
+  | { what: 'manifest'; name: string; version?: string }
+  | { what: 'asset'; model: { name: string; version: string }; name: string }
+  | {
+      what: 'ask';
+      model: { name: string; version: string };
+      program: number;
+      values: Float32Array[];
+      indices: Int32Array[];
+    }
+  | { what: 'close' };
+
 export type Request =
   | { id: number; kind: 'run'; job: RunJob; configuration: Resolved }
   | { id: number; kind: 'prepare'; job: RunJob; configuration: Resolved }
+  | { id: number; kind: 'asking'; access: AskAccess; call: AskCall }
   | { id: number; kind: 'start'; prepared: number; trace: boolean }
   | { id: number; kind: 'share'; writes: Write[]; configuration: Resolved }
   | { id: 0; kind: 'free'; tensors: number[] };
 
 /** `left` names operations whose values have left the domain of their protocol. */
-export type Answer = { outputs: Float32Array[]; record: RunRecord | undefined; setupMs: number; left?: Watched[] };
+export type Answer = {
+  outputs: Float32Array[];
+  record: RunRecord | undefined;
+  setupMs: number;
+  left?: Watched[];
+  /** what was asked of a published model */
+  published?: unknown;
+};
 
 /** Replies carry the session's number: tensors that were shared in an earlier one are gone. */
 export type Reply = { id: number; session: number } & (
@@ -38,5 +70,5 @@ export type Reply = { id: number; session: number } & (
   | { error: ErrorReport & { name?: string } }
 );
 
-/** What the session's thread sends: replies, and at last why it failed. */
-export type FromSession = Reply | { failed: string };
+/** What the session's thread sends: replies, how far requests are, and at last why it failed. */
+export type FromSession = Reply | { progress: Progress; id: number } | { failed: string };

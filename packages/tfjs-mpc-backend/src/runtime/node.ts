@@ -1,7 +1,7 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import { threadFile } from '@secformer/party-node/thread-file';
 import { SecformerError } from '@secformer/ring';
-import type { FromSession, Reply, Request } from './messages.js';
+import type { FromSession, Progress, Reply, Request } from './messages.js';
 import { Pulse } from './pulse.js';
 import type { SessionWorkerData } from './session-worker.js';
 
@@ -30,6 +30,7 @@ export class Runtime {
   readonly #patience: Patience;
   #thread: Thread | undefined;
   readonly #pending = new Map<number, (reply: Reply) => void>();
+  readonly #listeners = new Map<number, (event: Progress) => void>();
 
   /** @param script what the thread runs */
   constructor(script: () => URL, patience: Patience = { startMs: 30_000, silentMs: 60_000 }) {
@@ -56,6 +57,7 @@ export class Runtime {
 
   #hear(thread: Thread, message: FromSession): void {
     if ('failed' in message) this.#lose(thread, message.failed);
+    else if ('progress' in message) this.#listeners.get(message.id)?.(message.progress);
     else this.#settle(message);
   }
 
@@ -74,12 +76,14 @@ export class Runtime {
   #settle(reply: Reply): void {
     const resolve = this.#pending.get(reply.id);
     this.#pending.delete(reply.id);
+    this.#listeners.delete(reply.id);
     if (this.#pending.size === 0) this.#thread?.port.unref();
     resolve?.(reply);
   }
 
-  async ask(request: Request): Promise<Reply> {
+  async ask(request: Request, onProgress?: (event: Progress) => void): Promise<Reply> {
     const { port } = this.#started();
+    if (onProgress) this.#listeners.set(request.id, onProgress);
     return new Promise((resolve) => {
       this.#pending.set(request.id, resolve);
       port.ref();
@@ -147,8 +151,9 @@ export class Runtime {
       const got = receiveMessageOnPort(thread.port) as { message: FromSession } | undefined;
       if (!got) return undefined;
       if ('failed' in got.message) throw this.#lose(thread, got.message.failed);
-      if (got.message.id === id) return got.message;
-      this.#settle(got.message);
+      if ('progress' in got.message) this.#hear(thread, got.message);
+      else if (got.message.id === id) return got.message;
+      else this.#settle(got.message);
     }
   }
 }

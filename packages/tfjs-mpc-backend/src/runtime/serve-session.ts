@@ -6,7 +6,9 @@ import { certificatesIn, dialSocket, startTrio, type Trio } from '@secformer/par
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
-import type { FromSession, Request } from './messages.js';
+import type { FromSession, Progress, Request } from './messages.js';
+
+const NAMES = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
 
 let trio: Trio | undefined;
 
@@ -19,9 +21,8 @@ function reach(c: Resolved): Reach {
     return { dial: trio.dial, token: trio.token };
   }
   const urls = { party0: c.parties[0], party1: c.parties[1], dealer: c.dealer! };
-  const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
   const ca = c.ca ?? readAuthority(c.caFile);
-  return { dial: (node) => dialSocket(urls[node], names[node], ca), token: tokenFrom(c.token!) };
+  return { dial: (node) => dialSocket(urls[node], NAMES[node], ca), token: tokenFrom(c.token!) };
 }
 
 function readAuthority(file: string | undefined): string | undefined {
@@ -44,7 +45,8 @@ function readAuthority(file: string | undefined): string | undefined {
 export function serveSession(port: MessagePort): void {
   const holder = new SessionHolder(reach);
   port.on('message', async ({ request, flag }: { request: Request; flag: Int32Array | undefined }) => {
-    const reply: FromSession = await holder.handle(request);
+    const onProgress = (progress: Progress) => port.postMessage({ progress, id: request.id } satisfies FromSession);
+    const reply: FromSession = await holder.handle(request, onProgress);
     const buffers = 'answer' in reply ? reply.answer.outputs.map((o) => o.buffer as ArrayBuffer) : [];
     port.postMessage(reply, buffers);
     if (!flag) return;

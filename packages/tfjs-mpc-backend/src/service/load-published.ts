@@ -1,6 +1,11 @@
-/** Loads a published model from a connection of somebody who holds a grant. */
+/** Loads a published model for somebody who holds a grant. */
 import { SecformerError } from '@secformer/ring';
-import type { Asking, AskProgress, Manifest } from './nodes.js';
+import { runtime } from '#runtime';
+import { configuration } from '../config.js';
+import type { AskAccess, AskCall, Reply, Request } from '../runtime/messages.js';
+import type { ServiceOptions } from '../runtime/network.js';
+import { newRequest, raised } from '../sharing.js';
+import type { Answered, Asking, AskProgress, Manifest } from './nodes.js';
 import { type ModelNodes, PublishedModel } from './published-model.js';
 
 /** What a program for progress bars hears. */
@@ -17,26 +22,104 @@ export function referenceOf(ref: string): { name: string; version: string | unde
   return { name, version };
 }
 
+/** By what a published model is reached: see `ServiceOptions`. */
+export interface LoadOptions extends ServiceOptions {
+  onProgress?: OnProgress;
+}
+
 /**
- * Loads a published model over connections of a client.
+ * Loads a published model: a tf.InferenceModel whose outputs are tensors of the backend. It is asked when one of them
+ * is read, once for all of them; what is computed of them afterwards is computed in this process.
  * @param ref 'name@version', or 'name' for its newest one
- * @param connect opens a connection; called again where one is lost
- * @throws what the connection throws, and SecformerError BAD_CONFIGURATION where `ref` is none
+ * @throws SecformerError BAD_CONFIGURATION where `ref`, the network or the key is none; NodeError where a node refuses:
+ *   GRANT_REFUSED, MODEL_UNKNOWN and others
+ *
+ * @example
+ * ```js
+ * const model = await loadPublished('sst2@1', { network, key, grant });
+ * const logits = model.predict([ids, mask, segments]);
+ * console.log(await logits.data());
+ * ```
+ */
+export async function loadPublished(ref: string, { onProgress, ...access }: LoadOptions): Promise<PublishedModel> {
+  return loadedBy(ref, new RuntimeLink(access, onProgress));
+}
+
+/**
+ * The same over connections on this thread, for which `dataSync` cannot wait.
+ * @param connect opens one; called again where one is lost
  */
 export async function loadedOver(
   ref: string,
   connect: () => Promise<Asking>,
   onProgress?: OnProgress,
 ): Promise<PublishedModel> {
-  const { name, version } = referenceOf(ref);
-  const link = new AskLink(connect, onProgress);
+  return loadedBy(ref, new AskLink(connect, onProgress));
+}
+
+async function loadedBy(ref: string, link: RuntimeLink | AskLink): Promise<PublishedModel> {
   try {
-    const manifest = await (await link.asking()).manifest(name, version);
+    const { name, version } = referenceOf(ref);
+    const manifest = await link.manifest(name, version);
     return new PublishedModel(manifest, link.of(manifest));
   } catch (error) {
     link.close();
     throw error;
   }
+}
+
+/** A connection that the session's thread holds, or in a browser this one. */
+class RuntimeLink {
+  readonly #access: AskAccess;
+  readonly #onProgress: OnProgress | undefined;
+  #closed = false;
+
+  constructor(access: AskAccess, onProgress: OnProgress | undefined) {
+    this.#access = access;
+    this.#onProgress = onProgress;
+  }
+
+  manifest(name: string, version: string | undefined): Promise<Manifest> {
+    return this.#call({ what: 'manifest', name, ...(version !== undefined && { version }) }) as Promise<Manifest>;
+  }
+
+  of({ name, version }: Manifest): ModelNodes {
+    const model = { name, version };
+    return {
+      ask: async (program, values, indices) =>
+        (await this.#call({ what: 'ask', model, program, values, indices })) as Answered,
+      askSync: (program, values, indices) => {
+        const request = this.#request({ what: 'ask', model, program, values, indices });
+        return given(runtime.askSync(request, configuration().syncTimeoutMs)) as Answered;
+      },
+      asset: async (file) => (await this.#call({ what: 'asset', model, name: file })) as Uint8Array,
+      close: () => this.close(),
+    };
+  }
+
+  close(): void {
+    if (!this.#closed) runtime.tell(this.#request({ what: 'close' }));
+    this.#closed = true;
+  }
+
+  async #call(call: AskCall): Promise<unknown> {
+    const request = this.#request(call);
+    return given(await runtime.ask(request, this.#onProgress));
+  }
+
+  #request(call: AskCall): Request {
+    if (this.#closed) throw disposed();
+    return { id: newRequest(), kind: 'asking', access: this.#access, call };
+  }
+}
+
+function given(reply: Reply): unknown {
+  if ('error' in reply) throw raised(reply.error);
+  return 'answer' in reply ? reply.answer.published : undefined;
+}
+
+function disposed(): SecformerError {
+  return new SecformerError('MODEL_DISPOSED', 'this model was disposed of; load it again');
 }
 
 /** A connection on this thread; nothing can wait for it here. */
@@ -52,7 +135,7 @@ class AskLink {
   }
 
   async asking(): Promise<Asking> {
-    if (this.#closed) throw new SecformerError('MODEL_DISPOSED', 'this model was disposed of; load it again');
+    if (this.#closed) throw disposed();
     const before = this.#current;
     const there = await before?.catch(() => undefined);
     if (there && !there.dead) return there;
@@ -62,6 +145,10 @@ class AskLink {
       this.#current = this.#connect();
     }
     return this.#current!;
+  }
+
+  async manifest(name: string, version: string | undefined): Promise<Manifest> {
+    return (await this.asking()).manifest(name, version);
   }
 
   of(manifest: Manifest): ModelNodes {

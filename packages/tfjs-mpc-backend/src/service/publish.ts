@@ -1,8 +1,8 @@
 /** Publishes a model: traces it, shares its tensors, and has the nodes keep them for clients who hold a grant. */
 import { SecformerError, type Secret } from '@secformer/ring';
+import { ownKey } from '../runtime/network.js';
 import { type Sources, writesOf } from '../sharing.js';
 import { type InputShapes, type Publishable, shapedModel } from './models.js';
-import { ownKey } from './network.js';
 import type { Published, PublishingSession, PublishProgress } from './nodes.js';
 import { type Traced, trace } from './trace.js';
 
