@@ -35,6 +35,11 @@ export function inPlain(traced: Traced, inputs: readonly Given[]): PlainTensor[]
 
 let trio: Trio | undefined;
 
+/** Ends the threads of the embedded trio, after the tests. */
+export async function stopTrio(): Promise<void> {
+  await trio?.stop();
+}
+
 /** The same on the embedded trio. */
 export async function onTrio(traced: Traced, inputs: readonly Given[]): Promise<PlainTensor[]> {
   const { program, needed } = traced;

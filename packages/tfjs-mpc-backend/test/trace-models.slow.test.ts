@@ -8,7 +8,7 @@ import { configure } from '../src/index.js';
 import { shapedModel } from '../src/service/models.js';
 import { trace } from '../src/service/trace.js';
 import './harness.js';
-import { type Given, inPlain, numbersIn, onTrio } from './service-harness.js';
+import { type Given, inPlain, numbersIn, onTrio, stopTrio } from './service-harness.js';
 
 const models = fileURLToPath(new URL('../../../../../shared/models', import.meta.url));
 
@@ -32,6 +32,7 @@ function artifacts(folder: string) {
 }
 
 test.serial.before(() => configure({}));
+test.after.always(stopTrio);
 
 for (const name of [
   'graph-bert-tiny-classifier',

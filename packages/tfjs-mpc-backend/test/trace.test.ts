@@ -3,9 +3,10 @@ import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
 import { configure } from '../src/index.js';
 import { sample } from './harness.js';
-import { furthest, type Given, inPlain, numbersIn, onCpu, onTrio, traced } from './service-harness.js';
+import { furthest, type Given, inPlain, numbersIn, onCpu, onTrio, stopTrio, traced } from './service-harness.js';
 
 test.serial.before(() => configure({}));
+test.after.always(stopTrio);
 test.serial.afterEach.always(() => configure({}));
 
 const floats = (shape: number[], seed = 1, low = -1, high = 1): Given => ({
