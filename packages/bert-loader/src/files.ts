@@ -39,6 +39,11 @@ export class ModelFiles {
     return `${this.#where}/${this.#below}`.replace(/\/$/, '');
   }
 
+  /** What `read` is asked for a file of this folder by. */
+  name(file: string): string {
+    return this.#below + file;
+  }
+
   path(name: string): string {
     return `${this.folder}/${name}`;
   }
@@ -50,7 +55,7 @@ export class ModelFiles {
 
   /** @throws ModelFileError where the file is a Git LFS pointer */
   async bytes(name: string): Promise<Uint8Array | undefined> {
-    const bytes = await this.#read(this.#below + name);
+    const bytes = await this.#read(this.name(name));
     if (bytes && isPointer(bytes))
       this.refuse(name, "is a Git LFS pointer, not the file it stands for; 'git lfs pull' fetches that");
     return bytes;

@@ -1,16 +1,13 @@
 import { readFolder } from '#files';
 import { chooseHead } from './architectures.js';
 import { Checkpoint, shardsOf } from './checkpoint.js';
-import type { BertConfig } from './config.js';
-import { ConfigReader } from './config-reader.js';
 import { familyOf } from './families/index.js';
-import { ModelFiles, type ReadFile } from './files.js';
+import type { ModelFiles, ReadFile } from './files.js';
+import { openFolder, tokenizerOf } from './folder.js';
 import { HEAD_KINDS, type HeadKind, hasHead, readHead, readPooler } from './heads.js';
 import { BertModel } from './model.js';
-import { configOf } from './parse-config.js';
 import { Safetensors } from './safetensors.js';
-import { modulesOf, readSentence, type Sentence } from './sentence.js';
-import { OLDER_SENTENCE_FILES, TOKENIZER_FILES, tokenizerFromFiles } from './tokenizer/load.js';
+import { readSentence, type Sentence } from './sentence.js';
 import { WeightReader } from './weights.js';
 
 /** How a checkpoint is loaded; all of it is optional. */
@@ -48,21 +45,6 @@ async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
 }
 
 /**
- * The tokenizer of the encoder's own folder.
- * @param text its config.json, which was read before
- * @param sentence is it one of sentence-transformers?
- */
-async function readTokenizer(files: ModelFiles, text: string, c: BertConfig, sentence: boolean) {
-  const texts = new Map([['config.json', text]]);
-  for (const name of sentence ? [...TOKENIZER_FILES, ...OLDER_SENTENCE_FILES] : TOKENIZER_FILES) {
-    const found = texts.get(name) ?? (await files.text(name));
-    if (found !== undefined) texts.set(name, found);
-  }
-  const { longest, types, vocabSize: vocabularySize, padToken } = c;
-  return tokenizerFromFiles(texts, files.folder, { positions: longest, types, vocabularySize, padToken });
-}
-
-/**
  * Builds a model from its files, wherever they are: in a browser, bytes that somebody chose; in Node, an archive.
  * @param read answers a file's name with its bytes, or undefined where there is no such file
  * @param where name of the folder, for messages
@@ -71,15 +53,11 @@ async function readTokenizer(files: ModelFiles, text: string, c: BertConfig, sen
  */
 export async function bertFromFiles(read: ReadFile, where: string, options: LoadOptions = {}): Promise<BertModel> {
   checkOptions(options);
-  const folder = new ModelFiles(read, where);
-  const modules = await modulesOf(folder);
-  const files = modules ? folder.under(modules[0]!.path) : folder;
-  const text = await files.needText('config.json');
-  const json = ConfigReader.parse(files.path('config.json'), text);
-  const config = configOf(json);
+  const opened = await openFolder(read, where);
+  const { folder, files, modules, json, config } = opened;
   const family = familyOf(config.family);
   const names = family.heads(config, json);
-  const tokenizer = await readTokenizer(files, text, config, modules !== undefined);
+  const tokenizer = await tokenizerOf(opened);
   const checkpoint = await readCheckpoint(files);
   const prefix = checkpoint.has(`${family.prefix}embeddings.word_embeddings.weight`) ? family.prefix : '';
   const root = new WeightReader(checkpoint);
