@@ -1,0 +1,3 @@
+/** The command `secformer`, as a function. */
+export { main } from './cli.js';
+export type { Terminal } from './terminal.js';
