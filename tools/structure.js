@@ -20,6 +20,7 @@ const PACKAGES = {
   'packages/party-node': ['ring', 'secformer-ops'],
   'packages/tfjs-mpc-backend': ['ring', 'secformer-ops', 'party-node'],
   'packages/bert-loader': [],
+  'packages/cli': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
   'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'],
   tools: ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'],
 };

@@ -1,4 +1,4 @@
-// The five packages as npm packs them, unpacked beside nothing but what their manifests name: every entry is imported,
+// The packages as npm packs them, unpacked beside nothing but what their manifests name: every entry is imported,
 // required and type-checked by a project of its own. Needs the build, and no network. That the README's first snippet
 // runs after an `npm install` is in tfjs-mpc-backend's package.slow.test.ts.
 
@@ -15,7 +15,7 @@ import ts from 'typescript';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
-const names = ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'];
+const names = ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'cli'];
 const manifestOf = (name) => JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
 
 /** Every entry that somebody may import, as they write it. */

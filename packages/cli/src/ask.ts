@@ -1,12 +1,11 @@
 /** `secformer ask`: texts to a published model, and its answers. */
-import { readFileSync } from 'node:fs';
 import { loadConfig, loadTokenizer, type ReadFile, tokenizeTexts } from '@secformer/bert-loader';
 import { answerOf, cellsOf, type Reading } from './answers.js';
 import { type Batch, batchesOf, textShapes } from './batches.js';
 import { UsageError } from './failures.js';
 import { type IdentityFlags, readGrant, readIdentity } from './files.js';
 import { Progress } from './progress.js';
-import type { Model, Service } from './service.js';
+import type { LoadOptions, Model, Service } from './service.js';
 import { columns, printable, type Terminal } from './terminal.js';
 import { loadTf, type Tf } from './tfjs.js';
 
@@ -38,11 +37,11 @@ export async function askTexts(
 ): Promise<void> {
   const identity = readIdentity(flags);
   const grant = flags.grant === undefined ? undefined : readGrant(flags.grant);
-  const asked = texts.length > 0 ? texts : linesOf(standardInput());
+  const asked = texts.length > 0 ? texts : linesOf(await standardInput());
   if (asked.length === 0) throw new UsageError('there is no text to ask about');
   const { tf } = await loadTf();
   const progress = new Progress(terminal);
-  const onProgress: Parameters<Service['loadPublished']>[1]['onProgress'] = (event) => progress.asking(event);
+  const onProgress: LoadOptions['onProgress'] = (event) => progress.asking(event);
   try {
     const model = await service.loadPublished(ref, { ...identity, ...(grant !== undefined && { grant }), onProgress });
     try {
@@ -130,10 +129,12 @@ async function assetsOf(model: Model) {
   return { tokenizer, longest, reading };
 }
 
-function standardInput(): string {
+async function standardInput(): Promise<string> {
   if (process.stdin.isTTY)
     throw new UsageError('there is no text to ask about: give texts, or lines on standard input');
-  return readFileSync(0, 'utf8');
+  const chunks: Buffer[] = [];
+  for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString('utf8');
 }
 
 function linesOf(text: string): string[] {

@@ -12,13 +12,17 @@ export interface Batch {
 
 const INPUTS = ['ids', 'mask', 'segments'];
 
+/** Tokens of a run at most: a publisher may say anything, and rows are made before the backend looks at it. */
+const TOKENS = 2 ** 20;
+
 /** [batch, tokens] of the programs that take texts. @throws UsageError where the model takes something else */
 export function textShapes({ name, version, programs }: Manifest): [number, number][] {
   const shapes = programs.flatMap(({ inputs }): [number, number][] => {
     const fits =
       inputs.length === INPUTS.length &&
       inputs.every((i, k) => i.name === INPUTS[k] && i.dtype === 'int32' && i.shape.length === 2);
-    return fits ? [inputs[0]!.shape as [number, number]] : [];
+    const [batch, tokens] = inputs[0]?.shape ?? [];
+    return fits && batch! >= 1 && tokens! >= 2 && batch! * tokens! <= TOKENS ? [[batch!, tokens!]] : [];
   });
   if (shapes.length > 0) return shapes;
   const takes = programs[0]!.inputs.map((i) => `${i.name}: ${i.dtype} [${i.shape}]`).join(', ');

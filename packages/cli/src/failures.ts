@@ -18,7 +18,7 @@ export class UsageError extends Error {}
 
 export type Command = 'publish' | 'ask';
 
-const USAGE: readonly string[] = ['BAD_CONFIGURATION', 'BAD_MODEL_FILE', 'NO_SUCH_HEAD'];
+const USAGE: readonly string[] = ['BAD_CONFIGURATION', 'UNKNOWN_SUITE', 'BAD_MODEL_FILE', 'NO_SUCH_HEAD'];
 const REFUSED: readonly string[] = [
   'GRANT_REFUSED',
   'NOT_ALLOWED',
@@ -36,18 +36,17 @@ const BROKEN: readonly string[] = ['LINK_CLOSED', 'UNREACHABLE', 'NO_PROGRESS', 
 const REMEDIES: Readonly<Record<Command, Readonly<Record<string, string>>>> = {
   publish: {
     NOT_AUTHENTICATED: "each node's operator lets a publisher in: party-node allow --key, with the public key of --key",
-    MODEL_EXISTS: 'a version is published once: give another --version',
   },
   ask: {
     GRANT_REFUSED: 'the publisher of the model gives grants: party-node grant',
-    NOT_AUTHENTICATED: '--key has to be the key that --grant was made for',
+    NOT_AUTHENTICATED: "--key has to be the key that --grant was made for, or the publisher's own",
   },
 };
 
 const BROKEN_REMEDY: Readonly<Record<Command, string>> = {
   publish:
-    'nothing of it is served unless all three nodes have all of it; run the same command again, which starts over, and ' +
-    'the nodes clear what was staged',
+    'nothing of it is served unless all three nodes have all of it; run the same command again, which starts over, ' +
+    'and the nodes clear what was staged',
   ask: 'run the same command again',
 };
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { ReadFile } from '@secformer/bert-loader';
-import { limits, type Network, secretKeyText } from '@secformer/party-node';
+import { limits, secretKeyText } from '@secformer/party-node';
 import { certificatesIn, readKeyFile, readNetworkFile } from '@secformer/party-node/node';
 import { UsageError } from './failures.js';
 
@@ -14,7 +14,8 @@ export interface IdentityFlags {
 }
 
 export interface Identity {
-  network: Network;
+  /** the network file's content */
+  network: unknown;
   /** 'ed25519-secret:…', never to be printed */
   key: string;
   /** PEM */
@@ -31,7 +32,10 @@ function text(file: string, flag: string): string {
 
 /** @throws NodeError BAD_CONFIGURATION, or UsageError, with the file and what is wrong with it */
 export function readIdentity({ network, key, ca }: IdentityFlags): Identity {
-  const identity = { network: readNetworkFile(network), key: secretKeyText(readKeyFile(key).secret) };
+  const { urls, keys } = readNetworkFile(network);
+  const node = (role: keyof typeof urls) => ({ url: urls[role], key: keys[role] });
+  const nodes = { party0: node('party0'), party1: node('party1'), dealer: node('dealer') };
+  const identity = { network: nodes, key: secretKeyText(readKeyFile(key).secret) };
   if (ca === undefined) return identity;
   const pem = text(ca, '--ca');
   certificatesIn(pem, `the CA file ${ca}`);

@@ -4,10 +4,11 @@ import { Presets, SingleBar } from 'cli-progress';
 import type { Terminal } from './terminal.js';
 
 /** What the phases of a publication are called. */
-const PHASES: Readonly<Record<string, string>> = {
+const PHASES: Readonly<Record<Exclude<PublishProgress['phase'], 'done'>, string>> = {
   tracing: 'recording the model',
-  sharing: 'sharing its weights',
-  opening: 'opening what is masked once for all runs',
+  connecting: 'connecting',
+  sharing: 'sharing its tensors',
+  opening: 'opening what all runs have masked alike',
   sending: 'sending programs',
   staging: 'storing it at the nodes',
   committing: 'making it visible',
@@ -17,32 +18,41 @@ const PHASES: Readonly<Record<string, string>> = {
 export class Progress {
   readonly #terminal: Terminal;
   #bar: SingleBar | undefined;
+  /** what the bar, or the last line, is about */
   #shown = '';
+  /** tenths of a phase that lines have said */
+  #tenths = 0;
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
   }
 
-  /** One phase after another, each with its own bar. */
+  /** One phase after another: each with its own bar, or a line and one more for each tenth. */
   publishing({ phase, done, of }: PublishProgress): void {
-    const name = PHASES[phase];
-    if (name === undefined) {
+    if (phase === 'done') {
       this.stop();
       return;
     }
-    const counted = of > 1 ? `${name}, ${Math.min(done + 1, of)} of ${of}` : name;
-    // The end of a phase says nothing that its last step has not said
-    if (this.#terminal.bar) this.#draw(name, done, of);
-    else if (done < of || of === 0) this.#line(counted);
+    const name = PHASES[phase] ?? phase;
+    if (this.#terminal.bar) {
+      this.#draw(name, done, of);
+      return;
+    }
+    const tenths = Math.floor((10 * done) / Math.max(of, 1));
+    if (name === this.#shown && tenths <= this.#tenths) return;
+    this.#tenths = tenths;
+    this.#shown = name;
+    this.#terminal.err(of > 1 && done < of ? `${name}: ${done + 1} of ${of}` : name);
   }
 
-  /** A bar of rounds; elsewhere than on a terminal, only that others come first. */
-  asking({ phase, place, round, of }: AskProgress): void {
+  /** A line that changes; elsewhere than on a terminal, only that others come first. */
+  asking({ phase, place }: AskProgress): void {
     const waiting = phase === 'waiting' && place !== undefined;
     const name = waiting ? `waiting at place ${place}` : phase;
     if (phase === 'done') this.stop();
-    else if (this.#terminal.bar) this.#draw(name, round ?? 0, of ?? 1);
-    else if (waiting) this.#line(name);
+    else if (this.#terminal.bar) this.#draw(name, 0, 1, '{name} …');
+    else if (waiting && name !== this.#shown) this.#terminal.err(name);
+    if (waiting) this.#shown = name;
   }
 
   /** Takes the bar away. */
@@ -52,12 +62,7 @@ export class Progress {
     this.#shown = '';
   }
 
-  #line(text: string): void {
-    if (text !== this.#shown) this.#terminal.err(text);
-    this.#shown = text;
-  }
-
-  #draw(name: string, done: number, of: number): void {
+  #draw(name: string, done: number, of: number, format = '{bar} {value}/{total} {name}'): void {
     const total = Math.max(of, 1);
     if (this.#bar && this.#shown === name) {
       this.#bar.setTotal(total);
@@ -66,10 +71,8 @@ export class Progress {
     }
     this.stop();
     this.#shown = name;
-    this.#bar = new SingleBar(
-      { format: '{bar} {value}/{total} {name}', stream: this.#terminal.bar!, clearOnComplete: true, hideCursor: true },
-      Presets.shades_classic,
-    );
+    const options = { format, stream: this.#terminal.bar!, clearOnComplete: true, hideCursor: true };
+    this.#bar = new SingleBar(options, Presets.shades_classic);
     this.#bar.start(total, done, { name });
   }
 }

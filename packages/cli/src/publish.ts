@@ -1,5 +1,6 @@
 /** `secformer publish`: a folder becomes a model that the nodes serve. */
-import { type IdentityFlags, readAssets, readIdentity } from './files.js';
+import { NodeError } from '@secformer/party-node';
+import { type Identity, type IdentityFlags, readAssets, readIdentity } from './files.js';
 import { readModel } from './model-folder.js';
 import { Progress } from './progress.js';
 import type { Service } from './service.js';
@@ -27,6 +28,7 @@ export async function publishFolder(
   const more = readAssets(flags.asset ?? []);
   const { tf, backend } = await loadTf();
   backend.configure({ suite: flags.suite });
+  await checkFree(flags, identity, service);
   const shapes = { batch: flags.batch, lengths: flags.seq, outputs: flags.output };
   const { model, inputs, outputs, assets, dispose } = await readModel(folder, shapes, tf);
   const progress = new Progress(terminal);
@@ -42,17 +44,34 @@ export async function publishFolder(
     });
     progress.stop();
     const sets = [inputs].flat();
-    const rows = published.programs.map(({ rounds, bytes }, i) => [
+    const rows = published.programs.map(({ cost: { rounds, online, dealer } }, i) => [
       shapesText(sets[i]!),
       { number: `${rounds} rounds` },
-      { number: `${bytesText(bytes)} a run` },
+      { number: `${bytesText(online)} sent by each party` },
+      { number: `${bytesText(dealer)} by the dealer` },
     ]);
-    terminal.out(`${published.name}@${published.version} is published, generation ${published.generation}`);
+    const count = rows.length === 1 ? 'one program' : `${rows.length} programs`;
+    terminal.out(`${published.name}@${published.version} is published, with ${count}; a run of each:`);
     for (const line of columns(rows)) terminal.out(line);
   } finally {
     progress.stop();
     dispose();
   }
+}
+
+/**
+ * A version that is there is found, and a publisher whom nobody knows is refused, before the model is read and shared.
+ * @throws NodeError MODEL_EXISTS, and what the connection throws
+ */
+async function checkFree({ name, version }: PublishFlags, identity: Identity, service: Service): Promise<void> {
+  try {
+    (await service.loadPublished(`${name}@${version}`, identity)).dispose();
+  } catch (error) {
+    // One that cannot be served is for the nodes to judge
+    if (['MODEL_UNKNOWN', 'MODEL_DAMAGED'].includes((error as { code?: string }).code ?? '')) return;
+    throw error;
+  }
+  throw new NodeError('client', 'MODEL_EXISTS', `${name}@${version} is published; give another --version`);
 }
 
 function shapesText(set: object): string {

@@ -1,44 +1,26 @@
 /** What of the backend the commands use; tests have another. */
-import type {
-  AskProgress,
-  Publishable,
-  Published,
-  PublishedModel,
-  PublishOptions,
-  PublishProgress,
-} from '@secformer/tfjs-mpc-backend';
-import type { Identity } from './files.js';
+import type * as Backend from '@secformer/tfjs-mpc-backend';
 import { loadTf } from './tfjs.js';
 
-export interface PublishRequest extends Identity {
-  name: string;
-  version: string;
-  inputs?: NonNullable<PublishOptions['inputs']>;
-  outputs?: Record<string, string>;
-  assets: Record<string, Uint8Array>;
-  onProgress: (event: PublishProgress) => void;
-}
+/** What of a published model the command `ask` uses. */
+export type Model = Pick<Backend.PublishedModel, 'manifest' | 'asset' | 'execute' | 'dispose'>;
+/** How a published model is reached. */
+export type LoadOptions = Parameters<typeof Backend.loadPublished>[1];
 
-export interface LoadRequest extends Identity {
-  grant?: string;
-  onProgress: (event: AskProgress) => void;
-}
-
-export type Model = Pick<PublishedModel, 'manifest' | 'asset' | 'execute' | 'dispose'>;
-
+/** Where models are published and asked. */
 export interface Service {
-  publish(model: Publishable, request: PublishRequest): Promise<Published>;
-  loadPublished(ref: string, request: LoadRequest): Promise<Model>;
+  publish(model: Backend.Publishable, options: Backend.PublishOptions): Promise<Backend.Published>;
+  loadPublished(ref: string, options: LoadOptions): Promise<Model>;
 }
 
-/** The nodes of the network that a request names. */
+/** The nodes of the network that the options name. */
 export const nodes: Service = {
-  async publish(model, request) {
+  async publish(model, options) {
     const { backend } = await loadTf();
-    return (backend.publish as unknown as Service['publish'])(model, request);
+    return backend.publish(model, options);
   },
-  async loadPublished(ref, request) {
+  async loadPublished(ref, options) {
     const { backend } = await loadTf();
-    return (backend.loadPublished as unknown as Service['loadPublished'])(ref, request);
+    return backend.loadPublished(ref, options);
   },
 };

@@ -1,5 +1,6 @@
 /** Where a command prints, and what may stand there. */
 
+/** What a command prints to. */
 export interface Terminal {
   /** a line of an answer, for standard output */
   out(line: string): void;

@@ -26,7 +26,8 @@ export async function tfjsModel(folder: string, tf: Tf): Promise<OpenModel> {
       return {
         model: model as unknown as Publishable,
         inputs: model.inputs.map(({ name, shape }) => ({ name, shape: sizes(shape) })),
-        outputs: model.outputNames,
+        // A tf.Sequential names none, and the backend calls its only one so
+        outputs: model.outputNames.length > 0 ? model.outputNames : ['output'],
         dispose: () => void model.dispose(),
       };
     }

@@ -1,0 +1,167 @@
+/** Which program a text goes to, what an answer says, which code a failure has, and what a terminal is given. */
+import { NodeError } from '@secformer/party-node';
+import test from 'ava';
+import { answerOf, cellsOf } from '../src/answers.js';
+import { batchesOf, textShapes } from '../src/batches.js';
+import { EXIT, failure, UsageError } from '../src/failures.js';
+import { lengths, list, whole } from '../src/flags.js';
+import { Progress } from '../src/progress.js';
+import { bytesText, columns, durationText, printable } from '../src/terminal.js';
+
+test('a text goes to the smallest length that it fits into, and to the largest where it fits into none', (t) => {
+  const shapes: [number, number][] = [
+    [1, 64],
+    [1, 16],
+    [4, 16],
+  ];
+  t.deepEqual(batchesOf([5, 17, 100, 16], shapes), [
+    { texts: [0, 3], rows: 4, length: 16 },
+    { texts: [1], rows: 1, length: 64 },
+    { texts: [2], rows: 1, length: 64 },
+  ]);
+  t.deepEqual(batchesOf([5], shapes), [{ texts: [0], rows: 1, length: 16 }]);
+  const five = batchesOf([1, 1, 1, 1, 1], [[4, 16]]);
+  t.deepEqual(
+    five.map((b) => b.texts),
+    [[0, 1, 2, 3], [4]],
+  );
+  t.deepEqual(batchesOf([], shapes), []);
+});
+
+const manifestOf = (...shapes: number[][]) =>
+  ({
+    name: 'm',
+    version: '1',
+    programs: shapes.map((shape) => ({
+      inputs: ['ids', 'mask', 'segments'].map((name) => ({ name, shape, dtype: 'int32' })),
+    })),
+  }) as never;
+
+test('programs of other inputs, and of more tokens than a client makes, are passed over', (t) => {
+  t.deepEqual(textShapes(manifestOf([1, 16], [2 ** 20, 2], [0, 16], [1, 16, 3], [2, 8])), [
+    [1, 16],
+    [2, 8],
+  ]);
+  t.throws(() => textShapes(manifestOf([3])), { instanceOf: UsageError, message: /m@1 takes ids: int32 \[3\]/ });
+});
+
+test('a classifier’s scores are labels, and all else is numbers', (t) => {
+  const one = { labels: ['no', 'yes'], several: false };
+  const answer = answerOf('logits', [2], Float32Array.of(0, Math.log(3)), one);
+  t.like(answer, { label: 'yes' });
+  t.true('probability' in answer && Math.abs(answer.probability - 0.75) < 1e-6);
+  t.deepEqual(cellsOf(answer), ['yes', { number: '0.7500' }]);
+  const several = answerOf('logits', [2], Float32Array.of(0, 0), { labels: [], several: true });
+  t.deepEqual(several, {
+    label: 'LABEL_0',
+    probability: 0.5,
+    scores: [
+      { label: 'LABEL_0', probability: 0.5 },
+      { label: 'LABEL_1', probability: 0.5 },
+    ],
+  });
+  t.deepEqual(answerOf('logits', [1], Float32Array.of(2.5), one), { shape: [1], values: [2.5] });
+  t.deepEqual(answerOf('embed', [2], Float32Array.of(1, 2), one), { shape: [2], values: [1, 2] });
+  const long = answerOf('hidden', [3, 4], new Float32Array(12).fill(1), one);
+  t.deepEqual(cellsOf(long), ['[3,4]', `${Array(8).fill('1.0000').join(' ')} …`]);
+  t.deepEqual(cellsOf(answerOf('embed', [2], Float32Array.of(1, 2), one)), ['[2]', '1.0000 2.0000']);
+});
+
+test('a label cannot command a terminal', (t) => {
+  const labels = ['\u001b[2Jcleared', 'a\u202eb'];
+  const answer = answerOf('logits', [2], Float32Array.of(1, 0), { labels, several: false });
+  t.true('scores' in answer);
+  t.deepEqual('scores' in answer && answer.scores.map((s) => s.label), ['\ufffd[2Jcleared', 'a\ufffdb']);
+  t.is(printable('plain 👍🏽 text'), 'plain 👍🏽 text');
+});
+
+test('a failure has its code, what to do, and when to try again', (t) => {
+  const node = (code: ConstructorParameters<typeof NodeError>[1], retryAfterMs?: number) =>
+    new NodeError('party 0', code, 'said\n  no\u001b[2J', retryAfterMs === undefined ? {} : { retryAfterMs });
+  t.deepEqual(failure(new UsageError('a flag'), 'ask'), { line: 'a flag', code: EXIT.usage });
+  t.deepEqual(failure(new Error('what'), 'ask'), { line: 'what', code: EXIT.failed });
+  t.is(failure('thrown', 'ask').line, 'thrown');
+  t.deepEqual(failure(node('NOT_ALLOWED'), 'ask'), {
+    line: 'party 0: said no\ufffd[2J (NOT_ALLOWED)',
+    code: EXIT.refused,
+  });
+  t.is(failure(node('BAD_CONFIGURATION'), 'ask').code, EXIT.usage);
+  t.is(failure(node('RUN_FAILED'), 'ask').code, EXIT.failed);
+  const busy = failure(node('BUSY', 5000), 'publish');
+  t.is(busy.code, EXIT.later);
+  t.regex(busy.line, /\(BUSY\); try again in 5 seconds$/);
+  const spent = failure(node('QUOTA_SPENT', 3_600_000), 'ask');
+  t.is(spent.code, EXIT.later);
+  t.regex(spent.line, /try again in 60 minutes, after \d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$/);
+  const broken = failure(node('LINK_CLOSED'), 'publish');
+  t.is(broken.code, EXIT.failed);
+  t.regex(broken.line, /\(LINK_CLOSED\); .*run the same command again/);
+  t.regex(failure(node('UNREACHABLE', 500), 'ask').line, /\(UNREACHABLE\); run the same command again$/);
+});
+
+test('flags: numbers and lists', (t) => {
+  t.deepEqual(lengths('64, 32,64'), [32, 64]);
+  for (const text of ['', '0', '-1', '1.5', '1e3', '9999999'])
+    t.throws(() => whole(text), { code: 'commander.invalidArgument' });
+  t.throws(() => lengths('1,'), { message: /commas/ });
+  t.deepEqual(list('a, b'), ['a', 'b']);
+});
+
+test('texts for people', (t) => {
+  t.is(bytesText(771_712), '771.7 kB');
+  t.is(bytesText(5_860_000), '5.86 MB');
+  t.deepEqual([300, 1500, 119_000, 7_200_000, 7_300_000].map(durationText), [
+    'a second',
+    '2 seconds',
+    '119 seconds',
+    '120 minutes',
+    '3 hours',
+  ]);
+  t.deepEqual(
+    columns([
+      ['a', { number: '1' }, 'x'],
+      ['bcd', { number: '22' }, 'y'],
+    ]),
+    ['a     1  x', 'bcd  22  y'],
+  );
+  t.deepEqual(columns([]), []);
+});
+
+test('progress elsewhere than on a terminal is a line for each phase and tenth', (t) => {
+  const lines: string[] = [];
+  const progress = new Progress({ out: () => {}, err: (l) => void lines.push(l), bar: undefined });
+  for (let done = 0; done < 100; done++) progress.publishing({ phase: 'sharing', done, of: 100 });
+  t.is(lines.length, 10);
+  t.deepEqual(lines.slice(0, 2), ['sharing its tensors: 1 of 100', 'sharing its tensors: 11 of 100']);
+  progress.publishing({ phase: 'staging', done: 0, of: 1 });
+  progress.publishing({ phase: 'done', done: 1, of: 1 });
+  t.deepEqual(lines.slice(10), ['storing it at the nodes']);
+  const waiting = [3, 3, 2].map((place) => ({ phase: 'waiting' as const, place }));
+  for (const e of [{ phase: 'sharing' as const }, ...waiting, { phase: 'done' as const }]) progress.asking(e);
+  t.deepEqual(lines.slice(11), ['waiting at place 3', 'waiting at place 2']);
+});
+
+test('progress on a terminal is a bar, which goes away', (t) => {
+  let drawn = '';
+  const stream = Object.assign(Object.create(process.stderr), {
+    isTTY: true,
+    columns: 80,
+    write: (text: string) => {
+      drawn += text;
+      return true;
+    },
+    cursorTo: () => true,
+    clearLine: () => true,
+    moveCursor: () => true,
+  }) as NodeJS.WriteStream;
+  const progress = new Progress({ out: () => {}, err: () => t.fail(), bar: stream });
+  progress.publishing({ phase: 'sharing', done: 1, of: 4 });
+  progress.publishing({ phase: 'sharing', done: 2, of: 4 });
+  progress.publishing({ phase: 'staging', done: 0, of: 1 });
+  progress.publishing({ phase: 'done', done: 1, of: 1 });
+  t.true(drawn.includes('sharing its tensors') && drawn.includes('storing it at the nodes'));
+  progress.asking({ phase: 'waiting', place: 2 });
+  progress.asking({ phase: 'running' });
+  progress.stop();
+  t.true(drawn.includes('waiting at place 2 …') && drawn.includes('running …'));
+});
