@@ -247,7 +247,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
   /** Does somebody wait for a run? */
   protected get isBusy(): boolean {
-    for (const run of this.runs.values()) if (run.mode !== 'pool' || !run.isFree) return true;
+    for (const run of this.runs.values()) if (run.isWaitedFor) return true;
     return false;
   }
 

@@ -81,7 +81,9 @@ export class Party extends Engine<PartyRunState> {
   }
 
   protected newRun(parts: RunParts): PartyRunState {
-    return new PartyRunState(this.arena, parts);
+    const run = new PartyRunState(this.arena, parts);
+    run.othersFirst = () => this.isBusy;
+    return run;
   }
 
   /** Reserves a run's memory, when the dealer begins with it and before any of that memory is used. */

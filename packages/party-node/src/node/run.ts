@@ -75,6 +75,8 @@ export abstract class NodeRun {
   reservedOn: Account | undefined;
   /** whether it counts among the runs of its client and of its model */
   counted = false;
+  /** of a pool's run at a party: whether somebody waits for another run */
+  othersFirst: () => boolean = () => false;
   /** whether one that the pool has prepared goes on in its place */
   handedOver = false;
   /** of a client's run at the dealer: the prepared run that serves it */
@@ -110,6 +112,12 @@ export abstract class NodeRun {
   /** Is it there for whoever asks first? */
   get isFree(): boolean {
     return this.mode === 'pool' && !this.#taken;
+  }
+
+  /** Does its client wait for it? Not for what is prepared and has yet to be started. */
+  get isWaitedFor(): boolean {
+    if (this.mode === 'pool') return !this.isFree;
+    return this.mode === 'streamed' || this.started || (this.mode === 'ahead' && this.times.prepared === 0);
   }
 
   /**
@@ -201,6 +209,9 @@ export abstract class NodeRun {
       await new Promise<void>((resolve) => setImmediate(resolve));
       this.#breathed = performance.now();
     }
+    // What nobody has asked for makes way for what somebody has
+    while (this.isFree && !this.error && this.othersFirst())
+      await new Promise<void>((resolve) => setTimeout(resolve, limits.patienceMs));
     this.check();
   };
 }
