@@ -213,6 +213,8 @@ export const limits = {
   adminMs: 5_000,
   /** Request line and headers there: no method has a body. */
   adminHeaderBytes: 8 * 2 ** 10,
+  /** Models that are not served and named one by one where readiness is asked for. */
+  readyLines: 20,
   /** Different models and outcomes that metrics tell apart; what is beyond is counted as 'other'. */
   metricModels: 1_000,
   metricCodes: 64,

@@ -352,7 +352,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
   /** How things stand, for whoever watches this node. */
   state(): EngineState {
-    return stateOf(this.budget, this.runs.values());
+    return stateOf(this.budget, this.runs.values(), this.catalogue);
   }
 
   /**

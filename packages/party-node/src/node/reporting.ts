@@ -1,8 +1,9 @@
 /** What a node's instruments are told of its runs and of its memory. */
 import { bytesToHex } from '@noble/hashes/utils.js';
-import type { About, EngineState, RunEnded } from '../operation/events.js';
+import type { About, EngineState, ModelState, RunEnded } from '../operation/events.js';
 import type { NodeRole } from '../wire/tokens.js';
 import type { Budget } from './budget.js';
+import type { Catalogue } from './models/catalogue.js';
 import type { NodeRun } from './run.js';
 
 /** A run that is over; undefined where nobody has asked for it, or another has gone on in its place. */
@@ -31,7 +32,7 @@ function aboutOf({ model, session: { principal } }: NodeRun): About {
   return { publisher: model.publisher, model: model.title, ...subject };
 }
 
-export function stateOf(budget: Budget, runs: Iterable<NodeRun>): EngineState {
+export function stateOf(budget: Budget, runs: Iterable<NodeRun>, catalogue: Catalogue): EngineState {
   // A run that the pool has prepared has two names once somebody has it
   const all = [...new Set(runs)];
   const idle = all.filter((run) => (run.mode === 'spare' && !run.started) || run.isFree);
@@ -40,5 +41,17 @@ export function stateOf(budget: Budget, runs: Iterable<NodeRun>): EngineState {
     { kind: 'memory', bytes: budget.bytes, held: budget.held, reserved: budget.reserved },
     { kind: 'queue', waiting, underWay: all.length - idle.length - waiting },
     { kind: 'pool', runs: idle.length, bytes: idle.reduce((n, run) => n + run.reserved, 0) },
+    { kind: 'models', models: modelsOf(catalogue) },
+  ];
+}
+
+function modelsOf({ all, missing }: Catalogue): ModelState[] {
+  return [
+    ...all.map(({ title, publisher }) => ({ model: title, publisher })),
+    ...missing.map(({ name, version, publisher, why }) => ({
+      model: `${name}@${version}`,
+      ...(publisher !== undefined && { publisher }),
+      why,
+    })),
   ];
 }

@@ -85,7 +85,8 @@ export abstract class NodeRun {
   readonly #claimed = new Deferred<void>();
   #taken = false;
   readonly nonce = randomBytes(16);
-  readonly born = performance.now();
+  /** when it was announced; of a pool's run, when the client that has it asked */
+  born = performance.now();
   /** when it got its turn, was prepared, and was started by its client; 0 before */
   readonly times = { begun: 0, prepared: 0, started: 0 };
   #breathed = 0;
@@ -124,12 +125,15 @@ export abstract class NodeRun {
    * Hands what the pool has prepared to one client's run, once: its masks are that client's from here on.
    * @throws NodeError RUN_FAILED where another has it
    */
-  claim({ session, ticket }: NodeRun): void {
+  claim({ session, ticket, born }: NodeRun): void {
     if (!this.isFree) throw new NodeError('dealer', 'RUN_FAILED', 'gave one prepared run to two clients');
     this.#taken = true;
     this.session = session;
     this.clientTicket = ticket;
     this.counted = true;
+    // What it took before anybody asked, and how long it lay there, is no time of this client's
+    this.born = born;
+    this.times.begun = performance.now();
     this.#claimed.resolve();
   }
 

@@ -33,6 +33,15 @@ export interface RunEnded extends About {
   rounds: number;
 }
 
+/** A version of a published model. */
+export interface ModelState {
+  /** `name@version` */
+  model: string;
+  publisher?: string;
+  /** why it is not served, in words; a version that is has none */
+  why?: string;
+}
+
 export type NodeEvent =
   | RunEnded
   /** a connection or a command that was not let in; `rule` says by which rule where there is more than the code */
@@ -42,10 +51,12 @@ export type NodeEvent =
   | { kind: 'queue'; waiting: number; underWay: number }
   /** runs that are prepared before anybody has asked, and the bytes that they were promised */
   | { kind: 'pool'; runs: number; bytes: number }
+  /** published models that this node or another one has */
+  | { kind: 'models'; models: readonly ModelState[] }
   | { kind: 'draining' };
 
 /** What the engine says of itself when it is asked: an event of each kind that is a state. */
-export type EngineState = readonly Extract<NodeEvent, { kind: 'memory' | 'queue' | 'pool' }>[];
+export type EngineState = readonly Extract<NodeEvent, { kind: 'memory' | 'queue' | 'pool' | 'models' }>[];
 
 /** Lines of the log that are events too. */
 export function eventOf(event: string, fields: Record<string, unknown> = {}): NodeEvent | undefined {

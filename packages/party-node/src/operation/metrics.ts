@@ -53,6 +53,7 @@ export class Metrics {
   readonly #queue;
   readonly #pool;
   readonly #poolBytes;
+  readonly #served;
   readonly #memory;
   readonly #draining;
 
@@ -96,6 +97,7 @@ export class Metrics {
     this.#queue = gauge('runs', 'Runs that are not over: waiting for a turn, or under way', 'state');
     this.#pool = gauge('pool_runs', 'Runs that are prepared before anybody has asked for them');
     this.#poolBytes = gauge('pool_bytes', 'Memory that prepared runs were promised');
+    this.#served = gauge('models', 'Versions of published models: served, or missing at one of the nodes', 'state');
     this.#memory = gauge(
       'memory_bytes',
       'Memory: limit (what --memory allows), held (tensors, openings, Programs), reserved (promised to runs), ' +
@@ -145,6 +147,10 @@ export class Metrics {
     } else if (e.kind === 'pool') {
       this.#pool.set(e.runs);
       this.#poolBytes.set(e.bytes);
+    } else if (e.kind === 'models') {
+      const missing = e.models.filter(({ why }) => why !== undefined).length;
+      this.#served.set({ state: 'served' }, e.models.length - missing);
+      this.#served.set({ state: 'missing' }, missing);
     } else if (e.kind === 'draining') {
       this.#draining.set(1);
     }

@@ -5,7 +5,7 @@ import type { Link } from '../wire/link.js';
 import { Admin, jsonReply, type Pages, type Reply } from './admin.js';
 import { Asked } from './asked.js';
 import { CountedLink } from './counted-link.js';
-import { type EngineState, eventOf, type NodeEvent } from './events.js';
+import { type EngineState, eventOf, type ModelState, type NodeEvent } from './events.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
 import { Presence } from './presence.js';
@@ -22,8 +22,6 @@ export interface OperationOptions {
   runLog?: string;
   /** asks the engine's thread for its state, which comes to `engine` */
   ask: () => void;
-  /** what this node lacks to serve, in words, besides the other nodes */
-  missing?: () => readonly string[];
   /** more pages of the admin port, by path */
   pages?: Pages;
 }
@@ -36,6 +34,8 @@ export class Operation {
   readonly #runLog: RunLog | undefined;
   readonly #admin: Admin | undefined;
   #draining = false;
+  /** as the engine said last */
+  #models: readonly ModelState[] | undefined;
 
   /** @throws NodeError BAD_CONFIGURATION where the run log cannot be written */
   constructor(options: OperationOptions) {
@@ -82,6 +82,7 @@ export class Operation {
 
   /** The engine's answer. */
   engine(state: EngineState): void {
+    for (const e of state) if (e.kind === 'models') this.#models = e.models;
     this.#state.answer(state);
   }
 
@@ -117,13 +118,23 @@ export class Operation {
       : jsonReply(503, { well, why: `the engine did not answer within ${limits.healthMs} ms`, ...about });
   }
 
-  #readiness(): Reply {
+  /** Both other nodes are there, and each published model is served. */
+  async #readiness(): Promise<Reply> {
+    // Of an engine that computes for longer what it said last stands
+    await this.#state.within(limits.healthMs);
     const missing = [
       ...this.#presence.absent.map((peer) => `${peer} is not connected`),
       ...(this.#draining ? ['this node is being stopped'] : []),
-      ...(this.#o.missing?.() ?? []),
+      ...(this.#models ? notServed(this.#models) : ['the engine has not said yet which models it has']),
     ];
     const ready = missing.length === 0;
     return jsonReply(ready ? 200 : 503, { ready, ...(!ready && { missing }) });
   }
+}
+
+/** What is wrong with models, a line each, as far as a page holds them. */
+function notServed(models: readonly ModelState[]): string[] {
+  const lines = models.flatMap(({ model, why }) => (why === undefined ? [] : [`${model} is not served: ${why}`]));
+  const more = lines.length - limits.readyLines;
+  return more > 0 ? [...lines.slice(0, limits.readyLines), `${more} more models are not served`] : lines;
 }

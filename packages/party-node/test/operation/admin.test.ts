@@ -4,6 +4,7 @@ import { connect } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { limits } from '../../src/limits.js';
 import { Admin, jsonReply, type Pages } from '../../src/operation/admin.js';
+import type { ModelState } from '../../src/operation/events.js';
 import { Operation } from '../../src/operation/operation.js';
 
 async function adminOf(t: ExecutionContext, pages: Pages, host = '127.0.0.1'): Promise<number> {
@@ -105,7 +106,7 @@ test('a port that is taken is a mistake in the configuration', async (t) => {
 });
 
 test('health is the engine’s answer, readiness what is missing', async (t) => {
-  let missing: string[] = [];
+  let models: ModelState[] | undefined;
   let answers = true;
   const operation: Operation = new Operation({
     node: 'party 0',
@@ -113,9 +114,9 @@ test('health is the engine’s answer, readiness what is missing', async (t) => 
     log: () => {},
     admin: { host: '127.0.0.1', port: 0 },
     ask: () => {
-      if (answers) setImmediate(() => operation.engine([{ kind: 'queue', waiting: 2, underWay: 1 }]));
+      const told = models ? [{ kind: 'models' as const, models }] : [];
+      if (answers) setImmediate(() => operation.engine([{ kind: 'queue', waiting: 2, underWay: 1 }, ...told]));
     },
-    missing: () => missing,
   });
   const port = Number(new URL((await operation.open())!).port);
   t.teardown(() => operation.close());
@@ -130,8 +131,9 @@ test('health is the engine’s answer, readiness what is missing', async (t) => 
   t.deepEqual(await json('/readyz'), {
     statusCode: 503,
     ready: false,
-    missing: ['party 1 is not connected', 'dealer is not connected'],
+    missing: ['party 1 is not connected', 'dealer is not connected', 'the engine has not said yet which models it has'],
   });
+  models = [];
   const log = operation.observing(() => {});
   log('connected', { node: 'party 1' });
   log('connected', { node: 'dealer' });
@@ -140,14 +142,20 @@ test('health is the engine’s answer, readiness what is missing', async (t) => 
   log('connected', { node: 'dealer' });
   log('left', { node: 'dealer' });
   t.is((await json('/readyz')).statusCode, 200);
-  missing = ['sst2@1 is not at party 1'];
-  t.deepEqual((await json('/readyz')).missing, missing);
-  missing = [];
+  models = [{ model: 'sst2@1' }, { model: 'sst2@2', publisher: 'acme', why: 'party1 does not have it' }];
+  t.deepEqual((await json('/readyz')).missing, ['sst2@2 is not served: party1 does not have it']);
+  // Never a whole list
+  models = Array.from({ length: 1000 }, (_, i) => ({ model: `m@${i}`, why: 'damaged' }));
+  const many = (await json('/readyz')).missing;
+  t.is(many.length, limits.readyLines + 1);
+  t.is(many.at(-1), `${1000 - limits.readyLines} more models are not served`);
+  models = [{ model: 'm@0', why: 'damaged' }];
   log('draining');
-  t.deepEqual((await json('/readyz')).missing, ['this node is being stopped']);
+  t.deepEqual((await json('/readyz')).missing, ['this node is being stopped', 'm@0 is not served: damaged']);
 
   t.regex((await ask(port, { path: '/metrics' })).text, /^secformer_runs\{state="waiting"\} 2$/m);
   answers = false;
   t.like(await json('/healthz'), { statusCode: 503, well: false });
   t.regex((await ask(port, { path: '/metrics' })).text, /^secformer_runs\{state="waiting"\} 2$/m, 'what it said last');
+  t.true((await json('/readyz')).missing.includes('m@0 is not served: damaged'), 'what it said last');
 });

@@ -61,11 +61,12 @@ test('each run that is over is told of once at each node, with its times and cos
     t.true(bytes > 0);
     t.is(rounds, at === 'dealer' ? 0 : record.rounds, at);
   }
-  const [memory, queue, pool] = engines.party0.state();
+  const [memory, queue, pool, models] = engines.party0.state();
   t.is(memory!.kind, 'memory');
   t.true((memory as { held: number }).held > 0, 'the tensor and the Program');
   t.deepEqual(queue, { kind: 'queue', waiting: 0, underWay: 0 });
   t.deepEqual(pool, { kind: 'pool', runs: 0, bytes: 0 });
+  t.deepEqual(models, { kind: 'models', models: [] });
   session.close();
 });
 

@@ -54,6 +54,7 @@ test('state is what the engine says and who is connected', async (t) => {
       { kind: 'memory', bytes: 100, held: 20, reserved: 30 },
       { kind: 'queue', waiting: 3, underWay: 1 },
       { kind: 'pool', runs: 2, bytes: 15 },
+      { kind: 'models', models: [{ model: 'a@1' }, { model: 'b@1' }, { model: 'b@2', why: 'damaged' }] },
     ]),
   );
   for (const line of [
@@ -64,6 +65,8 @@ test('state is what the engine says and who is connected', async (t) => {
     'secformer_memory_bytes{kind="held"} 20',
     'secformer_memory_bytes{kind="reserved"} 30',
     'secformer_runs{state="waiting"} 3',
+    'secformer_models{state="served"} 2',
+    'secformer_models{state="missing"} 1',
     'secformer_pool_runs 2',
     'secformer_pool_bytes 15',
     'secformer_draining 0',

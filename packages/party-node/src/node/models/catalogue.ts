@@ -41,8 +41,9 @@ interface Entry {
   committed?: Promise<void> | undefined;
 }
 
-/** Why a version is not served, in words. */
-export interface Missing extends ModelRef {
+/** A version that is not served, and why, in words. */
+export interface Missing extends Pick<ModelRef, 'name' | 'version'> {
+  publisher?: string | undefined;
   why: string;
 }
 
@@ -60,6 +61,8 @@ export class Catalogue {
   readonly #theirs = new Map<NodeRole, ReadonlyMap<string, Listed>>();
   /** what an earlier process has staged, by generation, and since when it waits for the others */
   readonly #left = new Map<string, LeftStaged & { alone: number }>();
+  /** what the store holds and cannot be loaded, by `name@version` */
+  readonly #damaged = new Map<string, Missing>();
   keeper: ModelKeeper = nowhere;
   /** called when what this node has changes */
   changed: () => void = () => {};
@@ -73,6 +76,11 @@ export class Catalogue {
     this.found(model);
     const committed = Promise.resolve();
     this.#entries.set(model.ref.generation, { model, state: 'live', alone: undefined, committed });
+  }
+
+  /** Says of a version in the store that it cannot be served. */
+  restoreDamaged(missing: Missing): void {
+    this.#damaged.set(`${missing.name}@${missing.version}`, missing);
   }
 
   /** Adds what an earlier process has staged. */
@@ -261,12 +269,20 @@ export class Catalogue {
     return runs;
   }
 
-  /** Versions that this node has and that are not served, and why. */
+  /** Versions that are live at one of the nodes and not served, and why. */
   get missing(): Missing[] {
-    return [...this.#entries.values()].flatMap((e) => {
-      if (e.state !== 'live' || this.#isServed(e)) return [];
-      return [{ ...e.model.ref, why: this.#why(e) }];
-    });
+    const missing: Missing[] = [...this.#damaged.values()];
+    for (const e of this.#entries.values()) {
+      const { ref, publisher } = e.model;
+      if (e.state === 'live' && !this.#isServed(e)) missing.push({ ...ref, publisher, why: this.#why(e) });
+    }
+    const others = new Map([...this.#theirs.values()].flatMap((list) => [...list]));
+    for (const [generation, { name, version, publisher, state }] of others) {
+      // What is staged here becomes live when the others say so
+      if (state !== 'live' || this.#entries.has(generation) || this.#damaged.has(`${name}@${version}`)) continue;
+      missing.push({ name, version, publisher, why: 'this node does not have it' });
+    }
+    return missing;
   }
 }
 

@@ -41,10 +41,15 @@ export class DiskKeeper implements ModelKeeper {
 
   /** Puts what the store holds into a catalogue; what is damaged, or finds no room, is said and left where it is. */
   async restore(catalogue: Catalogue, log: Log): Promise<void> {
-    for (const { state, name, version, generation, manifestHash, why } of await this.#store.scan()) {
+    for (const { state, live, name, version, generation, publisher, manifestHash, why } of await this.#store.scan()) {
       const model = `${name ?? '?'}@${version ?? '?'}`;
+      const damaged = (reason: string) => {
+        log('model', { model, state: 'damaged', why: reason });
+        // What waited to be served, and cannot be read, was served to nobody
+        if (live) catalogue.restoreDamaged({ name: name ?? '?', version: version ?? '?', publisher, why: reason });
+      };
       if (state === 'damaged' || !name || !version || !generation || !manifestHash) {
-        log('model', { model, state: 'damaged', why });
+        damaged(why ?? 'it cannot be read');
       } else if (state === 'staged') {
         catalogue.restoreStaged({ name, version, generation, hash: manifestHash });
       } else {
@@ -52,7 +57,7 @@ export class DiskKeeper implements ModelKeeper {
           catalogue.restore(await this.load({ name, version }));
           log('model', { model, state });
         } catch (error) {
-          log('model', { model, state: 'damaged', why: (error as Error).message });
+          damaged((error as Error).message);
         }
       }
     }
