@@ -145,6 +145,16 @@ test('a model outlives its nodes; what one lacks none serves until it is publish
   t.true(
     e.logs.some(({ node, event, fields }) => node === 'dealer' && event === 'model' && fields?.state === 'damaged'),
   );
+  t.true(await until(() => e.dealer.catalogue.missing[0]?.publisher === 'acme'));
+  t.true(await until(() => /dealer does not have it/.test(String(e.party0.catalogue.missing[0]?.why))));
+  // Nobody else takes its name; its publisher may publish it again
+  const foreign = publisher({ name: 'other' });
+  const taken = await t.throwsAsync<Error & { code: string }>(publishSmall(e, '1', foreign));
+  t.regex(taken!.code, /^MODEL_(EXISTS|DAMAGED)$/);
+  t.is(e.party0.catalogue.missing.length, 1, 'it is there as it was');
+  await publishSmall(e);
+  t.true((await askSmall(asking)) < BAR);
+  for (const node of [e.dealer, e.party0, e.party1]) t.true(await until(() => node.catalogue.missing.length === 0));
   asking.close();
   await e.stop();
   t.deepEqual(readdirSync(join(folder, 'party0/small')), ['1']);

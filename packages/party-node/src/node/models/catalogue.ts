@@ -120,6 +120,9 @@ export class Catalogue {
       if (state === 'staged' && theirs?.state === 'live' && theirs.hash === model.hash) await this.commit(generation);
     }
     for (const l of list) {
+      const damaged = this.#damaged.get(`${l.name}@${l.version}`);
+      // Its own folder may not say any more whose it is
+      if (damaged && l.state === 'live') damaged.publisher ??= l.publisher;
       const left = this.#left.get(l.generation);
       if (left?.hash !== l.hash || l.state !== 'live') continue;
       this.#left.delete(l.generation);
@@ -161,7 +164,8 @@ export class Catalogue {
       throw new NodeError('client', 'BUSY', `the other nodes have not said yet whether they have ${model.title}`, {
         retryAfterMs: limits.retryMs,
       });
-    if (there && this.#isServed(there))
+    // Another publisher's stays, served or not
+    if (there && (this.#isServed(there) || there.model.publisher !== model.publisher))
       throw new NodeError(
         'client',
         'MODEL_EXISTS',
@@ -169,8 +173,9 @@ export class Catalogue {
       );
     if (this.#entries.size >= limits.models)
       throw new NodeError('client', 'LIMIT_EXCEEDED', `this node has ${limits.models} models; unpublish some of them`);
-    // What one of the nodes lacks was never served
+    // What one of the nodes lacks is served by none
     if (there) await this.#remove(there);
+    await this.#removeDamaged(name, version, model.publisher);
     await this.keeper.stage(model);
     this.#entries.set(generation, { model, state: 'staged', alone: undefined });
     this.changed();
@@ -205,8 +210,26 @@ export class Catalogue {
   /** Removes a version, whether the others have it or not. @throws NodeError MODEL_UNKNOWN */
   async unpublish(publisher: string, name: string, version: string): Promise<void> {
     const entry = this.#live(name, version);
-    if (!entry || entry.model.publisher !== publisher) throw unknown(`no model ${name}@${version} of yours`);
-    await this.#remove(entry);
+    if (entry?.model.publisher === publisher) return this.#remove(entry);
+    if (!(await this.#removeDamaged(name, version, publisher))) throw unknown(`no model ${name}@${version} of yours`);
+  }
+
+  /**
+   * Makes room in the store for a version that cannot be loaded from there. @returns whether there was one
+   * @throws NodeError MODEL_DAMAGED where it is not known to be the publisher's
+   */
+  async #removeDamaged(name: string, version: string, publisher: string): Promise<boolean> {
+    const title = `${name}@${version}`;
+    const damaged = this.#damaged.get(title);
+    if (!damaged) return false;
+    if (damaged.publisher !== publisher) {
+      const what = `what a node has stored of ${title} cannot be read, and is not known to be of ${publisher}`;
+      throw new NodeError('client', 'MODEL_DAMAGED', `${what}; its operator restores or removes that folder`);
+    }
+    await this.keeper.remove({ name, version, generation: '' }, 'live');
+    this.#damaged.delete(title);
+    this.changed();
+    return true;
   }
 
   async #remove({ model, state }: Entry): Promise<void> {
