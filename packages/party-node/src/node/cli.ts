@@ -2,6 +2,7 @@ import { SecformerError } from '@secformer/ring';
 import { Command, InvalidArgumentError } from 'commander';
 import { addKeyCommands } from './cli-keys.js';
 import { addLogCommands } from './cli-logs.js';
+import { addModelCommands } from './cli-models.js';
 import { addNodeCommands } from './cli-nodes.js';
 import type { ServeOptions } from './serve.js';
 
@@ -15,6 +16,7 @@ export async function main(argv: string[], through?: ServeOptions['through']): P
     .exitOverride();
   addNodeCommands(program, through);
   addKeyCommands(program);
+  addModelCommands(program);
   addLogCommands(program);
   try {
     await program.parseAsync(argv, { from: 'user' });
