@@ -27,7 +27,7 @@ export function endedRun(run: NodeRun, role: NodeRole): RunEnded | undefined {
 }
 
 function aboutOf({ model, session: { principal } }: NodeRun): About {
-  if (!model) return {};
+  if (!model) return principal.kind === 'publisher' ? { publisher: principal.name } : {};
   const subject = principal.kind === 'asker' ? { subject: principal.grant.subject } : {};
   return { publisher: model.publisher, model: model.title, ...subject };
 }

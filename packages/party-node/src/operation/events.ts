@@ -4,7 +4,10 @@
  */
 import type { NodeName } from '../errors.js';
 
-/** Whose run it was: a published model's, or with none of these fields a program of an owner's session. */
+/**
+ * Whose run it was: a published model's; with a publisher alone, one that opens weights to be published; with none of
+ * these fields a program of an owner's session.
+ */
 export interface About {
   publisher?: string;
   subject?: string;
