@@ -1,7 +1,7 @@
 /** A small model, published and asked. */
 import { Secret } from '@secformer/ring';
 import type { Graph } from '@secformer/secformer-ops';
-import { Asking, type PublishRequest, Session } from '../src/index.js';
+import { Asking, type AskProgress, type PublishRequest, Session } from '../src/index.js';
 import { keyPairFrom } from '../src/wire/keys.js';
 import type { Grant, Principal } from '../src/wire/principal.js';
 import type { Engines } from './engines.js';
@@ -100,12 +100,17 @@ export async function publishSmall(e: Engines, version = '1', as = publisher()) 
 export const askerOf = (e: Engines, as = asker()) => Asking.connect(e.as(as), e.token);
 
 /** Asks once. @returns how far off the answer is */
-export async function askSmall(asking: Asking, count = 4, version?: string): Promise<number> {
+export async function askSmall(
+  asking: Asking,
+  count = 4,
+  version?: string,
+  onProgress: (e: AskProgress) => void = () => {},
+): Promise<number> {
   const m = await asking.manifest('small', version);
   const ids = Int32Array.from({ length: count }, (_, i) => (i * 13 + 5) % ROWS);
   const added = pseudo(count * 3, 3);
   const program = m.programs.findIndex((p) => p.inputs[0]!.shape[0] === count);
-  const { outputs } = await asking.ask(m, program, [added], [ids]);
+  const { outputs } = await asking.ask(m, program, [added], [ids], { onProgress });
   const want = answer(ids, added);
   return Math.max(...outputs[0]!.map((v, i) => Math.abs(v - want[i]!)));
 }

@@ -6,7 +6,7 @@ import { Session, tokenFrom } from '../../src/index.js';
 import { dialSocket } from '../../src/node.js';
 import { nodeName } from '../../src/wire/handshake.js';
 import { NODES, type NodeRole } from '../../src/wire/tokens.js';
-import { linesOf, type OneNode, secretFiles, startNode, targetOf, until } from '../attacks/kit.js';
+import { type OneNode, secretFiles, startNode, targetOf, until } from '../attacks/kit.js';
 import { FaultProxy } from './proxy.js';
 
 /** A link by who dials and who is dialled. */
@@ -20,21 +20,25 @@ export const LINKS = [
 ] as const;
 export type LinkName = (typeof LINKS)[number];
 
-export interface ProxiedNodes {
+/** Nodes and what stands on their links. */
+export interface Proxied {
   proxies: Record<LinkName, FaultProxy>;
-  nodes: Record<NodeRole, OneNode>;
   tls: boolean;
-  /** An owner session through the clients' proxies. */
-  connect(): Promise<Session>;
   /** Waits until each node has a link to the other two. @returns whether it came to that in time */
   ready(ms?: number): Promise<boolean>;
   stop(): void;
 }
 
+export interface ProxiedNodes extends Proxied {
+  nodes: Record<NodeRole, OneNode>;
+  /** An owner session through the clients' proxies. */
+  connect(): Promise<Session>;
+}
+
 export const openssl = spawnSync('openssl', ['version']).status === 0;
 
 /** A certificate for 127.0.0.1 that signs itself. */
-function certify(key: string, cert: string): void {
+export function certify(key: string, cert: string): void {
   const names = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=IP:127.0.0.1'];
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
   const made = spawnSync('openssl', ['req', '-x509', ...curve, '-keyout', key, '-out', cert, '-days', '1', ...names]);
@@ -75,26 +79,26 @@ export async function startProxiedNodes(tls: boolean): Promise<ProxiedNodes> {
     stop();
     throw error;
   }
-  // Of a node the last line about another tells whether it has a link to it
-  const linked = (role: NodeRole) => {
-    const there = new Set<unknown>();
-    for (const { event, node } of ['connected', 'left'].flatMap((e) => linesOf(nodes[role].log, e)).sort(byTime))
-      if (event === 'connected') there.add(node);
-      else there.delete(node);
-    there.delete('client');
-    return there.size === NODES.length - 1;
-  };
   return {
     proxies,
     nodes,
     tls,
     connect: () =>
       Session.connect((role) => dialSocket(proxies[`client–${role}`].url, nodeName[role], ca), tokenFrom(token)),
-    ready: (ms = 20_000) => until(() => NODES.every(linked), ms),
+    ready: (ms = 20_000) => until(() => NODES.every((role) => isLinked(nodes[role].log)), ms),
     stop,
   };
 }
 
-function byTime(a: Record<string, unknown>, b: Record<string, unknown>): number {
-  return String(a.time) < String(b.time) ? -1 : 1;
+/** Whether a node has links to the other two: its last line about another tells. */
+export function isLinked(log: readonly string[]): boolean {
+  const there = new Set<unknown>();
+  for (const line of log) {
+    const { event, node } = (line.startsWith('{') ? JSON.parse(line) : {}) as Record<string, unknown>;
+    // A process that has just begun
+    if (event === 'listening') there.clear();
+    else if (event === 'connected' && node !== 'client') there.add(node);
+    else if (event === 'left') there.delete(node);
+  }
+  return there.size === NODES.length - 1;
 }

@@ -1,7 +1,7 @@
 /** A trial: something is done while one link misbehaves as a seed says, and once more when it behaves again. */
 import { NodeError } from '../../src/index.js';
 import { randomFrom } from '../attacks/kit.js';
-import { LINKS, type LinkName, type ProxiedNodes } from './nodes.js';
+import { LINKS, type LinkName, type Proxied } from './nodes.js';
 import { CARRIED, CHANGED, type FaultKind, type Script, scriptFrom, show } from './script.js';
 
 /** How long whatever is done may take to succeed or to fail. */
@@ -78,7 +78,7 @@ const usual = (seed: number, tls: boolean) => faultsOf(seed, tls ? [...CARRIED, 
  * @param lastMs how long what is late is waited for
  */
 export async function trial(
-  nodes: ProxiedNodes,
+  nodes: Proxied,
   seed: number,
   act: () => Promise<void>,
   { link, script }: Faults = usual(seed, nodes.tls),

@@ -1,6 +1,7 @@
 /**
  * Trials of many seeds: `npm run faults -- --seeds 200 --from 0`, with `--tls` behind TLS, with `--changed` of frames
- * that are lost, repeated, exchanged and changed without TLS. Each seed's link and script are its own, so that one
+ * that are lost, repeated, exchanged and changed without TLS; with `--service` of publishing and asking at nodes that
+ * know one another by keys, in the place of an owner's session. Each seed's link and script are its own, so that one
  * which failed is made again with `--from SEED --seeds 1`.
  */
 import { pathToFileURL } from 'node:url';
@@ -8,6 +9,7 @@ import { parseArgs } from 'node:util';
 import { type ProxiedNodes, startProxiedNodes } from './nodes.js';
 import { ownerSession } from './owner.js';
 import { CHANGED } from './script.js';
+import { serviceTrials, startProxiedService } from './service.js';
 import { faultsOf, passed, survived, type Trial, told, trial } from './trial.js';
 
 /** How long a trial of changed frames is waited for: what is lost without TLS is missed much later. */
@@ -51,19 +53,24 @@ async function command(): Promise<void> {
       from: { type: 'string', default: '0' },
       tls: { type: 'boolean', default: false },
       changed: { type: 'boolean', default: false },
+      service: { type: 'boolean', default: false },
     },
   });
-  const nodes = await startProxiedNodes(values.tls);
+  const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.from) + i);
+  const good = values.changed ? survived : passed;
+  const tell = (t: Trial) => console.log(`${good(t) ? 'ok' : 'NOT OK'}  ${told(t)}`);
+  const service = values.service ? await startProxiedService(values.tls) : undefined;
+  const owners = service ? undefined : await startProxiedNodes(values.tls);
   try {
-    const seeds = Array.from({ length: Number(values.seeds) }, (_, i) => Number(values.from) + i);
-    const good = values.changed ? survived : passed;
-    const tell = (t: Trial) => console.log(`${good(t) ? 'ok' : 'NOT OK'}  ${told(t)}`);
-    const trials = await ownerTrials(nodes, seeds, tell, values.changed);
+    const trials = service
+      ? await serviceTrials(service, seeds, tell)
+      : await ownerTrials(owners!, seeds, tell, values.changed);
     const failed = trials.filter((t) => !good(t));
     console.log(`${trials.length} trials: ${JSON.stringify(tallyOf(trials))}, ${failed.length} not as they should be`);
     process.exitCode = failed.length > 0 ? 1 : 0;
   } finally {
-    nodes.stop();
+    service?.stop();
+    owners?.stop();
   }
 }
 
