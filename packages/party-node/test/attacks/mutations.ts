@@ -216,11 +216,11 @@ export function edited(
   return withHeader(frame, header);
 }
 
-/** A frame with other sessions and tickets. */
+/** A frame with other sessions, tickets and models. */
 export function renamed(frame: Buffer, to: ReadonlyMap<string, string>): Buffer {
   const header = headerOf(frame);
   if (!header) return frame;
-  for (const field of ['session', 'ticket'])
+  for (const field of ['session', 'ticket', 'generation', 'version'])
     if (typeof header[field] === 'string') header[field] = to.get(header[field] as string) ?? header[field];
   return withHeader(frame, header);
 }

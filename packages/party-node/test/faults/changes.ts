@@ -22,6 +22,8 @@ function withText(frame: Buffer, text: Uint8Array): Buffer {
 
 const NUMBERS = [0, 1, -1, 0.5, 63, 64, 65, 255, 2 ** 31 - 1, 2 ** 31, 2 ** 32, 2 ** 53, -(2 ** 53), 1e308];
 
+const MODEL_MESSAGES = ['models', 'manifest', 'asset', 'upload', 'stage', 'commit', 'discard', 'unpublish'];
+
 const own: Record<string, Change> = {
   'a field more': (f, random) => [
     edited(f, random, (h) => Object.assign(h, { [['x', 'error', 'session', 'bytes', 're', 'trace'][random(6)]!]: 1 })),
@@ -38,6 +40,36 @@ const own: Record<string, Change> = {
   'a header that is no text': (f, random) => [withText(f, Buffer.alloc(1 + random(100), 0xff))],
   'the ticket of another run': (f, random, tickets) => [
     edited(f, random, (h) => 'ticket' in h && Object.assign(h, { ticket: tickets[random(tickets.length)] ?? '' })),
+  ],
+  'a prepared run in its place': (f, random, tickets) => [
+    edited(f, random, (h) => h.t === 'agree' && Object.assign(h, { pooled: tickets[random(tickets.length)] ?? '' })),
+  ],
+  'another model': (f, random) => [
+    edited(f, random, (h) => {
+      const named = typeof h.model === 'object' && h.model !== null ? (h.model as Record<string, unknown>) : h;
+      const other = { name: 'other', version: '0', generation: '00'.repeat(16) };
+      const key = (['name', 'version', 'generation'] as const)[random(3)]!;
+      if (key in named) named[key] = other[key];
+    }),
+  ],
+  'a message about models': (f, random) => [
+    withHeader(f, {
+      t: MODEL_MESSAGES[random(MODEL_MESSAGES.length)],
+      re: headerOf(f)?.re ?? 1,
+      generation: '00'.repeat(16),
+      name: 'small',
+      version: '1',
+      sha256: '00'.repeat(32),
+      model: { name: 'small', version: '1', generation: '00'.repeat(16) },
+    }),
+  ],
+  'a message of the pool': (f, random, tickets) => [
+    withHeader(f, {
+      t: ['pool', 'ready', 'have'][random(3)],
+      ticket: tickets[random(tickets.length)] ?? '00'.repeat(16),
+      program: '00'.repeat(32),
+      model: { name: 'small', version: '1', generation: '00'.repeat(16) },
+    }),
   ],
   'a shorter payload': (f, random) => {
     const body = f.subarray(bodyAt(f));
@@ -128,6 +160,7 @@ const ENDING = [
   'a deep header',
   'a header that is no text',
   'a longer payload',
+  'a message of the pool',
   'in two frames, the second twice',
 ];
 

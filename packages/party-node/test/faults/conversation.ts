@@ -1,6 +1,6 @@
 /** What an honest session makes a client and the nodes say, recorded once so that it can be said again. */
 import type { Graph } from '@secformer/secformer-ops';
-import { Session } from '../../src/index.js';
+import { type Dial, Session } from '../../src/index.js';
 import type { Link } from '../../src/wire/link.js';
 import { NODES, type NodeRole } from '../../src/wire/tokens.js';
 import { sleep } from '../attacks/kit.js';
@@ -15,7 +15,12 @@ export interface Said {
 
 /** What one end says to each node that it is connected to. */
 export type Speech = Partial<Record<NodeRole, Said[]>>;
-export type Speaker = 'client' | NodeRole;
+/** Who has a client's part: with the owners' token, with a grant, or with a publisher's key. */
+export type ClientSpeaker = 'client' | 'asker' | 'publisher';
+export type Speaker = ClientSpeaker | NodeRole;
+export const CLIENTS: readonly ClientSpeaker[] = ['client', 'asker', 'publisher'];
+export const isClient = (speaker: Speaker): speaker is ClientSpeaker => CLIENTS.includes(speaker as ClientSpeaker);
+/** An end that says nothing was not recorded. */
 export type Conversation = Record<Speaker, Speech>;
 
 const isHandshake = (frame: Buffer) => ['hello', 'proof', 'refused'].includes(String(headerOf(frame)?.t));
@@ -76,11 +81,33 @@ async function speak(session: Session): Promise<void> {
   await sleep(200);
 }
 
+/** Dials for a client whose frames are recorded, after the handshake. */
+export function recorded(dial: Dial, speech: Speech): Dial {
+  return async (role) => {
+    const link = await dial(role);
+    let arrived = 0;
+    speech[role] ??= [];
+    const said = speech[role];
+    noted(link, (frame) => said.push({ frame, after: arrived }));
+    // Frames that arrive are counted before whoever reads them is told
+    let read: Link['onFrame'] = () => {};
+    Object.defineProperty(link, 'onFrame', {
+      get: () => (frame: Uint8Array) => {
+        if (!isHandshake(Buffer.from(frame))) arrived++;
+        return read(frame);
+      },
+      set: (f: Link['onFrame']) => {
+        read = f;
+      },
+    });
+    return link;
+  };
+}
+
 /** Records a session with nodes of this thread. */
 export async function recordConversation(): Promise<Conversation> {
-  const conversation: Conversation = { client: {}, party0: {}, party1: {}, dealer: {} };
+  const conversation: Conversation = { client: {}, asker: {}, publisher: {}, party0: {}, party1: {}, dealer: {} };
   const speechOf = (from: string, to: NodeRole) => {
-    if (!(from in conversation)) return undefined;
     const speech = conversation[from as Speaker];
     speech[to] ??= [];
     return speech[to];
@@ -88,28 +115,12 @@ export async function recordConversation(): Promise<Conversation> {
   const arrived = new Map<string, number>();
   const note = (from: string, to: string) => (frame: Buffer) => {
     arrived.set(`${from} ${to}`, (arrived.get(`${from} ${to}`) ?? 0) + 1);
-    const said = to === 'client' ? undefined : speechOf(from, to as NodeRole);
-    said?.push({ frame, after: arrived.get(`${to} ${from}`) ?? 0 });
+    const said = speechOf(from, to as NodeRole);
+    said.push({ frame, after: arrived.get(`${to} ${from}`) ?? 0 });
   };
   const nodes = await startEngines(2 ** 31, (from, to, link) => noted(link, note(from, to)));
   try {
-    const session = await Session.connect(async (role) => {
-      const link = await nodes.dial(role);
-      noted(link, note('client', role));
-      // Frames that arrive are counted before whoever reads them is told
-      let read: Link['onFrame'] = () => {};
-      const hear = note(role, 'client');
-      Object.defineProperty(link, 'onFrame', {
-        get: () => (frame: Uint8Array) => {
-          if (!isHandshake(Buffer.from(frame))) hear(Buffer.from(frame));
-          return read(frame);
-        },
-        set: (f: Link['onFrame']) => {
-          read = f;
-        },
-      });
-      return link;
-    }, nodes.token);
+    const session = await Session.connect(recorded(nodes.dial, conversation.client), nodes.token);
     await speak(session);
     session.close();
     await sleep(100);

@@ -21,7 +21,7 @@ const line = (r: FuzzReport) =>
     `${(r.ms / 1000).toFixed()} s: ${r.changed} changed frames (${((1000 * r.changed) / r.ms).toFixed()} a second), ` +
       `${r.plain} others, ${r.unheard} too late, ${r.sessions} sessions, ${r.garbage} strangers, ` +
       `${sum(r.answers)} answers, ` +
-      `${sum(r.ended)} links ended, ${r.honest} honest runs right, MiB ${JSON.stringify(r.residentMiB)}, ` +
+      `${sum(r.ended)} links ended, ${r.honest} honest runs and asks right, ${r.published} models published, MiB ${JSON.stringify(r.residentMiB)}, ` +
       `not let in ${JSON.stringify(r.refused)}`,
   );
 
@@ -40,6 +40,7 @@ try {
   });
   line(report);
   console.log(`Answers: ${JSON.stringify(report.answers)}`);
+  console.log(`Carried out: ${JSON.stringify(report.carriedOut)}`);
   console.log('Links ended, by reason:');
   for (const [why, n] of Object.entries(report.ended).sort(([, a], [, b]) => b - a)) console.log(`${n}  ${why}`);
 } catch (error) {

@@ -3,15 +3,13 @@
  * changes drawn from a seed, to real nodes, and strangers throw garbage meanwhile.
  */
 import { randomBytes } from 'node:crypto';
-import { tokenFrom } from '../../src/index.js';
-import { dialSocket, type LocalNodes, startLocalNodes } from '../../src/node.js';
-import { nodeName } from '../../src/wire/handshake.js';
+import { type HandshakeOptions, handshake, nodeName } from '../../src/wire/handshake.js';
 import type { Link } from '../../src/wire/link.js';
-import { NODES, type NodeRole, type Tokens, tokensFromOne } from '../../src/wire/tokens.js';
-import { prove } from '../attacks/frames.js';
+import { NODES, type NodeRole } from '../../src/wire/tokens.js';
 import { kinds } from '../attacks/garbage.js';
 import { type Census, censusOf, harm, honest, linesOf, targetOf, until } from '../attacks/kit.js';
-import { type Conversation, recordConversation, type Speaker } from './conversation.js';
+import { type Conversation, isClient, recordConversation, type Speaker } from './conversation.js';
+import { FuzzedService } from './fuzzed-service.js';
 import { planOf, type SessionPlan, speakerOf } from './plan.js';
 import { PosedDealer } from './posed-dealer.js';
 import { type Heard, Saying } from './say.js';
@@ -34,6 +32,8 @@ export interface FuzzReport extends Heard {
   /** connections that were not let in, by code */
   refused: Record<string, number>;
   honest: number;
+  /** models that were published by it and served */
+  published: number;
   ms: number;
   /** most that each node had in memory at an honest run, in MiB */
   residentMiB: Record<NodeRole, number>;
@@ -41,6 +41,15 @@ export interface FuzzReport extends Heard {
 
 /** Sessions of a client at the same time. */
 const AT_ONCE = 24;
+/** How long an answer is waited for: of what is published every step takes all three nodes. */
+const ANSWER_MS: Record<Speaker, number> = {
+  client: 60,
+  asker: 300,
+  publisher: 500,
+  party0: 60,
+  party1: 60,
+  dealer: 60,
+};
 /** A stranger's connection, in so many sessions, and how long it is left open by this side. */
 const GARBAGE_IN = 4;
 const GARBAGE_MS = 300;
@@ -50,7 +59,7 @@ export class Found extends Error {}
 
 export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
   const conversation = await recordConversation();
-  const nodes = await startLocalNodes();
+  const nodes = await FuzzedService.start(conversation);
   try {
     return await new Fuzzer(nodes, conversation, options).run();
   } finally {
@@ -59,7 +68,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
 }
 
 class Fuzzer {
-  readonly #nodes: LocalNodes;
+  readonly #nodes: FuzzedService;
   readonly #conversation: Conversation;
   readonly #o: FuzzOptions;
   readonly #report: FuzzReport = {
@@ -69,9 +78,11 @@ class Fuzzer {
     sessions: 0,
     garbage: 0,
     answers: {},
+    carriedOut: {},
     ended: {},
     refused: {},
     honest: 0,
+    published: 0,
     ms: 0,
     residentMiB: { party0: 0, party1: 0, dealer: 0 },
   };
@@ -84,7 +95,7 @@ class Fuzzer {
   /** since the last honest run */
   #since = { number: 0, changed: 0 };
 
-  constructor(nodes: LocalNodes, conversation: Conversation, options: FuzzOptions) {
+  constructor(nodes: FuzzedService, conversation: Conversation, options: FuzzOptions) {
     this.#nodes = nodes;
     this.#conversation = conversation;
     this.#o = options;
@@ -93,14 +104,14 @@ class Fuzzer {
 
   async run(): Promise<FuzzReport> {
     const report = this.#report;
-    for (let i = 0; i < 3; i++) await honest(this.#nodes);
+    for (let i = 0; i < 3; i++) await honest(this.#nodes).then(() => this.#nodes.ask());
     for (const role of NODES) this.#before[role] = censusOf(this.#nodes.processes[role]);
     const start = performance.now();
     const { frames, seconds = Number.POSITIVE_INFINITY } = this.#o;
     while (report.changed < frames && report.ms < 1000 * seconds) {
       const as = speakerOf(this.#number);
       this.#since = { number: this.#number, changed: report.changed };
-      if (as === 'client') await this.#sessions(as);
+      if (isClient(as)) await this.#sessions(as);
       else await this.#inPlaceOf(as);
       await this.#look();
       report.ms = performance.now() - start;
@@ -113,16 +124,12 @@ class Fuzzer {
   async #inPlaceOf(role: NodeRole): Promise<void> {
     await this.#kill(role);
     if (role === 'dealer')
-      this.#dealer = await PosedDealer.listen(this.#nodes.urls.dealer, this.#tokens(role), this.#process);
+      this.#dealer = await PosedDealer.listen(this.#nodes.urls.dealer, this.#nodes.provingAs(role), this.#process);
     await this.#sessions(role);
     await this.#dealer?.stop();
     this.#dealer = undefined;
     await this.#nodes.restart(role);
     this.#before[role] = censusOf(this.#nodes.processes[role]);
-  }
-
-  #tokens(role: NodeRole): Tokens {
-    return { nodes: tokensFromOne(tokenFrom(this.#nodes.nodeToken), role) };
   }
 
   /** Sessions as one speaker, until an honest run is due. */
@@ -132,10 +139,10 @@ class Fuzzer {
       this.#report.changed - this.#since.changed >= this.#o.every ||
       this.#report.changed >= this.#o.frames;
     const one = async () => {
-      while (!due()) await this.#session(planOf(this.#conversation, this.#o.seed, this.#number++));
+      while (!due()) await this.#session(planOf(this.#conversation, this.#o.seed, this.#number++, this.#nodes));
     };
     // A node has one link to another
-    await Promise.all(Array.from({ length: as === 'client' ? AT_ONCE : 1 }, one));
+    await Promise.all(Array.from({ length: isClient(as) ? AT_ONCE : 1 }, one));
   }
 
   async #session({ as, lines, random }: SessionPlan): Promise<void> {
@@ -151,8 +158,8 @@ class Fuzzer {
       const { speaker, list } = speeches[i]!;
       const link = links[i];
       if (!link) return;
-      const saying = new Saying(link, this.#report, aborted);
-      await saying.all(list, speaker === 'client');
+      const saying = new Saying(link, this.#report, aborted, ANSWER_MS[as]);
+      await saying.all(list, isClient(speaker));
       if (speaker === 'dealer') this.#dealer!.give(link, saying.ended);
       else link.close('done');
     };
@@ -162,9 +169,10 @@ class Fuzzer {
   async #link(speaker: Speaker, role: NodeRole): Promise<Link | undefined> {
     try {
       if (speaker === 'dealer') return await this.#dealer!.link(role);
-      const link = await dialSocket(this.#nodes.urls[role], nodeName[role]);
-      if (speaker === 'client') await prove(link, role, tokenFrom(this.#nodes.token));
-      else await prove(link, role, this.#tokens(speaker).nodes![role]!, speaker, this.#process);
+      const link = await this.#nodes.dial(role);
+      const process = isClient(speaker) ? randomBytes(16).toString('hex') : this.#process;
+      const by: HandshakeOptions = { ...this.#nodes.provingAs(speaker), process, side: 'dial', expect: role };
+      await handshake(link, by);
       return link;
     } catch (error) {
       const { code, message } = error as { code?: string; message: string };
@@ -195,6 +203,8 @@ class Fuzzer {
   async #look(): Promise<void> {
     try {
       await honest(this.#nodes);
+      await this.#nodes.ask();
+      this.#report.published += await this.#nodes.unpublished();
     } catch (cause) {
       throw this.#found(`an honest run failed (${(cause as Error).message})`, cause);
     }

@@ -1,19 +1,22 @@
 import { once } from 'node:events';
 import { type WebSocket, WebSocketServer } from 'ws';
-import { handshake } from '../../src/wire/handshake.js';
+import { type HandshakeOptions, handshake } from '../../src/wire/handshake.js';
 import type { Link } from '../../src/wire/link.js';
 import { type Socket, SocketLink } from '../../src/wire/socket-link.js';
-import type { NodeRole, Tokens } from '../../src/wire/tokens.js';
+import type { NodeRole } from '../../src/wire/tokens.js';
 
 /** How long a party may take to dial again: its longest pause between attempts, and a busy machine. */
 const DIAL_MS = 8_000;
 
-/** Listens in the dealer's place and with its tokens, so that the parties come to it. */
+/** What somebody shows of himself. */
+export type ProvingBy = Pick<HandshakeOptions, 'mine' | 'tokens' | 'key' | 'pins' | 'grant'>;
+
+/** Listens in the dealer's place and with its key, so that the parties come to it. */
 export class PosedDealer {
   readonly #server: WebSocketServer;
   readonly #links = new Map<NodeRole, Link>();
 
-  private constructor(server: WebSocketServer, tokens: Tokens, process: string) {
+  private constructor(server: WebSocketServer, by: ProvingBy, process: string) {
     this.#server = server;
     server.on('connection', (web: WebSocket) => {
       web.on('error', () => {});
@@ -22,18 +25,18 @@ export class PosedDealer {
         link.onClose = () => this.#gone(link);
       };
       const link = new SocketLink(web as unknown as Socket);
-      handshake(link, { mine: 'dealer', process, tokens, side: 'accept', ready }).catch(() => {});
+      handshake(link, { ...by, process, side: 'accept', unboundNodes: true, ready }).catch(() => {});
     });
   }
 
-  static async listen(url: string, tokens: Tokens, process: string): Promise<PosedDealer> {
+  static async listen(url: string, by: ProvingBy, process: string): Promise<PosedDealer> {
     const server = new WebSocketServer({
       host: '127.0.0.1',
       port: Number(new URL(url).port),
       perMessageDeflate: false,
     });
     await once(server, 'listening');
-    return new PosedDealer(server, tokens, process);
+    return new PosedDealer(server, by, process);
   }
 
   /** The link of a party, which may have to dial first; undefined where it does not come. */

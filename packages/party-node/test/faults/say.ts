@@ -12,12 +12,12 @@ export interface Heard {
   unheard: number;
   /** messages of the nodes, by kind */
   answers: Record<string, number>;
+  /** requests that the nodes have carried out, by kind */
+  carriedOut: Record<string, number>;
   /** links that the node ended, by reason */
   ended: Record<string, number>;
 }
 
-/** How long an answer is waited for before the next frame goes. */
-const ANSWER_MS = 60;
 /** A client asks after so many frames whether it is still heard, and waits for the answer so long. */
 const BATCH = 8;
 const BATCH_MS = 2_000;
@@ -30,6 +30,9 @@ export class Saying {
   readonly #heard: Heard;
   readonly #aborted: Set<unknown>;
   readonly #prepared = new Set<unknown>();
+  readonly #answerMs: number;
+  /** kinds of requests, by number */
+  readonly #asked = new Map<unknown, string>();
   /** frames of the other end, and those that were not waited for any longer */
   #arrived = 0;
   #missed = 0;
@@ -43,11 +46,15 @@ export class Saying {
     return !this.#open;
   }
 
-  /** @param aborted tickets that a node of this session has aborted; a set for all its links */
-  constructor(link: Link, heard: Heard, aborted: Set<unknown>) {
+  /**
+   * @param aborted tickets that a node of this session has aborted; a set for all its links
+   * @param answerMs how long an answer is waited for before the next frame goes
+   */
+  constructor(link: Link, heard: Heard, aborted: Set<unknown>, answerMs: number) {
     this.#link = link;
     this.#heard = heard;
     this.#aborted = aborted;
+    this.#answerMs = answerMs;
     link.onFrame = (bytes) => this.#receive(bytes);
     link.onClose = (why) => {
       const kind = why.replace(/[0-9a-f]{8,}|\d+(\.\d+)?(e[+-]?\d+)?/g, 'n');
@@ -76,6 +83,8 @@ export class Saying {
       if (this.#arrived + this.#missed < line.after && !this.#aborted.has(line.ticket)) await this.#hear(line.after);
       if (!this.#open) break;
       if (line.starts && (this.#aborted.has(line.starts) || !this.#prepared.has(line.starts))) continue;
+      const header = headerOf(line.frame);
+      if (header && 're' in header) this.#asked.set(header.re, String(header.t));
       await this.#link.send(new Uint8Array(line.frame)).catch(() => {});
       if (line.changed) changed++;
       else plain++;
@@ -92,6 +101,10 @@ export class Saying {
     if (typeof header?.re === 'number' && header.re >= FIRST_QUESTION) this.#answered = header.re;
     else this.#arrived++;
     const kind = String(header?.t);
+    if (kind === 'done' || kind === 'answer') {
+      const asked = this.#asked.get(header!.re) ?? 'open';
+      this.#heard.carriedOut[asked] = (this.#heard.carriedOut[asked] ?? 0) + 1;
+    }
     this.#heard.answers[kind] = (this.#heard.answers[kind] ?? 0) + 1;
     this.#wake();
   }
@@ -109,7 +122,7 @@ export class Saying {
   }
 
   async #hear(frames: number): Promise<void> {
-    await this.#until(() => this.#arrived + this.#missed >= frames, ANSWER_MS);
+    await this.#until(() => this.#arrived + this.#missed >= frames, this.#answerMs);
     // What did not come in time is not waited for again
     this.#missed = Math.max(this.#missed, frames - this.#arrived);
   }
