@@ -2,7 +2,7 @@
  * Nodes of a service that end without warning while somebody publishes or asks, and are started again:
  * `npm run crashes -- --seeds 200 --from 0`.
  */
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -101,6 +101,7 @@ export class Crashes {
       else await this.#askWhenReady(BASE);
       if (plan.act === 'publish') {
         served = versions.includes(version);
+        wrong.push(...(await this.#stored(version, served)));
         if (outcome === 'right' && !served) wrong.push('what was published is gone');
         if (served) await this.#askWhenReady(version);
         else await this.#publishAnew(version);
@@ -257,6 +258,15 @@ export class Crashes {
       if (!alike) last = '';
     }
     throw new Error('the nodes did not come to serve the same');
+  }
+
+  /** On their disks all three have a version as one that is there, or none has. @returns what is wrong */
+  async #stored(version: string, served: boolean): Promise<string[]> {
+    const have = () =>
+      NODES.filter((role) => existsSync(join(this.#service.folder, role, 'models', 'small', version))).join(', ');
+    const right = served ? NODES.join(', ') : '';
+    if (await until(() => have() === right, SETTLE_MS)) return [];
+    return [`${served ? 'served' : 'not served'}, and stored at ${have() || 'none'}`];
   }
 
   /** What each node says that it serves, with the hash of each manifest. */
