@@ -5,6 +5,8 @@ const FIRST = [
   'attacks/flood.slow',
   'hostile-client',
   'nodes.slow',
+  'service/crashes.slow',
+  'faults/fuzz.slow',
   'attacks/logs.slow',
 ];
 

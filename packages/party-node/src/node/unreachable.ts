@@ -42,6 +42,8 @@ const addresses: Record<string, string> = {
 /** Why a connection attempt failed, for whoever has to fix it. @param tls whether the URL is wss:// */
 export function reasonOf(cause: Failure, tls: boolean): string {
   const { code = '', message } = cause;
+  if (code.startsWith('ERR_SSL_'))
+    return `TLS failed (${code}): somebody or something on the way changes what passes, or does not speak TLS`;
   const said = message || cause.errors?.map((e) => e.message).join(', ') || code || 'it failed';
   if (code === 'ECONNREFUSED') return `${said}; is it running?`;
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return `its certificate is for ${namesOf(cause)} and not for this host`;

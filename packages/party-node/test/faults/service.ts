@@ -8,7 +8,8 @@ import { secretFiles, targetOf, until } from '../attacks/kit.js';
 import { askSmall, ROWS, requestOf, table, WIDTH, weights } from '../publishing.js';
 import { certify, isLinked, LINKS, type LinkName, type Proxied } from './nodes.js';
 import { FaultProxy } from './proxy.js';
-import { type Trial, trial, WrongResult } from './trial.js';
+import { CARRIED, CHANGED, type Step } from './script.js';
+import { faultsOf, type Trial, trial, WrongResult } from './trial.js';
 
 /** How far an answer may be off. */
 const BAR = 2 ** -12;
@@ -101,6 +102,12 @@ async function ask(s: ProxiedService, version: string): Promise<void> {
   }
 }
 
+/** A step in the time of an ask, which is a part of an owner's session. */
+function sooner({ after, ...step }: Step): Step {
+  const [name, value] = Object.entries(after)[0]!;
+  return { ...step, after: { [name]: Math.floor(value / 3) } as unknown as Step['after'] };
+}
+
 /** Trials of many seeds, of which every other publishes. @param tell is told of each when it is over */
 export async function serviceTrials(
   s: ProxiedService,
@@ -115,7 +122,9 @@ export async function serviceTrials(
   };
   const all: Trial[] = [];
   for (const seed of seeds) {
-    const t = await trial(s, seed, seed % 2 === 0 ? publishing(seed) : () => ask(s, BASE));
+    const { link, script } = faultsOf(seed, s.tls ? [...CARRIED, ...CHANGED] : CARRIED, false);
+    const act = seed % 2 === 0 ? publishing(seed) : () => ask(s, BASE);
+    const t = await trial(s, seed, act, { link, script: script.map(sooner) });
     all.push(t);
     tell(t);
   }
