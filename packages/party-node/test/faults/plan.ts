@@ -34,8 +34,8 @@ const CYCLE: readonly [Speaker, number][] = [
   ['party0', 2],
   ['dealer', 2],
   ['publisher', 20],
-  ['asker', 40],
   ['client', 60],
+  ['asker', 40],
 ];
 const CYCLE_SESSIONS = CYCLE.reduce((sum, [, n]) => sum + n, 0);
 
