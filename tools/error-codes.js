@@ -283,14 +283,35 @@ export const errorCodes = [
     about: 'What nodes say of a model that they keep for others to ask.',
     codes: [
       {
+        code: 'NOT_ALLOWED',
+        means:
+          'Whoever is connected may not do this: a client with a grant asks the published models of its grant and ' +
+          'nothing else, only a publisher publishes, and an owner of tensors asks no published model.',
+        remedy:
+          'Connect with the credentials that it takes: `party-node grant` for asking, the key of a publisher in the ' +
+          'access files of all three nodes for publishing.',
+      },
+      {
+        code: 'QUOTA_SPENT',
+        means:
+          'The grant allows so many runs in so many seconds, and they have begun; runs that failed later count too. ' +
+          '`retryAfterMs` says when the next one may begin.',
+        remedy: 'Ask again then, or ask the publisher for a grant with another quota.',
+      },
+      {
         code: 'MODEL_UNKNOWN',
-        means: 'No model of that name and version is served, or none of that sharing waits to be.',
-        remedy: 'Check the name and the version; ask the publisher whether it was unpublished.',
+        means:
+          'No model of that name and version is served, or none of that sharing waits to be. One that a node lacks ' +
+          'is served by none; the message names the node.',
+        remedy:
+          'Check the name and the version: `party-node models` lists what a key may ask. Otherwise ask the publisher ' +
+          'whether it was unpublished; the operators see by `/readyz` what is missing where.',
       },
       {
         code: 'MODEL_EXISTS',
-        means: 'A model of that name and version is there already: versions never change.',
-        remedy: 'Publish under a new version, or unpublish the old one first.',
+        means:
+          'A model of that name and version is there already, of this publisher or of another: versions never change.',
+        remedy: 'Publish under a new version, or end the old one first: `party-node unpublish NAME@VERSION`.',
       },
       {
         code: 'MODEL_DAMAGED',
@@ -299,8 +320,9 @@ export const errorCodes = [
           'that it was stored under. The message says which. Other models are served, and nothing is removed by ' +
           'itself.',
         remedy:
-          "The operator gives the key that it was stored under or restores the model's folder; otherwise unpublish " +
-          'the model and publish it again.',
+          "The operator gives the key that it was stored under or restores the model's folder and starts the node " +
+          'again. Otherwise its publisher publishes the same version again, or unpublishes it; where the node cannot ' +
+          'tell any more whose it was, the operator removes the folder first.',
       },
     ],
   },

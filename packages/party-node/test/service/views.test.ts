@@ -215,7 +215,7 @@ function secretsOf(e: Engines, role: NodeRole): Buffer[] {
     if (share) found.push(...pieces(bytesOf(share.words)));
     for (const opening of openings.values()) {
       const { words, key } = opening.secrets();
-      if (role !== 'dealer') found.push(...pieces(bytesOf(words)));
+      found.push(...pieces(bytesOf(words)));
       found.push(Buffer.from(key.bytes));
     }
   }
