@@ -21,7 +21,8 @@ const line = (r: FuzzReport) =>
     `${(r.ms / 1000).toFixed()} s: ${r.changed} changed frames (${((1000 * r.changed) / r.ms).toFixed()} a second), ` +
       `${r.plain} others, ${r.unheard} too late, ${r.sessions} sessions, ${r.garbage} strangers, ` +
       `${sum(r.answers)} answers, ` +
-      `${sum(r.ended)} links ended, ${r.honest} honest runs and asks right, ${r.published} models published, MiB ${JSON.stringify(r.residentMiB)}, ` +
+      `${sum(r.ended)} links ended, ${r.honest} honest runs and asks right, ` +
+      `${r.published} models published, MiB ${JSON.stringify(r.residentMiB)}, ` +
       `not let in ${JSON.stringify(r.refused)}`,
   );
 

@@ -1,6 +1,6 @@
 /**
- * What is loaded into the thread of a node's engine ahead of it, in tests: it ends the process at a step that it is told
- * of, and writes down every run and every stream of randomness that the engine begins.
+ * What is loaded into the thread of a node's engine ahead of it, in tests: it ends the process at a step that it is
+ * told of, and writes down every run and every stream of randomness that the engine begins.
  */
 import { createHash } from 'node:crypto';
 import { appendFileSync } from 'node:fs';
