@@ -19,7 +19,7 @@ import { valuesCodes } from './error-codes-values.js';
 export const errorCodes = [
   valuesCodes,
   {
-    title: 'Published models',
+    title: 'Publishing and asking',
     about: 'Of models that their clients may ask and nobody may see: while one is published, and while it is asked.',
     codes: [
       {
