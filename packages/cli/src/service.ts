@@ -9,7 +9,9 @@ export type LoadOptions = Parameters<typeof Backend.loadPublished>[1];
 
 /** Where models are published and asked. */
 export interface Service {
+  /** As the backend's `publish`. */
   publish(model: Backend.Publishable, options: Backend.PublishOptions): Promise<Backend.Published>;
+  /** As the backend's `loadPublished`. */
   loadPublished(ref: string, options: LoadOptions): Promise<Model>;
 }
 
