@@ -45,8 +45,8 @@ export class DiskKeeper implements ModelKeeper {
       const model = `${name ?? '?'}@${version ?? '?'}`;
       const damaged = (reason: string) => {
         log('model', { model, state: 'damaged', why: reason });
-        // What waited to be served, and cannot be read, was served to nobody
-        if (live) catalogue.restoreDamaged({ name: name ?? '?', version: version ?? '?', publisher, why: reason });
+        // What waited to be served was served to nobody, and what bears no model's name may be anything
+        if (live && name && version) catalogue.restoreDamaged({ name, version, publisher, why: reason });
       };
       if (state === 'damaged' || !name || !version || !generation || !manifestHash) {
         damaged(why ?? 'it cannot be read');
