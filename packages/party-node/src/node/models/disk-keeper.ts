@@ -1,6 +1,6 @@
 /** Published models on a node's disk. */
 import { type Kernels, Secret, StoredWords } from '@secformer/ring';
-import { shareType, StoredOpening } from '@secformer/secformer-ops';
+import { StoredOpening, shareType } from '@secformer/secformer-ops';
 import type { ModelFiles, WordsToStore } from '../../store/model-files.js';
 import type { ModelStore } from '../../store/model-store.js';
 import { readManifest } from '../../wire/manifest.js';
