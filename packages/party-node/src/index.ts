@@ -5,7 +5,7 @@
 export * from './client/asking.js';
 export type { Credentials } from './client/credentials.js';
 export type { Dial } from './client/node-links.js';
-export type * from './client/publishing.js';
+export type { Published, PublishProgram, PublishProgress, PublishRequest, PublishSlot } from './client/publishing.js';
 export type { Prepared, RunRecord, RunRequest, RunResult, RunSlot } from './client/run-request.js';
 export * from './client/session.js';
 export * from './errors.js';
@@ -15,6 +15,7 @@ export { freshKeyPair, type KeyPair, keyPairFrom, publicKeyText, secretKeyFrom, 
 export type * from './wire/link.js';
 export type { Manifest, ManifestProgram, TensorSpec } from './wire/manifest.js';
 export * from './wire/port-link.js';
+export type { PublisherLimits } from './wire/principal.js';
 export * from './wire/socket-link.js';
 export { type NodeRole, tokenFrom } from './wire/tokens.js';
 export { checkUrl } from './wire/url.js';

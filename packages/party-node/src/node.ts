@@ -10,3 +10,4 @@ export type { Log } from './node/log.js';
 export { type ServedNode, type ServeOptions, serve } from './node/serve.js';
 export { checkUrl, type DialOptions, dialSocket } from './node/sockets.js';
 export * from './trio/trio.js';
+export type { PublisherLimits } from './wire/principal.js';

@@ -19,6 +19,7 @@ import type { RunResult } from './run-request.js';
 import type { OneHotInput, Runnable } from './runnable.js';
 import { Runs } from './runs.js';
 
+/** How far an ask is. */
 export interface AskProgress {
   phase: 'sharing' | 'waiting' | 'running' | 'done';
   /** of 'waiting': how many runs come first, and this one */
@@ -63,6 +64,7 @@ export class Asking {
     return this.#links.dead;
   }
 
+  /** Ends the connection: asks under way are rejected with NodeError LINK_CLOSED. */
   close(): void {
     this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the connection'));
   }

@@ -61,6 +61,7 @@ export interface PublishProgram {
   client: unknown;
 }
 
+/** A model to publish, of tensors that the session has written. */
 export interface PublishRequest {
   name: string;
   version: string;
@@ -70,6 +71,7 @@ export interface PublishRequest {
   key: Secret;
 }
 
+/** How far a publication is. */
 export interface PublishProgress {
   phase: 'opening' | 'sending' | 'staging' | 'committing' | 'done';
   done: number;

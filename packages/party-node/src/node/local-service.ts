@@ -14,6 +14,7 @@ import type { PublisherLimits } from '../wire/principal.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 import { command, LocalProcesses } from './local-process.js';
 
+/** Three nodes of a service as processes of this machine, with a publisher. */
 export interface LocalService {
   network: Network;
   networkFile: string;
@@ -37,6 +38,7 @@ export interface LocalService {
   stop(): void;
 }
 
+/** How they are started; all of it is optional. */
 export interface LocalServiceOptions {
   /** what Node runs as a node; the command `party-node` if absent */
   script?: readonly string[];

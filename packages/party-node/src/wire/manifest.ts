@@ -65,6 +65,7 @@ const manifestProgram = z.object({
   client: z.unknown(),
   cost: z.object({ rounds: count, online: count, dealer: count, instructions: count }),
 });
+/** One of its Programs, for inputs of certain shapes. */
 export type ManifestProgram = z.infer<typeof manifestProgram>;
 
 const manifest = z.object({
@@ -85,6 +86,7 @@ const manifest = z.object({
   /** small public files that belong to it, such as its tokenizer */
   assets: z.array(z.object({ name: z.string().max(200), bytes: count, sha256: hex(32) })).max(64),
 });
+/** What is known of a version of a published model. */
 export type Manifest = z.infer<typeof manifest>;
 
 /** A manifest's text with its publisher's signature of exactly these bytes. */

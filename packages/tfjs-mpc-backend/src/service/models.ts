@@ -48,6 +48,7 @@ export interface BertLike {
   embed(inputs: never): Tensor;
 }
 
+/** What may be published. */
 export type Publishable = ModelFunction | GraphModelLike | LayersModelLike | BertLike;
 
 /** A model whose inputs have names and shapes. */

@@ -24,6 +24,7 @@ export interface PublishOptions {
   key: string;
   /** certificate authority (PEM) to trust besides those that Node trusts */
   ca?: string;
+  /** hears how far it is */
   onProgress?: (event: PublishProgress) => void;
 }
 

@@ -23,8 +23,10 @@ export interface ModelNodes {
   close(): void;
 }
 
-type Inputs = Tensor | Tensor[] | NamedTensorMap;
+/** A model's inputs: a tensor, tensors in order, or by name. */
+export type Inputs = Tensor | Tensor[] | NamedTensorMap;
 
+/** A published model, loaded by `loadPublished`; `dispose` ends its connection. */
 export class PublishedModel implements InferenceModel {
   /** what its publisher has signed */
   readonly manifest: Manifest;

@@ -23,7 +23,9 @@ export function checkAllowed(principal: Principal, name: string, version: string
 function checkGrant(grant: Grant, name: string, version: string | undefined): void {
   const { model, versions, expires } = grant;
   if (Date.now() / 1000 > expires + limits.clockSkewSeconds)
-    throw refused(`the grant for ${model} was valid until ${new Date(1000 * expires).toISOString()}; ask for a new one`);
+    throw refused(
+      `the grant for ${model} was valid until ${new Date(1000 * expires).toISOString()}; ask for a new one`,
+    );
   if (model !== name) throw refused(`the grant is for ${model}, not for ${name}`);
   if (version !== undefined && versions && !versions.includes(version))
     throw refused(`the grant is for ${model} ${versions.join(', ')}, not for version ${version}`);
@@ -52,9 +54,7 @@ export function allowedModel(
   checkAllowed(principal, name, version);
   const known = catalogue.all.filter(
     (model) =>
-      mayKnow(principal, model) &&
-      model.ref.name === name &&
-      (version === undefined || model.ref.version === version),
+      mayKnow(principal, model) && model.ref.name === name && (version === undefined || model.ref.version === version),
   );
   if (known.length > 0) return known.reduce((a, b) => (b.manifest.published > a.manifest.published ? b : a));
   throw new NodeError('client', 'MODEL_UNKNOWN', catalogue.whyNot(name, version));
@@ -79,7 +79,11 @@ export function askedRun(
   if (inputs.length > 0)
     throw new NodeError('client', 'NOT_ALLOWED', 'bound inputs of a published program, which its manifest does');
   if (m.mode !== 'streamed')
-    throw new NodeError('client', 'NOT_ALLOWED', 'asked for a run to be prepared; nodes prepare runs of models themselves');
+    throw new NodeError(
+      'client',
+      'NOT_ALLOWED',
+      'asked for a run to be prepared; nodes prepare runs of models themselves',
+    );
   if (principal.kind === 'asker') {
     const { outputs } = principal.grant;
     const other = outputs && published.outputs.find((o) => !outputs.includes(o.name));
@@ -87,9 +91,14 @@ export function askedRun(
     const { runs } = principal.limits;
     const under = catalogue.runsOf(model.publisher);
     if (under >= runs)
-      throw new NodeError('client', 'BUSY', `${under} runs of ${model.publisher}'s models are under way; try again later`, {
-        retryAfterMs: limits.retryMs,
-      });
+      throw new NodeError(
+        'client',
+        'BUSY',
+        `${under} runs of ${model.publisher}'s models are under way; try again later`,
+        {
+          retryAfterMs: limits.retryMs,
+        },
+      );
     subject.spend(principal.grant);
   }
   return { ticket: m.ticket, session, checked, inputs: model.inputs(published), mode: m.mode, model };

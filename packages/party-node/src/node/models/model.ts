@@ -51,8 +51,8 @@ export class PublishedModel implements ModelParts {
   readonly #checked = new Map<string, CheckedProgram>();
 
   /**
-   * @throws NodeError BAD_MESSAGE where Programs, tensors and manifest do not fit one another; ProgramError where a Program
-   * is wrong in itself
+   * @throws NodeError BAD_MESSAGE where Programs, tensors and manifest do not fit one another; ProgramError where a
+   * Program is wrong in itself
    */
   constructor(parts: ModelParts) {
     this.manifest = parts.manifest;
@@ -102,16 +102,9 @@ export class PublishedModel implements ModelParts {
   /** What the inputs of a Program are bound to: by the manifest, whoever asks. */
   inputs({ bindings }: ManifestProgram): RunInput[] {
     return bindings.map((b): RunInput => {
-      switch (b.kind) {
-        case 'weight':
-          return { kind: 'weight', tensor: b.tensor };
-        case 'opened':
-          return { kind: 'stored', tensor: b.tensor, width: b.width };
-        case 'value':
-          return { kind: 'share' };
-        case 'oneHot':
-          return { kind: 'oneHot' };
-      }
+      if (b.kind === 'weight') return { kind: 'weight', tensor: b.tensor };
+      if (b.kind === 'opened') return { kind: 'stored', tensor: b.tensor, width: b.width };
+      return { kind: b.kind === 'value' ? 'share' : 'oneHot' };
     });
   }
 
