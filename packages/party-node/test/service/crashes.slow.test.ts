@@ -8,7 +8,7 @@ import test from 'ava';
 import { Crashes, showTrial } from './crashes.js';
 
 /** Of all kinds, and of one, two and three nodes. */
-const SEEDS = [2, 3, 4, 6, 8, 9, 11, 12, 14, 15, 64, 111];
+const SEEDS = [2, 3, 4, 6, 9, 12, 15, 64, 111, 153];
 
 test('killed nodes serve a version as a whole or not at all, and draw no randomness twice', async (t) => {
   t.timeout(240_000);

@@ -167,9 +167,7 @@ export class Crashes {
   }
 
   async #startAgain({ victim, others, again }: CrashPlan): Promise<void> {
-    // In the order in which they dial one another
-    for (const role of ['dealer', 'party0', 'party1'] as const)
-      if (role === victim || others.includes(role)) await this.#service.restart(role);
+    await Promise.all([victim, ...others].map((role) => this.#service.restart(role)));
     if (!again) return;
     await sleep(again.ms);
     await this.#service.kill(again.role);
