@@ -201,10 +201,10 @@ export class Catalogue {
     this.changed();
   }
 
-  /** Removes what was staged and not committed; of others it knows nothing. */
+  /** Removes what was staged and not committed, nor is being; of others it knows nothing. */
   async discard(generation: string): Promise<void> {
     const entry = this.#entries.get(generation);
-    if (entry?.state === 'staged') await this.#remove(entry);
+    if (entry?.state === 'staged' && !entry.committed) await this.#remove(entry);
   }
 
   /** Removes a version, whether the others have it or not. @throws NodeError MODEL_UNKNOWN */

@@ -1,0 +1,47 @@
+/** What a node makes of its models while its disk is slow. */
+import test from 'ava';
+import { Deferred } from '../src/deferred.js';
+import { Catalogue, type ModelKeeper } from '../src/node/models/catalogue.js';
+import type { PublishedModel } from '../src/node/models/model.js';
+
+const modelOf = (generation: string, version = '1', publisher = 'acme') =>
+  ({
+    ref: { name: 'small', version, generation },
+    hash: `hash of ${generation}`,
+    publisher,
+    manifest: { published: 1 },
+    title: `small@${version}`,
+  }) as PublishedModel;
+
+/** A keeper whose calls take until they are let go. */
+function slowKeeper() {
+  const calls: string[] = [];
+  const gates = { stage: new Deferred<void>(), commit: new Deferred<void>() };
+  const keeper: ModelKeeper = {
+    stage: () => gates.stage.promise,
+    commit: async (generation) => {
+      await gates.commit.promise;
+      calls.push(`commit ${generation}`);
+    },
+    remove: async ({ generation }, state) => void calls.push(`remove ${generation} ${state}`),
+    load: async () => modelOf('a'),
+  };
+  return { keeper, calls, ...gates };
+}
+
+test('what is being committed is not discarded: it would be on the disk and not in the list', async (t) => {
+  const catalogue = new Catalogue();
+  const slow = slowKeeper();
+  catalogue.keeper = slow.keeper;
+  slow.stage.resolve();
+  await catalogue.stage(modelOf('a'));
+  const committing = catalogue.commit('a');
+  await catalogue.discard('a');
+  slow.commit.resolve();
+  await committing;
+  t.deepEqual(slow.calls, ['commit a']);
+  t.deepEqual(
+    catalogue.mine.map(({ generation, state }) => [generation, state]),
+    [['a', 'live']],
+  );
+});
