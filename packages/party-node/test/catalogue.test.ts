@@ -45,3 +45,17 @@ test('what is being committed is not discarded: it would be on the disk and not 
     [['a', 'live']],
   );
 });
+
+test('models that are being written count, and one of a generation is written once', async (t) => {
+  const catalogue = new Catalogue();
+  const slow = slowKeeper();
+  catalogue.keeper = slow.keeper;
+  const staging = [catalogue.stage(modelOf('a')), catalogue.stage(modelOf('b', '2'))];
+  t.is(catalogue.countOf('acme'), 2);
+  t.is(catalogue.countOf('other'), 0);
+  await t.throwsAsync(catalogue.stage(modelOf('a')), { code: 'BAD_MESSAGE', message: /twice/ });
+  t.is(catalogue.countOf('acme'), 2);
+  slow.stage.resolve();
+  await Promise.all(staging);
+  t.is(catalogue.countOf('acme'), 2);
+});

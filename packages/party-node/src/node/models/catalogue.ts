@@ -57,6 +57,8 @@ export interface Missing extends Pick<ModelRef, 'name' | 'version'> {
 export class Catalogue {
   /** by generation */
   readonly #entries = new Map<string, Entry>();
+  /** what is being written, by generation */
+  readonly #staging = new Map<string, PublishedModel>();
   /** what the other nodes have, as each said last */
   readonly #theirs = new Map<NodeRole, ReadonlyMap<string, Listed>>();
   /** what an earlier process has staged, by generation, and since when it waits for the others */
@@ -112,6 +114,12 @@ export class Catalogue {
     }));
   }
 
+  /** How many models a publisher has here, those included that are being written. */
+  countOf(publisher: string): number {
+    const models = [...this.#staging.values(), ...[...this.#entries.values()].map(({ model }) => model)];
+    return models.filter((model) => model.publisher === publisher).length;
+  }
+
   /** Another node says what it has. */
   async heard(role: NodeRole, list: readonly Listed[]): Promise<void> {
     this.#theirs.set(role, new Map(list.map((l) => [l.generation, l])));
@@ -158,7 +166,8 @@ export class Catalogue {
    */
   async stage(model: PublishedModel): Promise<void> {
     const { name, version, generation } = model.ref;
-    if (this.#entries.has(generation)) throw new NodeError('client', 'BAD_MESSAGE', 'staged a model twice');
+    if (this.#entries.has(generation) || this.#staging.has(generation))
+      throw new NodeError('client', 'BAD_MESSAGE', 'staged a model twice');
     const there = this.#live(name, version);
     if (there && this.#theirs.size < 2)
       throw new NodeError('client', 'BUSY', `the other nodes have not said yet whether they have ${model.title}`, {
@@ -171,13 +180,18 @@ export class Catalogue {
         'MODEL_EXISTS',
         `${model.title} is published; versions are immutable: publish another version, or unpublish this one`,
       );
-    if (this.#entries.size >= limits.models)
+    if (this.#entries.size + this.#staging.size >= limits.models)
       throw new NodeError('client', 'LIMIT_EXCEEDED', `this node has ${limits.models} models; unpublish some of them`);
-    // What one of the nodes lacks is served by none
-    if (there) await this.#remove(there);
-    await this.#removeDamaged(name, version, model.publisher);
-    await this.keeper.stage(model);
-    this.#entries.set(generation, { model, state: 'staged', alone: undefined });
+    this.#staging.set(generation, model);
+    try {
+      // What one of the nodes lacks is served by none
+      if (there) await this.#remove(there);
+      await this.#removeDamaged(name, version, model.publisher);
+      await this.keeper.stage(model);
+      this.#entries.set(generation, { model, state: 'staged', alone: undefined });
+    } finally {
+      this.#staging.delete(generation);
+    }
     this.changed();
   }
 

@@ -54,7 +54,7 @@ export async function stage(
   const { name, limits } = publisher;
   if (manifest.publisher !== publisher.key)
     throw new NodeError('client', 'NOT_ALLOWED', `published a manifest that is signed by another key than ${name}'s`);
-  const mine = catalogue.mine.filter((l) => l.publisher === name).length;
+  const mine = catalogue.countOf(name);
   if (mine >= limits.models)
     throw new NodeError(
       'client',
