@@ -23,6 +23,8 @@ const TEXT = 'Nothing in the report explains why the bridge was closed, who clos
 
 /** How long the pool may take to prepare its runs before they are measured. */
 const FILL_MS = 120_000;
+/** Between two asks: what a node prepares meanwhile takes none of the next one's time. */
+const PAUSE_MS = 5_000;
 /** An ask that is prepared in less has found a prepared run. */
 const POOLED_MS = 150;
 
@@ -80,8 +82,7 @@ async function pooledAsks(
     const record = lastRun()!;
     if (record.prepareMs < POOLED_MS) records.push(record);
     // Nobody waits meanwhile: the nodes prepare the next
-    else await new Promise((resolve) => setTimeout(resolve, 2_000));
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
   if (records.length === 0)
     throw new UsageError(`no prepared run was met within ${FILL_MS / 1000} s; give more --pool`);

@@ -62,7 +62,14 @@ export class Dealer extends Engine<DealerRunState> {
   }
 
   protected newRun(parts: RunParts): DealerRunState {
-    return new DealerRunState(parts);
+    const run = new DealerRunState(parts);
+    run.othersFirst = () => this.isBusy;
+    run.standBack = async (until) => {
+      this.#turns.leave(run);
+      await until();
+      await this.#turn(run, 'resume');
+    };
+    return run;
   }
 
   protected release(run: DealerRunState): void {

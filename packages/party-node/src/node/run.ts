@@ -75,8 +75,9 @@ export abstract class NodeRun {
   reservedOn: Account | undefined;
   /** whether it counts among the runs of its client and of its model */
   counted = false;
-  /** of a pool's run at a party: whether somebody waits for another run */
+  /** of a pool's run: whether somebody waits for another run, and how this one stands back until nobody does */
   othersFirst: () => boolean = () => false;
+  standBack: (until: () => Promise<void>) => Promise<void> = (until) => until();
   /** whether one that the pool has prepared goes on in its place */
   handedOver = false;
   /** of a client's run at the dealer: the prepared run that serves it */
@@ -214,8 +215,15 @@ export abstract class NodeRun {
       this.#breathed = performance.now();
     }
     // What nobody has asked for makes way for what somebody has
-    while (this.isFree && !this.error && this.othersFirst())
-      await new Promise<void>((resolve) => setTimeout(resolve, limits.patienceMs));
+    if (this.#givesWay()) await this.standBack(() => this.#othersDone());
     this.check();
   };
+
+  #givesWay(): boolean {
+    return this.isFree && !this.error && this.othersFirst();
+  }
+
+  async #othersDone(): Promise<void> {
+    while (this.#givesWay()) await new Promise<void>((resolve) => setTimeout(resolve, limits.patienceMs));
+  }
 }
