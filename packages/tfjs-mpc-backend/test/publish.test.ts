@@ -135,6 +135,8 @@ test.serial('names, versions and keys are looked at first', async (t) => {
     { inputs: [] },
   ])
     await t.throwsAsync(publish(f, { ...good, ...wrong }), { code: 'BAD_CONFIGURATION' });
+  const own = (x: tf.Tensor) => tf.relu(tf.mul(x, 2));
+  await t.throwsAsync(publish(own, good), { code: 'BAD_CONFIGURATION', message: /clients would compute all of it/ });
   await t.throwsAsync(publish(3 as never, good), { code: 'BAD_CONFIGURATION' });
   await tf.setBackend('cpu');
   await t.throwsAsync(publish(f, good), { code: 'WRONG_BACKEND' });

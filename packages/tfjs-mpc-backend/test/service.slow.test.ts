@@ -97,3 +97,25 @@ test.serial('a function is published once and asked by those who may, like a mod
     },
   );
 });
+
+test.serial('an output that clients compute themselves comes beside one that the nodes compute', async (t) => {
+  await tf.setBackend('secformer');
+  const weights = tf.tensor2d(sample(6, -1, 1, 3), [2, 3]);
+  const f = (x: tf.Tensor2D) => ({ twice: tf.mul(x, 2) as tf.Tensor, product: tf.matMul(x, weights) as tf.Tensor });
+  await publish(f as never, {
+    name: 'both',
+    version: '2.0',
+    inputs: { x: { shape: [1, 2] } },
+    network: networkOf(),
+    key: secretKeyText(service.publisher.secret),
+  });
+  const model = await loadPublished('both@2.0', await client('both'));
+  const got = model.predict(tf.tensor2d([[0.5, -1.5]])) as { twice: tf.Tensor; product: tf.Tensor };
+  t.deepEqual(Array.from(await got.twice.data()), [1, -3]);
+  const w = await weights.data();
+  const product = await got.product.data();
+  product.forEach((v, i) => {
+    t.true(Math.abs(v - (0.5 * w[i]! - 1.5 * w[3 + i]!)) < 1e-3, String(v));
+  });
+  model.dispose();
+});

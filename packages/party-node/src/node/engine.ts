@@ -278,6 +278,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
         if (run.counted) {
           run.subject.runs--;
           if (run.model) run.model.runs--;
+          // Its client comes again by itself
+          if (run.model && !run.started && run.error?.code === 'BUSY') run.subject.refund();
         }
         const ended = endedRun(run, this.role);
         if (ended) this.#options.report?.(ended);

@@ -36,6 +36,11 @@ export class Subject {
     }
     this.#begun.push(now);
   }
+
+  /** Gives back a run that the nodes had no room for. */
+  refund(): void {
+    this.#begun.pop();
+  }
 }
 
 /**

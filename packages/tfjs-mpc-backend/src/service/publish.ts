@@ -72,6 +72,8 @@ export async function published(
       onProgress({ phase: 'tracing', done, of: sets.length });
       const { f, inputs } = shapedModel(model, shapes, options.outputs);
       traced.push(trace(f, inputs));
+      if (traced.at(-1)!.program.revealed.length === 0)
+        throw bad('clients would compute all of it themselves: nothing of it meets a value of yours');
       // So that a page can show it
       await new Promise((resolve) => setTimeout(resolve));
     }

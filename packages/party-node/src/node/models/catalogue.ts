@@ -134,9 +134,20 @@ export class Catalogue {
       const left = this.#left.get(l.generation);
       if (left?.hash !== l.hash || l.state !== 'live') continue;
       this.#left.delete(l.generation);
-      await this.keeper.commit(l.generation);
-      this.restore(await this.keeper.load(left));
+      await this.#adopt(left, l.publisher);
       this.changed();
+    }
+  }
+
+  /** What an earlier process has staged is live at another node: so it is here. */
+  async #adopt(left: LeftStaged, publisher: string): Promise<void> {
+    try {
+      await this.keeper.commit(left.generation);
+      this.restore(await this.keeper.load(left));
+    } catch (error) {
+      const { name, version } = left;
+      this.restoreDamaged({ name, version, publisher, why: (error as Error).message });
+      throw error;
     }
   }
 
