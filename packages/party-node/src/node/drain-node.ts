@@ -2,9 +2,6 @@ import { limits } from '../limits.js';
 import type { Gate } from './gate.js';
 import type { Log } from './log.js';
 
-/** What a frame takes from the engine's thread to the socket, on a busy machine. */
-const LAST_FRAMES_MS = 50;
-
 export interface DrainedNode {
   gate: Pick<Gate, 'drain' | 'flush'>;
   /** tells the engine to begin no run, or to end those that are left */
@@ -28,8 +25,6 @@ export async function drainNode({ gate, ask, drained, log }: DrainedNode): Promi
     ask('stop');
     await comes(drained, limits.flushMs);
   }
-  // The engine's last frames come through ports of their own
-  await new Promise((resolve) => setTimeout(resolve, LAST_FRAMES_MS));
   await gate.flush(limits.flushMs);
   return ended;
 }

@@ -361,8 +361,10 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
    * Takes no new run, and gives up those that are prepared and not started. Resolves when no run is left; it has no
    * time limit.
    */
-  drain(): Promise<void> {
-    return this.#draining.begin();
+  async drain(): Promise<void> {
+    await this.#draining.begin();
+    // Their results are on their way to the thread that holds the connections
+    await Promise.all([...this.#links].map((link) => link.taken()));
   }
 
   /** Bytes that this node accounts for, without what its process had at the start. */

@@ -127,6 +127,11 @@ export class MessageLink {
     }
   }
 
+  /** Resolves when what was sent has been taken from the link, where that is told. */
+  async taken(): Promise<void> {
+    await this.#link.taken?.();
+  }
+
   close(why: string): void {
     this.#link.close(why);
   }

@@ -34,6 +34,8 @@ export interface Link {
   onClose: (why: string) => void;
   /** Ends the link, and tells the other end why where its transport can; once, later calls do nothing. */
   close(why: string): void;
+  /** Resolves when the other end has taken all that was sent, or the link is closed; absent where that is not told. */
+  taken?(): Promise<void>;
   /**
    * Asks the other end's transport whether it is alive, and waits `ms` for its answer; absent for transports that
    * notice a lost end at once.

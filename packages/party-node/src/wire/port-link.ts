@@ -38,6 +38,7 @@ export class PortLink implements Link {
   #onTheWay = 0;
   #closed = '';
   #room: (() => void)[] = [];
+  #taken: (() => void)[] = [];
   #queue: Promise<void> = Promise.resolve();
   readonly #spare: ArrayBuffer[] = [];
   readonly #lent = new WeakSet<ArrayBuffer>();
@@ -62,6 +63,7 @@ export class PortLink implements Link {
       this.#onTheWay -= message.taken;
       if (message.spare && this.#spare.length < SPARE) this.#spare.push(message.spare);
       if (this.#onTheWay <= limits.inFlightBytes) for (const go of this.#room.splice(0)) go();
+      if (this.#onTheWay === 0) for (const go of this.#taken.splice(0)) go();
     } else if ('frame' in message) {
       this.#queue = this.#queue.then(() => this.#take(message)).catch((error: Error) => this.close(error.message));
     } else {
@@ -98,6 +100,10 @@ export class PortLink implements Link {
     this.#post({ frame: buffer, length: frame.byteLength }, buffer);
   }
 
+  async taken(): Promise<void> {
+    if (!this.#closed && this.#onTheWay > 0) await new Promise<void>((resolve) => this.#taken.push(resolve));
+  }
+
   close(why: string): void {
     if (this.#closed) return;
     try {
@@ -111,7 +117,7 @@ export class PortLink implements Link {
   #end(why: string): void {
     if (this.#closed) return;
     this.#closed = why || 'closed';
-    for (const go of this.#room.splice(0)) go();
+    for (const go of [...this.#room.splice(0), ...this.#taken.splice(0)]) go();
     // Later, so that a posted reason is still sent
     setTimeout(() => this.#port.close(), 0);
     told(this, this.#closed);
