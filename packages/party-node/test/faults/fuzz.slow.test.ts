@@ -2,7 +2,7 @@ import test from 'ava';
 import { fuzz } from './fuzz.js';
 
 /** `npm run fuzz` sends more, from any seed. */
-const FRAMES = 3_500;
+const FRAMES = 1_600;
 
 /**
  * Proves that what a client, a publisher or a node says after its handshake ends its own link at most: nodes live,
@@ -11,14 +11,14 @@ const FRAMES = 3_500;
  */
 test('thousands of changed frames of clients, publishers and nodes end no node and change no result', async (t) => {
   t.timeout(240_000);
-  const report = await fuzz({ seed: 1, frames: FRAMES, every: 1_000 });
+  const report = await fuzz({ seed: 1, frames: FRAMES, every: 500 });
   const { changed, sessions, honest, ms, residentMiB, answers, carriedOut } = report;
   t.log(
     `${changed} changed frames in ${sessions} sessions and ${(ms / 1000).toFixed()} s, ` +
       `${honest} honest runs right, MiB ${JSON.stringify(residentMiB)}, carried out ${JSON.stringify(carriedOut)}`,
   );
   t.true(changed >= FRAMES);
-  t.true(honest >= 5);
+  t.true(honest >= 4);
   for (const kind of ['done', 'failed', 'answer', 'abort', 'prepared'])
     t.true((answers[kind] ?? 0) > 0, `'${kind}' was answered`);
 });

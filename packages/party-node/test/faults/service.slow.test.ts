@@ -10,7 +10,7 @@ import { passed, told } from './trial.js';
 import { tallyOf } from './trials.js';
 
 /** Without one that waits for a link to be given up, which takes 13 s. */
-const SEEDS = [0, 2, 3, 4, 5, 6, 7];
+const SEEDS = [0, 3, 5, 7];
 
 (openssl ? test : test.skip)('a publisher and a client through what goes wrong behind TLS', async (t) => {
   t.timeout(120_000);
