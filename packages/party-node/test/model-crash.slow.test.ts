@@ -11,7 +11,7 @@ import { watchedFs } from './watched-fs.js';
 
 const SEEDS = Number(process.env.CUTS ?? 2);
 /** Of the calls at which a process is killed, one in so many; the power is cut at all of them. */
-const EACH = Number(process.env.EACH ?? 3);
+const EACH = Number(process.env.EACH ?? 5);
 
 /** Bits from a seed (xorshift). */
 function chances(seed: number): () => boolean {
@@ -106,5 +106,5 @@ for (const [name, { before, was, is }] of Object.entries(steps))
       if (at % 8 === 1) t.deepEqual(await store.load('other', '1'), other);
       await store.close();
     }
-    t.true(at > 3);
+    t.true(at > 4);
   });

@@ -2,7 +2,7 @@ import test from 'ava';
 import { fuzz } from './fuzz.js';
 
 /** `npm run fuzz` sends more, from any seed. */
-const FRAMES = 1_600;
+const FRAMES = 1_000;
 
 /**
  * Proves that what a client, a publisher or a node says after its handshake ends its own link at most: nodes live,

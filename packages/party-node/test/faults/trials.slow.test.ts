@@ -23,10 +23,10 @@ const macro = test.macro(async (t, tls: boolean, seeds: readonly number[]) => {
 
 const seeds = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
-test.serial('an owner through delays, stalls, cuts, half-closes and pieces', macro, false, seeds(0, 5));
+test.serial('an owner through delays, stalls, cuts, half-closes and pieces', macro, false, seeds(0, 4));
 (openssl ? test.serial : test.serial.skip)(
   'an owner through the same behind TLS, and through frames that are lost, repeated, exchanged and changed',
   macro,
   true,
-  seeds(0, 5),
+  seeds(0, 4),
 );

