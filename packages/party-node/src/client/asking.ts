@@ -6,7 +6,7 @@ import type { Watched } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
-import { publicKeyFrom } from '../wire/keys.js';
+import { fromBase64url, publicKeyFrom } from '../wire/keys.js';
 import { type Manifest, type ManifestProgram, readManifest } from '../wire/manifest.js';
 import { type Listed, listed, type Message, readJson, signedOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
@@ -211,7 +211,7 @@ function issuerOf(credentials: Secret | Credentials): string | undefined {
   if (!('key' in credentials) || credentials.grant === undefined) return undefined;
   const claims = credentials.grant.trim().split('.')[1] ?? '';
   try {
-    const { iss } = JSON.parse(atob(claims.replaceAll('-', '+').replaceAll('_', '/'))) as { iss?: unknown };
+    const { iss } = JSON.parse(fromBase64url(claims)) as { iss?: unknown };
     return publicKeyFrom(String(iss));
   } catch {
     // The nodes will refuse it

@@ -32,12 +32,16 @@ export function base64url(bytes: Uint8Array): string {
   return text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
 }
 
+/** What `base64url` has written, a character for each byte. @throws DOMException where it is not that */
+export function fromBase64url(text: string): string {
+  return atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+}
+
 /** The 32 bytes behind a prefix; undefined where it is not that, or not the one way to write those bytes. */
 function bytesBehind(prefix: string, text: string): Uint8Array | undefined {
   const body = text.slice(prefix.length);
   if (!text.startsWith(prefix) || !BODY.test(body)) return undefined;
-  const binary = atob(body.replaceAll('-', '+').replaceAll('_', '/'));
-  const bytes = Uint8Array.from(binary, (c) => c.charCodeAt(0));
+  const bytes = Uint8Array.from(fromBase64url(body), (c) => c.charCodeAt(0));
   return base64url(bytes) === body ? bytes : undefined;
 }
 

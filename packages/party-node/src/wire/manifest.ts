@@ -9,20 +9,11 @@ import { programLimits } from '@secformer/secformer-ops';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
+import { hex, shape } from './fields.js';
 import { readJson } from './messages.js';
 import { modelName, versionName } from './names.js';
 
-const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const count = z.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
-const shape = z
-  .array(
-    z
-      .number()
-      .int()
-      .min(0)
-      .max(2 ** 31),
-  )
-  .max(8);
 const bits = z.number().int().min(1).max(64);
 
 const tensorSpec = z.object({ name: z.string().max(200), shape, dtype: z.enum(['float32', 'int32', 'bool']) });

@@ -2,23 +2,14 @@ import { programLimits } from '@secformer/secformer-ops';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
+import { hex, shape } from './fields.js';
 import { modelName, versionName } from './names.js';
 
 /** Tensors that one message frees: their ids fit its header. */
 export const FREED = 2000;
 
 const id = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
-const hex = (bytes: number) => z.string().regex(new RegExp(`^[0-9a-f]{${2 * bytes}}$`));
 const ticket = hex(16);
-const shape = z
-  .array(
-    z
-      .number()
-      .int()
-      .min(0)
-      .max(2 ** 31),
-  )
-  .max(8);
 const type = { shape, fracBits: z.number().int(), bits: z.number().int().min(1).max(64), magnitude: z.number().int() };
 
 /** What a run has to know of an input before it is prepared: of a share and of a masked one-hot matrix nothing. */

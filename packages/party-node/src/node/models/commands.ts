@@ -10,22 +10,15 @@ import type { Catalogue } from './catalogue.js';
 import { type ModelMemory, stage } from './publishing.js';
 
 const OWN: readonly Message['t'][] = ['open', 'put', 'free', 'prepare', 'run', 'cancel'];
-const ABOUT_MODELS: readonly Message['t'][] = ['models', 'manifest', 'asset'];
+const ASKING = ['models', 'manifest', 'asset'] as const;
+const PUBLISHING = ['upload', 'stage', 'commit', 'discard', 'unpublish'] as const;
+const ABOUT_MODELS: ReadonlySet<Message['t']> = new Set([...ASKING, ...PUBLISHING]);
 
 /** What each kind of client may send. */
 const ALLOWED: Record<Exclude<Principal['kind'], 'node'>, ReadonlySet<Message['t']>> = {
   owner: new Set([...OWN, 'program']),
-  publisher: new Set([
-    ...OWN,
-    'program',
-    ...ABOUT_MODELS,
-    'upload',
-    'stage',
-    'commit',
-    'discard',
-    'unpublish',
-  ] as const),
-  asker: new Set([...OWN, ...ABOUT_MODELS]),
+  publisher: new Set([...OWN, 'program', ...ABOUT_MODELS]),
+  asker: new Set([...OWN, ...ASKING]),
 };
 
 /** @returns why a client may not send such a message, if it may not */
@@ -47,13 +40,10 @@ export interface Models {
   memory: ModelMemory;
 }
 
-export type ModelCommand = Extract<
-  Message,
-  { t: 'upload' | 'stage' | 'commit' | 'discard' | 'unpublish' | 'models' | 'manifest' | 'asset' }
->;
+export type ModelCommand = Extract<Message, { t: (typeof ASKING | typeof PUBLISHING)[number] }>;
 
 export function isAboutModels(m: Message): m is ModelCommand {
-  return [...ABOUT_MODELS, 'upload', 'stage', 'commit', 'discard', 'unpublish'].includes(m.t);
+  return ABOUT_MODELS.has(m.t);
 }
 
 /** Largest payload of such a message. */
