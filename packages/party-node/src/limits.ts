@@ -108,6 +108,8 @@ export const limits = {
   pooledRuns: 8,
   /** How long nothing more is prepared where a node had no room for it. */
   poolPauseMs: 5_000,
+  /** How long nothing is prepared for the sake of a run that the parties compute, should their word be lost. */
+  poolStandBackMs: 60_000,
   /** What an ask still counts after the next one, and what a Program counts that nobody has asked for yet. */
   poolMemory: 0.95,
   poolUnasked: 0.01,

@@ -2,28 +2,9 @@
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
 import { type RunRequest, Session } from '../src/index.js';
-import type { Link } from '../src/wire/link.js';
 import { NODES, type NodeRole } from '../src/wire/tokens.js';
-import { messageOf, startEngines, until } from './engines.js';
+import { holding, startEngines, until } from './engines.js';
 import { RawClient } from './raw-client.js';
-
-/** Holds back messages of a kind on a link until they are let go. */
-function holding(link: Link, kind: string) {
-  const send = link.send.bind(link);
-  let open: () => void = () => {};
-  let held = 0;
-  const gate = new Promise<void>((resolve) => {
-    open = resolve;
-  });
-  link.send = async (frame) => {
-    if (messageOf(frame).t === kind) {
-      held++;
-      await gate;
-    }
-    return send(frame);
-  };
-  return { open: () => open(), held: () => held };
-}
 
 const lookup: Graph = {
   nodes: [

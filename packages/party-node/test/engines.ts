@@ -113,3 +113,21 @@ export function messageOf(frame: Uint8Array): { t?: string } {
   const head = new DataView(frame.buffer, frame.byteOffset).getUint16(2, true);
   return head === 0 ? {} : JSON.parse(new TextDecoder().decode(frame.subarray(16, 16 + head)));
 }
+
+/** Holds back messages of a kind on a link until they are let go. */
+export function holding(link: Link, kind: string) {
+  const send = link.send.bind(link);
+  let open: () => void = () => {};
+  let held = 0;
+  const gate = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  link.send = async (frame) => {
+    if (messageOf(frame).t === kind) {
+      held++;
+      await gate;
+    }
+    return send(frame);
+  };
+  return { open: () => open(), held: () => held };
+}

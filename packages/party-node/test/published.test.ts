@@ -2,9 +2,10 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { limits } from '../src/index.js';
 import type { Dealer } from '../src/node/dealer.js';
 import type { Party } from '../src/node/party.js';
-import { startEngines, until } from './engines.js';
+import { holding, startEngines, until } from './engines.js';
 import { answer, asker, askerOf, askSmall, publisher, publishSmall } from './publishing.js';
 
 /** Encoded inputs are off by 2^-17, sums of six products and two roundings by less than this. */
@@ -107,6 +108,33 @@ test('what is prepared serves one ask each, and is prepared again when nobody wa
       .sort()
       .join();
   t.true(await until(() => free(e.party0) === free(e.dealer) && free(e.party1) === free(e.dealer)));
+  await e.stop();
+});
+
+test('nothing is prepared while parties compute what somebody waits for', async (t) => {
+  const held: ReturnType<typeof holding>[] = [];
+  const e = await startEngines(
+    2 ** 31,
+    (from, to, link) => {
+      if (from !== 'dealer' && to === 'dealer') held.push(holding(link, 'computed'));
+    },
+    2 ** 30,
+  );
+  const full = 2 * limits.pooledRuns;
+  await publishSmall(e);
+  const asking = await askerOf(e);
+  t.true(await until(() => e.dealer.pool.size === full), `${e.dealer.pool.size} runs are prepared`);
+  // As if both computed on, and then one of them
+  const free = () => [...e.dealer.runs.values()].filter((run) => run.isFree).length;
+  t.true((await askSmall(asking)) < BAR);
+  for (const { open, held: count } of held) {
+    t.true(await until(() => count() === 1));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    t.is(free(), full - 1);
+    open();
+  }
+  t.true(await until(() => e.dealer.pool.size === full), 'then the pool is filled again');
+  asking.close();
   await e.stop();
 });
 

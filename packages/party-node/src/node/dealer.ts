@@ -20,6 +20,8 @@ class DealerRunState extends NodeRun {
   /** bytes of corrections that P1 has room for */
   window: number = limits.dealerStartBytes;
   room = new Deferred<void>();
+  /** parties that have computed their parts */
+  computed = 0;
   /** of each party, what it kept */
   readonly kept = { party0: new Deferred<string>(), party1: new Deferred<string>() };
 }
@@ -53,7 +55,13 @@ export class Dealer extends Engine<DealerRunState> {
   protected override over(run: DealerRunState): void {
     const promised = run.pooled === undefined ? undefined : this.runs.get(run.pooled);
     if (promised?.isFree) this.abort(promised, run.error ?? new NodeError('dealer', 'GAVE_WAY', 'nobody came for it'));
+    // Its dealing is over, and the parties have begun: preparing another now would slow them down
+    if (run.model && run.started && !run.error && !run.handedOver) this.pool.standBack(run.ticket, run.computed);
     this.pool.over(run);
+  }
+
+  protected override late(ticket: string, { t }: Message): void {
+    if (t === 'computed' || t === 'abort') this.pool.computed(ticket, t === 'abort');
   }
 
   /** Runs that it is dealing for now. */
@@ -83,6 +91,8 @@ export class Dealer extends Engine<DealerRunState> {
   protected receive(run: DealerRunState, from: NodeRole, m: Message): void {
     if (m.t === 'ready') {
       this.pool.ready(run.ticket);
+    } else if (m.t === 'computed') {
+      run.computed++;
     } else if (m.t === 'credit' && from === 'party1') {
       run.window += m.bytes;
       run.room.resolve();

@@ -144,7 +144,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   #acceptFromNode(role: NodeRole, m: Message): number {
     if (m.t === 'agree' || m.t === 'abort' || m.t === 'turn' || m.t === 'confirm' || m.t === 'credit' || m.t === 'kept')
       return 0;
-    if (m.t === 'pool' || m.t === 'ready') return 0;
+    if (m.t === 'pool' || m.t === 'ready' || m.t === 'computed') return 0;
     if (m.t === 'round' || m.t === 'material') return this.acceptPayload(role, m);
     if (m.t === 'have') return limits.listBytes;
     throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
@@ -160,6 +160,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       else {
         this.#agreements.forget(m.ticket);
         this.#burnt.early(m.ticket);
+        this.late(m.ticket, m);
       }
     } else if (m.t === 'have') {
       const list = readJson(listed, payload, nodeName[role], 'a list of models');
@@ -171,8 +172,10 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     } else if ('ticket' in m) {
       const run = this.runs.get(m.ticket);
       if (run) await this.receive(run, role, m, payload);
-      // A late message of a run that is over
-      else this.arena.release([payload]);
+      else {
+        this.arena.release([payload]);
+        this.late(m.ticket, m);
+      }
     }
   }
 
@@ -193,6 +196,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   protected abstract acceptPayload(role: NodeRole, m: MessageOf<'round'> | MessageOf<'material'>): number;
   /** A message of a run from another node. */
   protected abstract receive(run: R, from: NodeRole, m: Message, payload: Uint8Array): void | Promise<void>;
+  /** A message of a run that is over here, without its payload. */
+  protected late(_ticket: string, _m: Message): void {}
   protected abstract newRun(parts: RunParts): R;
   /** The run itself, once it is agreed; throws to abort. */
   protected abstract execute(run: R, peers: ReadonlyMap<NodeRole, Peer>): Promise<void>;
@@ -244,6 +249,10 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   protected over(_run: R): void {}
   /** Called when the models that are served may be others. */
   protected modelsChanged: () => void = () => {};
+
+  protected tell(message: Message): void {
+    this.#peers.tell(message);
+  }
 
   /** Does somebody wait for a run? */
   protected get isBusy(): boolean {

@@ -33,7 +33,7 @@ import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
-import { type AheadRoom, aheadRoom } from './ahead.js';
+import { type AheadRoom, aheadRoom, leastRoom } from './ahead.js';
 import { type Account, memoryOf } from './budget.js';
 import { Engine } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
@@ -91,15 +91,15 @@ export class Party extends Engine<PartyRunState> {
     const { cost } = run.checked;
     const { account } = run.session;
     const isPool = run.mode === 'pool';
-    const lead = limits.dealerLeadBytes;
     const values = memoryOf(cost.peak, this.inputBytes(run) + cost.outputBytes);
-    let room: AheadRoom = { ahead: 0, window: this.#index === 1 ? Math.min(lead, cost.dealer) : 0 };
+    let room: AheadRoom = { ahead: 0, window: this.#index === 1 ? Math.min(limits.dealerLeadBytes, cost.dealer) : 0 };
     if (run.mode !== 'streamed') {
-      const least = values + 2 * lead;
+      const randomness = leastRoom(cost);
+      const least = values + randomness;
       if (run.mode === 'ahead' && this.budget.leftFor(account, false) < least) this.#makeRoom(least, account);
       const all = this.budget.leftFor(account, false);
       const left = (isPool ? Math.min(all, account.most - account.reserved) : all) - values;
-      if (left < 2 * lead) {
+      if (left < randomness) {
         throw new NodeError(
           nodeName[this.role],
           'LIMIT_EXCEEDED',
@@ -134,6 +134,10 @@ export class Party extends Engine<PartyRunState> {
         ),
       );
     }
+  }
+
+  protected override over(run: PartyRunState): void {
+    if (run.model && run.started && !run.handedOver) this.tell({ t: 'computed', ticket: run.ticket });
   }
 
   protected release(run: PartyRunState): void {

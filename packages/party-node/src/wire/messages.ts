@@ -210,6 +210,8 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('pool'), ticket, program: hex(32), model: modelRef }),
   /** of a party: it has prepared that */
   z.object({ t: z.literal('ready'), ticket }),
+  /** of a party: it has computed a client’s run of a published model, or given it up */
+  z.object({ t: z.literal('computed'), ticket }),
   /** of the dealer: it begins to deal */
   z.object({ t: z.literal('turn'), ticket }),
   z.object({ t: z.literal('confirm'), ticket, hash: hex(32) }),

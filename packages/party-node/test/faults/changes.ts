@@ -65,7 +65,7 @@ const own: Record<string, Change> = {
   ],
   'a message of the pool': (f, random, tickets) => [
     withHeader(f, {
-      t: ['pool', 'ready', 'have'][random(3)],
+      t: ['pool', 'ready', 'computed', 'have'][random(4)],
       ticket: tickets[random(tickets.length)] ?? '00'.repeat(16),
       program: '00'.repeat(32),
       model: { name: 'small', version: '1', generation: '00'.repeat(16) },

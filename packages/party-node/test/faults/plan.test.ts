@@ -96,6 +96,6 @@ test('a node says what models it has, and has runs prepared', (t) => {
   for (const role of NODES) {
     const { lines } = planOf(conversation, 1, numberOf(role), service);
     const kinds = kindsOf(Object.values(lines[role]).flat());
-    for (const kind of ['have', 'pool', 'ready']) t.true(kinds.has(kind), `${role} ${kind}`);
+    for (const kind of ['have', 'pool', 'ready', 'computed']) t.true(kinds.has(kind), `${role} ${kind}`);
   }
 });

@@ -120,6 +120,8 @@ export function nodeSpeech({ listed, programs }: Served, names: readonly string[
     frameOf({ t: 'pool', ticket: second, program, model }),
     frameOf({ t: 'ready', ticket: second }),
     frameOf({ t: 'turn', ticket }),
+    frameOf({ t: 'computed', ticket }),
+    frameOf({ t: 'computed', ticket: second }),
     frameOf({ t: 'abort', ticket, error: { node: 'dealer', code: 'GAVE_WAY', message: 'dealer: enough' } }),
   ];
   return frames.map((frame) => ({ frame, after: 0 }));

@@ -38,6 +38,8 @@ export class Pool {
   readonly #pooled = new Map<string, Pooled>();
   /** how often each Program was asked for of late */
   readonly #asked = new Map<string, number>();
+  /** what clients' runs that the parties compute now are waited for with: how many of the two still compute */
+  readonly #computing = new Map<string, { left: number; timer: ReturnType<typeof setTimeout> }>();
   #again: ReturnType<typeof setTimeout> | undefined;
   #full = false;
 
@@ -80,6 +82,25 @@ export class Pool {
     } else this.fill();
   }
 
+  /**
+   * Begins nothing while parties compute a client's run, which would take longer then.
+   * @param computed how many of the parties have computed it already
+   */
+  standBack(ticket: string, computed: number): void {
+    if (computed >= PARTIES) return;
+    const timer = setTimeout(() => this.computed(ticket, true), limits.poolStandBackMs).unref();
+    this.#computing.set(ticket, { left: PARTIES - computed, timer });
+  }
+
+  /** A party has computed a client's run; or it is over at both. */
+  computed(ticket: string, both: boolean): void {
+    const waiting = this.#computing.get(ticket);
+    if (!waiting || (--waiting.left > 0 && !both)) return;
+    clearTimeout(waiting.timer);
+    this.#computing.delete(ticket);
+    this.fill();
+  }
+
   #later(): void {
     clearTimeout(this.#again);
     this.#again = setTimeout(() => {
@@ -90,11 +111,13 @@ export class Pool {
 
   stop(): void {
     clearTimeout(this.#again);
+    for (const { timer } of this.#computing.values()) clearTimeout(timer);
+    this.#computing.clear();
   }
 
   /** Begins with the next run, if nobody waits for another. */
   fill(): void {
-    if (this.#full || this.#node.busy()) return;
+    if (this.#full || this.#computing.size > 0 || this.#node.busy()) return;
     if ([...this.#pooled.values()].some((p) => p.ready < PARTIES)) return;
     const next = this.#next();
     if (!next) return;
