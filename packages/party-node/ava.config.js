@@ -19,6 +19,6 @@ export default {
   files: ['dist/test/**/*.test.js'],
   timeout: '5m',
   // Much of these tests is waiting
-  concurrency: 3,
+  concurrency: 4,
   sortTestFiles: (a, b) => place(a) - place(b) || (a < b ? -1 : 1),
 };

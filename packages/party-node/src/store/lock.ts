@@ -3,8 +3,8 @@
  * is told from a later one of its number by when it started. Processes that do not see each other (in containers that
  * share a folder, or on machines that share a disk) are not kept apart.
  */
-import { randomBytes } from 'node:crypto';
-import { link, readdir, readFile, rename, rm, stat, unlink, writeFile } from 'node:fs/promises';
+import { createHash, randomBytes } from 'node:crypto';
+import { link, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
@@ -12,13 +12,16 @@ import { systemCode } from './failures.js';
 
 /** Its name in the store's folder; what is on its way to that name has 16 hexadecimal digits after it. */
 export const LOCK = '.lock';
-const DRAFT = /^\.lock\.[0-9a-f]{16}$/;
+const DIGITS = 16;
+const DRAFT = new RegExp(`^\\.lock\\.[0-9a-f]{${DIGITS}}$`);
 
 const holder = z.object({ pid: z.number().int().min(1), started: z.string().optional() });
 type Holder = z.infer<typeof holder>;
 
 /** Tries to take a lock over from processes that are gone: others may be about to do so too. */
 const TRIES = 5;
+/** How long another process may take over it. */
+const PAUSE_MS = 50;
 
 /**
  * When a process started, in a form that no later process of its number has; undefined where the system does not say.
@@ -73,11 +76,11 @@ export async function lockFolder(dir: string, node: NodeName): Promise<() => Pro
   try {
     for (let i = 0; i < TRIES; i++) {
       if (!(await linked(draft, path))) {
-        await clearStale(path, dir, node);
+        await clearStale(path, draft, dir, node);
         continue;
       }
       // Of processes that ended over this
-      for (const name of await readdir(dir)) if (DRAFT.test(name)) await rm(join(dir, name), { force: true });
+      for (const name of await readdir(dir)) if (DRAFT.test(name)) await clearDraft(join(dir, name));
       return () => release(path, mine);
     }
   } finally {
@@ -98,20 +101,29 @@ async function checkPrivate(dir: string, node: NodeName): Promise<void> {
     );
 }
 
-const token = () => randomBytes(8).toString('hex');
+const token = () => randomBytes(DIGITS / 2).toString('hex');
 
 async function linked(from: string, to: string): Promise<boolean> {
   try {
     await link(from, to);
     return true;
   } catch (error) {
-    if (systemCode(error) === 'EEXIST') return false;
+    const code = systemCode(error);
+    // A draft that was not written in full when another process took the lock is gone
+    if (code === 'EEXIST' || code === 'ENOENT') return false;
     throw error;
   }
 }
 
-/** Removes the lock of a process that is gone. */
-async function clearStale(path: string, dir: string, node: NodeName): Promise<void> {
+/** Removes what a process that is gone left on its way to a lock. */
+async function clearDraft(file: string): Promise<void> {
+  const text = await readIfThere(file);
+  const writer = text === undefined ? undefined : holderOf(text);
+  if (!writer || !(await isAlive(writer))) await rm(file, { force: true });
+}
+
+/** Removes the lock of a process that is gone, where that is this one's to do. */
+async function clearStale(path: string, draft: string, dir: string, node: NodeName): Promise<void> {
   const text = await readIfThere(path);
   if (text === undefined) return;
   const held = holderOf(text);
@@ -122,16 +134,30 @@ async function clearStale(path: string, dir: string, node: NodeName): Promise<vo
       `process ${held.pid} uses the models in ${dir}; stop it, or give this node a folder of its own` +
         (held.started === undefined ? `; if no node runs there, remove ${path}` : ''),
     );
-  const aside = join(dir, `${LOCK}.${token()}`);
-  try {
-    await rename(path, aside);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return;
-    throw error;
+  const right = await rightToClear(text, draft, dir);
+  if (right === undefined) {
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    return;
   }
-  // If another process took the lock over since it was read, it is that one's and goes back
-  if ((await readIfThere(aside)) !== text) await linked(aside, path);
-  await unlink(aside);
+  // Nobody else removes this lock now, so it cannot have become another's when it is removed
+  if ((await readIfThere(path)) === text) await unlink(path);
+  await rm(right, { force: true });
+}
+
+/**
+ * Takes the right to remove a lock that nobody holds. Two that have both read it may not both remove what lies there: by
+ * then it may be the other's own. It is a file named for the lock's text; the right of a process that is gone passes on
+ * in the same way.
+ * @returns that file, or undefined where a process that lives has the right
+ */
+async function rightToClear(text: string, draft: string, dir: string): Promise<string | undefined> {
+  const name = createHash('sha256').update(text).digest('hex').slice(0, DIGITS);
+  const right = join(dir, `${LOCK}.${name}`);
+  if (await linked(draft, right)) return right;
+  const theirs = await readIfThere(right);
+  const holder = theirs === undefined ? undefined : holderOf(theirs);
+  if (theirs === undefined || !holder || (await isAlive(holder))) return undefined;
+  return rightToClear(theirs, draft, dir);
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {
