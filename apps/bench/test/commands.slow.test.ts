@@ -11,6 +11,8 @@ const bench = (...args: string[]) =>
   spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 240_000 });
 /** BERT of random weights, 16 tokens, one run. */
 const tiny = (...args: string[]) => bench('bert', '--model', 'tiny', '--seq', '16', '--runs', '1', ...args);
+/** The commands of a process that runs several, as they would be run one after another. */
+const imported = `import { main } from ${JSON.stringify(new URL('../src/cli.js', import.meta.url).href)};`;
 /** The record is one line, the last on standard output. */
 const record = (stdout: string) => JSON.parse(stdout.trimEnd().split('\n').at(-1)!);
 
@@ -31,9 +33,10 @@ test.serial('demo: at least eight sentences, private as plaintext', (t) => {
 });
 
 for (const link of ['worker', 'websocket']) {
-  test.serial(`bert over ${link}: the fields of the record, and the same answers`, (t) => {
+  test.serial(`bert over ${link}: the fields of the record, the same answers, and a timeline for Perfetto`, (t) => {
     t.timeout(240_000);
-    const { status, stdout, stderr } = tiny('--link', link, '--json', '-');
+    const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'trace.json');
+    const { status, stdout, stderr } = tiny('--link', link, '--trace', file, '--json', '-');
     t.is(status, 0, stderr);
     const r = record(stdout);
     t.true(r.error.cosine > 0.99999 && r.error.maxAbs < 0.01, JSON.stringify(r.error));
@@ -46,6 +49,24 @@ for (const link of ['worker', 'websocket']) {
     t.true(r.setup.bytes > 0 && r.perOp.some((o: { op: string }) => o.op === 'gelu'));
     t.is(r.layers, 2);
     t.is(r.peakMemoryBytes === null, link === 'worker');
+    const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as {
+      traceEvents: { name: string; ph: string; pid: number; ts: number; dur: number; args: { bytes?: number } }[];
+    };
+    for (const pid of [0, 1]) {
+      const own = traceEvents.filter((e) => e.pid === pid && e.ph === 'X');
+      const waits = own.filter((e) => e.name === 'wait');
+      t.is(waits.length, r.online.rounds);
+      t.is(
+        waits.reduce((n, e) => n + e.args.bytes!, 0),
+        r.online.bytes.p0p1,
+      );
+      t.true(own.every((e) => e.ts >= 0 && e.dur >= 0));
+      for (const { op } of r.perOp)
+        t.true(
+          own.some((e) => e.name === op),
+          op,
+        );
+    }
   });
 }
 
@@ -76,44 +97,6 @@ test.serial('bert of which the first tokens alone are read: the same answers for
   const gelu = (r: typeof all) => r.perOp.find((o: { op: string }) => o.op === 'gelu').bytes;
   // Of two layers the second computes two rows instead of 32
   t.is(gelu(first), (gelu(all) * (32 + 2)) / (32 + 32));
-});
-
-test.serial('a timeline of both parties, as Perfetto reads it', (t) => {
-  t.timeout(240_000);
-  const file = join(mkdtempSync(join(tmpdir(), 'bench-')), 'trace.json');
-  const { status, stdout, stderr } = bench(
-    'bert',
-    '--model',
-    'tiny',
-    '--seq',
-    '8',
-    '--runs',
-    '1',
-    '--trace',
-    file,
-    '--json',
-    '-',
-  );
-  t.is(status, 0, stderr);
-  const { online, perOp } = record(stdout);
-  const { traceEvents } = JSON.parse(readFileSync(file, 'utf8')) as {
-    traceEvents: { name: string; ph: string; pid: number; ts: number; dur: number; args: { bytes?: number } }[];
-  };
-  for (const pid of [0, 1]) {
-    const own = traceEvents.filter((e) => e.pid === pid && e.ph === 'X');
-    const waits = own.filter((e) => e.name === 'wait');
-    t.is(waits.length, online.rounds);
-    t.is(
-      waits.reduce((n, e) => n + e.args.bytes!, 0),
-      online.bytes.p0p1,
-    );
-    t.true(own.every((e) => e.ts >= 0 && e.dur >= 0));
-    for (const { op } of perOp)
-      t.true(
-        own.some((e) => e.name === op),
-        op,
-      );
-  }
 });
 
 test.serial('any model from a folder, compared with its plaintext', (t) => {
@@ -203,7 +186,7 @@ test.serial('op: every suite has its GeLU, every operation its record', (t) => {
   t.true(names.length > 40);
   // In one process, as the commands would be one after another
   const small = ['--size', '256', '--m', '4', '--n', '8', '--k', '8', '--runs', '0', '--json', '-'];
-  const text = `import { main } from ${JSON.stringify(new URL('../src/cli.js', import.meta.url).href)};
+  const text = `${imported}
 for (const name of ${JSON.stringify(names)}) await main(['op', name, ...${JSON.stringify(small)}]);`;
   const all = spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8', timeout: 240_000 });
   t.is(all.status, 0, all.stderr);
@@ -244,7 +227,7 @@ test.serial('bert: sentences of a file, calibrated; and a shadow run', (t) => {
 });
 
 test.serial('a wrong flag or name: one line on standard error, exit 2', (t) => {
-  for (const [args, message] of [
+  const wrong: [string[], RegExp][] = [
     [['bert', '--seq', 'many'], /whole number/],
     [['bert', '--model', '/no/such/folder'], /neither a folder/],
     [['op', 'divide'], /choose one of/],
@@ -253,10 +236,25 @@ test.serial('a wrong flag or name: one line on standard error, exit 2', (t) => {
     [['bert', '--kernels', 'abacus'], /no kernels 'abacus'/],
     [['bert', '--suite', 'quick'], /exact, fast/],
     [['bert', '--net', 'wan', '--link', 'worker'], /websocket/],
-  ] as const) {
-    const { status, stderr } = bench(...args);
-    t.is(status, 2, args.join(' '));
-    t.regex(stderr, message);
-    t.is(stderr.trim().split('\n').length, 1, stderr);
-  }
+  ];
+  const { status, stderr } = bench(...wrong[0]![0]);
+  t.is(status, 2);
+  t.regex(stderr, wrong[0]![1]);
+  t.is(stderr.trim().split('\n').length, 1, stderr);
+  // The others in one process
+  const text = `${imported}
+for (const args of ${JSON.stringify(wrong.map(([args]) => args))}) {
+  process.exitCode = 0;
+  await main(args);
+  process.stderr.write('exit ' + process.exitCode + '\\n');
+}
+process.exitCode = 0;`;
+  const all = spawnSync(process.execPath, ['--input-type=module', '-e', text], { encoding: 'utf8', timeout: 240_000 });
+  t.is(all.status, 0, all.stderr);
+  const lines = all.stderr.trim().split('\n');
+  t.is(lines.length, 2 * wrong.length, all.stderr);
+  wrong.forEach(([args, message], i) => {
+    t.regex(lines[2 * i]!, message);
+    t.is(lines[2 * i + 1], 'exit 2', args.join(' '));
+  });
 });

@@ -1,4 +1,5 @@
-import { type Program, programLimits } from '@secformer/secformer-ops';
+import type { Program } from '@secformer/secformer-ops';
+import { programLimits } from '@secformer/secformer-ops/limits';
 import { NodeError } from '../errors.js';
 
 /**

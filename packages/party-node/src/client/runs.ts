@@ -1,7 +1,7 @@
 /** The client's side of a run: preparing it at the three nodes, starting it once, and waiting for its results. */
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { Kernels, Words } from '@secformer/ring';
-import { programLimits } from '@secformer/secformer-ops';
+import { programLimits } from '@secformer/secformer-ops/limits';
 import { errorOf, NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { timed } from '../timed.js';

@@ -3,7 +3,8 @@
  * its client, so that whoever sees it cannot use it.
  */
 import { randomBytes } from 'node:crypto';
-import { decodeJwt, errors, importJWK, type JWTPayload, jwtVerify, SignJWT } from 'jose';
+import type * as Jose from 'jose';
+import type { JWTPayload } from 'jose';
 import { z } from 'zod';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
@@ -11,6 +12,9 @@ import { base64url, type KeyPair, publicKeyFrom, publicKeyText, thumbprint } fro
 import { modelName, versionName } from '../wire/names.js';
 import type { Grant } from '../wire/principal.js';
 import { type Access, isDenied } from './access-file.js';
+
+/** A tenth of the time in which a node starts; one that takes tokens alone never needs it. */
+const jose = () => import('jose');
 
 const TYPE = 'secformer-grant+jwt';
 const ALGORITHM = 'EdDSA';
@@ -81,6 +85,7 @@ export async function makeGrant(
     const { path, message } = checked.error.issues[0]!;
     throw new NodeError('client', 'BAD_CONFIGURATION', `a grant's '${path.join('.')}' is wrong: ${message}`);
   }
+  const { importJWK, SignJWT } = await jose();
   const key = await importJWK({ ...jwkOf(publisher.public), d: base64url(publisher.secret.bytes) }, ALGORITHM);
   const text = await new SignJWT(payload).setProtectedHeader({ alg: ALGORITHM, typ: TYPE }).sign(key);
   if (text.length > limits.grantCharacters)
@@ -95,7 +100,7 @@ export async function makeGrant(
 const refused = (what: string, cause?: unknown) => new NodeError('client', 'GRANT_REFUSED', what, { cause });
 
 /** What a check of `jose` that failed says to whoever showed the grant. */
-function meaning(error: unknown, now: number): string {
+function meaning(error: unknown, now: number, { errors }: Pick<typeof Jose, 'errors'>): string {
   if (error instanceof errors.JWTExpired) return `is over since ${date(error.payload.exp!)}`;
   if (error instanceof errors.JWTClaimValidationFailed) {
     const { claim, reason } = error;
@@ -128,6 +133,7 @@ export async function readGrant(
 ): Promise<Grant> {
   if (text.length > limits.grantCharacters)
     throw refused(`shows a grant of ${text.length} characters, at most ${limits.grantCharacters}`);
+  const { decodeJwt, importJWK, jwtVerify, ...more } = await jose();
   let issuer: unknown;
   try {
     issuer = decodeJwt(text).iss;
@@ -148,7 +154,7 @@ export async function readGrant(
       currentDate: new Date(now * 1000),
     }));
   } catch (cause) {
-    throw refused(`shows a grant that ${meaning(cause, now)}`, cause);
+    throw refused(`shows a grant that ${meaning(cause, now, more)}`, cause);
   }
   const parsed = claims.safeParse(payload);
   if (!parsed.success) {

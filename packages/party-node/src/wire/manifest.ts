@@ -5,7 +5,7 @@
 import { ed25519 } from '@noble/curves/ed25519.js';
 import { bytesToHex, hexToBytes, utf8ToBytes } from '@noble/hashes/utils.js';
 import type { Secret } from '@secformer/ring';
-import { programLimits } from '@secformer/secformer-ops';
+import { programLimits } from '@secformer/secformer-ops/limits';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';

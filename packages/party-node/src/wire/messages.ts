@@ -1,4 +1,4 @@
-import { programLimits } from '@secformer/secformer-ops';
+import { programLimits } from '@secformer/secformer-ops/limits';
 import { z } from 'zod';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
