@@ -9,8 +9,8 @@ import { NODES, type NodeRole } from '../src/wire/tokens.js';
 
 const WIDTH = 128;
 /**
- * Runs of mixed lengths, of about thirty-five different ones: what each left behind would show from 0.8 % of the largest
- * run on. RUNS=200 makes it 0.15 %.
+ * Runs of mixed lengths, of about thirty-five different ones: what each left behind would show from 0.8 % of the
+ * largest run on. RUNS=200 makes it 0.15 %.
  */
 const RUNS = Number(process.env.RUNS ?? 40);
 const [SHORTEST, LONGEST] = [4, 123];

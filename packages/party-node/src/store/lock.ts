@@ -145,9 +145,9 @@ async function clearStale(path: string, draft: string, dir: string, node: NodeNa
 }
 
 /**
- * Takes the right to remove a lock that nobody holds. Two that have both read it may not both remove what lies there: by
- * then it may be the other's own. It is a file named for the lock's text; the right of a process that is gone passes on
- * in the same way.
+ * Takes the right to remove a lock that nobody holds. Two that have both read it may not both remove what lies there:
+ * by then it may be the other's own. It is a file named for the lock's text; the right of a process that is gone passes
+ * on in the same way.
  * @returns that file, or undefined where a process that lives has the right
  */
 async function rightToClear(text: string, draft: string, dir: string): Promise<string | undefined> {

@@ -13,7 +13,7 @@ const attack = new URL('./flood.js', import.meta.url).href;
  * the oldest goes, and a client that had to go before it could be told why tries again. Fails where a full list refuses
  * the newest in its place.
  */
-test('more connections than a node lets stand, which come back the moment they are closed, keep nobody out', async (t) => {
+test('more connections than a node lets stand, which come back once they are closed, keep nobody out', async (t) => {
   t.timeout(150_000);
   const nodes = await startLocalNodes();
   t.teardown(() => nodes.stop());
