@@ -1,5 +1,5 @@
 /** How far a command is: a bar on a terminal, lines elsewhere. */
-import type { AskProgress, PublishProgress } from '@secformer/tfjs-mpc-backend';
+import type { PublishProgress, RunProgress } from '@secformer/tfjs-mpc-backend';
 import { Presets, SingleBar } from 'cli-progress';
 import type { Terminal } from './terminal.js';
 
@@ -46,10 +46,12 @@ export class Progress {
   }
 
   /** A line that changes; elsewhere than on a terminal, only that others come first. */
-  asking({ phase, place }: AskProgress): void {
+  asking({ phase, place, done, of }: RunProgress): void {
     const waiting = phase === 'waiting' && place !== undefined;
     const name = waiting ? `waiting at place ${place}` : phase;
     if (phase === 'done') this.stop();
+    else if (this.#terminal.bar && phase === 'running' && of !== undefined)
+      this.#draw('running', done ?? 0, of, '{bar} round {value} of {total}');
     else if (this.#terminal.bar) this.#draw(name, 0, 1, '{name} …');
     else if (waiting && name !== this.#shown) this.#terminal.err(name);
     if (waiting) this.#shown = name;

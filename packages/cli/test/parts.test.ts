@@ -161,7 +161,7 @@ test('progress on a terminal is a bar, which goes away', (t) => {
   progress.publishing({ phase: 'done', done: 1, of: 1 });
   t.true(drawn.includes('sharing its tensors') && drawn.includes('storing it at the nodes'));
   progress.asking({ phase: 'waiting', place: 2 });
-  progress.asking({ phase: 'running' });
+  progress.asking({ phase: 'running', done: 3, of: 20 });
   progress.stop();
-  t.true(drawn.includes('waiting at place 2 …') && drawn.includes('running …'));
+  t.true(drawn.includes('waiting at place 2 …') && drawn.includes('round 3 of 20'));
 });

@@ -129,6 +129,8 @@ export const limits = {
   /** Runs that wait for the dealer before a client is told BUSY, and for how long. */
   queuedRuns: 32,
   queueMs: 60_000,
+  /** How often a client is told how far its run is: often enough for a bar that moves. */
+  tellMs: 250,
   /** What the dealer may send before P1 has said how much room it has: a frame, so that small runs wait for nothing. */
   dealerStartBytes: 2 ** 20,
   /** How far the dealer may be ahead of P1 in a run that was not prepared in full. */

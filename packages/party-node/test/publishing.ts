@@ -1,7 +1,7 @@
 /** A small model, published and asked. */
 import { Secret } from '@secformer/ring';
 import type { Graph } from '@secformer/secformer-ops';
-import { Asking, type AskProgress, type PublishRequest, Session } from '../src/index.js';
+import { Asking, type PublishRequest, type RunProgress, Session } from '../src/index.js';
 import { keyPairFrom } from '../src/wire/keys.js';
 import type { Grant, Principal } from '../src/wire/principal.js';
 import type { Engines } from './engines.js';
@@ -104,7 +104,7 @@ export async function askSmall(
   asking: Asking,
   count = 4,
   version?: string,
-  onProgress: (e: AskProgress) => void = () => {},
+  onProgress: (e: RunProgress) => void = () => {},
 ): Promise<number> {
   const m = await asking.manifest('small', version);
   const ids = Int32Array.from({ length: count }, (_, i) => (i * 13 + 5) % ROWS);

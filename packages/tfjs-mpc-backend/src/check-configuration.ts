@@ -71,6 +71,9 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
       throw bad(`${name}: expected a number of milliseconds above 0, got ${kindOf(value)}`);
   },
+  onProgress: (value, name) => {
+    if (typeof value !== 'function') throw bad(`${name}: expected a function, got ${kindOf(value)}`);
+  },
 };
 
 function checkBoolean(value: unknown, name: string): void {

@@ -1,4 +1,5 @@
 /** What a caller may set, and what stands when all of it is settled. */
+import type { OnProgress } from '@secformer/party-node';
 import type { Calibration } from './calibration.js';
 
 /** What a read does whose values left the range that a protocol holds; see `Configuration.onRange`. */
@@ -40,6 +41,11 @@ export interface Configuration {
   onRange?: OnRange;
   /** longest wait of dataSync, in milliseconds */
   syncTimeoutMs?: number;
+  /**
+   * hears how far each read is: its tensors are shared, the nodes run it, round by round. Within one read nothing
+   * falls, and the last event of one that succeeds is 'done'. While dataSync waits nothing is heard
+   */
+  onProgress?: OnProgress;
 }
 
 /** What holds now: bytes are texts, and what was left out has its default. */

@@ -2,7 +2,7 @@
  * Reading: what was recorded runs at the nodes. A read owns what it needs from the moment it is called, so that
  * disposing of a tensor takes effect after the reads that were called before.
  */
-import { errorOf, type RunRecord } from '@secformer/party-node';
+import { errorOf, type OnProgress, type RunRecord, rising } from '@secformer/party-node';
 import { runtime } from '#runtime';
 import { type Compiled, compile } from './compile.js';
 import { configuration, type Resolved } from './config.js';
@@ -79,7 +79,7 @@ async function readNow(node: SecretNode, c: Resolved): Promise<Float32Array> {
   const compiled = compiledFor(node, c);
   const release = hold(compiled.needs);
   try {
-    finish(node, compiled, await perform(compiled, c, 'run'), c);
+    finish(node, compiled, await perform(compiled, c, 'run', hearOf(c)), c);
     return node.values!;
   } finally {
     release();
@@ -109,13 +109,15 @@ export function readSync(node: SecretNode): Float32Array {
 /** Deals the randomness of a read ahead; `run` then is what a client waits for. What it needs is kept until then. */
 export async function prepare(node: SecretNode): Promise<PreparedRead & { record: { setupMs: number } }> {
   const { compiled, c, release } = await compiledLater(node);
+  const hear = hearOf(c);
   try {
-    const answer = await perform(compiled, c, 'prepare');
+    const answer = await perform(compiled, c, 'prepare', hear);
     const prepared = answer.outputs[0]![0]!;
     const run: PreparedRead['run'] = async ({ trace = false } = {}) => {
       abandoned.unregister(run);
       try {
-        const result = settled(await runtime.ask({ id: requestOf(c).id, kind: 'start', prepared, trace }), compiled);
+        const request = { id: requestOf(c).id, kind: 'start', prepared, trace } as const;
+        const result = settled(await runtime.ask(request, hear), compiled);
         if (Array.isArray(result)) throw lost(result);
         finish(undefined, compiled, result, c);
         return { values: valuesOf(result, compiled), record: last! };
@@ -154,10 +156,18 @@ async function compiledLater(node: SecretNode): Promise<{ compiled: Compiled; c:
   }
 }
 
-async function perform(compiled: Compiled, c: Resolved, kind: 'run' | 'prepare'): Promise<Answer> {
+/** Hears how far one read is. */
+const hearOf = ({ onProgress }: Resolved) => onProgress && rising(onProgress);
+
+async function perform(
+  compiled: Compiled,
+  c: Resolved,
+  kind: 'run' | 'prepare',
+  hear: OnProgress | undefined,
+): Promise<Answer> {
   const attempt = async (missing?: number[]) => {
-    const setupMs = await share(compiled, c, missing);
-    const answer = settled(await runtime.ask({ ...requestOf(c), kind, job: compiled.job }), compiled);
+    const setupMs = await share(compiled, c, missing, hear);
+    const answer = settled(await runtime.ask({ ...requestOf(c), kind, job: compiled.job }, hear), compiled);
     return Array.isArray(answer) ? answer : { ...answer, setupMs };
   };
   let answer = await attempt();

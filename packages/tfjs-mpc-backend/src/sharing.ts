@@ -2,7 +2,7 @@
  * What the present session has of the tensors that the caller wrote, and how it comes to it. Connections outlive a
  * backend instance, which TF.js disposes and makes again, so there is one of it.
  */
-import { errorOf, reportOf } from '@secformer/party-node';
+import { errorOf, type OnProgress, reportOf } from '@secformer/party-node';
 import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
 import { writtenTensor } from '@secformer/secformer-ops';
 import { runtime } from '#runtime';
@@ -29,7 +29,10 @@ export function newRequest(): number {
 }
 
 /** What every request that may need a connection has. */
-export function requestOf({ calibration: _, ...configuration }: Resolved): { id: number; configuration: Resolved } {
+export function requestOf({ calibration: _, onProgress: __, ...configuration }: Resolved): {
+  id: number;
+  configuration: Resolved;
+} {
   return { id: newRequest(), configuration };
 }
 
@@ -46,13 +49,25 @@ function sharing(writes: Write[], c: Resolved): Request {
 /**
  * Shares what the session does not have, or exactly what it named as missing. One call follows another, so that the
  * same tensor is sent to the session once, whoever needs it.
+ * @param hear hears how far it is, in bytes of the tensors that are shared
  * @returns milliseconds that it took
  * @throws EncodingError where a value is not finite or out of range, before anything is sent
  */
-export async function share(needed: Sources, c: Resolved, missing?: number[]): Promise<number> {
+export async function share(
+  needed: Sources,
+  c: Resolved,
+  missing?: number[],
+  hear: OnProgress | undefined = c.onProgress,
+): Promise<number> {
   const all = async () => {
     let ms = 0;
-    for (const writes of writesOf(needed, missing)) ms += settled(await runtime.ask(sharing(writes, c)), writes);
+    let done = 0;
+    for (const { writes, bytes, of } of writesOf(needed, missing)) {
+      hear?.({ phase: 'sharing', done, of });
+      ms += settled(await runtime.ask(sharing(writes, c), hear), writes);
+      done += bytes;
+      if (done === of) hear?.({ phase: 'sharing', done, of });
+    }
     return ms;
   };
   const mine = turn.then(all);
@@ -65,17 +80,29 @@ export async function share(needed: Sources, c: Resolved, missing?: number[]): P
  */
 export function shareSync(needed: Sources, c: Resolved, missing?: number[]): number {
   let ms = 0;
-  for (const writes of writesOf(needed, missing))
+  for (const { writes } of writesOf(needed, missing))
     ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
   return ms;
 }
 
+/** Tensors that travel together, their bytes, and those of all that are shared. */
+interface Batch {
+  writes: Write[];
+  bytes: number;
+  of: number;
+}
+
 /** A few at a time, so that a model is never copied as a whole. */
-export function* writesOf({ sources, factors }: Sources, missing: number[] | undefined): Iterable<Write[]> {
+export function* writesOf({ sources, factors }: Sources, missing: number[] | undefined): Iterable<Batch> {
   const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
   const given = wanted.flatMap((t) => sources.get(t) ?? []);
   // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range
-  for (const source of given) checkWrite(source());
+  let of = 0;
+  for (const source of given) {
+    const write = source();
+    checkWrite(write);
+    of += write.values.byteLength;
+  }
   for (const t of factors) {
     const source = checkedFactors.has(t) ? undefined : sources.get(t);
     if (!source) continue;
@@ -89,10 +116,10 @@ export function* writesOf({ sources, factors }: Sources, missing: number[] | und
     batch.push(write);
     bytes += write.values.byteLength;
     if (bytes < BATCH_BYTES) continue;
-    yield batch;
+    yield { writes: batch, bytes, of };
     [batch, bytes] = [[], 0];
   }
-  if (batch.length > 0) yield batch;
+  if (batch.length > 0) yield { writes: batch, bytes, of };
 }
 
 /** @throws EncodingError, as the session would, where a value is not finite or out of range */

@@ -1,7 +1,7 @@
 /** Reads own what they need from the moment they are called, and what is asked for at once is shared once. */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { asPublic, lastRun, prepare, share } from '../src/index.js';
+import { asPublic, configure, lastRun, prepare, type RunProgress, share } from '../src/index.js';
 import type { Request } from '../src/runtime/messages.js';
 import { runtime } from '../src/runtime/node.js';
 import { sample } from './harness.js';
@@ -17,9 +17,9 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 async function asked(f: () => Promise<unknown>): Promise<Request[]> {
   const seen: Request[] = [];
   const { ask, askSync, tell } = runtime;
-  runtime.ask = (r) => {
+  runtime.ask = (r, hear) => {
     seen.push(r);
-    return ask.call(runtime, r);
+    return ask.call(runtime, r, hear);
   };
   runtime.askSync = (r, ms) => {
     seen.push(r);
@@ -307,4 +307,30 @@ test.serial('what is disposed of is refused by name', async (t) => {
   y.dispose();
   for (const f of [share, prepare]) await t.throwsAsync(f(y), { code: 'TENSOR_DISPOSED', message: /shape \[4,6\]/ });
   t.throws(() => asPublic(y), { code: 'TENSOR_DISPOSED' });
+});
+
+test.serial('a read says how far it is: nothing falls, and it ends at the whole', async (t) => {
+  const events: RunProgress[] = [];
+  configure({ onProgress: (e) => events.push(e) });
+  t.teardown(() => configure({}));
+  const y = tf.square(tf.matMul(given(31), given(32), false, true));
+  await y.data();
+  const of = lastRun()!.rounds;
+  const phases = ['connecting', 'sharing', 'waiting', 'running', 'done'];
+  events.forEach(({ phase, done = 0 }, i) => {
+    const before = events[i - 1];
+    const step = phases.indexOf(phase) - phases.indexOf(before?.phase ?? 'connecting');
+    t.true(step > 0 || (step === 0 && done >= (before?.done ?? 0)), JSON.stringify(events));
+  });
+  t.deepEqual(events.at(-1), { phase: 'done', done: of, of });
+  // Two tensors of 24 numbers
+  const shared = events.filter(({ phase }) => phase === 'sharing');
+  t.deepEqual(
+    [shared[0], shared.at(-1)],
+    [
+      { phase: 'sharing', done: 0, of: 192 },
+      { phase: 'sharing', done: 192, of: 192 },
+    ],
+  );
+  t.throws(() => configure({ onProgress: 'console' as never }), { code: 'BAD_CONFIGURATION', message: /a function/ });
 });

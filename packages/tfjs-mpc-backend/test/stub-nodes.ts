@@ -1,7 +1,7 @@
 /** Nodes that keep a published model, of threads of this process: an `Asking` that runs it as an ordinary job. */
 import { NodeError, Session } from '@secformer/party-node';
 import { startTrio, type Trio } from '@secformer/party-node/node';
-import type { Answered, Asking, AskProgress, Manifest } from '../src/service/nodes.js';
+import type { Answered, Asking, Manifest, RunProgress } from '../src/service/nodes.js';
 import type { Traced } from '../src/service/trace.js';
 
 let trio: Trio | undefined;
@@ -66,7 +66,7 @@ export class StubNodes implements Asking {
     at: number,
     values: Float32Array[],
     indices: Int32Array[],
-    options?: { onProgress?: (event: AskProgress) => void },
+    options?: { onProgress?: (event: RunProgress) => void },
   ): Promise<Answered> {
     this.asked++;
     const error = this.failing;

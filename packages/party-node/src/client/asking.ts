@@ -15,16 +15,10 @@ import type { Credentials } from './credentials.js';
 import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
+import { type OnProgress, rising } from './run-progress.js';
 import type { RunResult } from './run-request.js';
 import type { OneHotInput, Runnable } from './runnable.js';
 import { Runs } from './runs.js';
-
-/** How far an ask is. */
-export interface AskProgress {
-  phase: 'sharing' | 'waiting' | 'running' | 'done';
-  /** of 'waiting': how many runs come first, and this one */
-  place?: number;
-}
 
 /**
  * A connection that asks published models, browser-safe. What it knows of a model is its manifest, which all three
@@ -129,8 +123,9 @@ export class Asking {
     program: number,
     values: readonly Float32Array[],
     indices: readonly Int32Array[],
-    { onProgress = () => {} }: { onProgress?: (e: AskProgress) => void } = {},
+    options: { onProgress?: OnProgress } = {},
   ): Promise<RunResult> {
+    const onProgress = rising(options.onProgress ?? (() => {}));
     const p = m.programs[program]!;
     const runnable = runnableOf(m, p);
     // Bad inputs are refused here, before the nodes learn of the run
@@ -143,15 +138,13 @@ export class Asking {
       // Prepared while the values are shared
       const attempt = await persist(async () => {
         const made = this.#runs.attempt(runnable, 'streamed');
-        made.waiting.onPlace = (place) => onProgress({ phase: 'waiting', place });
+        made.waiting.onProgress = onProgress;
         await made.ready;
         return made;
       });
       await sharing;
-      onProgress({ phase: 'running' });
       const bound = p.bindings.flatMap((b) => (b.kind === 'value' ? [shares.get(b.value)!] : []));
       const { outputs, record, left } = await this.#runs.online({ ones, shares: bound, keeps: [] }, attempt);
-      onProgress({ phase: 'done' });
       return { outputs, record, left };
     } finally {
       // What is on its way is freed as well
@@ -203,6 +196,7 @@ function runnableOf({ name, version, generation }: Manifest, p: ManifestProgram)
     oneHots,
     outputs: p.revealed,
     checks: p.checks as unknown as Watched[],
+    rounds: p.cost.rounds,
   };
 }
 

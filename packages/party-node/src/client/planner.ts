@@ -100,11 +100,11 @@ export function encodeProgram({ program }: Plan): Uint8Array {
 /** What a plan's Program takes and gives, as far as its client has to know. */
 export function shapeOf({
   plan: { bindings, checks },
-  checked: { program, types },
-}: Pick<Planned, 'plan' | 'checked'>): Pick<Runnable, 'oneHots' | 'outputs' | 'checks'> {
+  checked: { program, types, cost },
+}: Pick<Planned, 'plan' | 'checked'>): Pick<Runnable, 'oneHots' | 'outputs' | 'checks' | 'rounds'> {
   const oneHots = bindings.flatMap((binding, i): OneHotInput[] => {
     const input = program.inputs[i]!;
     return binding.kind === 'oneHot' && input.kind === 'oneHot' ? [{ ...input, binding }] : [];
   });
-  return { oneHots, outputs: program.outputs.map((v) => types[v] as OutputType), checks };
+  return { oneHots, outputs: program.outputs.map((v) => types[v] as OutputType), checks, rounds: cost.rounds };
 }

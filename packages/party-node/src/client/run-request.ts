@@ -1,6 +1,7 @@
 /** What a client asks for in a run, and what it gets back. */
 import type { Graph, NodeRanges, TraceEvent, Watched } from '@secformer/secformer-ops';
 import type { NodeName } from '../errors.js';
+import type { OnProgress } from './run-progress.js';
 
 /**
  * An input of a run: a tensor of the session, or indices that stay with the client and reach the parties as a masked
@@ -53,10 +54,10 @@ export interface RunResult {
 export interface Prepared {
   /**
    * Runs it, once.
-   * @param options `trace` asks both parties how their time went, for `record.traces`
+   * @param options `trace` asks both parties how their time went, for `record.traces`; `onProgress` hears how far it is
    * @throws NodeError naming the node that failed, and why
    */
-  run(options?: { trace?: boolean }): Promise<RunResult>;
+  run(options?: { trace?: boolean; onProgress?: OnProgress }): Promise<RunResult>;
   /** discards the randomness */
   cancel(): void;
 }

@@ -24,6 +24,8 @@ export interface Runnable {
   /** revealed values, and behind them the digests of `checks` */
   outputs: OutputType[];
   checks: Watched[];
+  /** rounds between the parties */
+  rounds: number;
 }
 
 /** Bytes that each party sends of the outputs. */

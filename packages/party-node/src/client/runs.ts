@@ -67,7 +67,8 @@ export class Runs implements RunMessages {
     const w = this.#waiting.get(header.ticket);
     if (!w) return;
     if (header.t === 'abort') w.fail(errorOf(header.error));
-    else if (header.t === 'waiting') w.onPlace(header.place);
+    else if (header.t === 'waiting') w.onProgress({ phase: 'waiting', place: header.place });
+    else if (header.t === 'opened' && role === 'party0') w.opened(header.rounds);
     else if (header.t === 'prepared') w.prepared.get(role)?.resolve({ header, payload });
     else if (header.t === 'result') w.results.get(role)?.resolve({ header, payload });
     else if (header.t === 'dealt') w.dealt.resolve({ header, payload });
@@ -138,6 +139,8 @@ export class Runs implements RunMessages {
       const names = jsonBytes({ shares, keeps });
       const message: Message = { t: 'run', ticket, names: names.length, ...(trace && { trace }) };
       this.started++;
+      const of = runnable.rounds;
+      waiting.onProgress({ phase: 'running', done: 0, of });
       await Promise.all(
         NODES.map((role) => this.#links.send(role, message, names, ...(role === 'dealer' ? [] : masked))),
       );
@@ -149,6 +152,7 @@ export class Runs implements RunMessages {
       const onlineMs = performance.now() - start;
       const dealt = await timed(waiting.dealt.promise, limits.progressMs, 'dealer', 'the end of its part');
       const { outputs, left } = combine(this.#kernels, runnable, a.payload, b.payload);
+      waiting.onProgress({ phase: 'done', done: of, of });
       return {
         run,
         outputs,

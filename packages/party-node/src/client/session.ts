@@ -9,6 +9,7 @@ import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
 import { type Planned, Planner } from './planner.js';
 import { type Published, type PublishProgress, type PublishRequest, publish } from './publishing.js';
+import { type OnProgress, rising } from './run-progress.js';
 import { keptAs, type Prepared, type RunRequest, type RunResult, tensorOf } from './run-request.js';
 import { type Prepare, Runs, type Start } from './runs.js';
 import { Spares } from './spares.js';
@@ -107,15 +108,22 @@ export class Session {
   /**
    * Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its
    * randomness dealt.
+   * @param hear hears how far it is, from when the nodes prepare it on
    * @throws NodeError naming the node that failed, and why; ProgramError where the graph cannot be planned
    */
-  async run(request: RunRequest): Promise<RunResult> {
+  async run(request: RunRequest, hear: OnProgress = () => {}): Promise<RunResult> {
     return this.#inTurn(async () => {
+      const onProgress = rising(hear);
       const planned = this.#planned(request);
       const start = startOf(request, planned);
       // Another run has other masks, so a retry reveals nothing
-      const afresh = () => persist(async () => this.#online(request, start, await this.#prepare(planned, 'streamed')));
-      const result = (await this.#runSpare(request, start, planned)) ?? (await afresh());
+      const afresh = () =>
+        persist(async () => {
+          const attempt = await this.#prepare(planned, 'streamed');
+          attempt.waiting.onProgress = onProgress;
+          return this.#online(request, start, attempt);
+        });
+      const result = (await this.#runSpare(request, start, planned, onProgress)) ?? (await afresh());
       if (this.prepareAhead && !this.dead)
         this.#spares.over(planned.key, planned.checked.cost.dealer + planned.checked.cost.online, () =>
           this.#spare(planned),
@@ -137,10 +145,11 @@ export class Session {
       });
       let used = false;
       return {
-        run: async ({ trace = false } = {}) => {
+        run: async ({ trace = false, onProgress = () => {} } = {}) => {
           if (used)
             throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
           used = true;
+          attempt.waiting.onProgress = rising(onProgress);
           return this.#online(request, { ...start, trace }, attempt);
         },
         cancel: attempt.cancel,
@@ -205,9 +214,15 @@ export class Session {
   }
 
   /** Runs what was prepared in the background; undefined if there is nothing, or a node has discarded it. */
-  async #runSpare(request: RunRequest, from: Start, planned: Planned): Promise<RunResult | undefined> {
+  async #runSpare(
+    request: RunRequest,
+    from: Start,
+    planned: Planned,
+    onProgress: OnProgress,
+  ): Promise<RunResult | undefined> {
     const spare = this.#spares.take(planned.key);
     if (!spare) return undefined;
+    spare.waiting.onProgress = onProgress;
     const start = performance.now();
     try {
       await spare.ready;

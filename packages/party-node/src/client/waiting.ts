@@ -1,6 +1,7 @@
 import { Deferred } from '../deferred.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
+import type { OnProgress } from './run-progress.js';
 import type { Runnable } from './runnable.js';
 
 export interface Answer<T extends Message['t']> {
@@ -17,13 +18,22 @@ export class Waiting {
   ]);
   readonly dealt = new Deferred<Answer<'dealt'>>();
   traced = false;
-  /** called where other runs come first, with the place in the queue */
-  onPlace: (place: number) => void = () => {};
+  /** hears how far it is */
+  onProgress: OnProgress = () => {};
+  #opened = 0;
   /** why it is over */
   error: Error | undefined;
   /** called once, if it fails */
   onFail: () => void = () => {};
   constructor(readonly runnable: Runnable) {}
+
+  /** A party says how many rounds are over; what it cannot be is not passed on. */
+  opened(rounds: number): void {
+    const of = this.runnable.rounds;
+    if (rounds <= this.#opened || rounds > of) return;
+    this.#opened = rounds;
+    this.onProgress({ phase: 'running', done: rounds, of });
+  }
 
   fail(error: Error): void {
     if (this.error) return;

@@ -366,6 +366,8 @@ export class Party extends Engine<PartyRunState> {
     sameInputs: () => Promise<void>,
   ): Promise<Uint8Array> {
     run.nextRound = round;
+    // Every round takes both parties, so one of them says it
+    if (this.#index === 0) run.tellRounds(round);
     const sent = other.link.send({ t: 'round', ticket: run.ticket, round }, mine);
     sent.catch(() => {});
     for (;;) {

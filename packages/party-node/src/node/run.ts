@@ -91,6 +91,8 @@ export abstract class NodeRun {
   /** when it got its turn, was prepared, and was started by its client; 0 before */
   readonly times = { begun: 0, prepared: 0, started: 0 };
   #breathed = 0;
+  /** when its client was told last how far it is */
+  #told = 0;
   /** by which the nodes name it to each other */
   readonly ticket: string;
   /** by which its client does */
@@ -147,6 +149,14 @@ export abstract class NodeRun {
   /** Tells a client that its run waits for others. */
   tellPlace(place: number): void {
     this.session.link.send({ t: 'waiting', ticket: this.clientTicket, place }).catch(() => {});
+  }
+
+  /** Tells a client now and then how many rounds of its run are over. */
+  tellRounds(rounds: number): void {
+    const now = performance.now();
+    if (now - Math.max(this.times.started, this.#told) < limits.tellMs) return;
+    this.#told = now;
+    this.session.link.send({ t: 'opened', ticket: this.clientTicket, rounds }).catch(() => {});
   }
 
   /** In whose name it is run. */

@@ -175,6 +175,8 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('failed'), re: id, error: report }),
   /** of the dealer: other runs come first */
   z.object({ t: z.literal('waiting'), ticket, place: z.number().int().min(1) }),
+  /** of party 0, now and then: how many rounds of a run are over */
+  z.object({ t: z.literal('opened'), ticket, rounds: z.number().int().min(0) }),
   /** the dealer's payload is the keys of the masks of the client's inputs, two of 32 bytes each */
   z.object({ t: z.literal('prepared'), ticket, run: hex(16), ms: z.number(), bytes: z.number() }),
   z.object({

@@ -1,6 +1,6 @@
 /** Connections of clients who ask published models, one for each grant, beside the session. */
-import { Asking, type Manifest } from '@secformer/party-node';
-import type { AskAccess, AskCall, Progress } from './messages.js';
+import { Asking, type Manifest, type OnProgress } from '@secformer/party-node';
+import type { AskAccess, AskCall } from './messages.js';
 import { reached } from './network.js';
 
 /** The part of an asking connection that is used. */
@@ -26,7 +26,7 @@ export class Askers {
   }
 
   /** Does what is asked, over a new connection where the last one is gone. */
-  async perform(access: AskAccess, call: AskCall, onProgress: (event: Progress) => void): Promise<unknown> {
+  async perform(access: AskAccess, call: AskCall, onProgress: OnProgress): Promise<unknown> {
     const where = JSON.stringify([access.network, access.grant, access.key, access.ca]);
     if (call.what === 'close') return this.#close(where);
     const link = await this.#link(where, access, onProgress);
@@ -41,7 +41,7 @@ export class Askers {
     return asking.ask(manifest, call.program, call.values, call.indices, { onProgress });
   }
 
-  async #link(where: string, access: AskAccess, onProgress: (event: Progress) => void): Promise<Link> {
+  async #link(where: string, access: AskAccess, onProgress: OnProgress): Promise<Link> {
     const before = this.#links.get(where);
     const there = await before?.asking.catch(() => undefined);
     if (before && there && !there.dead) return before;

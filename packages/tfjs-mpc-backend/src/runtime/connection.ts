@@ -1,8 +1,8 @@
-import type { Session } from '@secformer/party-node';
+import type { OnProgress, Session } from '@secformer/party-node';
 import type { Answer, Request, RunJob, Write } from './messages.js';
 
 /** How a prepared run is started. */
-export type Start = (trace: boolean) => Promise<Answer>;
+export type Start = (trace: boolean, onProgress: OnProgress) => Promise<Answer>;
 
 /**
  * A session and what is under way in it. Requests come as they like, together too: a tensor is written once, whoever
@@ -32,6 +32,7 @@ export class Connection {
   /** @returns the answer, or the tensors that the nodes would need and do not have */
   perform(
     request: Exclude<Request, { kind: 'start' | 'free' | 'asking' }>,
+    onProgress: OnProgress,
     prepared: (start: Start) => number,
   ): Promise<Answer | number[]> {
     if (request.kind === 'share') return this.#using([], () => this.#share(request.writes));
@@ -43,11 +44,11 @@ export class Connection {
       if (missing.length > 0) return missing;
       if (request.kind === 'run') {
         this.session.prepareAhead = request.configuration.prepareAhead ?? true;
-        return { ...(await this.session.run(job)), setupMs: 0 };
+        return { ...(await this.session.run(job, onProgress)), setupMs: 0 };
       }
       const run = await this.session.prepare(job);
-      const number = prepared((trace) =>
-        this.#using(tensors, async () => ({ ...(await run.run({ trace })), setupMs: 0 })),
+      const number = prepared((trace, hear) =>
+        this.#using(tensors, async () => ({ ...(await run.run({ trace, onProgress: hear })), setupMs: 0 })),
       );
       return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     });

@@ -1,9 +1,9 @@
-import { type Dial, NodeError, reportOf, Session } from '@secformer/party-node';
+import { type Dial, NodeError, type OnProgress, reportOf, Session } from '@secformer/party-node';
 import type { Secret } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { Askers } from './askers.js';
 import { Connection, type Start } from './connection.js';
-import type { Answer, Progress, Reply, Request } from './messages.js';
+import type { Answer, Reply, Request } from './messages.js';
 
 /** How the session's holder gets to the nodes in this environment. */
 export interface Reach {
@@ -38,7 +38,7 @@ export class SessionHolder {
   }
 
   /** Handles a request; never throws. */
-  async handle(request: Request, onProgress?: (event: Progress) => void): Promise<Reply> {
+  async handle(request: Request, onProgress?: OnProgress): Promise<Reply> {
     const { id } = request;
     const by = { session: this.#number };
     try {
@@ -52,7 +52,7 @@ export class SessionHolder {
   async #answer(
     request: Request,
     by: { session: number },
-    onProgress?: (event: Progress) => void,
+    onProgress: OnProgress = () => {},
   ): Promise<Answer | number[]> {
     if (request.kind === 'free') {
       // After the requests that wait for the same connection, and came before
@@ -61,7 +61,7 @@ export class SessionHolder {
       return { outputs: [], record: undefined, setupMs: 0 };
     }
     if (request.kind === 'asking') {
-      const published = await this.#askers.perform(request.access, request.call, onProgress ?? (() => {}));
+      const published = await this.#askers.perform(request.access, request.call, onProgress);
       return { outputs: [], record: undefined, setupMs: 0, published };
     }
     if (request.kind === 'start') {
@@ -73,14 +73,14 @@ export class SessionHolder {
           'INPUT_REFUSED',
           'this run was not prepared, or its randomness is used up; prepare another',
         );
-      return start(request.trace);
+      return start(request.trace, onProgress);
     }
-    const connection = await this.#connected(request.configuration);
+    const connection = await this.#connected(request.configuration, onProgress);
     by.session = connection.number;
     const { session } = connection;
     const started = session.runsStarted;
     try {
-      return await this.#perform(connection, request);
+      return await this.#perform(connection, request, onProgress);
     } catch (error) {
       // Where no run was started the nodes have heard nothing that depends on this read's inputs but fresh shares of
       // them, so it may be asked again, over a new connection. Once started it is the caller's to decide: whoever cuts
@@ -89,24 +89,25 @@ export class SessionHolder {
       const reconfigured = this.#current !== undefined && this.#current.where !== whereOf(request.configuration);
       if (!lost || reconfigured) throw error;
     }
-    const again = await this.#connected(request.configuration);
+    const again = await this.#connected(request.configuration, onProgress);
     by.session = again.number;
-    return this.#perform(again, request);
+    return this.#perform(again, request, onProgress);
   }
 
-  #perform(connection: Connection, request: Configured): Promise<Answer | number[]> {
-    return connection.perform(request, (start) => {
+  #perform(connection: Connection, request: Configured, onProgress: OnProgress): Promise<Answer | number[]> {
+    return connection.perform(request, onProgress, (start) => {
       const number = this.#nextPrepared++;
       this.#prepared.set(number, start);
       return number;
     });
   }
 
-  #connected(c: Resolved): Promise<Connection> {
+  #connected(c: Resolved, onProgress: OnProgress): Promise<Connection> {
     const where = whereOf(c);
     const current = this.#current;
     if (current?.where === where && !current.made?.session.dead) return current.ready;
     if (current) this.#leave(current);
+    onProgress({ phase: 'connecting' });
     const next: Current = { where, ready: this.#connect(c) };
     this.#current = next;
     next.ready.then(

@@ -1,4 +1,4 @@
-import type { AskProgress, ErrorReport, RunRecord, RunSlot } from '@secformer/party-node';
+import type { ErrorReport, RunProgress, RunRecord, RunSlot } from '@secformer/party-node';
 import type { Graph, NodeRanges, Watched } from '@secformer/secformer-ops';
 import type { Resolved } from '../config.js';
 import type { ServiceOptions } from './network.js';
@@ -20,13 +20,6 @@ export interface RunJob {
   suite: string;
   ranges?: NodeRanges;
   watched?: boolean;
-}
-
-/** How far a request is that says so. */
-export interface Progress {
-  phase: 'connecting' | AskProgress['phase'];
-  /** place in the nodes' queue */
-  place?: number;
 }
 
 /** By what a client may ask a published model. */
@@ -70,5 +63,14 @@ export type Reply = { id: number; session: number } & (
   | { error: ErrorReport & { name?: string } }
 );
 
+/** What comes to the session's thread. */
+export interface ToSession {
+  request: Request;
+  /** set and notified when the reply is there, for a thread that waits */
+  flag: Int32Array | undefined;
+  /** whether somebody hears how far the request is */
+  heard: boolean;
+}
+
 /** What the session's thread sends: replies, how far requests are, and at last why it failed. */
-export type FromSession = Reply | { progress: Progress; id: number } | { failed: string };
+export type FromSession = Reply | { progress: RunProgress; id: number } | { failed: string };

@@ -1,7 +1,8 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
+import type { OnProgress } from '@secformer/party-node';
 import { threadFile } from '@secformer/party-node/thread-file';
 import { SecformerError } from '@secformer/ring';
-import type { FromSession, Progress, Reply, Request } from './messages.js';
+import type { FromSession, Reply, Request, ToSession } from './messages.js';
 import { Pulse } from './pulse.js';
 import type { SessionWorkerData } from './session-worker.js';
 
@@ -30,7 +31,7 @@ export class Runtime {
   readonly #patience: Patience;
   #thread: Thread | undefined;
   readonly #pending = new Map<number, (reply: Reply) => void>();
-  readonly #listeners = new Map<number, (event: Progress) => void>();
+  readonly #listeners = new Map<number, OnProgress>();
 
   /** @param script what the thread runs */
   constructor(script: () => URL, patience: Patience = { startMs: 30_000, silentMs: 60_000 }) {
@@ -81,19 +82,19 @@ export class Runtime {
     resolve?.(reply);
   }
 
-  async ask(request: Request, onProgress?: (event: Progress) => void): Promise<Reply> {
+  async ask(request: Request, onProgress?: OnProgress): Promise<Reply> {
     const { port } = this.#started();
     if (onProgress) this.#listeners.set(request.id, onProgress);
     return new Promise((resolve) => {
       this.#pending.set(request.id, resolve);
       port.ref();
-      port.postMessage({ request, flag: undefined });
+      port.postMessage({ request, flag: undefined, heard: onProgress !== undefined } satisfies ToSession);
     });
   }
 
   /** Sends what needs no answer. */
   tell(request: Request): void {
-    this.#thread?.port.postMessage({ request, flag: undefined });
+    this.#thread?.port.postMessage({ request, flag: undefined, heard: false } satisfies ToSession);
   }
 
   /**
@@ -103,7 +104,7 @@ export class Runtime {
   askSync(request: Request, timeoutMs: number): Reply {
     const thread = this.#started();
     const flag = new Int32Array(new SharedArrayBuffer(4));
-    thread.port.postMessage({ request, flag });
+    thread.port.postMessage({ request, flag, heard: false } satisfies ToSession);
     this.#wait(thread, flag, timeoutMs);
     const reply = this.#received(thread, request.id);
     if (!reply) throw this.#lose(thread, 'it answered nothing');

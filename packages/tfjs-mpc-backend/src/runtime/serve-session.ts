@@ -1,12 +1,12 @@
 /** What the session's thread does: it holds the session, and starts the embedded trio when no nodes are configured. */
 import { readFileSync } from 'node:fs';
 import type { MessagePort } from 'node:worker_threads';
-import { tokenFrom } from '@secformer/party-node';
+import { type OnProgress, tokenFrom } from '@secformer/party-node';
 import { certificatesIn, dialSocket, startTrio, type Trio } from '@secformer/party-node/node';
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { type Reach, SessionHolder } from './holder.js';
-import type { FromSession, Progress, Request } from './messages.js';
+import type { FromSession, ToSession } from './messages.js';
 
 const NAMES = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
 
@@ -44,9 +44,9 @@ function readAuthority(file: string | undefined): string | undefined {
 /** Answers requests that come through a port; a thread that waits for one is woken by its flag. */
 export function serveSession(port: MessagePort): void {
   const holder = new SessionHolder(reach);
-  port.on('message', async ({ request, flag }: { request: Request; flag: Int32Array | undefined }) => {
-    const onProgress = (progress: Progress) => port.postMessage({ progress, id: request.id } satisfies FromSession);
-    const reply: FromSession = await holder.handle(request, onProgress);
+  port.on('message', async ({ request, flag, heard }: ToSession) => {
+    const onProgress: OnProgress = (progress) => port.postMessage({ progress, id: request.id } satisfies FromSession);
+    const reply: FromSession = await holder.handle(request, heard ? onProgress : undefined);
     const buffers = 'answer' in reply ? reply.answer.outputs.map((o) => o.buffer as ArrayBuffer) : [];
     port.postMessage(reply, buffers);
     if (!flag) return;

@@ -5,11 +5,8 @@ import { configuration } from '../config.js';
 import type { AskAccess, AskCall, Reply, Request } from '../runtime/messages.js';
 import type { ServiceOptions } from '../runtime/network.js';
 import { newRequest, raised } from '../sharing.js';
-import type { Answered, Asking, AskProgress, Manifest } from './nodes.js';
+import type { Answered, Asking, Manifest, OnProgress } from './nodes.js';
 import { type ModelNodes, PublishedModel } from './published-model.js';
-
-/** What a program for progress bars hears. */
-export type OnProgress = (event: AskProgress) => void;
 
 /** A model's name, and its version where one is said. */
 export function referenceOf(ref: string): { name: string; version: string | undefined } {

@@ -1,18 +1,21 @@
 /** What the backend asks of the nodes' clients for published models. */
 import type * as party from '@secformer/party-node';
 
-export type { Manifest, Published, PublishProgram, PublishSlot, TensorSpec } from '@secformer/party-node';
+export type {
+  Manifest,
+  OnProgress,
+  Published,
+  PublishProgram,
+  PublishSlot,
+  RunProgress,
+  TensorSpec,
+} from '@secformer/party-node';
 
 /** How far a publication is. */
 export interface PublishProgress {
   phase: 'tracing' | 'connecting' | 'sharing' | party.PublishProgress['phase'];
   done: number;
   of: number;
-}
-
-/** How far an answer is. */
-export interface AskProgress extends Omit<party.AskProgress, 'phase'> {
-  phase: 'connecting' | party.AskProgress['phase'];
 }
 
 /** What the nodes answer. */

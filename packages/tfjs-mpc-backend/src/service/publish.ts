@@ -113,7 +113,7 @@ async function write(
 ): Promise<void> {
   const tensors = [...needed.sources.keys()];
   let done = 0;
-  for (const writes of writesOf(needed, tensors)) {
+  for (const { writes } of writesOf(needed, tensors)) {
     for (const { tensor, values, shape, fracBits } of writes) {
       onProgress({ phase: 'sharing', done: done++, of: tensors.length });
       await session.write(tensor, values, shape, { fracBits });
