@@ -104,7 +104,7 @@ test.serial('a build is made anew when anything changes that it depends on, and 
   // Another Node, processor or system, as far as a test can have one: what tells of them tells something else
   write('tools/build-machine.js', "console.log('another machine');");
   t.is(build(), 'lower,upper', 'the machine');
-  t.is(build({ NX_SKIP_NX_CACHE: 'true' }), 'lower,upper', 'asked to, as .ci/run does');
+  t.is(build({ NX_SKIP_NX_CACHE: 'true' }), 'lower,upper', 'asked to, as the release job does');
 });
 
 test.serial('a clone does not take what another one has built', (t) => {

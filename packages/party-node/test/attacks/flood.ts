@@ -16,8 +16,9 @@ export async function flood(
   { targets, count, ms }: { targets: Target[]; count: number; ms: number },
   note: (note: unknown) => void,
 ): Promise<Flood> {
-  // All of them stand before the time begins: an attacker has as many machines as it takes
   let end = Number.POSITIVE_INFINITY;
+  /** those that were closed before the time began, when all have been made: an attacker has machines enough for that */
+  let closed: (() => void)[] | undefined = [];
   const tally: Flood = { made: 0, opened: 0, cut: 0 };
   const open = new Set<Socket>();
   const come = (target: Target, quiet: boolean) => {
@@ -34,8 +35,9 @@ export async function flood(
     socket.on('close', () => {
       open.delete(socket);
       if (!answered) tally.cut++;
+      if (closed) closed.push(() => come(target, quiet));
       // The moment it is closed, and not a stack deeper each time
-      setImmediate(come, target, quiet);
+      else setImmediate(come, target, quiet);
     });
   };
   for (const target of targets) {
@@ -46,6 +48,9 @@ export async function flood(
   }
   end = performance.now() + ms;
   note('there');
+  const back = closed;
+  closed = undefined;
+  for (const comeBack of back) comeBack();
   await sleep(ms);
   for (const socket of open) socket.destroy();
   return tally;
