@@ -5,12 +5,12 @@ import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
 import { NodeError, type NodeName, Session, tokenFrom } from '../src/index.js';
 import { checkUrl, dialSocket, type LocalNodes, serve, startLocalNodes } from '../src/node.js';
 import { handshake } from '../src/wire/handshake.js';
+import { refusals } from './commands.js';
 
 const names: Record<'party0' | 'party1' | 'dealer', NodeName> = {
   party0: 'party 0',
@@ -93,9 +93,6 @@ test.serial('a client with the wrong token is refused', async (t) => {
   });
 });
 
-const bin = fileURLToPath(new URL('../../bin.js', import.meta.url));
-const run = (...args: string[]) => spawnSync(process.execPath, [bin, ...args], { encoding: 'utf8', timeout: 20_000 });
-
 test('a node that is told something wrong does not start: one line that says what to do, exit 2', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tokens-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
@@ -111,7 +108,7 @@ test('a node that is told something wrong does not start: one line that says wha
   const busy = createServer().listen(0, '127.0.0.1');
   await once(busy, 'listening');
   t.teardown(() => busy.close());
-  for (const [args, message] of [
+  const cases = [
     [['dealer', ...listen], /client-token-file/],
     [['dealer', ...listen, '--client-token-file', client], /--party0-token-file/],
     [[...party0, '--dealer', 'ws://127.0.0.1:1', '--dealer-token-file', node], /--peer-token-file/],
@@ -150,12 +147,13 @@ test('a node that is told something wrong does not start: one line that says wha
       ['party', '--index', '0', ...listen, '--dealer', 'wss://198.51.100.1:1', ...files],
       /for three nodes on one machine/,
     ],
-  ] as const) {
-    const { status, stderr } = run(...args);
-    t.is(status, 2, `${args.join(' ')}: ${stderr}`);
-    t.regex(stderr, message);
-    t.is(stderr.trim().split('\n').length, 1, stderr);
-  }
+  ] as const;
+  refusals(cases.map(([args]) => args)).forEach(({ status, said }, i) => {
+    const [args, message] = cases[i]!;
+    t.is(status, 2, `${args.join(' ')}: ${said}`);
+    t.regex(said, message);
+    t.is(said.trim().split('\n').length, 1, said);
+  });
 });
 
 const openssl = spawnSync('openssl', ['version']).status === 0;

@@ -6,11 +6,11 @@ import { type LocalService, startLocalService } from '@secformer/party-node/node
 import { configure, loadPublished, type PublishedModel, publish } from '@secformer/tfjs-mpc-backend';
 import { tf } from '../quiet-tfjs.js';
 
-export const OUTPUTS = ['logits', 'pooled', 'hiddenStates'] as const;
+export const OUTPUTS = ['logits', 'embed', 'hiddenStates'] as const;
 export type OutputName = (typeof OUTPUTS)[number];
 
 /** What clients are given of a model: a classifier's scores, or what its folder makes of hidden states. */
-export const outputOf = (model: BertModel): OutputName => (model.classifies ? 'logits' : 'pooled');
+export const outputOf = (model: BertModel): OutputName => (model.classifies ? 'logits' : 'embed');
 
 export interface ServedModel {
   service: LocalService;
