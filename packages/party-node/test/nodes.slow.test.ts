@@ -84,15 +84,6 @@ test.serial('three processes over WebSockets: a run, then kill −9 of each node
   }
 });
 
-test.serial('a client with the wrong token is refused', async (t) => {
-  const nodes = await startLocalNodes();
-  t.teardown(() => nodes.stop());
-  await t.throwsAsync(connect({ ...nodes, token: 'not the token of these nodes' }), {
-    instanceOf: NodeError,
-    code: 'NOT_AUTHENTICATED',
-  });
-});
-
 test('a node that is told something wrong does not start: one line that says what to do, exit 2', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'tokens-'));
   t.teardown(() => rmSync(folder, { recursive: true }));
