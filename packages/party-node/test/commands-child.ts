@@ -1,4 +1,4 @@
-/** Runs command lines of `party-node` one after another, for `refusals`; the last line that it prints is what each said. */
+/** Runs command lines of `party-node` one after another, for `refusals`; its last line is what each of them said. */
 import { main } from '../src/node/cli.js';
 
 const lists = JSON.parse(process.argv[2]!) as string[][];
