@@ -1,22 +1,27 @@
-// Runs every package's tests through Nx and sums AVA's TAP into one closing line: N passed, N failed.
+// Runs every package's tests through Nx and sums AVA's TAP into one closing line: N passed, N failed. With --long it
+// runs, instead of the others, those of NAME.long.test.ts, which take too long for each change.
 import { spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 
 const root = dirname(import.meta.dirname);
 const nx = join(root, 'node_modules/nx/dist/bin/nx.js');
+const long = process.argv.includes('--long');
+/** Packages that have tests of that kind. */
+const LONG = ['party-node'];
 const args = [
   'run-many',
   '-t',
   'test',
   '--parallel=1',
   '--outputStyle=stream-without-prefixes',
-  ...process.argv.slice(2),
+  ...(long ? [`--projects=${LONG}`] : []),
+  ...process.argv.slice(2).filter((arg) => arg !== '--long'),
 ];
 const child = spawn(process.execPath, [nx, ...args], {
   cwd: root,
   stdio: ['ignore', 'pipe', 'inherit'],
-  env: { ...process.env, NX_DAEMON: 'false', FORCE_COLOR: '0' },
+  env: { ...process.env, NX_DAEMON: 'false', FORCE_COLOR: '0', ...(long && { SECFORMER_TESTS: 'long' }) },
 });
 
 const counts = { passed: 0, failed: 0, skipped: 0 };

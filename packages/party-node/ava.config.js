@@ -1,8 +1,7 @@
 /** What waits longest begins first, so that the others run meanwhile. */
 const FIRST = [
-  'memory.slow',
+  'memory.long',
   'clients.slow',
-  'attacks/flood.slow',
   'hostile-client',
   'nodes.slow',
   'service/crashes.slow',
@@ -15,8 +14,11 @@ const place = (file) => {
   return at < 0 ? FIRST.length : at;
 };
 
+/** `npm run test:long` runs what takes too long for each change. */
+const LONG = 'dist/test/**/*.long.test.js';
+
 export default {
-  files: ['dist/test/**/*.test.js'],
+  files: process.env.SECFORMER_TESTS === 'long' ? [LONG] : ['dist/test/**/*.test.js', `!${LONG}`],
   timeout: '5m',
   // Much of these tests is waiting
   concurrency: 4,

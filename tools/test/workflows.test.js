@@ -47,6 +47,7 @@ test('CI runs .ci/run on three systems, from the oldest Node that the packages s
   const oldest = /^>=(\d+)\.\d+$/.exec(manifest.engines.node)[1];
   t.is(Math.min(...node), Number(oldest));
   t.true(steps({ jobs }).some((step) => step.run === 'bash .ci/run'));
+  t.true(steps({ jobs }).some((step) => step.run === 'npm run test:long'));
   const release = read(t, 'workflows/release.yml');
   for (const step of [...steps(release)].filter((s) => s.uses?.startsWith('actions/setup-node')))
     t.true(node.includes(step.with['node-version']));

@@ -9,10 +9,10 @@ import { NODES, type NodeRole } from '../src/wire/tokens.js';
 
 const WIDTH = 128;
 /**
- * Runs of mixed lengths, of about twenty-five different ones: what each left behind would show from 1.2 % of the
+ * Runs of mixed lengths, of about sixty different ones: what each left behind would show from 0.4 % of the
  * largest run on. RUNS=200 makes it 0.15 %.
  */
-const RUNS = Number(process.env.RUNS ?? 28);
+const RUNS = Number(process.env.RUNS ?? 80);
 const [SHORTEST, LONGEST] = [4, 123];
 
 /** Encoder layers on `length` tokens: attention of the tokens to each other, then a dense part. Each takes the same. */
@@ -87,7 +87,7 @@ const text = (s: Sizes) => NODES.map((r) => `${r} ${s[r].toFixed(0)}`).join(', '
     const { s, run } = await client(nodes);
     // With what is dealt ahead for a program that repeats
     let largest = sizes(nodes);
-    for (let i = 0; i < 8; i++) {
+    for (let i = 0; i < 12; i++) {
       await run(LONGEST);
       largest = most(largest, sizes(nodes));
       if (i % 4 === 3) await new Promise((resolve) => setTimeout(resolve, 1000));

@@ -23,7 +23,7 @@ test('more connections than a node lets stand, which come back once they are clo
   const f = inChild<Flood>(
     attack,
     'flood',
-    { targets: NODES.map((role) => targetOf(nodes.urls[role])), count: limits.unprovenConnections + 476, ms: 4_000 },
+    { targets: NODES.map((role) => targetOf(nodes.urls[role])), count: limits.unprovenConnections + 476, ms: 9_000 },
     () => {
       there = true;
     },

@@ -31,8 +31,8 @@ async function honestWhile(nodes: LocalNodes, lasts: Promise<unknown>): Promise<
   return took;
 }
 
-/** Of 500 connections each: some thirteen of each kind of garbage in one. WAVES=20 makes it a longer attack. */
-const WAVES = Number(process.env.WAVES ?? 1);
+/** Of 500 connections each: some forty of each kind of garbage in three. WAVES=20 makes it a longer attack. */
+const WAVES = Number(process.env.WAVES ?? 3);
 const ASKED = 300 * WAVES;
 
 /** Of a run whose usual time is less, more than three times of it is the machine's doing. */
