@@ -106,7 +106,7 @@ export const limits = {
   poolPart: 1 / 4,
   /** Prepared runs of one Program: what a burst of clients finds. */
   pooledRuns: 8,
-  /** How long nothing more is prepared where a node had no room for it. */
+  /** How long nothing more is prepared where a node had no room for it, and nothing at all after a node’s start. */
   poolPauseMs: 5_000,
   /** How long nothing is prepared for the sake of a run that the parties compute, should their word be lost. */
   poolStandBackMs: 60_000,

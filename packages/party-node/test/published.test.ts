@@ -78,7 +78,7 @@ test('who may not is told by which rule, and others notice nothing', async (t) =
 test('what is prepared serves one ask each, and is prepared again when nobody waits', async (t) => {
   const e = await startEngines(2 ** 31, undefined, 2 ** 30);
   await publishSmall(e);
-  t.true(await until(() => e.dealer.pool.size > 1), `${e.dealer.pool.size} runs are prepared`);
+  t.true(await until(() => e.dealer.pool.size > 1, 20_000), `${e.dealer.pool.size} runs are prepared`);
   const asking = await askerOf(e);
   const pooled = () => [...e.party0.runs.values()].filter((run) => run.isFree).map((run) => run.ticket);
   const before = pooled();
@@ -123,7 +123,7 @@ test('nothing is prepared while parties compute what somebody waits for', async 
   const full = 2 * limits.pooledRuns;
   await publishSmall(e);
   const asking = await askerOf(e);
-  t.true(await until(() => e.dealer.pool.size === full), `${e.dealer.pool.size} runs are prepared`);
+  t.true(await until(() => e.dealer.pool.size === full, 20_000), `${e.dealer.pool.size} runs are prepared`);
   // As if both computed on, and then one of them
   const free = () => [...e.dealer.runs.values()].filter((run) => run.isFree).length;
   t.true((await askSmall(asking)) < BAR);

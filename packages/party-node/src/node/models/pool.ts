@@ -41,10 +41,13 @@ export class Pool {
   /** what clients' runs that the parties compute now are waited for with: how many of the two still compute */
   readonly #computing = new Map<string, { left: number; timer: ReturnType<typeof setTimeout> }>();
   #again: ReturnType<typeof setTimeout> | undefined;
-  #full = false;
+  /** nothing is begun for a while */
+  #pausing = false;
 
   constructor(node: PoolNode) {
     this.#node = node;
+    // Clients come back when nodes do, and are not to wait for this
+    this.#pause();
   }
 
   /** Number of runs that are prepared and that nobody has yet. */
@@ -60,7 +63,8 @@ export class Pool {
     for (const [ticket, p] of this.#pooled) {
       if (p.model !== model || p.program !== program || p.ready < PARTIES) continue;
       this.#pooled.delete(ticket);
-      this.#full = false;
+      // There is room again
+      this.#pausing = false;
       return ticket;
     }
     return undefined;
@@ -77,8 +81,7 @@ export class Pool {
   over(run: NodeRun): void {
     if (this.#pooled.delete(run.ticket)) {
       // A node has no room for more, or something is wrong: not again at once
-      this.#full = true;
-      this.#later();
+      this.#pause();
     } else this.fill();
   }
 
@@ -101,10 +104,11 @@ export class Pool {
     this.fill();
   }
 
-  #later(): void {
+  #pause(): void {
+    this.#pausing = true;
     clearTimeout(this.#again);
     this.#again = setTimeout(() => {
-      this.#full = false;
+      this.#pausing = false;
       this.fill();
     }, limits.poolPauseMs).unref();
   }
@@ -117,7 +121,7 @@ export class Pool {
 
   /** Begins with the next run, if nobody waits for another. */
   fill(): void {
-    if (this.#full || this.#computing.size > 0 || this.#node.busy()) return;
+    if (this.#pausing || this.#computing.size > 0 || this.#node.busy()) return;
     if ([...this.#pooled.values()].some((p) => p.ready < PARTIES)) return;
     const next = this.#next();
     if (!next) return;
