@@ -217,6 +217,24 @@ export const limits = {
   adminMs: 5_000,
   /** Request line and headers there: no method has a body. */
   adminHeaderBytes: 8 * 2 ** 10,
+  /** Pages that watch the dashboard at the same time, each with a connection that stays: an operator's, and then some. */
+  dashboardViewers: 8,
+  /** What may wait for one of them before it is dropped: some minutes of lines, or a burst of a thousand runs. */
+  viewerBytes: 256 * 2 ** 10,
+  /** How often they are told how things stand: as often as a person can read. */
+  dashboardMs: 1_000,
+  /** Runs that are over and shown: what a screen's plot can tell apart. */
+  dashboardRuns: 200,
+  /** Those of them whose work by operation is kept for a trace: of 256 operations each takes 30 kB. */
+  dashboardTraces: 50,
+  /** Troubles of the log that are shown. */
+  dashboardNotes: 50,
+  /** Models that are shown; a person finds no more in a list. */
+  dashboardModels: 200,
+  /** Layers of one Program that are told apart: BERT-large has 200. */
+  dashboardLayers: 500,
+  /** Questions to the engine about Programs that are open at the same time, each of which may take it 0.1 s. */
+  openPlans: 8,
   /** Models that are not served and named one by one where readiness is asked for. */
   readyLines: 20,
   /** Different models and outcomes that metrics tell apart; what is beyond is counted as 'other'. */

@@ -5,6 +5,7 @@
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { Secret } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
+import type { PlanAnswer, PlanQuestion } from '../operation/dashboard/plans.js';
 import type { EngineState, NodeEvent } from '../operation/events.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
@@ -35,12 +36,14 @@ export type ToEngine =
   | { accept: MessagePort }
   | { dialled: NodeRole; port: MessagePort }
   | { dialled: NodeRole; failed: string }
-  | { ask: EngineQuestion };
+  | { ask: EngineQuestion }
+  | { plan: PlanQuestion };
 export type FromEngine =
   | { dial: NodeRole }
   | { tidied: true }
   | { event: NodeEvent }
   | { state: EngineState }
+  | { planned: PlanAnswer }
   | { drained: true }
   | { log: string; fields: Record<string, unknown> | undefined };
 
@@ -98,6 +101,9 @@ function take(m: ToEngine): void {
     if (m.ask === 'state') post({ state: engine.state() });
     else if (m.ask === 'drain') void engine.drain().then(() => post({ drained: true }));
     else void engine.stop();
+  } else if ('plan' in m) {
+    const { model, program } = m.plan;
+    post({ planned: { ...m.plan, plan: engine.plan(model, program) } });
   } else {
     const waiting = dialling.get(m.dialled);
     dialling.delete(m.dialled);

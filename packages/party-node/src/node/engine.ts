@@ -22,7 +22,7 @@ import { ModelMemory } from './models/publishing.js';
 import { nobody } from './nobody.js';
 import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
-import { endedRun, stateOf } from './reporting.js';
+import { endedRun, planOfModel, stateOf } from './reporting.js';
 import { Resting } from './resting.js';
 import type { NodeRun, RunParts } from './run.js';
 import type { NodeSession } from './session.js';
@@ -364,6 +364,11 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   /** How things stand, for whoever watches this node. */
   state(): EngineState {
     return stateOf(this.budget, this.runs.values(), this.catalogue);
+  }
+
+  /** What a served model's Program costs, for whoever watches this node. */
+  plan(title: string, program: number) {
+    return planOfModel(this.catalogue, title, program);
   }
 
   /**

@@ -269,6 +269,7 @@ export class Party extends Engine<PartyRunState> {
       if (theirs !== hash) throw new NodeError('client', 'INPUT_REFUSED', 'sent different inputs to the two parties');
     };
     const trace = newTrace(given.traced);
+    run.trace = trace;
     const inputs = this.#inputs(run, given, masks, room);
     const values = await runParty({
       ...from,

@@ -1,5 +1,6 @@
 /** What a node's instruments are told of its runs and of its memory. */
 import { bytesToHex } from '@noble/hashes/utils.js';
+import { type ProgramPlan, planOf } from '../operation/dashboard/program-plan.js';
 import type { About, EngineState, ModelState, RunEnded } from '../operation/events.js';
 import type { NodeRole } from '../wire/tokens.js';
 import type { Budget } from './budget.js';
@@ -8,7 +9,7 @@ import type { NodeRun } from './run.js';
 
 /** A run that is over; undefined where nobody has asked for it, or another has gone on in its place. */
 export function endedRun(run: NodeRun, role: NodeRole): RunEnded | undefined {
-  const { times, error, born, checked, mode, started } = run;
+  const { times, error, born, checked, mode, started, trace } = run;
   if ((mode === 'spare' && !started) || run.isFree || run.handedOver) return undefined;
   const { cost, hash } = checked;
   const since = (from: number, to: number) => (from === 0 ? 0 : (to || performance.now()) - from);
@@ -23,6 +24,7 @@ export function endedRun(run: NodeRun, role: NodeRole): RunEnded | undefined {
     onlineMs: since(times.started, 0),
     bytes: role === 'dealer' ? cost.dealer : cost.online,
     rounds: role === 'dealer' ? 0 : cost.rounds,
+    ...(trace && { peerMs: trace.waitMs, work: [...trace.perOp.values()] }),
   };
 }
 
@@ -43,6 +45,15 @@ export function stateOf(budget: Budget, runs: Iterable<NodeRun>, catalogue: Cata
     { kind: 'pool', runs: idle.length, bytes: idle.reduce((n, run) => n + run.reserved, 0) },
     { kind: 'models', models: modelsOf(catalogue) },
   ];
+}
+
+/** What a Program of a served model costs; undefined where there is none of that name and number. */
+export function planOfModel({ all }: Catalogue, title: string, program: number): ProgramPlan | undefined {
+  const model = all.find((m) => m.title === title);
+  const published = model?.manifest.programs[program];
+  if (!model || !published) return undefined;
+  const programs = model.manifest.programs.map(({ inputs }) => inputs.map(({ shape }) => shape));
+  return { suite: model.manifest.suite, programs, ...planOf(model.program(published.hash).checked) };
 }
 
 function modelsOf({ all, missing }: Catalogue): ModelState[] {

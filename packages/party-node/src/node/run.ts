@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { randomBytes } from '@noble/hashes/utils.js';
-import type { CheckedProgram, StoredOpening } from '@secformer/secformer-ops';
+import type { CheckedProgram, RunTrace, StoredOpening } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
@@ -90,6 +90,8 @@ export abstract class NodeRun {
   born = performance.now();
   /** when it got its turn, was prepared, and was started by its client; 0 before */
   readonly times = { begun: 0, prepared: 0, started: 0 };
+  /** of a party, once it computes: how its time goes */
+  trace: RunTrace | undefined;
   #breathed = 0;
   /** when its client was told last how far it is */
   #told = 0;

@@ -112,6 +112,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     ...(admin && { admin }),
     ...(runLog !== undefined && { runLog }),
     ask: () => ask('state'),
+    askPlan: (plan) => worker.postMessage({ plan } satisfies ToEngine),
   });
   const log = operation.observing(quiet(o.log));
   const data: EngineWorkerData = {
@@ -161,6 +162,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     else if ('tidied' in m) giveUpMemory();
     else if ('event' in m) operation.event(m.event);
     else if ('state' in m) operation.engine(m.state);
+    else if ('planned' in m) operation.planned(m.planned);
     else if ('drained' in m) drained.resolve();
   });
   const failed = (error: Error) => {

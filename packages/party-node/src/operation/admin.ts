@@ -9,8 +9,17 @@ export interface Reply {
   status: number;
   /** content type */
   type: string;
-  body: string;
+  body: string | Uint8Array;
 }
+
+/** An answer that goes on until one of the two ends it. */
+export interface Streamed {
+  /** content type */
+  type: string;
+  stream: (to: ServerResponse) => void;
+}
+
+export type Answer = Reply | Streamed;
 
 /** What is there to be read, by path. */
 export type Pages = Readonly<Record<string, () => Reply | Promise<Reply>>>;
@@ -19,6 +28,8 @@ export interface AdminOptions {
   host: string;
   port: number;
   pages: Pages;
+  /** what is at any other path, undefined where nothing is */
+  others?: (path: string) => Answer | undefined | Promise<Answer | undefined>;
   log: Log;
 }
 
@@ -26,7 +37,7 @@ export function jsonReply(status: number, value: unknown): Reply {
   return { status, type: 'application/json', body: `${JSON.stringify(value)}\n` };
 }
 
-const plain = (status: number, text: string): Reply => ({
+export const textReply = (status: number, text: string): Reply => ({
   status,
   type: 'text/plain; charset=utf-8',
   body: `${text}\n`,
@@ -39,7 +50,8 @@ const HEADERS = {
   'X-Frame-Options': 'DENY',
   'Referrer-Policy': 'no-referrer',
   'Content-Security-Policy':
-    "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
@@ -91,12 +103,18 @@ export class Admin {
   }
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    let reply: Reply;
+    let reply: Answer;
     try {
       reply = await this.#reply(request);
     } catch (error) {
       this.#o.log('failed', { why: (error as Error).stack });
-      reply = plain(500, 'This page could not be made; the log says why.');
+      reply = textReply(500, 'This page could not be made; the log says why.');
+    }
+    if ('stream' in reply) {
+      response.writeHead(200, { ...HEADERS, 'Content-Type': reply.type });
+      if (request.method === 'HEAD') response.end();
+      else reply.stream(response);
+      return;
     }
     const body = Buffer.from(reply.body);
     response.writeHead(reply.status, {
@@ -109,17 +127,20 @@ export class Admin {
     response.end(request.method === 'HEAD' ? undefined : body);
   }
 
-  #reply({ method, url = '/', headers }: IncomingMessage): Reply | Promise<Reply> {
-    if (method !== 'GET' && method !== 'HEAD') return plain(405, 'This port only tells; it changes nothing.');
-    // A page elsewhere may give its own name this address, and read what its visitor's machine answers
-    if (this.#local && !isLocal(headers.host)) return plain(421, 'This port is for this machine: ask it as 127.0.0.1.');
+  async #reply({ method, url = '/', headers }: IncomingMessage): Promise<Answer> {
+    if (method !== 'GET' && method !== 'HEAD') return textReply(405, 'This port only tells; it changes nothing.');
     const path = url.split('?', 1)[0]!;
     const page = Object.hasOwn(this.#o.pages, path) ? this.#o.pages[path] : undefined;
-    return page ? page() : plain(404, `There are ${Object.keys(this.#o.pages).join(', ')}.`);
+    // A page elsewhere may give its own name this address, and read what its visitor's machine answers. Scrapers in the
+    // operator's network know a node by name
+    if ((this.#local || !page) && !isLocal(headers.host))
+      return textReply(421, 'A name may be anybody’s: ask by an address, or as localhost from this machine.');
+    const answer = page ? await page() : await this.#o.others?.(path);
+    return answer ?? textReply(404, `There are ${Object.keys(this.#o.pages).join(', ')}.`);
   }
 }
 
-/** Does a Host header name this machine, by an address or as localhost? */
+/** Does a Host header say where it was sent to by an address, or as localhost? */
 function isLocal(host = ''): boolean {
   const name = host.replace(/:\d+$/, '').replace(/^\[|\]$/g, '');
   return name === 'localhost' || isIP(name) !== 0;

@@ -2,6 +2,7 @@
  * What happens at a node, as its operator's instruments are told: counts, times and names, and nothing of anybody's
  * data. The engine's thread sends them to the thread that holds the connections; that one adds its own.
  */
+import type { OperationCost } from '@secformer/secformer-ops';
 import type { NodeName } from '../errors.js';
 
 /**
@@ -34,6 +35,9 @@ export interface RunEnded extends About {
   bytes: number;
   /** of the two parties, as its Program declares; the dealer has none */
   rounds: number;
+  /** at a party, once it computes: what it has waited for the other one, in milliseconds, and its work by operation */
+  peerMs?: number;
+  work?: readonly OperationCost[];
 }
 
 /** A version of a published model. */

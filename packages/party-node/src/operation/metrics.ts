@@ -10,6 +10,7 @@ import type { Presence } from './presence.js';
 const BUCKETS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
 const OTHER = 'other';
+const PREFIX = 'secformer_';
 
 /** Names that metrics tell apart: the first ones that come, so that nobody can make as many series as they like. */
 class Names {
@@ -26,6 +27,12 @@ class Names {
     this.#known.add(name);
     return name;
   }
+}
+
+/** One series of a metric. */
+export interface MetricValue {
+  labels: Readonly<Record<string, string | undefined>>;
+  value: number;
 }
 
 export interface MetricsOptions {
@@ -60,9 +67,9 @@ export class Metrics {
   constructor({ node, presence, release }: MetricsOptions) {
     const registers = [this.#registry];
     const counter = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
-      new Counter({ name: `secformer_${name}`, help, labelNames, registers });
+      new Counter({ name: `${PREFIX}${name}`, help, labelNames, registers });
     const gauge = <L extends string>(name: string, help: string, ...labelNames: L[]) =>
-      new Gauge({ name: `secformer_${name}`, help, labelNames, registers });
+      new Gauge({ name: `${PREFIX}${name}`, help, labelNames, registers });
     gauge('build_info', 'Always 1; the release that runs, and as which node', 'release', 'node').set(
       { release, node },
       1,
@@ -158,11 +165,22 @@ export class Metrics {
 
   /** @param state of the engine where it answered; without it what it said last stands */
   async text(state: EngineState | undefined): Promise<string> {
+    this.#look(state);
+    return this.#registry.metrics();
+  }
+
+  /** The same as values, by the name of the metric without its prefix. */
+  async values(state: EngineState | undefined): Promise<Map<string, MetricValue[]>> {
+    this.#look(state);
+    const all = await this.#registry.getMetricsAsJSON();
+    return new Map(all.map(({ name, values }) => [name.slice(PREFIX.length), values as unknown as MetricValue[]]));
+  }
+
+  #look(state: EngineState | undefined): void {
     for (const e of state ?? []) this.observe(e);
     this.#memory.set({ kind: 'process' }, process.memoryUsage.rss());
     this.#connections.set(this.#presence.clients);
     for (const node of this.#presence.peers) this.#link.set({ node }, this.#presence.has(node) ? 1 : 0);
-    return this.#registry.metrics();
   }
 
   get contentType(): string {

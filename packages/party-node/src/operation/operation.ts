@@ -5,6 +5,8 @@ import type { Link } from '../wire/link.js';
 import { Admin, jsonReply, type Pages, type Reply } from './admin.js';
 import { Asked } from './asked.js';
 import { CountedLink } from './counted-link.js';
+import { Dashboard } from './dashboard/dashboard.js';
+import { type PlanAnswer, type PlanQuestion, Plans } from './dashboard/plans.js';
 import { type EngineState, eventOf, type ModelState, type NodeEvent } from './events.js';
 import type { Log } from './log.js';
 import { Metrics } from './metrics.js';
@@ -22,6 +24,8 @@ export interface OperationOptions {
   runLog?: string;
   /** asks the engine's thread for its state, which comes to `engine` */
   ask: () => void;
+  /** asks it what a Program costs, which comes to `planned` */
+  askPlan?: (question: PlanQuestion) => void;
   /** more pages of the admin port, by path */
   pages?: Pages;
 }
@@ -32,6 +36,8 @@ export class Operation {
   readonly #metrics: Metrics;
   readonly #state: Asked<EngineState>;
   readonly #runLog: RunLog | undefined;
+  readonly #plans: Plans;
+  readonly #dashboard: Dashboard | undefined;
   readonly #admin: Admin | undefined;
   #draining = false;
   /** as the engine said last */
@@ -39,12 +45,25 @@ export class Operation {
 
   /** @throws NodeError BAD_CONFIGURATION where the run log cannot be written */
   constructor(options: OperationOptions) {
-    const { node, release, log, admin, runLog, ask, pages } = options;
+    const { node, release, log, admin, runLog, ask, askPlan = () => {}, pages } = options;
     this.#o = options;
     this.#presence = new Presence(node);
     this.#metrics = new Metrics({ node, presence: this.#presence, release });
     this.#state = new Asked(ask);
-    if (admin) this.#admin = new Admin({ ...admin, log, pages: { ...pages, ...this.#pages() } });
+    this.#plans = new Plans(askPlan);
+    if (admin) {
+      const dashboard = new Dashboard({
+        node,
+        release,
+        metrics: this.#metrics,
+        plans: this.#plans,
+        engine: () => this.#state.within(limits.healthMs),
+        models: () => this.#models ?? [],
+      });
+      this.#dashboard = dashboard;
+      const others = (path: string) => dashboard.page(path);
+      this.#admin = new Admin({ ...admin, log, pages: { ...pages, ...this.#pages() }, others });
+    }
     this.#runLog = runLog === undefined ? undefined : new RunLog(runLog, log);
   }
 
@@ -56,6 +75,7 @@ export class Operation {
 
   async close(): Promise<void> {
     this.#runLog?.close();
+    this.#dashboard?.close();
     await this.#admin?.close();
   }
 
@@ -69,6 +89,7 @@ export class Operation {
     return (event, fields) => {
       const e = eventOf(event, fields);
       if (e) this.event(e);
+      this.#dashboard?.line(event, fields);
       log(event, fields);
     };
   }
@@ -77,6 +98,7 @@ export class Operation {
     if (e.kind === 'draining') this.#draining = true;
     this.#presence.observe(e);
     this.#metrics.observe(e);
+    this.#dashboard?.observe(e);
     if (e.kind === 'run') this.#runLog?.add(e);
   }
 
@@ -84,6 +106,11 @@ export class Operation {
   engine(state: EngineState): void {
     for (const e of state) if (e.kind === 'models') this.#models = e.models;
     this.#state.answer(state);
+  }
+
+  /** Its answer to what a Program costs. */
+  planned(answer: PlanAnswer): void {
+    this.#plans.answer(answer);
   }
 
   /** A link whose bytes are counted. @param node at its other end */

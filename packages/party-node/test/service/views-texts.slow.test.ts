@@ -9,6 +9,8 @@ import test from 'ava';
 import { Asking, type Credentials, type Manifest, Session } from '../../src/index.js';
 import { writeToken } from '../../src/node/token-files.js';
 import { dialSocket, readKeyFile, startLocalService } from '../../src/node.js';
+import { Assets } from '../../src/operation/dashboard/assets.js';
+import type { Snapshot } from '../../src/operation/dashboard/dashboard.js';
 import { freshKeyPair } from '../../src/wire/keys.js';
 import { NODES, type NodeRole } from '../../src/wire/tokens.js';
 import { linesOf, sleep, until } from '../attacks/kit.js';
@@ -100,6 +102,20 @@ async function withAsking<T>(who: { key: Secret; grant?: string }, f: (a: Asking
   }
 }
 
+/** What a stream says until its first event is whole. */
+async function begun(url: string): Promise<string> {
+  const stop = new AbortController();
+  const { body } = await fetch(url, { signal: stop.signal });
+  const decoder = new TextDecoder();
+  let text = '';
+  for await (const chunk of body as unknown as AsyncIterable<Uint8Array>) {
+    text += decoder.decode(chunk, { stream: true });
+    if (/^data: .*\n\n/m.test(text)) break;
+  }
+  stop.abort();
+  return text;
+}
+
 test('nothing that a service writes, shows or answers holds a value, a share, a key, a token or a grant', async (t) => {
   t.timeout(240_000);
   const publisher = service.publisher.secret;
@@ -153,8 +169,15 @@ test('nothing that a service writes, shows or answers holds a value, a share, a 
   for (const role of NODES) {
     texts.push(...service.log(role), readFileSync(path(`${role}.runs`), 'utf8'));
     const { admin } = linesOf(service.log(role), 'listening').at(-1)!;
-    for (const page of ['/', '/healthz', '/readyz', '/metrics', '/state', '/favicon.ico'])
+    for (const page of ['/healthz', '/readyz', '/metrics', '/favicon.ico', ...new Assets().paths])
       texts.push(await (await fetch(`${admin}${page}`)).text());
+    // What the dashboard reads: its state, a second of its events, each trace, what Programs cost
+    const state = await (await fetch(`${admin}/state`)).text();
+    const { runs, models } = JSON.parse(state) as Snapshot;
+    t.true(runs.length >= 2 && models.length === 1, role);
+    texts.push(state, await begun(`${admin}/events`));
+    for (const { id } of runs) texts.push(await (await fetch(`${admin}/runs/${id}/trace.json`)).text());
+    for (const { model } of models) texts.push(await (await fetch(`${admin}/models/${model}/programs/0`)).text());
     t.true(linesOf(service.log(role), 'run').length >= 2, role);
   }
   const url = service.network.urls.party0.replace('ws:', 'http:');

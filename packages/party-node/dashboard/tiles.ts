@@ -1,0 +1,47 @@
+/** The figures that an operator looks at first. */
+import type { Figures } from '../src/operation/dashboard/figures.js';
+import type { ShownRun } from '../src/operation/dashboard/recent-runs.js';
+import { byId, make } from './dom.js';
+import { bytes, count, median, ms } from './format.js';
+
+interface Tile {
+  name: string;
+  value: string;
+  also: string;
+  bad?: boolean;
+}
+
+export function showTiles(f: Figures, runs: readonly ShownRun[]): void {
+  const all = Object.values(f.runs).reduce((n, v) => n + v, 0);
+  const ok = f.runs.OK ?? 0;
+  const online = median(runs.flatMap(({ outcome, onlineMs }) => (outcome === 'OK' ? [onlineMs] : [])));
+  const { limit, held, reserved } = f.memory;
+  const failed = all - ok;
+  const tiles: Tile[] = [
+    { name: 'Completed runs', value: count(ok), also: `${count(failed)} ended otherwise`, bad: failed > 0 },
+    {
+      name: 'Median time online',
+      value: online === undefined ? '–' : ms(online),
+      also: `of the last ${count(runs.length)} runs`,
+    },
+    { name: 'Under way', value: count(f.underWay), also: `${count(f.waiting)} waiting for a turn` },
+    { name: 'Prepared runs', value: count(f.pool.runs), also: `${bytes(f.pool.bytes)} promised to them` },
+    { name: 'Clients', value: count(f.clients), also: 'connected' },
+    {
+      name: 'Memory',
+      value: limit > 0 ? `${Math.round((100 * (held + reserved)) / limit)} %` : '–',
+      also: `of ${bytes(limit)} held or promised`,
+    },
+  ];
+  byId('tiles').replaceChildren(
+    ...tiles.map(({ name, value, also, bad }) =>
+      make(
+        'div',
+        {},
+        make('dt', {}, name),
+        make('dd', {}, value),
+        make('dd', { class: bad ? 'also bad' : 'also' }, also),
+      ),
+    ),
+  );
+}
