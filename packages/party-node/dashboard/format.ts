@@ -22,6 +22,9 @@ export function bytes(n: number): string {
   return `${Math.round(n)} B`;
 }
 
+/** @param part of one */
+export const percent = (part: number): string => (part > 0 && part < 0.01 ? '< 1 %' : `${Math.round(100 * part)} %`);
+
 export const rate = (n: number): string => `${bytes(n)}/s`;
 
 export function ms(n: number): string {

@@ -38,6 +38,7 @@ const plots = {
       { label: 'received', tone: 'neutral', says: rate },
     ],
     axis: rate,
+    least: 1_000,
     none: nothing,
   }),
   memory: new Plot(byId('plot-memory'), {

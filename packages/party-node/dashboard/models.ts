@@ -2,7 +2,7 @@
 import type { ShownModel, Snapshot } from '../src/operation/dashboard/dashboard.js';
 import type { PlannedCost, ProgramPlan } from '../src/operation/dashboard/program-plan.js';
 import { byId, cell, make, numberCell } from './dom.js';
-import { bytes, count, counted } from './format.js';
+import { bytes, count, counted, percent } from './format.js';
 import { Plot } from './plots.js';
 
 const LOW = 120;
@@ -62,6 +62,7 @@ async function showPlan(inside: HTMLElement, model: string, program: number): Pr
     ...choiceOf(plan, program, (other) => void showPlan(inside, model, other).catch(() => {})),
     totals(plan),
     layers,
+    layersTable(plan, model),
     make('h3', {}, 'By operation'),
     operationsTable(plan, model),
   );
@@ -118,12 +119,38 @@ function showLayers(figure: HTMLElement, layers: readonly PlannedCost[]): void {
   ]);
 }
 
+const head = (text: string, className?: string) => make('th', { scope: 'col', class: className }, text);
+
+/** The same as the plot, for whoever does not point at it. */
+function layersTable({ layers }: ProgramPlan, model: string): HTMLElement {
+  const rows = layers.map(({ op, rounds, bytes: sent, dealerBytes }, i) =>
+    make(
+      'tr',
+      {},
+      numberCell(String(i + 1)),
+      make('th', { scope: 'row' }, op),
+      numberCell(count(rounds)),
+      numberCell(bytes(sent)),
+      numberCell(bytes(dealerBytes)),
+    ),
+  );
+  const heads = ['Layer', 'Mostly', 'Rounds', 'Each party', 'Dealer'];
+  const table = make(
+    'table',
+    {},
+    make('thead', {}, make('tr', {}, ...heads.map((text, i) => head(text, i === 1 ? undefined : 'number')))),
+    make('tbody', {}, ...rows),
+  );
+  const scroll = make('section', { class: 'scroll', 'aria-label': `Layers of ${model}`, tabindex: '0' }, table);
+  return make('details', { class: 'more' }, make('summary', {}, `All ${counted(layers.length, 'layer')}`), scroll);
+}
+
 function operationsTable({ operations, total }: ProgramPlan, model: string): HTMLElement {
-  const head = (text: string, className?: string) => make('th', { scope: 'col', class: className }, text);
   const rows = operations.map((o) => {
     const part = total.bytes > 0 ? o.bytes / total.bytes : 0;
     const bar = make('span', {});
     bar.style.width = `${100 * part}%`;
+    bar.hidden = part === 0;
     return make(
       'tr',
       {},
@@ -131,7 +158,7 @@ function operationsTable({ operations, total }: ProgramPlan, model: string): HTM
       numberCell(count(o.rounds)),
       numberCell(bytes(o.bytes)),
       numberCell(bytes(o.dealerBytes)),
-      numberCell(`${Math.round(100 * part)} %`),
+      numberCell(percent(part)),
       make('td', { class: 'share', 'aria-hidden': 'true' }, bar),
     );
   });
@@ -145,9 +172,9 @@ function operationsTable({ operations, total }: ProgramPlan, model: string): HTM
         'tr',
         {},
         head('Operation'),
-        head('In rounds', 'number'),
-        head('Each party sends', 'number'),
-        head('The dealer sends', 'number'),
+        head('Rounds', 'number'),
+        head('Each party', 'number'),
+        head('Dealer', 'number'),
         head('Part', 'number'),
         cell('', 'share'),
       ),

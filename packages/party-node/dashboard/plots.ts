@@ -21,6 +21,8 @@ export interface PlotOptions {
   bars?: boolean;
   /** of the values' axis */
   axis: (value: number) => string;
+  /** the axis reaches at least to here; 1 if absent */
+  least?: number;
   /** what a bar stands for */
   place?: (index: number) => string;
   none: string;
@@ -109,7 +111,7 @@ export class Plot {
   #draw(): void {
     if (this.#columns[0].length === 0) return;
     this.#plot?.destroy();
-    const { lines, bars, axis } = this.#o;
+    const { lines, bars, axis, least = 1 } = this.#o;
     const [quiet, grid] = [colour('quiet'), colour('grid')];
     const font = `12px ${getComputedStyle(document.body).fontFamily}`;
     const series = (bars ? [...lines].reverse() : lines).map(({ label, tone }): uPlot.Series => {
@@ -123,12 +125,12 @@ export class Plot {
       {
         width: this.#width,
         height: this.#height,
-        padding: [8, 8, 0, 0],
+        padding: [8, bars ? 8 : 28, 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { show: !bars }, drag: { x: false, y: false } },
         scales: {
           x: bars ? { time: false, range: (_, low, high) => [low - 0.6, high + 0.6] } : { time: true },
-          y: { range: (_, __, high) => [0, high > 0 ? high * 1.1 : 1] },
+          y: { range: (_, __, high) => [0, Math.max(least, 1.1 * high)] },
         },
         axes: [
           {

@@ -2,7 +2,7 @@
 import type { Figures } from '../src/operation/dashboard/figures.js';
 import type { ShownRun } from '../src/operation/dashboard/recent-runs.js';
 import { byId, make } from './dom.js';
-import { bytes, count, median, ms } from './format.js';
+import { bytes, count, median, ms, percent } from './format.js';
 
 interface Tile {
   name: string;
@@ -25,12 +25,12 @@ export function showTiles(f: Figures, runs: readonly ShownRun[]): void {
       also: `of the last ${count(runs.length)} runs`,
     },
     { name: 'Under way', value: count(f.underWay), also: `${count(f.waiting)} waiting for a turn` },
-    { name: 'Prepared runs', value: count(f.pool.runs), also: `${bytes(f.pool.bytes)} promised to them` },
+    { name: 'Prepared runs', value: count(f.pool.runs), also: `hold ${bytes(f.pool.bytes)}` },
     { name: 'Clients', value: count(f.clients), also: 'connected' },
     {
       name: 'Memory',
-      value: limit > 0 ? `${Math.round((100 * (held + reserved)) / limit)} %` : '–',
-      also: `of ${bytes(limit)} held or promised`,
+      value: limit > 0 ? percent((held + reserved) / limit) : '–',
+      also: `used of ${bytes(limit)}`,
     },
   ];
   byId('tiles').replaceChildren(

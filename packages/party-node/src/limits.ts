@@ -217,7 +217,7 @@ export const limits = {
   adminMs: 5_000,
   /** Request line and headers there: no method has a body. */
   adminHeaderBytes: 8 * 2 ** 10,
-  /** Pages that watch the dashboard at the same time, each with a connection that stays: an operator's, and then some. */
+  /** Pages that watch the dashboard at the same time, each with a connection that stays: one operator's, and more. */
   dashboardViewers: 8,
   /** What may wait for one of them before it is dropped: some minutes of lines, or a burst of a thousand runs. */
   viewerBytes: 256 * 2 ** 10,

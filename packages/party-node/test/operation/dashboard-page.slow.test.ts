@@ -109,7 +109,7 @@ inBrowser(`the page draws what the node has run, without an error or a barrier${
       t.is(await page.textContent('#node'), 'Party 0');
       t.is(await page.locator('#runs tr').first().locator('td').nth(2).textContent(), 'OK');
       // By keyboard alone: past the list of runs to the model, which closes and opens
-      await page.locator('.model summary').focus();
+      await page.locator('.model > summary').focus();
       await page.keyboard.press('Enter');
       t.is(await page.locator('.model[open]').count(), 0);
       await page.keyboard.press('Enter');

@@ -89,7 +89,7 @@ function eventsOf(response: IncomingMessage) {
   };
 }
 
-test('the page and all that it loads come from the node, without a line of script or style in the markup', async (t) => {
+test('the page and all that it loads come from the node, without script or style in the markup', async (t) => {
   const { read } = await watched(t);
   const page = await read('/');
   t.is(page.status, 200);

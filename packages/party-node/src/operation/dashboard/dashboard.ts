@@ -1,4 +1,4 @@
-/** What a node's operator sees of it in a browser, and what its pages read: all of it tells, nothing changes anything. */
+/** What a node's operator sees of it in a browser, and what the pages read: all of it tells, nothing acts. */
 import type { NodeName } from '../../errors.js';
 import { limits, WIRE_VERSION } from '../../limits.js';
 import { type Answer, jsonReply, textReply } from '../admin.js';

@@ -1,4 +1,4 @@
-/** Words and figures as a page shows them: whoever wrote a Program, or is at the other end of a link, has chosen some. */
+/** Words as a page shows them: whoever wrote a Program, or is at the other end of a link, has chosen some. */
 
 const NAME = /^[A-Za-z][\w.-]{0,63}$/;
 const CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
