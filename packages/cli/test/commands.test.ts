@@ -282,7 +282,7 @@ test.serial('what cannot be asked is said in a line', async (t) => {
   await refused(run(['ask', ...files.flags]), 2, /missing required argument/);
   await refused(run(['ask', 'm', 'a text', ...files.flags, '--grant', 'nothing']), 2, /--grant nothing cannot be read/);
   await refused(run(['ask', 'm', 'a text', ...files.flags, '--grant', files.network]), 2, /holds no grant/);
-  await refused(ask(['m', 'a text'], asked({}).service), 2, /m@1 was published without a tokenizer/);
+  await refused(ask(['m', 'a text'], asked({}).service), 2, /m@1: was published without a tokenizer/);
   await refused(ask(['m', 'a text'], asked(CLASSIFIER, [[3]]).service), 2, /and no texts; loadPublished/);
   const later: Service = {
     publish: unknown as never,

@@ -1,77 +1,22 @@
-/** Which program a text goes to, what an answer says, which code a failure has, and what a terminal is given. */
+/** What a table says of an answer, which code a failure has, and what a terminal is given. */
 import { NodeError } from '@secformer/party-node';
 import test from 'ava';
-import { answerOf, cellsOf } from '../src/answers.js';
-import { batchesOf, textShapes } from '../src/batches.js';
+import { cellsOf } from '../src/cells.js';
 import { EXIT, failure, UsageError } from '../src/failures.js';
 import { lengths, list, whole } from '../src/flags.js';
 import { Progress } from '../src/progress.js';
 import { bytesText, columns, durationText, printable } from '../src/terminal.js';
 
-test('a text goes to the smallest length that it fits into, and to the largest where it fits into none', (t) => {
-  const shapes: [number, number][] = [
-    [1, 64],
-    [1, 16],
-    [4, 16],
-  ];
-  t.deepEqual(batchesOf([5, 17, 100, 16], shapes), [
-    { texts: [0, 3], rows: 4, length: 16 },
-    { texts: [1], rows: 1, length: 64 },
-    { texts: [2], rows: 1, length: 64 },
-  ]);
-  t.deepEqual(batchesOf([5], shapes), [{ texts: [0], rows: 1, length: 16 }]);
-  const five = batchesOf([1, 1, 1, 1, 1], [[4, 16]]);
-  t.deepEqual(
-    five.map((b) => b.texts),
-    [[0, 1, 2, 3], [4]],
-  );
-  t.deepEqual(batchesOf([], shapes), []);
-});
-
-const manifestOf = (...shapes: number[][]) =>
-  ({
-    name: 'm',
-    version: '1',
-    programs: shapes.map((shape) => ({
-      inputs: ['ids', 'mask', 'segments'].map((name) => ({ name, shape, dtype: 'int32' })),
-    })),
-  }) as never;
-
-test('programs of other inputs, and of more tokens than a client makes, are passed over', (t) => {
-  t.deepEqual(textShapes(manifestOf([1, 16], [2 ** 20, 2], [0, 16], [1, 16, 3], [2, 8])), [
-    [1, 16],
-    [2, 8],
-  ]);
-  t.throws(() => textShapes(manifestOf([3])), { instanceOf: UsageError, message: /m@1 takes ids: int32 \[3\]/ });
-});
-
-test('a classifier’s scores are labels, and all else is numbers', (t) => {
-  const one = { labels: ['no', 'yes'], several: false };
-  const answer = answerOf('logits', [2], Float32Array.of(0, Math.log(3)), one);
-  t.like(answer, { label: 'yes' });
-  t.true('probability' in answer && Math.abs(answer.probability - 0.75) < 1e-6);
-  t.deepEqual(cellsOf(answer), ['yes', { number: '0.7500' }]);
-  const several = answerOf('logits', [2], Float32Array.of(0, 0), { labels: [], several: true });
-  t.deepEqual(several, {
-    label: 'LABEL_0',
-    probability: 0.5,
-    scores: [
-      { label: 'LABEL_0', probability: 0.5 },
-      { label: 'LABEL_1', probability: 0.5 },
-    ],
-  });
-  t.deepEqual(answerOf('logits', [1], Float32Array.of(2.5), one), { shape: [1], values: [2.5] });
-  t.deepEqual(answerOf('embed', [2], Float32Array.of(1, 2), one), { shape: [2], values: [1, 2] });
-  const long = answerOf('hidden', [3, 4], new Float32Array(12).fill(1), one);
+test('an answer is a label with its probability, or a shape and its first numbers', (t) => {
+  t.deepEqual(cellsOf({ label: 'yes', probability: 0.75, scores: [] }), ['yes', { number: '0.7500' }]);
+  const long = { shape: [3, 4], values: Array<number>(12).fill(1) };
   t.deepEqual(cellsOf(long), ['[3,4]', `${Array(8).fill('1.0000').join(' ')} …`]);
-  t.deepEqual(cellsOf(answerOf('embed', [2], Float32Array.of(1, 2), one)), ['[2]', '1.0000 2.0000']);
+  t.deepEqual(cellsOf({ shape: [2], values: [1, 2] }), ['[2]', '1.0000 2.0000']);
 });
 
 test('a label cannot command a terminal', (t) => {
-  const labels = ['\u001b[2Jcleared', 'a\u202eb'];
-  const answer = answerOf('logits', [2], Float32Array.of(1, 0), { labels, several: false });
-  t.true('scores' in answer);
-  t.deepEqual('scores' in answer && answer.scores.map((s) => s.label), ['\ufffd[2Jcleared', 'a\ufffdb']);
+  t.is(printable('\u001b[2Jcleared'), '\ufffd[2Jcleared');
+  t.is(printable('a\u202eb'), 'a\ufffdb');
   t.is(printable('plain 👍🏽 text'), 'plain 👍🏽 text');
 });
 

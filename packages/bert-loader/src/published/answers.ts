@@ -1,5 +1,4 @@
 /** What an answer says: a label and how probable it is, or numbers. */
-import { printable } from './terminal.js';
 
 /** How a checkpoint's scores are read. */
 export interface Reading {
@@ -9,22 +8,26 @@ export interface Reading {
   several: boolean;
 }
 
+/** A label of its publisher's choice, with all of them, or numbers in row-major order. */
 export type Answer =
   | { label: string; probability: number; scores: { label: string; probability: number }[] }
   | { shape: number[]; values: number[] };
 
-/** Numbers that are shown of a vector. */
-const SHOWN = 8;
+/** Are scores of this form those of classes? One score alone is a number and not a class. */
+export function areClasses(name: string, shape: readonly number[]): boolean {
+  return name === 'logits' && shape.length === 1 && shape[0]! >= 2;
+}
 
 /**
+ * One text's answer.
  * @param name of the output
  * @param shape of one text's part of it
+ * @returns the most probable label, by softmax or, where several may hold, by each score's sigmoid; or the numbers
  */
 export function answerOf(name: string, shape: number[], values: Float32Array, { labels, several }: Reading): Answer {
-  // One score alone is a number and not a class
-  if (name !== 'logits' || shape.length !== 1 || values.length < 2) return { shape, values: [...values] };
+  if (!areClasses(name, shape)) return { shape, values: [...values] };
   const probabilities = several ? [...values].map((v) => 1 / (1 + Math.exp(-v))) : softmax(values);
-  const scores = probabilities.map((probability, i) => ({ label: printable(labels[i] ?? `LABEL_${i}`), probability }));
+  const scores = probabilities.map((probability, i) => ({ label: labels[i] ?? `LABEL_${i}`, probability }));
   const first = scores.reduce((best, s) => (s.probability > best.probability ? s : best));
   return { ...first, scores };
 }
@@ -34,12 +37,4 @@ function softmax(values: Float32Array): number[] {
   const powers = [...values].map((v) => Math.exp(v - most));
   const sum = powers.reduce((a, b) => a + b, 0);
   return powers.map((p) => p / sum);
-}
-
-/** An answer's cells in a table. */
-export function cellsOf(answer: Answer): (string | { number: string })[] {
-  if ('label' in answer) return [answer.label, { number: answer.probability.toFixed(4) }];
-  const { shape, values } = answer;
-  const shown = values.slice(0, SHOWN).map((v) => v.toFixed(4));
-  return [`[${shape}]`, `${shown.join(' ')}${values.length > SHOWN ? ' …' : ''}`];
 }

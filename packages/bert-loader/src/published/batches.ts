@@ -1,6 +1,6 @@
 /** Which program of a published model takes which texts. */
-import type { Manifest } from '@secformer/tfjs-mpc-backend';
-import { UsageError } from './failures.js';
+import { ModelFileError } from '../errors.js';
+import type { AskedManifest } from './model.js';
 
 /** Texts by their numbers that one run takes. */
 export interface Batch {
@@ -15,8 +15,8 @@ const INPUTS = ['ids', 'mask', 'segments'];
 /** Tokens of a run at most: a publisher may say anything, and rows are made before the backend looks at it. */
 const TOKENS = 2 ** 20;
 
-/** [batch, tokens] of the programs that take texts. @throws UsageError where the model takes something else */
-export function textShapes({ name, version, programs }: Manifest): [number, number][] {
+/** [batch, tokens] of the programs that take texts. @throws ModelFileError where the model takes something else */
+export function textShapes({ name, version, programs }: AskedManifest): [number, number][] {
   const shapes = programs.flatMap(({ inputs }): [number, number][] => {
     const fits =
       inputs.length === INPUTS.length &&
@@ -26,8 +26,9 @@ export function textShapes({ name, version, programs }: Manifest): [number, numb
   });
   if (shapes.length > 0) return shapes;
   const takes = programs[0]!.inputs.map((i) => `${i.name}: ${i.dtype} [${i.shape}]`).join(', ');
-  throw new UsageError(
-    `${name}@${version} takes ${takes}, and no texts; loadPublished of @secformer/tfjs-mpc-backend asks it`,
+  throw new ModelFileError(
+    `${name}@${version}`,
+    `takes ${takes}, and no texts; loadPublished of @secformer/tfjs-mpc-backend asks it`,
   );
 }
 
