@@ -21,7 +21,8 @@ const PACKAGES = {
   'packages/tfjs-mpc-backend': ['ring', 'secformer-ops', 'party-node'],
   'packages/bert-loader': [],
   'packages/cli': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
-  'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'],
+  'apps/web': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
+  'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'web'],
   tools: ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'],
 };
 

@@ -1,0 +1,295 @@
+/** The page in a real browser, against real nodes. */
+import { mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import type { Page } from 'playwright-core';
+import { CHROMIUM, connectionTo, plaintext, Site } from './site.js';
+
+const SENTENCES = [
+  'A warm, funny and beautifully acted film.',
+  'The plot makes no sense and the jokes fall flat.',
+  'An unforgettable, heartbreaking masterpiece.',
+  'Tedious, overlong and utterly predictable.',
+  'I would happily watch it again tomorrow.',
+  'The worst two hours of my year.',
+  'Its young cast is a delight to watch.',
+  'A dull script wastes a good idea.',
+  'Gorgeous to look at and a joy to listen to.',
+  'It is hard to care about anyone here.',
+];
+/** Of 64 tokens, so that its run is long enough to be disturbed. */
+const LONG = `${'A film that goes on and on, '.repeat(6)}and never once a dull moment in it.`;
+const ANSWER_MS = 60_000;
+/** Bars of a machine that has time for them: the page does what it can, others may hold it up. */
+const FIRST_ANSWER_MS = 2_000;
+const LONG_TASK_MS = 100;
+
+const screenshots = fileURLToPath(new URL('../../screenshots/', import.meta.url));
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+const inBrowser: typeof test.serial.skip = CHROMIUM ? test.serial : test.serial.skip;
+if (!CHROMIUM) test.skip('no browser: neither the variable CHROMIUM nor /usr/bin/chromium leads to Chromium', () => {});
+
+let site: Site;
+test.before(async (t) => {
+  t.timeout(180_000);
+  if (CHROMIUM) site = await Site.start();
+});
+test.afterEach.always(() => {
+  if (site) site.config = site.classifier;
+});
+test.after.always(async () => site?.stop());
+
+/** Asks, and waits for an answer or a failure. @returns what the page says */
+async function asked(page: Page, ...texts: string[]): Promise<{ answer?: string; failure?: string }> {
+  await page.fill('#first', texts[0]!);
+  if (texts[1] !== undefined) await page.fill('#second', texts[1]);
+  await page.click('#submit');
+  return settled(page);
+}
+
+async function settled(page: Page): Promise<{ answer?: string; failure?: string }> {
+  const end = await page.waitForFunction(
+    () => {
+      const find = (id: string) => document.getElementById(id)!;
+      if ((find('submit') as HTMLButtonElement).disabled) return undefined;
+      if (!find('failure').hidden) return { failure: find('failure').textContent.trim() };
+      return { answer: find('label').textContent };
+    },
+    undefined,
+    { timeout: ANSWER_MS },
+  );
+  return (await end.jsonValue()) as { answer?: string; failure?: string };
+}
+
+const hexOf = (page: Page, server: string) => page.locator(`#${server} .hex`).allTextContents();
+const ready = (page: Page) => page.waitForFunction(() => document.getElementById('phase')!.textContent === 'Ready');
+
+inBrowser('ten sentences have the labels of plaintext, and typing stays smooth meanwhile', async (t) => {
+  t.timeout(180_000);
+  const plain = await plaintext(SENTENCES);
+  const { page, errors } = await site.open();
+  const begun = await page.evaluate(() => performance.now());
+  const times: number[] = [];
+  for (const [i, text] of SENTENCES.entries()) {
+    const { answer, failure } = await asked(page, text);
+    t.is(failure, undefined);
+    t.is(answer, plain.label(text), text);
+    if (i > 0) times.push(await milliseconds(page));
+  }
+  const long = (await page.evaluate(() => (globalThis as unknown as { longTasks: unknown[] }).longTasks)) as {
+    at: number;
+    ms: number;
+  }[];
+  const during = long.filter(({ at }) => at > begun).map(({ ms }) => ms);
+  t.log(`later answers took ${times.join(', ')} ms; long tasks of the page: ${during.join(', ') || 'none'} ms`);
+  t.true(Math.max(0, ...during) <= LONG_TASK_MS, `tasks of ${during.join(', ')} ms`);
+  t.deepEqual(errors, []);
+  await page.context().close();
+});
+
+/** The time that the page says. */
+async function milliseconds(page: Page): Promise<number> {
+  const text = (await page.locator('#figures dd').first().textContent())!;
+  return text.endsWith(' ms') ? Number.parseFloat(text) : 1000 * Number.parseFloat(text);
+}
+
+inBrowser('the first answer comes within two seconds of loading', async (t) => {
+  t.timeout(180_000);
+  const times: number[] = [];
+  // Once may meet a machine that is busy with something else
+  while (times.length < 5 && !times.some((ms) => ms <= FIRST_ANSWER_MS)) {
+    const { page } = await site.open();
+    t.truthy((await asked(page, SENTENCES[0]!)).answer);
+    const ms = await page.evaluate(() => {
+      const [load] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+      return performance.now() - load!.loadEventEnd;
+    });
+    times.push(Math.round(ms));
+    await page.context().close();
+  }
+  t.log(`first answers after ${times.join(', ')} ms`);
+  t.true(times.some((ms) => ms <= FIRST_ANSWER_MS));
+});
+
+inBrowser(
+  'the same sentence sends other bytes, none of them the sentence, and nothing of it to the dealer',
+  async (t) => {
+    const { page } = await site.open();
+    t.true(await page.locator('#plain').isDisabled());
+    await asked(page, SENTENCES[0]!);
+    const first = { party0: await hexOf(page, 'party0'), party1: await hexOf(page, 'party1') };
+    t.true(first.party0.length > 0 && first.party1.length > 0);
+    for (const hex of [...first.party0, ...first.party1]) t.regex(hex, /^[0-9a-f]{2}(\s[0-9a-f]{2}){31}/);
+    t.regex((await page.textContent('#dealer'))!, /Nothing of your sentence/);
+    await page.click('#again');
+    t.truthy((await settled(page)).answer);
+    for (const server of ['party0', 'party1'] as const) {
+      const now = await hexOf(page, server);
+      t.is(now.length, 2 * first[server].length, 'now, and before');
+      for (const [i, hex] of first[server].entries()) {
+        t.not(now[2 * i], hex);
+        t.is(now[2 * i + 1], hex);
+      }
+      const shares = await page.locator(`#${server} .data .note`).allTextContents();
+      t.true(shares.length > 0);
+      for (const text of shares) {
+        const [, same, of] = /^(\d+) of the first ([\d,]+) bytes/.exec(text)!;
+        // Chance: one in 256
+        t.true(Number(same) <= 12 + Number(of!.replace(',', '')) / 32, text);
+      }
+    }
+    await page.click('#plain');
+    t.is(await page.getAttribute('#plain', 'aria-pressed'), 'true');
+    const open = (await page.textContent('#party0'))!;
+    const [bytes] = await hexOf(page, 'party0');
+    // [CLS] a warm, of BERT's vocabulary
+    t.regex(bytes!, /^65 00 00 00 0d 04 00 00 /);
+    t.regex(open, /Token ids 101 1037 4010 /);
+    t.true(open.includes(SENTENCES[0]!));
+    await page.context().close();
+  },
+);
+
+inBrowser('two texts are compared where a model embeds', async (t) => {
+  const [a, b] = [SENTENCES[0]!, SENTENCES[3]!];
+  const plain = await plaintext([a, b]);
+  site.config = site.embedder;
+  const { page } = await site.open();
+  await ready(page);
+  t.is((await page.textContent('#submit'))!, 'Compare');
+  t.truthy((await asked(page, a, b)).answer);
+  const shown = Number(/cosine (-?[\d.]+)/.exec((await page.textContent('#share'))!)![1]);
+  t.true(Math.abs(shown - plain.similarity(a, b)) < 0.002, `${shown}, plaintext ${plain.similarity(a, b)}`);
+  await page.context().close();
+});
+
+inBrowser('a wrong grant and one that is over are said in words; with a right one the next try works', async (t) => {
+  const over = await connectionTo(site.service, 'sst2', Math.floor(Date.now() / 1000) - 86_400);
+  site.config = { ...site.classifier, grant: site.embedder.grant! };
+  const { page } = await site.open();
+  const wrong = await asked(page, SENTENCES[0]!);
+  t.regex(wrong.failure ?? '', /refuse your grant/);
+  t.regex(wrong.failure ?? '', /Ask the publisher/);
+  const paste = async (text: string) => {
+    await page.fill('#paste', text);
+    await page.click('#take');
+    t.is(await page.inputValue('#paste'), '');
+  };
+  await paste(JSON.stringify(over));
+  t.regex((await asked(page, SENTENCES[0]!)).failure ?? '', /refuse your grant/);
+  await page.click('#failure-more summary');
+  t.regex((await page.textContent('#failure-detail'))!, /is over since/);
+  await page.setInputFiles('#files', [
+    { name: 'a.key', mimeType: 'text/plain', buffer: Buffer.from(`${site.classifier.key}\n`) },
+    { name: 'a.grant', mimeType: 'text/plain', buffer: Buffer.from(`${site.classifier.grant}\n`) },
+  ]);
+  await ready(page);
+  t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+  t.false((await page.content()).includes(site.classifier.key), 'a key is never on the page');
+  await page.context().close();
+});
+
+inBrowser('nothing is kept unless it is wanted, and it can be forgotten', async (t) => {
+  site.config = undefined;
+  const { page } = await site.open();
+  t.regex((await asked(page, SENTENCES[0]!)).failure ?? '', /does not know whom to ask/);
+  const kept = () => page.evaluate(() => JSON.stringify({ ...localStorage }));
+  await page.fill('#paste', JSON.stringify(site.classifier));
+  await page.click('#take');
+  t.truthy((await asked(page, SENTENCES[0]!)).answer);
+  t.is(await kept(), '{}');
+  await page.check('#remember');
+  t.true((await kept()).includes('ed25519-secret'));
+  await page.reload();
+  t.truthy((await asked(page, SENTENCES[0]!)).answer);
+  await page.click('#connection summary');
+  await page.uncheck('#remember');
+  t.is(await kept(), '{}');
+  await page.context().close();
+});
+
+inBrowser(
+  'a node that is down, and one that is killed in the middle, are said in words; the next try works',
+  async (t) => {
+    t.timeout(240_000);
+    const { page } = await site.open();
+    t.truthy((await asked(page, SENTENCES[0]!)).answer);
+    await site.service.kill('party1');
+    t.regex(
+      (await asked(page, SENTENCES[0]!)).failure ?? '',
+      /^(Server B cannot be reached|The connection to Server B)/,
+    );
+    await site.restart('party1');
+    t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+
+    let failure: string | undefined;
+    for (let tries = 0; tries < 5 && failure === undefined; tries++) {
+      await page.fill('#first', LONG);
+      await page.click('#submit');
+      await page.waitForSelector('#bar[data-phase="running"]', { timeout: ANSWER_MS });
+      await site.service.kill('party0');
+      ({ failure } = await settled(page));
+      await site.restart('party0');
+    }
+    t.regex(failure ?? '', /^(The connection to Server A broke|The servers could not finish)/);
+    t.regex(failure ?? '', /Try again/);
+    t.truthy((await asked(page, LONG)).answer);
+    await page.context().close();
+  },
+);
+
+inBrowser('what is under way can be stopped, and asked again', async (t) => {
+  const { page } = await site.open();
+  await ready(page);
+  await page.fill('#first', LONG);
+  await page.click('#submit');
+  await page.click('#stop');
+  t.regex((await settled(page)).failure ?? '', /^Stopped/);
+  t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+  await page.context().close();
+});
+
+for (const [width, height] of [
+  [1280, 900],
+  [390, 844],
+] as const)
+  for (const colorScheme of ['light', 'dark'] as const)
+    inBrowser(`axe finds nothing: ${width} pixels, ${colorScheme}`, async (t) => {
+      t.timeout(120_000);
+      mkdirSync(screenshots, { recursive: true });
+      const { page } = await site.open({ viewport: { width, height }, colorScheme, reducedMotion: 'reduce' });
+      const look = async (state: string) => {
+        const path = join(screenshots, `${width}-${colorScheme}-${state}.png`);
+        await page.screenshot({ path, fullPage: true });
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        t.true(wide <= 0, `${state}: ${wide} pixels too wide`);
+        await page.evaluate(axe);
+        const found = await page.evaluate(async () => {
+          const { run } = (globalThis as unknown as { axe: { run(): Promise<AxeResult> } }).axe;
+          return (await run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+        });
+        t.deepEqual(found, [], state);
+      };
+      await ready(page);
+      await look('ready');
+      await asked(page, SENTENCES[0]!);
+      await page.click('#again');
+      await settled(page);
+      await look('answer');
+      await page.click('#plain');
+      await page.click('#connection summary');
+      await page.fill('#paste', 'no key');
+      await page.click('#take');
+      await page.fill('#model', 'another');
+      await page.dispatchEvent('#model', 'change');
+      await page.waitForSelector('#failure:not([hidden])', { timeout: ANSWER_MS });
+      await look('failure');
+      await page.context().close();
+    });
+
+interface AxeResult {
+  violations: { id: string; nodes: { target: string[] }[] }[];
+}
