@@ -37,10 +37,16 @@ export async function main(argv: string[]): Promise<void> {
   const command = (name: string, description: string) => program.command(name).description(description).exitOverride();
   command('demo', 'real sentences through a real BERT, in plaintext and privately')
     .option('--service', 'three nodes that serve a published model, a client that may ask it, and some that may not')
+    .option('--web', 'three nodes that serve a published model, and a page that asks it from a browser, until Ctrl-C')
     .addOption(json)
-    .action(async (f: { service?: true; json?: string }) =>
-      f.service ? (await import('./service/demo.js')).demoService(f.json) : (await import('./demo.js')).demo(f.json),
-    );
+    .action(async (f: { service?: true; web?: true; json?: string }) => {
+      if (f.web && (f.service || f.json !== undefined))
+        throw new UsageError('--web serves a page until Ctrl-C, and goes with neither --service nor --json');
+      if (f.web) return (await import('./service/web.js')).demoWeb();
+      return f.service
+        ? (await import('./service/demo.js')).demoService(f.json)
+        : (await import('./demo.js')).demo(f.json);
+    });
   command('bert', 'private BERT inference beside plaintext TensorFlow.js')
     .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'tiny')
     .option('--seq <n>', 'tokens', whole, 128)

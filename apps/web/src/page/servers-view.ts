@@ -33,14 +33,17 @@ export class ServersView {
   readonly #sent = new Map<Role, Map<string, Sent>>(ROLES.map((role) => [role, new Map()]));
   readonly #remembered = new Map<string, Remembered>();
   #before: Remembered | undefined;
-  #drawn = 0;
+  /** cards that are drawn with the next frame */
+  readonly #stale = new Set<Role>();
+  readonly #cards = new Map<Role, HTMLElement>();
 
   constructor() {
     this.#button.addEventListener('click', () => {
       this.#button.setAttribute('aria-pressed', String(!this.#shows));
-      this.#draw();
+      this.#soon();
     });
-    this.#draw();
+    this.#box.append(...ROLES.map((role) => this.#drawn(role)));
+    this.#soon();
   }
 
   get #shows(): boolean {
@@ -68,7 +71,7 @@ export class ServersView {
     // What an earlier question still sends is not this one's
     if (message.question !== this.#question) return;
     this.#sent.get(message.server)!.set(message.key, message);
-    this.#soon();
+    this.#soon(message.server);
   }
 
   plain(inputs: Plain): void {
@@ -110,23 +113,31 @@ export class ServersView {
   }
 
   /** Draws once for all that comes until the next frame. */
-  #soon(): void {
-    this.#drawn ||= requestAnimationFrame(() => {
-      this.#drawn = 0;
-      this.#draw();
+  #soon(...roles: Role[]): void {
+    const first = this.#stale.size === 0;
+    for (const role of roles.length > 0 ? roles : ROLES) this.#stale.add(role);
+    if (!first) return;
+    requestAnimationFrame(() => {
+      this.#button.disabled = this.#plain.length === 0 && !this.#shows;
+      for (const role of this.#stale) {
+        const before = this.#cards.get(role)!;
+        const focused = before.contains(document.activeElement);
+        const card = this.#drawn(role);
+        before.replaceWith(card);
+        if (focused) card.querySelector('summary')?.focus();
+      }
+      this.#stale.clear();
     });
   }
 
-  #draw(): void {
-    const open = new Set([...this.#box.querySelectorAll('details[open]')].map((d) => d.id));
-    const focused = this.#box.contains(document.activeElement) && document.activeElement?.closest('details')?.id;
-    this.#button.disabled = this.#plain.length === 0 && !this.#shows;
-    const cards = ROLES.map((role) => this.#card(role, open));
-    this.#box.replaceChildren(...cards);
-    if (focused) document.getElementById(focused)?.querySelector('summary')?.focus();
+  #drawn(role: Role): HTMLElement {
+    const open = this.#cards.get(role)?.querySelector('details')?.open ?? false;
+    const card = this.#card(role, open);
+    this.#cards.set(role, card);
+    return card;
   }
 
-  #card(role: Role, open: ReadonlySet<string>): HTMLElement {
+  #card(role: Role, open: boolean): HTMLElement {
     const messages = [...this.#sent.get(role)!.values()];
     const title = made('h3', '', SERVER_NAMES[role]);
     title.id = `${role}-title`;
@@ -137,7 +148,7 @@ export class ServersView {
     card.id = role;
     card.setAttribute('aria-labelledby', title.id);
     card.append(...(this.#shows ? this.#unshared() : this.#shared(role, messages.length > 0)));
-    if (messages.length > 0) card.append(clear(role, messages, open));
+    if (messages.length > 0) card.append(clear(messages, open));
     return card;
   }
 
@@ -203,10 +214,9 @@ function compared({ data, dataBytes }: Sent, earlier: Uint8Array): HTMLElement[]
 }
 
 /** What the server reads of the messages as they are. */
-function clear(role: Role, messages: readonly Sent[], open: ReadonlySet<string>): HTMLElement {
+function clear(messages: readonly Sent[], open: boolean): HTMLElement {
   const details = made('details', '', made('summary', '', 'What it reads in the clear'));
-  details.id = `${role}-clear`;
-  details.open = open.has(details.id);
+  details.open = open;
   const list = made('ul', 'headers');
   for (const { header } of messages) list.append(made('li', '', header));
   details.append(list);
