@@ -14,8 +14,8 @@ import type { Connection } from '../src/messages.js';
 
 const MODEL = fileURLToPath(new URL('../../../bench/models/sst2-tiny', import.meta.url));
 
-/** The browser, by the variable CHROMIUM or where Debian has it; undefined where there is none. */
-export const CHROMIUM = [process.env.CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path));
+/** The browser, by the variable SECFORMER_CHROMIUM or where Debian has it; undefined where there is none. */
+export const CHROMIUM = [process.env.SECFORMER_CHROMIUM, '/usr/bin/chromium'].find((path) => path && existsSync(path));
 
 /** What plaintext says. */
 export interface Plaintext {
