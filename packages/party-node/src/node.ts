@@ -9,5 +9,7 @@ export { type LocalService, type LocalServiceOptions, startLocalService } from '
 export type { Log } from './node/log.js';
 export { type ServedNode, type ServeOptions, serve } from './node/serve.js';
 export { checkUrl, type DialOptions, dialSocket } from './node/sockets.js';
+export { readToken } from './node/token-files.js';
 export * from './trio/trio.js';
 export type { PublisherLimits } from './wire/principal.js';
+export { isLoopback } from './wire/url.js';

@@ -32,7 +32,8 @@ export function writeToken(file: string): void {
   }
 }
 
-function readToken(file: string): { secret: Secret; text: string } {
+/** A token of a file that nobody else may read. @throws NodeError BAD_CONFIGURATION, with what to do */
+export function readToken(file: string): { secret: Secret; text: string } {
   const text = readSecret(file, 'token').trim();
   const bytes = /^([0-9a-f]{2})+$/i.test(text)
     ? text.length / 2
