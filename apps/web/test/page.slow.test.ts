@@ -33,7 +33,8 @@ const screenshots = fileURLToPath(new URL('../../screenshots/', import.meta.url)
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 const inBrowser: typeof test.serial.skip = CHROMIUM ? test.serial : test.serial.skip;
-if (!CHROMIUM) test.skip('no browser: neither the variable SECFORMER_CHROMIUM nor /usr/bin/chromium leads to Chromium', () => {});
+if (!CHROMIUM)
+  test.skip('no browser: neither the variable SECFORMER_CHROMIUM nor /usr/bin/chromium leads to Chromium', () => {});
 
 let site: Site;
 test.before(async (t) => {

@@ -1,7 +1,8 @@
 import { Command, Option } from 'commander';
 import { type AskFlags, askTexts } from './ask.js';
 import { EXIT, failure, type Command as Name } from './failures.js';
-import { lengths, list, whole } from './flags.js';
+import { address, lengths, list, seconds, whole } from './flags.js';
+import { type ProxyFlags, serveProxy } from './proxy/serve.js';
 import { type PublishFlags, publishFolder } from './publish.js';
 import { nodes, type Service } from './service.js';
 import { standard, type Terminal } from './terminal.js';
@@ -31,7 +32,7 @@ const CODES =
  */
 export async function main(argv: string[], service: Service = nodes, terminal: Terminal = standard): Promise<number> {
   const program = new Command('secformer')
-    .description('Publishes models at the nodes of a private inference, and asks them')
+    .description('Publishes models at the nodes of a private inference, asks them, and serves them to programs')
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd().replace(/^error: /, 'secformer: ')),
@@ -80,6 +81,32 @@ export async function main(argv: string[], service: Service = nodes, terminal: T
     .action(async (model: string, texts: string[], flags: AskFlags) => {
       command = 'ask';
       await askTexts(model, texts, flags, service, terminal);
+    });
+  program
+    .command('proxy')
+    .description('serves published models on this machine, over HTTP as existing programs speak it')
+    .argument('<model...>', 'NAME@VERSION, or NAME for the newest version')
+    .option('--listen <address>', 'HOST:PORT', address, { host: '127.0.0.1', port: 8470 })
+    .option('--token-file <file>', 'what clients have to show, as party-node token writes it; needed beyond loopback')
+    .option('--tls-cert <file>', 'certificate, PEM')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--timeout <seconds>', 'how long an answer may take; 120, if absent', seconds)
+    .addOption(network())
+    .addOption(key("the client's"))
+    .addOption(
+      new Option(
+        '--grant <file>',
+        "the publisher's grant; again for each more, where models have their own; not needed with the publisher's key",
+      )
+        .env('SECFORMER_GRANT')
+        .argParser((file: string, before: string[] = []) => [...before, file]),
+    )
+    .addOption(ca())
+    .addHelpText('after', CODES)
+    .exitOverride()
+    .action(async (models: string[], flags: ProxyFlags) => {
+      command = 'proxy';
+      await serveProxy(models, flags, service, terminal);
     });
   try {
     await program.parseAsync(argv, { from: 'user' });

@@ -16,7 +16,7 @@ export const EXIT = {
 /** A wrong flag, a missing file, an unknown name. */
 export class UsageError extends Error {}
 
-export type Command = 'publish' | 'ask';
+export type Command = 'publish' | 'ask' | 'proxy';
 
 const USAGE: readonly string[] = ['BAD_CONFIGURATION', 'UNKNOWN_SUITE', 'BAD_MODEL_FILE', 'NO_SUCH_HEAD'];
 const REFUSED: readonly string[] = [
@@ -32,15 +32,18 @@ const REFUSED: readonly string[] = [
 /** A connection that was lost, or that there never was. */
 const BROKEN: readonly string[] = ['LINK_CLOSED', 'UNREACHABLE', 'NO_PROGRESS', 'TENSOR_LOST'];
 
+const ASKING: Readonly<Record<string, string>> = {
+  GRANT_REFUSED: 'the publisher of the model gives grants: party-node grant',
+  NOT_AUTHENTICATED: "--key has to be the key that --grant was made for, or the publisher's own",
+};
+
 /** What to do about a refusal, where the message cannot know it. */
 const REMEDIES: Readonly<Record<Command, Readonly<Record<string, string>>>> = {
   publish: {
     NOT_AUTHENTICATED: "each node's operator lets a publisher in: party-node allow --key, with the public key of --key",
   },
-  ask: {
-    GRANT_REFUSED: 'the publisher of the model gives grants: party-node grant',
-    NOT_AUTHENTICATED: "--key has to be the key that --grant was made for, or the publisher's own",
-  },
+  ask: ASKING,
+  proxy: ASKING,
 };
 
 const BROKEN_REMEDY: Readonly<Record<Command, string>> = {
@@ -48,6 +51,7 @@ const BROKEN_REMEDY: Readonly<Record<Command, string>> = {
     'nothing of it is served unless all three nodes have all of it; run the same command again, which starts over, ' +
     'and the nodes clear what was staged',
   ask: 'run the same command again',
+  proxy: 'run the same command again',
 };
 
 /** An error's line, without the command's name, and its exit code. */

@@ -20,3 +20,16 @@ export function list(text: string): string[] {
   if (parts.some((part) => part === '')) throw new InvalidArgumentError('expected items with commas between them');
   return parts;
 }
+
+export function address(text: string): { host: string; port: number } {
+  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
+  if (!match || Number(match[2]) > 65535) throw new InvalidArgumentError('expected HOST:PORT');
+  return { host: match[1]!, port: Number(match[2]) };
+}
+
+/** Of a wait: an hour at most. */
+export function seconds(text: string): number {
+  const n = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (n < 1 || n > 3600) throw new InvalidArgumentError('expected 1 to 3600 seconds');
+  return n;
+}

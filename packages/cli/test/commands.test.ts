@@ -1,11 +1,12 @@
-/** Both commands with nodes that are made up: what is handed to them, what is printed, what is refused before. */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+/** The commands with nodes that are made up: what is handed to them, what is printed, what is refused before. */
+import { chmodSync, cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NodeError } from '@secformer/party-node';
 import type { Manifest, Publishable, PublishOptions } from '@secformer/tfjs-mpc-backend';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
+import { grantFor } from '../src/proxy/serve.js';
 import type { Model, Service } from '../src/service.js';
 import { Files, run, sst2 } from './commands.js';
 
@@ -293,6 +294,29 @@ test.serial('what cannot be asked is said in a line', async (t) => {
   await refused(ask(['m', 'a text'], later), 4, /that was all \(QUOTA_SPENT\); try again in 90 seconds/);
 });
 
+test.serial('what cannot be served is said before the nodes are asked', async (t) => {
+  const token = files.write('token', `${'ab'.repeat(32)}\n`);
+  const [weak, open] = [files.write('weak', 'short\n'), files.write('open', `${'ab'.repeat(32)}\n`)];
+  chmodSync(open, 0o644);
+  const refused = async (flags: string[], why: RegExp) => {
+    const { code, err } = await run(['proxy', 'm', ...files.flags, ...flags]);
+    t.is(code, 2, err.join());
+    t.regex(err.join(), why);
+  };
+  await refused(['--listen', '0.0.0.0:0'], /is open to other machines: give --token-file/);
+  await refused(['--listen', 'a.example:1'], /is open to other machines/);
+  await refused(['--listen', 'nowhere'], /HOST:PORT/);
+  await refused(['--listen', '0.0.0.0:0', '--token-file', weak], /not 32 random bytes/);
+  await refused(['--listen', '0.0.0.0:0', '--token-file', open], /can be read by others.*chmod 600/);
+  await refused(['--token-file', token, '--tls-cert', token], /give both --tls-cert and --tls-key/);
+  await refused(['--timeout', '0'], /1 to 3600/);
+  await refused(['--grant', files.grant, '--grant', files.network], /holds no grant/);
+  const grant = (model: string) => `a.${Buffer.from(JSON.stringify({ model })).toString('base64url')}.c`;
+  t.is(grantFor('b@1', [grant('a'), grant('b')]), grant('b'));
+  t.is(grantFor('c', [grant('a')]), grant('a'));
+  t.throws(() => grantFor('c', [grant('a'), 'x.y.z']), { message: /none of the files of --grant is for c/ });
+});
+
 test.serial('files may be named by the environment, and secrets are not printed', async (t) => {
   const variables = { SECFORMER_NETWORK: files.network, SECFORMER_KEY: files.key, SECFORMER_GRANT: files.grant };
   Object.assign(process.env, variables);
@@ -306,7 +330,7 @@ test.serial('files may be named by the environment, and secrets are not printed'
 });
 
 test.serial('help is no failure', async (t) => {
-  for (const argv of [['--help'], ['publish', '--help'], ['ask', '--help']]) {
+  for (const argv of [['--help'], ['publish', '--help'], ['ask', '--help'], ['proxy', '--help']]) {
     const { code, out } = await run(argv);
     t.is(code, 0);
     t.true(out.join('\n').includes('Usage: secformer'));

@@ -1,10 +1,13 @@
-/** What a table says of an answer, which code a failure has, and what a terminal is given. */
+/** Which asks go together and when, what a table says of an answer, which code a failure has, what a terminal is given. */
+import { setTimeout as after } from 'node:timers/promises';
 import { NodeError } from '@secformer/party-node';
 import test from 'ava';
 import { cellsOf } from '../src/cells.js';
 import { EXIT, failure, UsageError } from '../src/failures.js';
 import { lengths, list, whole } from '../src/flags.js';
 import { Progress } from '../src/progress.js';
+import { Asks } from '../src/proxy/asks.js';
+import { packed, rowBatches } from '../src/proxy/packing.js';
 import { bytesText, columns, durationText, printable } from '../src/terminal.js';
 
 test('an answer is a label with its probability, or a shape and its first numbers', (t) => {
@@ -109,4 +112,66 @@ test('progress on a terminal is a bar, which goes away', (t) => {
   progress.asking({ phase: 'running', done: 3, of: 20 });
   progress.stop();
   t.true(drawn.includes('waiting at place 2 …') && drawn.includes('round 3 of 20'));
+});
+
+test('as few asks as there can be, each of the smallest program', (t) => {
+  const shapes: [number, number][] = [
+    [1, 16],
+    [4, 16],
+    [2, 64],
+  ];
+  t.deepEqual(packed([5, 6, 7], shapes), [{ texts: [2, 1, 0], rows: 4, length: 16 }]);
+  // The long one takes a short one along
+  t.deepEqual(packed([5, 60], shapes), [{ texts: [1, 0], rows: 2, length: 64 }]);
+  t.deepEqual(
+    packed([5, 60, 6, 7, 8, 9], shapes).map(({ texts, rows, length }) => [texts, rows, length]),
+    [
+      [[1, 5], 2, 64],
+      [[4, 3, 2, 0], 4, 16],
+    ],
+  );
+  t.deepEqual(packed([5], shapes), [{ texts: [0], rows: 1, length: 16 }]);
+  t.deepEqual(packed([], shapes), []);
+  t.deepEqual(rowBatches(9, [1, 4]), [
+    { from: 0, count: 4, rows: 4 },
+    { from: 4, count: 4, rows: 4 },
+    { from: 8, count: 1, rows: 1 },
+  ]);
+});
+
+test('asks have their turn, keep their place until they are over, and none begins for who has gone', async (t) => {
+  const asks = new Asks(1);
+  const signal = new AbortController().signal;
+  let free = () => {};
+  const held = asks.run(signal, () => new Promise<void>((resolve) => (free = resolve)));
+  const leaves = new AbortController();
+  let begun = false;
+  const waits = asks.run(leaves.signal, async () => {
+    begun = true;
+  });
+  const next = asks.run(signal, async () => 'next');
+  leaves.abort(new Error('gone'));
+  await t.throwsAsync(waits, { message: 'gone' });
+  free();
+  await held;
+  t.is(await next, 'next');
+  t.false(begun);
+  // Whoever leaves in the middle does not free the place
+  const middle = new AbortController();
+  const left = asks.run(middle.signal, () => new Promise<void>((resolve) => (free = resolve)));
+  await after(1);
+  middle.abort(new Error('gone'));
+  await t.throwsAsync(left);
+  const last = asks.run(signal, async () => 'last');
+  t.is(await Promise.race([last, after(5, 'nothing')]), 'nothing');
+  free();
+  t.is(await last, 'last');
+  // A failure ends what has not begun
+  const done: number[] = [];
+  const all = asks.all(signal, [1, 2, 3], async (n) => {
+    done.push(n);
+    throw new Error('failed');
+  });
+  await t.throwsAsync(all, { message: 'failed' });
+  t.deepEqual(done, [1]);
 });

@@ -3,7 +3,7 @@ import { ModelFileError } from '../errors.js';
 import type { AskedManifest } from './model.js';
 
 /** Texts by their numbers that one run takes. */
-export interface Batch {
+export interface TextBatch {
   texts: number[];
   /** rows of the run, of which those beyond the texts are padding */
   rows: number;
@@ -36,7 +36,7 @@ export function textShapes({ name, version, programs }: AskedManifest): [number,
  * The smallest length that each text fits into, or the largest that there is; texts of one length share runs.
  * @param tokens of each text, uncut
  */
-export function batchesOf(tokens: readonly number[], shapes: readonly [number, number][]): Batch[] {
+export function batchesOf(tokens: readonly number[], shapes: readonly [number, number][]): TextBatch[] {
   const lengths = [...new Set(shapes.map(([, length]) => length))].sort((a, b) => a - b);
   const groups = new Map<number, number[]>();
   for (const [text, count] of tokens.entries()) {

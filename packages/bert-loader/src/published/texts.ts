@@ -1,12 +1,10 @@
 /** A published model that takes texts, with the tokenizer and the labels that its publisher has put beside it. */
 import * as tf from '@tensorflow/tfjs-core';
-import { ModelFileError } from '../errors.js';
-import type { ReadFile } from '../files.js';
-import { loadConfig, loadTokenizer } from '../folder.js';
 import { tokenizeTexts } from '../tokenizer/batch.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
 import { areClasses, type Reading } from './answers.js';
-import { type Batch, batchesOf, textShapes } from './batches.js';
+import { type TextAssets, textAssets } from './assets.js';
+import { batchesOf, type TextBatch, textShapes } from './batches.js';
 import type { AskedModel } from './model.js';
 
 /** One text's part of the model's first output. */
@@ -50,7 +48,7 @@ export class TextModel {
   readonly #tokenizer: BertTokenizer;
   readonly #longest: number;
 
-  private constructor(model: AskedModel, { tokenizer, longest, reading }: Assets) {
+  private constructor(model: AskedModel, { tokenizer, longest, reading }: TextAssets) {
     this.#model = model;
     this.#shapes = textShapes(model.manifest);
     this.#tokenizer = tokenizer;
@@ -69,7 +67,7 @@ export class TextModel {
   static async of(model: AskedModel): Promise<TextModel> {
     // Before anything is fetched
     textShapes(model.manifest);
-    return new TextModel(model, await assetsOf(model));
+    return new TextModel(model, await textAssets(model));
   }
 
   /**
@@ -117,32 +115,6 @@ export class TextModel {
 }
 
 /** Texts of a run's rows; what is left over are empty ones. */
-function padded({ texts, rows }: Batch, all: readonly string[]): string[] {
+function padded({ texts, rows }: TextBatch, all: readonly string[]): string[] {
   return Array.from({ length: rows }, (_, i) => (i < texts.length ? all[texts[i]!]! : ''));
-}
-
-interface Assets {
-  tokenizer: BertTokenizer;
-  longest: number;
-  reading: Reading;
-}
-
-/** What a model's public files say of its texts and its labels. */
-async function assetsOf(model: AskedModel): Promise<Assets> {
-  const { name, version, assets } = model.manifest;
-  const there = new Map<string, Promise<Uint8Array>>();
-  const read: ReadFile = async (file) => {
-    if (!assets.some((a) => a.name === file)) return undefined;
-    const got = there.get(file) ?? model.asset(file);
-    there.set(file, got);
-    return got;
-  };
-  const where = `${name}@${version}`;
-  if (!assets.some((a) => a.name === 'config.json' || a.name === 'modules.json'))
-    throw new ModelFileError(where, 'was published without a tokenizer, so that texts cannot be asked about');
-  const tokenizer = await loadTokenizer(read, where);
-  const { labels, longest } = await loadConfig(read, where);
-  const config = await read('config.json');
-  const { problem_type } = (config ? JSON.parse(new TextDecoder().decode(config)) : {}) as { problem_type?: unknown };
-  return { tokenizer, longest, reading: { labels, several: problem_type === 'multi_label_classification' } };
 }
