@@ -37,6 +37,7 @@ test('/embed: vectors of a text or of many, in their order, at unit length', asy
   const unit = await post(app, '/embed', { inputs: 'a film', truncate: null });
   t.true(Math.abs(Math.hypot(...unit.json[0]) - 1) < 1e-6);
   t.is((await post(app, '/embed', { inputs: 'a film', dimensions: 2 })).json[0].length, 2);
+  t.deepEqual((await post(app, '/', { inputs: 'a film' })).json, unit.json);
   const long = await post(app, '/embed', { inputs: [LONG] });
   t.is(long.status, 413);
   t.is(long.json.error_type, 'Validation');
@@ -127,6 +128,7 @@ test('/rerank: by a classifier of pairs, or by the cosine', async (t) => {
   const cosines = await post(vectors, '/rerank', { query: 'a film', texts: ['very good', 'a film'] });
   t.is(cosines.json[0].index, 1);
   t.true(Math.abs(cosines.json[0].score - 1) < 1e-6);
+  t.is((await post(app, '/', { query: 'a', texts: ['b'] })).json.length, 1);
   t.is((await post(vectors, '/rerank', { query: 'a', texts: [] })).json.error_type, 'Empty');
 });
 

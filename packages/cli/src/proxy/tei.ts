@@ -7,9 +7,16 @@ import { limits } from './limits.js';
 import { Refusal } from './refusals.js';
 import type { Relay, Waiting } from './relay.js';
 import { release } from './release.js';
-import { does, SCORES, type TextModel, tasksOf, VECTOR } from './served.js';
+import { does, SCORES, type Task, type TextModel, tasksOf, VECTOR } from './served.js';
 import { askTexts, type Text } from './texts.js';
 import { checkDimensions, checkTexts, cosine, unit } from './vectors.js';
+
+const TAGS = ['text-embeddings-inference'];
+
+interface Class {
+  label: string;
+  score: number;
+}
 
 /** Its types of errors, by status. */
 const TYPES: Readonly<Record<number, string>> = {
@@ -54,91 +61,105 @@ function truncates({ truncate, truncation_direction: side }: Options): boolean {
   return truncate === true;
 }
 
+const schema = (summary: string, required: string[], properties: object) => ({
+  schema: { tags: TAGS, summary, body: { type: 'object', required, properties } },
+  bodyLimit: limits.textBytes,
+});
+
+interface Embed extends Options {
+  inputs: string | string[];
+  normalize?: boolean;
+  dimensions?: number | null;
+  prompt_name?: string | null;
+}
+
+const EMBED = schema('Vectors of texts', ['inputs'], {
+  inputs: TEXTS,
+  ...OPTIONS,
+  normalize: { type: 'boolean', description: 'to unit length; true, if absent' },
+  dimensions: { type: 'integer', minimum: 1, nullable: true, description: 'as many numbers, the first ones' },
+  prompt_name: { type: 'string', nullable: true, description: 'not taken: write a prompt before the text' },
+});
+
+async function embed(relay: Relay, body: Embed, waiting: Waiting): Promise<number[][]> {
+  const { inputs, normalize = true, dimensions, prompt_name: prompt } = body;
+  if (prompt !== undefined && prompt !== null)
+    throw new Refusal(422, 'tokenizer', '`prompt_name` is not taken: write the prompt before the text');
+  const model = relay.models.first('embed');
+  const texts = checkTexts([inputs].flat(), 'inputs');
+  const size = checkDimensions(model, dimensions);
+  const { rows } = await askTexts(relay, { model, output: VECTOR, texts, truncate: truncates(body) }, waiting);
+  const short = rows.map((row) => row.subarray(0, size));
+  return short.map((row) => Array.from(normalize ? unit(row) : row));
+}
+
+interface Predict extends Options {
+  inputs: string | string[] | string[][];
+  raw_scores?: boolean;
+}
+
+const PREDICT = schema('Classes of texts', ['inputs'], {
+  inputs: PAIRS,
+  ...OPTIONS,
+  raw_scores: { type: 'boolean', description: 'scores before softmax or sigmoid' },
+});
+
+async function predict(relay: Relay, body: Predict, waiting: Waiting): Promise<Class[] | Class[][]> {
+  const { inputs, raw_scores: raw = false } = body;
+  const model = relay.models.first('predict');
+  const many = Array.isArray(inputs) && inputs.every(Array.isArray);
+  const texts = checkTexts(many ? inputs.map(textOf) : [textOf(inputs as string | string[])], 'inputs');
+  const { rows } = await askTexts(relay, { model, output: SCORES, texts, truncate: truncates(body) }, waiting);
+  const answers = rows.map((row) => classes(model, row, raw));
+  return many ? answers : answers[0]!;
+}
+
+interface Rerank extends Options {
+  query: string;
+  texts: string[];
+  raw_scores?: boolean;
+  return_text?: boolean;
+}
+
+const RERANK = schema('Texts by how well they fit a query', ['query', 'texts'], {
+  query: { type: 'string' },
+  texts: { type: 'array', items: { type: 'string' } },
+  ...OPTIONS,
+  raw_scores: { type: 'boolean', description: 'scores before the sigmoid' },
+  return_text: { type: 'boolean' },
+});
+
+async function rerank(relay: Relay, body: Rerank, waiting: Waiting): Promise<object[]> {
+  const { query, texts, raw_scores: raw = false, return_text: withText = false } = body;
+  checkTexts([query], 'query');
+  checkTexts(texts, 'texts');
+  const model = relay.models.first('rerank');
+  const found = await rankScores(relay, { model, query, texts, truncate: truncates(body), raw }, waiting);
+  const list = found.map((score, index) => ({ index, score, ...(withText && { text: texts[index] }) }));
+  return list.sort((a, b) => b.score - a.score);
+}
+
 export async function tei(app: FastifyInstance, { relay, ...form }: FormOptions & { relay: Relay }): Promise<void> {
   answerErrors(app, form);
-  const { models } = relay;
-  const schema = (summary: string, properties: object, required: string[]) => ({
-    schema: { tags: ['text-embeddings-inference'], summary, body: { type: 'object', required, properties } },
-    bodyLimit: limits.textBytes,
-  });
-
-  interface Embed extends Options {
-    inputs: string | string[];
-    normalize?: boolean;
-    dimensions?: number | null;
-    prompt_name?: string | null;
-  }
-  const vectors = {
-    inputs: TEXTS,
-    ...OPTIONS,
-    normalize: { type: 'boolean', description: 'to unit length; true, if absent' },
-    dimensions: { type: 'integer', minimum: 1, nullable: true, description: 'as many numbers, the first ones' },
-    prompt_name: { type: 'string', nullable: true, description: 'not taken: write a prompt before the text' },
-  };
-  app.post<{ Body: Embed }>('/embed', schema('Vectors of texts', vectors, ['inputs']), async ({ body, waiting }) => {
-    const { inputs, normalize = true, dimensions, prompt_name: prompt } = body;
-    if (prompt !== undefined && prompt !== null)
-      throw new Refusal(422, 'tokenizer', '`prompt_name` is not taken: write the prompt before the text');
-    const model = models.first('embed');
-    const texts = checkTexts([inputs].flat(), 'inputs');
-    const size = checkDimensions(model, dimensions);
-    const { rows } = await askTexts(relay, { model, output: VECTOR, texts, truncate: truncates(body) }, waiting);
-    const short = rows.map((row) => row.subarray(0, size));
-    return short.map((row) => Array.from(normalize ? unit(row) : row));
-  });
-
-  interface Predict extends Options {
-    inputs: string | string[] | string[][];
-    raw_scores?: boolean;
-  }
-  const scores = {
-    inputs: PAIRS,
-    ...OPTIONS,
-    raw_scores: { type: 'boolean', description: 'scores before softmax or sigmoid' },
-  };
-  app.post<{ Body: Predict }>('/predict', schema('Classes of texts', scores, ['inputs']), async ({ body, waiting }) => {
-    const { inputs, raw_scores: raw = false } = body;
-    const model = models.first('predict');
-    const many = Array.isArray(inputs) && inputs.every(Array.isArray);
-    const given = checkTexts(many ? inputs.map(textOf) : [textOf(inputs as string | string[])], 'inputs');
-    const asked = { model, output: SCORES, texts: given, truncate: truncates(body) };
-    const { rows } = await askTexts(relay, asked, waiting);
-    const answers = rows.map((row) => classes(model, row, raw));
-    return many ? answers : answers[0];
-  });
-
-  interface Rerank extends Options {
-    query: string;
-    texts: string[];
-    raw_scores?: boolean;
-    return_text?: boolean;
-  }
-  const ranks = {
-    query: { type: 'string' },
-    texts: { type: 'array', items: { type: 'string' } },
-    ...OPTIONS,
-    raw_scores: { type: 'boolean', description: 'scores before the sigmoid' },
-    return_text: { type: 'boolean' },
-  };
-  const rerank = schema('Texts by how well they fit a query', ranks, ['query', 'texts']);
-  app.post<{ Body: Rerank }>('/rerank', rerank, async ({ body, waiting }) => {
-    const { query, texts, raw_scores: raw = false, return_text: withText = false } = body;
-    checkTexts([query], 'query');
-    checkTexts(texts, 'texts');
-    const model = models.first('rerank');
-    const found = await rankScores(relay, { model, query, texts, truncate: truncates(body), raw }, waiting);
-    const list = found.map((score, index) => ({ index, score, ...(withText && { text: texts[index] }) }));
-    return list.sort((a, b) => b.score - a.score);
-  });
-
-  app.get('/info', { schema: { tags: ['text-embeddings-inference'], summary: 'What is served' } }, async () =>
-    info(relay),
-  );
-  const health = { schema: { tags: ['text-embeddings-inference'], summary: 'Do the nodes answer?' } };
-  app.get('/health', health, async (_, reply) => {
+  const root = rootTask(relay);
+  const paths = (task: Task) => (task === root ? [`/${task}`, '/'] : [`/${task}`]);
+  for (const path of paths('embed'))
+    app.post<{ Body: Embed }>(path, EMBED, ({ body, waiting }) => embed(relay, body, waiting));
+  for (const path of paths('predict'))
+    app.post<{ Body: Predict }>(path, PREDICT, ({ body, waiting }) => predict(relay, body, waiting));
+  for (const path of paths('rerank'))
+    app.post<{ Body: Rerank }>(path, RERANK, ({ body, waiting }) => rerank(relay, body, waiting));
+  app.get('/info', { schema: { tags: TAGS, summary: 'What is served' } }, async () => info(relay));
+  app.get('/health', { schema: { tags: TAGS, summary: 'Do the nodes answer?' } }, async (_, reply) => {
     if (await relay.ready()) return reply.code(200).send();
     throw new Refusal(503, 'unhealthy', 'the nodes of the model do not answer', limits.healthMs);
   });
+}
+
+/** What `POST /` does: what the first model that takes texts is for. */
+function rootTask({ models }: Relay): Task | undefined {
+  const tasks = models.all.map(tasksOf).find(({ length }) => length > 0) ?? [];
+  return (['embed', 'rerank', 'predict'] as const).find((task) => tasks.includes(task));
 }
 
 /** A text, or a pair, of a list of one or two. */
@@ -148,7 +169,7 @@ function textOf(input: string | string[]): Text {
 }
 
 /** A text's classes, the likeliest first. */
-function classes({ labels, texts }: TextModel, row: Float32Array, raw: boolean): { label: string; score: number }[] {
+function classes({ labels, texts }: TextModel, row: Float32Array, raw: boolean): Class[] {
   const plain = () => Array.from(row, (score, i) => ({ label: labels![i]!, score: raw ? score : sigmoid(score) }));
   const answer = raw ? undefined : answerOf(SCORES, [row.length], row, texts.reading);
   const list =
