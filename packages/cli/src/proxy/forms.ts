@@ -27,6 +27,21 @@ export function answerErrors(app: FastifyInstance, { form, report }: FormOptions
   });
 }
 
+/** What a route answers, for the description: `properties` are those of an error's body. */
+export function answers(description: string, schema: object, properties: object): object {
+  const refused = { description: 'refused', type: 'object', properties };
+  return { 200: { description, ...schema }, '4xx': refused, '5xx': { ...refused, description: 'failed' } };
+}
+
+/** A list of. */
+export const listOf = (items: object) => ({ type: 'array', items });
+
+export const NUMBER = { type: 'number' } as const;
+export const STRING = { type: 'string' } as const;
+
+/** The body of the plain form. */
+export const PLAIN = { error: STRING } as const;
+
 /** The form of the Open Inference Protocol and of TensorFlow Serving. */
 export const plainForm: Form = { body: ({ message }) => ({ error: message }) };
 

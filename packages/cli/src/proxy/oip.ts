@@ -2,14 +2,14 @@
 import type { TensorSpec } from '@secformer/tfjs-mpc-backend';
 import type { FastifyInstance } from 'fastify';
 import type { Plain } from './ask.js';
-import { answerErrors, type FormOptions } from './forms.js';
+import { answerErrors, answers, type FormOptions, listOf, NUMBER, PLAIN, STRING } from './forms.js';
 import { limits } from './limits.js';
 import { askTensors, inputSpec } from './raw.js';
 import { badRequest, Refusal } from './refusals.js';
 import type { Relay } from './relay.js';
 import { release } from './release.js';
 import type { Served } from './served.js';
-import { listOf, plainOf } from './tensors.js';
+import { flatOf, plainOf } from './tensors.js';
 
 /** The protocol's types of what a model takes and gives. */
 const DATATYPES: Readonly<Record<TensorSpec['dtype'], string>> = { float32: 'FP32', int32: 'INT32', bool: 'BOOL' };
@@ -64,6 +64,16 @@ const body = {
   },
 } as const;
 
+const TENSOR = {
+  type: 'object',
+  properties: { name: STRING, shape: listOf(NUMBER), datatype: STRING, data: listOf({}) },
+};
+const response = answers(
+  'tensors, flat in row-major order',
+  { type: 'object', properties: { model_name: STRING, model_version: STRING, id: STRING, outputs: listOf(TENSOR) } },
+  PLAIN,
+);
+
 interface Named {
   name: string;
   version?: string;
@@ -80,7 +90,10 @@ export async function oip(app: FastifyInstance, { relay, ...form }: FormOptions 
     const ready = await relay.ready();
     return reply.code(ready ? 200 : 503).send({ ready });
   });
-  const infer = { schema: { tags, summary: 'What a model gives for tensors', body }, bodyLimit: limits.tensorBytes };
+  const infer = {
+    schema: { tags, summary: 'What a model gives for tensors', body, response },
+    bodyLimit: limits.tensorBytes,
+  };
   // A version may be named or not
   for (const path of ['/v2/models/:name', '/v2/models/:name/versions/:version']) {
     app.get<{ Params: Named }>(path, about('What a model takes and gives'), async ({ params }) =>
@@ -105,7 +118,7 @@ export async function oip(app: FastifyInstance, { relay, ...form }: FormOptions 
         model_name: served.name,
         model_version: served.version,
         ...(asked.id !== undefined && { id: asked.id }),
-        outputs: plains.map((p) => ({ name: p.name, shape: p.shape, datatype: DATATYPES[p.dtype], data: listOf(p) })),
+        outputs: plains.map((p) => ({ name: p.name, shape: p.shape, datatype: DATATYPES[p.dtype], data: flatOf(p) })),
       };
     });
   }

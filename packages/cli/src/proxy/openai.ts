@@ -1,6 +1,6 @@
 /** The route that clients of OpenAI call for vectors: /v1/embeddings, and /v1/models, which lists what is served. */
 import type { FastifyInstance } from 'fastify';
-import { answerErrors, type Form, type FormOptions, TEXTS } from './forms.js';
+import { answerErrors, answers, type Form, type FormOptions, listOf, NUMBER, STRING, TEXTS } from './forms.js';
 import { limits } from './limits.js';
 import type { Refusal } from './refusals.js';
 import type { Relay } from './relay.js';
@@ -64,16 +64,37 @@ const body = {
   properties: {
     input: TEXTS,
     model: { type: 'string', description: "'NAME' or 'NAME@VERSION' of a model that is served" },
-    encoding_format: { enum: ['float', 'base64', null], description: 'numbers, or base64 of float32, little endian' },
+    encoding_format: {
+      ...{ type: 'string', nullable: true, enum: ['float', 'base64', null] },
+      description: 'numbers, or base64 of float32, little endian',
+    },
     dimensions: { type: 'integer', minimum: 1, nullable: true, description: 'as many numbers, the first ones' },
     user: { description: 'not looked at' },
   },
 } as const;
 
+const ERROR = { error: { type: 'object', properties: { message: STRING, type: STRING, param: {}, code: STRING } } };
+const response = answers(
+  'vectors in the order of the texts',
+  {
+    type: 'object',
+    properties: {
+      object: STRING,
+      model: STRING,
+      data: listOf({
+        type: 'object',
+        properties: { object: STRING, index: { type: 'integer' }, embedding: { anyOf: [listOf(NUMBER), STRING] } },
+      }),
+      usage: { type: 'object', properties: { prompt_tokens: { type: 'integer' }, total_tokens: { type: 'integer' } } },
+    },
+  },
+  ERROR,
+);
+
 export async function openai(app: FastifyInstance, { relay, ...form }: FormOptions & { relay: Relay }): Promise<void> {
   answerErrors(app, form);
   const tags = ['OpenAI'];
-  const schema = { tags, summary: 'Vectors of texts, at unit length', body };
+  const schema = { tags, summary: 'Vectors of texts, at unit length', body, response };
   const options = { schema, bodyLimit: limits.textBytes };
   app.post<{ Body: Embeddings }>('/v1/embeddings', options, async ({ body: asked, waiting }) => {
     const { input, model: ref, encoding_format: format, dimensions } = asked;

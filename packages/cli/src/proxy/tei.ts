@@ -2,7 +2,7 @@
 
 import { answerOf } from '@secformer/bert-loader';
 import type { FastifyInstance } from 'fastify';
-import { answerErrors, type Form, type FormOptions, TEXTS } from './forms.js';
+import { answerErrors, answers, type Form, type FormOptions, listOf, NUMBER, STRING, TEXTS } from './forms.js';
 import { limits } from './limits.js';
 import { Refusal } from './refusals.js';
 import type { Relay, Waiting } from './relay.js';
@@ -61,8 +61,16 @@ function truncates({ truncate, truncation_direction: side }: Options): boolean {
   return truncate === true;
 }
 
-const schema = (summary: string, required: string[], properties: object) => ({
-  schema: { tags: TAGS, summary, body: { type: 'object', required, properties } },
+const ERROR = { error: STRING, error_type: STRING };
+
+/** @param gives what the answer is */
+const schema = (summary: string, gives: object, required: string[], properties: object) => ({
+  schema: {
+    tags: TAGS,
+    summary,
+    body: { type: 'object', required, properties },
+    response: answers('in the order of the inputs, or the best first', gives, ERROR),
+  },
   bodyLimit: limits.textBytes,
 });
 
@@ -73,7 +81,7 @@ interface Embed extends Options {
   prompt_name?: string | null;
 }
 
-const EMBED = schema('Vectors of texts', ['inputs'], {
+const EMBED = schema('Vectors of texts', listOf(listOf(NUMBER)), ['inputs'], {
   inputs: TEXTS,
   ...OPTIONS,
   normalize: { type: 'boolean', description: 'to unit length; true, if absent' },
@@ -98,7 +106,9 @@ interface Predict extends Options {
   raw_scores?: boolean;
 }
 
-const PREDICT = schema('Classes of texts', ['inputs'], {
+const CLASS = { type: 'object', properties: { label: STRING, score: NUMBER } };
+const CLASSES = { anyOf: [listOf(CLASS), listOf(listOf(CLASS))] };
+const PREDICT = schema('Classes of texts', CLASSES, ['inputs'], {
   inputs: PAIRS,
   ...OPTIONS,
   raw_scores: { type: 'boolean', description: 'scores before softmax or sigmoid' },
@@ -121,7 +131,8 @@ interface Rerank extends Options {
   return_text?: boolean;
 }
 
-const RERANK = schema('Texts by how well they fit a query', ['query', 'texts'], {
+const RANK = { type: 'object', properties: { index: { type: 'integer' }, score: NUMBER, text: STRING } };
+const RERANK = schema('Texts by how well they fit a query', listOf(RANK), ['query', 'texts'], {
   query: { type: 'string' },
   texts: { type: 'array', items: { type: 'string' } },
   ...OPTIONS,

@@ -69,13 +69,13 @@ function typed(values: readonly (number | boolean)[], { dtype }: TensorSpec, wha
 }
 
 /** A tensor's values as JSON has them: booleans where they are, a list else. */
-export function listOf({ values, dtype }: Plain): (number | boolean)[] {
+export function flatOf({ values, dtype }: Plain): (number | boolean)[] {
   return dtype === 'bool' ? Array.from(values, (v) => v !== 0) : Array.from(values);
 }
 
 /** The same as nested lists. */
 export function nested(plain: Plain): Nested {
-  let level: Nested[] = listOf(plain);
+  let level: Nested[] = flatOf(plain);
   for (const size of plain.shape.slice(1).reverse()) {
     const next: Nested[] = [];
     for (let at = 0; at < level.length; at += size) next.push(level.slice(at, at + size));

@@ -1,7 +1,7 @@
 /** TensorFlow Serving's REST interface: /v1/models/NAME and /v1/models/NAME:predict. */
 import type { FastifyInstance } from 'fastify';
 import type { Plain } from './ask.js';
-import { answerErrors, type FormOptions } from './forms.js';
+import { answerErrors, answers, type FormOptions, listOf, PLAIN } from './forms.js';
 import { limits } from './limits.js';
 import { askTensors, inputSpec } from './raw.js';
 import { badRequest, notFound, Refusal } from './refusals.js';
@@ -24,6 +24,12 @@ const body = {
   },
 } as const;
 
+const response = answers(
+  '`predictions` for `instances`, `outputs` for `inputs`',
+  { type: 'object', properties: { predictions: listOf({}), outputs: {} } },
+  PLAIN,
+);
+
 interface Called {
   call: string;
 }
@@ -42,7 +48,10 @@ export async function tfServing(
   answerErrors(app, form);
   const { models } = relay;
   const tags = ['TensorFlow Serving'];
-  const predict = { schema: { tags, summary: 'What a model gives for tensors', body }, bodyLimit: limits.tensorBytes };
+  const predict = {
+    schema: { tags, summary: 'What a model gives for tensors', body, response },
+    bodyLimit: limits.tensorBytes,
+  };
   const status = { schema: { tags, summary: 'Is a model there?' } };
   app.get<{ Params: { name: string } }>('/v1/models/:name', status, async ({ params: { name } }) => {
     models.named(name);
