@@ -53,8 +53,11 @@ const plots = {
   }),
 };
 
+/** How often it is read for the sake of each model's number of runs. */
+const READ_MS = 5_000;
+
 /** What all of the state was read for, so that it is read again when that has changed. */
-let known = { noted: 0, served: -1, missing: -1 };
+let known = { noted: 0, served: -1, missing: -1, runs: 0, at: 0 };
 let about: Pick<Snapshot, 'release' | 'started'> | undefined;
 let reading = false;
 
@@ -72,7 +75,7 @@ async function readAll(): Promise<void> {
     runs.replace(all.runs, all.traces);
     models.show(all);
     showNotes(notes);
-    known = { noted: notes.at(-1)?.time ?? 0, ...figures.models };
+    known = { noted: notes.at(-1)?.time ?? 0, ...figures.models, runs: sum(figures.runs), at: figures.time };
     show(figures);
   } finally {
     reading = false;
@@ -93,6 +96,13 @@ function showStatus(state: 'waiting' | 'ready' | 'wrong', text: string): void {
   byId('status').dataset.state = state;
   // A screen reader says what changes
   if (byId('status-text').textContent !== text) byId('status-text').textContent = text;
+}
+
+const sum = (counts: Readonly<Record<string, number>>) => Object.values(counts).reduce((n, v) => n + v, 0);
+
+function isNews({ noted, models: { served, missing }, runs: ended, time }: Beat): boolean {
+  if (noted !== known.noted || served !== known.served || missing !== known.missing) return true;
+  return sum(ended) !== known.runs && time - known.at > READ_MS;
 }
 
 function wrongWith(beat: Beat): string[] {
@@ -138,9 +148,7 @@ listen({
         (m) => m.memory.held,
       ),
     );
-    const { served, missing } = beat.models;
-    if (beat.noted !== known.noted || served !== known.served || missing !== known.missing)
-      void readAll().catch(() => {});
+    if (isNews(beat)) void readAll().catch(() => {});
   },
   run: (run) => runs.add(run),
   lost: () => showStatus('wrong', 'This page has lost the node, and tries again'),

@@ -14,6 +14,7 @@ export class Runs {
   #all: ShownRun[] = [];
   #traces = 0;
   #most = Number.POSITIVE_INFINITY;
+  #drawing: number | undefined;
   readonly #plot: Plot;
 
   constructor() {
@@ -44,7 +45,7 @@ export class Runs {
     this.#all = runs;
     this.#traces = traces;
     this.#most = Math.max(runs.length, BARS);
-    this.#show();
+    this.#showSoon();
   }
 
   add(run: ShownRun): void {
@@ -52,7 +53,12 @@ export class Runs {
     if (this.#all.some(({ id }) => id === run.id)) return;
     this.#all.push(run);
     if (this.#all.length > this.#most) this.#all.shift();
-    this.#show();
+    this.#showSoon();
+  }
+
+  /** Runs may come by the hundred a second: they are drawn as often as the screen is, and not while it is hidden. */
+  #showSoon(): void {
+    this.#drawing ??= requestAnimationFrame(() => this.#show());
   }
 
   get #bars(): ShownRun[] {
@@ -60,6 +66,7 @@ export class Runs {
   }
 
   #show(): void {
+    this.#drawing = undefined;
     const bars = this.#bars;
     const columns: Columns = [
       bars.map(({ id }) => id),
@@ -79,6 +86,9 @@ export class Runs {
   }
 }
 
+/** One that the run has not come to is none. */
+const phase = (took: number) => (took === 0 ? '–' : ms(took));
+
 function rowOf(run: ShownRun, traced: boolean): HTMLElement {
   const { id, ended, model, program, outcome, waitMs, prepareMs, onlineMs } = run;
   return make(
@@ -88,9 +98,9 @@ function rowOf(run: ShownRun, traced: boolean): HTMLElement {
     cell(timeOfDay(ended), 'roomy'),
     cell(model ?? `own program ${program.slice(0, 6)}`),
     cell(outcome, outcome === 'OK' ? undefined : 'bad'),
-    cell(ms(waitMs), 'number roomy'),
-    cell(ms(prepareMs), 'number roomy'),
-    numberCell(ms(onlineMs)),
+    cell(phase(waitMs), 'number roomy'),
+    cell(phase(prepareMs), 'number roomy'),
+    numberCell(phase(onlineMs)),
     numberCell(ms(run.ms)),
     traced ? traceCell(id) : cell(''),
   );

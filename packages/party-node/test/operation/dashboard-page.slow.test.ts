@@ -148,6 +148,9 @@ inBrowser(`the page draws what the node has run, without an error or a barrier${
   await sleep(2_500);
   for (const figure of ['#plot-phases', '#plot-queue', '#plot-pool', '#plot-traffic', '#plot-memory', '.inside figure'])
     t.true((await drawn(page, figure)) > 500, `${figure} is drawn`);
+  const scraped = await (await fetch(`${admin}/metrics`)).text();
+  const completed = [...scraped.matchAll(/^secformer_runs_total\{.*outcome="OK"\} (\d+)$/gm)].map(([, n]) => Number(n));
+  t.is(await page.textContent('#tiles dd >> nth=0'), String(completed.reduce((a, b) => a + b)));
   await chooseProgram(t, page);
   await takeTrace(t, page);
   for (const width of [1280, 390]) for (const scheme of ['light', 'dark'] as const) await look(t, page, width, scheme);
