@@ -1,4 +1,4 @@
-/** Which asks go together and when, what a table says of an answer, which code a failure has, what a terminal is given. */
+/** Which asks go together, what a table says of an answer, which code a failure has, what a terminal is given. */
 import { setTimeout as after } from 'node:timers/promises';
 import { NodeError } from '@secformer/party-node';
 import test from 'ava';
