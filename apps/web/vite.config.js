@@ -13,6 +13,8 @@ export default {
     reportCompressedSize: false,
     // One worker with TensorFlow.js in it; the test of its compressed size is the limit
     chunkSizeWarningLimit: 4096,
+    // How long plugins take says more of the machine than of the page
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   worker: { format: 'es' },
 };

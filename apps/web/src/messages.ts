@@ -49,7 +49,7 @@ export interface Answered {
 export type Request =
   | { id: number; kind: 'load'; connection: Connection }
   /** one text for classes, two for a similarity */
-  | { id: number; kind: 'ask'; texts: readonly string[] };
+  | { id: number; kind: 'ask'; texts: readonly string[]; question: number };
 
 /** What is reported of an error. */
 export interface Failed {

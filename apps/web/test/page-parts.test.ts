@@ -47,7 +47,7 @@ test('failures are told in words, with the server and the time to wait', (t) => 
   t.regex(told('BUSY', 'dealer: x', 4200).remedy, /Try again in 5 seconds\.$/);
   t.notRegex(told('UNREACHABLE', 'dealer: x', 4200).remedy, /5 seconds/);
   t.regex(told('QUOTA_SPENT', 'client: x', 3_600_000).remedy, /Try again in 60 minutes\.$/);
-  t.regex(told('GRANT_REFUSED').remedy, /new grant/);
+  t.regex(told('GRANT_REFUSED').remedy, /Ask the publisher/);
   for (const code of ['SOMETHING_NEW', 'constructor', 'UNEXPECTED'])
     t.is(told(code).title, 'Something unexpected went wrong');
 });

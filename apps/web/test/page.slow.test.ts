@@ -71,59 +71,64 @@ async function settled(page: Page): Promise<{ answer?: string; failure?: string 
 const hexOf = (page: Page, server: string) => page.locator(`#${server} .hex`).allTextContents();
 const ready = (page: Page) => page.waitForFunction(() => document.getElementById('phase')!.textContent === 'Ready');
 
-inBrowser('ten sentences have the labels of plaintext, and typing stays smooth meanwhile', async (t) => {
-  t.timeout(180_000);
-  const plain = await plaintext(SENTENCES);
-  const { page, errors } = await site.open();
-  const begun: number[] = [];
-  const times: number[] = [];
-  for (const [i, text] of SENTENCES.entries()) {
-    begun.push(await page.evaluate(() => performance.now()));
-    const { answer, failure } = await asked(page, text);
-    t.is(failure, undefined);
-    t.is(answer, plain.label(text), text);
-    if (i > 0) times.push(await milliseconds(page));
-  }
-  const long = (await page.evaluate(() => (globalThis as unknown as { longTasks: unknown[] }).longTasks)) as {
-    at: number;
-    ms: number;
-  }[];
-  const during = begun.map((from, i) => {
-    const to = begun[i + 1] ?? Number.POSITIVE_INFINITY;
-    return Math.max(0, ...long.filter(({ at }) => at >= from && at < to).map(({ ms }) => ms));
-  });
-  t.log(`later answers took ${times.join(', ')} ms; the longest tasks of the page meanwhile ${during.join(', ')} ms`);
-  t.true(during.filter((ms) => ms > LONG_TASK_MS).length <= HELD_UP, `tasks of ${during.join(', ')} ms`);
-  t.deepEqual(errors, []);
+inBrowser(
+  'ten sentences have the labels of plaintext, the first soon after loading, and typing stays smooth',
+  async (t) => {
+    t.timeout(180_000);
+    const plain = await plaintext(SENTENCES);
+    const { page, errors } = await site.open();
+    const begun: number[] = [];
+    const first: number[] = [];
+    const times: number[] = [];
+    for (const [i, text] of SENTENCES.entries()) {
+      begun.push(await page.evaluate(() => performance.now()));
+      const { answer, failure } = await asked(page, text);
+      t.is(failure, undefined);
+      t.is(answer, plain.label(text), text);
+      if (i === 0) first.push(await sinceLoaded(page));
+      else times.push(await milliseconds(page));
+    }
+    const long = (await page.evaluate(() => (globalThis as unknown as { longTasks: unknown[] }).longTasks)) as {
+      at: number;
+      ms: number;
+    }[];
+    const during = begun.map((from, i) => {
+      const to = begun[i + 1] ?? Number.POSITIVE_INFINITY;
+      return Math.max(0, ...long.filter(({ at }) => at >= from && at < to).map(({ ms }) => ms));
+    });
+    const usual = times.toSorted((a, b) => a - b)[times.length >> 1]!;
+    const bar = FIRST_ANSWER_MS * Math.max(1, usual / LATER_ANSWER_MS);
+    // Once may meet a machine that is busy with something else
+    while (Math.min(...first) > bar && first.length < 4) first.push(await firstAnswer());
+    t.true(Math.min(...first) <= bar, `${first.join(', ')} ms, at most ${Math.round(bar)}`);
+    t.log(
+      `first answer after ${first} ms, later ones took ${times} ms; longest tasks of the page meanwhile ${during} ms`,
+    );
+    t.true(during.filter((ms) => ms > LONG_TASK_MS).length <= HELD_UP, `tasks of ${during.join(', ')} ms`);
+    t.deepEqual(errors, []);
+    await page.context().close();
+  },
+);
+
+async function firstAnswer(): Promise<number> {
+  const { page } = await site.open();
+  await asked(page, SENTENCES[0]!);
+  const ms = await sinceLoaded(page);
   await page.context().close();
-});
+  return ms;
+}
+
+const sinceLoaded = (page: Page) =>
+  page.evaluate(() => {
+    const [load] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
+    return Math.round(performance.now() - load!.loadEventEnd);
+  });
 
 /** The time that the page says. */
 async function milliseconds(page: Page): Promise<number> {
   const text = (await page.locator('#figures dd').first().textContent())!;
   return text.endsWith(' ms') ? Number.parseFloat(text) : 1000 * Number.parseFloat(text);
 }
-
-inBrowser('the first answer comes within two seconds of loading', async (t) => {
-  t.timeout(180_000);
-  const times: string[] = [];
-  let well = false;
-  while (times.length < 5 && !well) {
-    const { page } = await site.open();
-    t.truthy((await asked(page, SENTENCES[0]!)).answer);
-    const ms = await page.evaluate(() => {
-      const [load] = performance.getEntriesByType('navigation') as PerformanceNavigationTiming[];
-      return performance.now() - load!.loadEventEnd;
-    });
-    await asked(page, SENTENCES[1]!);
-    const later = await milliseconds(page);
-    well = ms <= FIRST_ANSWER_MS * Math.max(1, later / LATER_ANSWER_MS);
-    times.push(`${Math.round(ms)} (the next took ${later})`);
-    await page.context().close();
-  }
-  t.log(`first answers after ${times.join(', ')} ms`);
-  t.true(well, times.join());
-});
 
 inBrowser(
   'the same sentence sends other bytes, none of them the sentence, and nothing of it to the dealer',
@@ -190,9 +195,7 @@ inBrowser('a wrong grant and one that is over are said in words; with a right on
     t.is(await page.inputValue('#paste'), '');
   };
   await paste(JSON.stringify(over));
-  t.regex((await asked(page, SENTENCES[0]!)).failure ?? '', /refuse your grant/);
-  await page.click('#failure-more summary');
-  t.regex((await page.textContent('#failure-detail'))!, /is over since/);
+  await page.waitForFunction(() => /is over since/.test(document.getElementById('failure-detail')!.textContent));
   await page.setInputFiles('#files', [
     { name: 'a.key', mimeType: 'text/plain', buffer: Buffer.from(`${site.classifier.key}\n`) },
     { name: 'a.grant', mimeType: 'text/plain', buffer: Buffer.from(`${site.classifier.grant}\n`) },
@@ -210,12 +213,12 @@ inBrowser('nothing is kept unless it is wanted, and it can be forgotten', async 
   const kept = () => page.evaluate(() => JSON.stringify({ ...localStorage }));
   await page.fill('#paste', JSON.stringify(site.classifier));
   await page.click('#take');
-  t.truthy((await asked(page, SENTENCES[0]!)).answer);
+  await ready(page);
   t.is(await kept(), '{}');
   await page.check('#remember');
   t.true((await kept()).includes('ed25519-secret'));
   await page.reload();
-  t.truthy((await asked(page, SENTENCES[0]!)).answer);
+  await ready(page);
   await page.click('#connection summary');
   await page.uncheck('#remember');
   t.is(await kept(), '{}');
@@ -247,59 +250,53 @@ inBrowser(
     }
     t.regex(failure ?? '', /^(The connection to Server A broke|The servers could not finish)/);
     t.regex(failure ?? '', /Try again/);
-    t.truthy((await asked(page, LONG)).answer);
+    // Stopped by hand, the next try works as well
+    await page.fill('#first', SENTENCES[0]!);
+    await page.click('#submit');
+    await page.click('#stop');
+    t.regex((await settled(page)).failure ?? '', /^Stopped/);
+    t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
     await page.context().close();
   },
 );
 
-inBrowser('what is under way can be stopped, and asked again', async (t) => {
-  const { page } = await site.open();
+const LOOKS = [1280, 390].flatMap((width) => (['light', 'dark'] as const).map((scheme) => ({ width, scheme })));
+
+inBrowser('axe finds nothing, wide and narrow, light and dark', async (t) => {
+  t.timeout(120_000);
+  mkdirSync(screenshots, { recursive: true });
+  const { page } = await site.open({ reducedMotion: 'reduce' });
+  await page.evaluate(axe);
+  const look = async (state: string) => {
+    for (const { width, scheme } of LOOKS) {
+      await page.setViewportSize({ width, height: 880 });
+      await page.emulateMedia({ colorScheme: scheme });
+      await page.screenshot({ path: join(screenshots, `${width}-${scheme}-${state}.png`), fullPage: true });
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      t.true(wide <= 0, `${state}: ${wide} pixels too wide`);
+      const found = await page.evaluate(async () => {
+        const { run } = (globalThis as unknown as { axe: { run(): Promise<AxeResult> } }).axe;
+        return (await run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
+      });
+      t.deepEqual(found, [], `${state}, ${width} pixels, ${scheme}`);
+    }
+  };
   await ready(page);
-  await page.fill('#first', LONG);
-  await page.click('#submit');
-  await page.click('#stop');
-  t.regex((await settled(page)).failure ?? '', /^Stopped/);
-  t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+  await look('ready');
+  await asked(page, SENTENCES[0]!);
+  await page.click('#again');
+  await settled(page);
+  await look('answer');
+  await page.click('#plain');
+  await page.click('#connection summary');
+  await page.fill('#paste', 'no key');
+  await page.click('#take');
+  await page.fill('#model', 'another');
+  await page.dispatchEvent('#model', 'change');
+  await page.waitForSelector('#failure:not([hidden])', { timeout: ANSWER_MS });
+  await look('failure');
   await page.context().close();
 });
-
-for (const [width, height] of [
-  [1280, 900],
-  [390, 844],
-] as const)
-  for (const colorScheme of ['light', 'dark'] as const)
-    inBrowser(`axe finds nothing: ${width} pixels, ${colorScheme}`, async (t) => {
-      t.timeout(120_000);
-      mkdirSync(screenshots, { recursive: true });
-      const { page } = await site.open({ viewport: { width, height }, colorScheme, reducedMotion: 'reduce' });
-      const look = async (state: string) => {
-        const path = join(screenshots, `${width}-${colorScheme}-${state}.png`);
-        await page.screenshot({ path, fullPage: true });
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
-        t.true(wide <= 0, `${state}: ${wide} pixels too wide`);
-        await page.evaluate(axe);
-        const found = await page.evaluate(async () => {
-          const { run } = (globalThis as unknown as { axe: { run(): Promise<AxeResult> } }).axe;
-          return (await run()).violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(', ')}`);
-        });
-        t.deepEqual(found, [], state);
-      };
-      await ready(page);
-      await look('ready');
-      await asked(page, SENTENCES[0]!);
-      await page.click('#again');
-      await settled(page);
-      await look('answer');
-      await page.click('#plain');
-      await page.click('#connection summary');
-      await page.fill('#paste', 'no key');
-      await page.click('#take');
-      await page.fill('#model', 'another');
-      await page.dispatchEvent('#model', 'change');
-      await page.waitForSelector('#failure:not([hidden])', { timeout: ANSWER_MS });
-      await look('failure');
-      await page.context().close();
-    });
 
 interface AxeResult {
   violations: { id: string; nodes: { target: string[] }[] }[];

@@ -49,7 +49,8 @@ export class Site {
   }
 
   static async start(): Promise<Site> {
-    const service = await startLocalService();
+    // Little is prepared before it is asked: the processors are for what is tested
+    const service = await startLocalService({ flags: () => ['--pool-bytes', '32M'] });
     await publishBoth(service);
     const page = { served: undefined as unknown as ServedPage, config: (): unknown => undefined };
     page.served = await servePage(() => page.config());

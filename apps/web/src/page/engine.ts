@@ -34,9 +34,9 @@ export class Engine {
     return (reply as Extract<Reply, { kind: 'loaded' }>).model;
   }
 
-  /** @throws RequestFailed */
-  async ask(texts: readonly string[]): Promise<Answered> {
-    const reply = await this.#request({ id: this.#next++, kind: 'ask', texts });
+  /** @param question its number, which what is sent for it bears. @throws RequestFailed */
+  async ask(texts: readonly string[], question: number): Promise<Answered> {
+    const reply = await this.#request({ id: this.#next++, kind: 'ask', texts, question });
     return (reply as Extract<Reply, { kind: 'answered' }>).answered;
   }
 

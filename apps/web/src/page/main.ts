@@ -93,9 +93,9 @@ async function ask(same = false): Promise<void> {
     const texts = same ? asked : given(gives === 'vector');
     if (!texts) return;
     asked = texts;
-    servers.begin(texts);
+    const question = servers.begin(texts);
     progress.at({ phase: 'sharing' });
-    const answered = await engine.ask(texts);
+    const answered = await engine.ask(texts, question);
     progress.rest(answers.show(answered, servers.bytes), true);
     again.hidden = false;
   } catch (error) {
@@ -114,7 +114,6 @@ form.addEventListener('submit', (event) => {
 again.addEventListener('click', () => void ask(true));
 stop.addEventListener('click', () => {
   engine.stop();
-  servers.restarted();
   model = undefined;
   engine.warm();
   first.focus();

@@ -26,7 +26,7 @@ export class ServersView {
   readonly #box = byId('servers', HTMLDivElement);
   readonly #button = byId('plain', HTMLButtonElement);
   #network: unknown;
-  /** number of the question, as the worker counts */
+  /** number of the question; 0 before the first */
   #question = 0;
   #texts: readonly string[] = [];
   #plain: Plain[] = [];
@@ -56,8 +56,8 @@ export class ServersView {
     this.#soon();
   }
 
-  /** A question begins. */
-  begin(texts: readonly string[]): void {
+  /** A question begins. @returns its number */
+  begin(texts: readonly string[]): number {
     this.#remember();
     this.#question++;
     this.#texts = texts;
@@ -65,6 +65,7 @@ export class ServersView {
     this.#before = this.#remembered.get(JSON.stringify(texts));
     for (const messages of this.#sent.values()) messages.clear();
     this.#soon();
+    return this.#question;
   }
 
   sent(message: Sent): void {
@@ -77,11 +78,6 @@ export class ServersView {
   plain(inputs: Plain): void {
     this.#plain.push(inputs);
     this.#soon();
-  }
-
-  /** The worker counts from 0 again. */
-  restarted(): void {
-    this.#question = 0;
   }
 
   /** Bytes that have left for this question. */
@@ -143,7 +139,8 @@ export class ServersView {
     title.id = `${role}-title`;
     const host = hostOf(this.#network, role);
     const about = made('p', 'note', [ROLE_NAMES[role], host].filter(Boolean).join(' · '));
-    const count = `${bytesText(bytesOf(messages))} in ${messages.length} ${messages.length === 1 ? 'message' : 'messages'}`;
+    const unit = messages.length === 1 ? 'message' : 'messages';
+    const count = `${bytesText(bytesOf(messages))} in ${messages.length} ${unit}`;
     const card = made('article', 'card server', made('div', 'title', title, made('p', 'count', count)), about);
     card.id = role;
     card.setAttribute('aria-labelledby', title.id);

@@ -24,12 +24,12 @@ const WORDS: Readonly<Record<string, (server: string) => Explained>> = {
   GRANT_REFUSED: () => ({
     title: 'The servers refuse your grant',
     remedy:
-      'It may be over, made for another key, or for another model. Ask the publisher of the model for a new grant for ' +
+      'It may be over, made for another key, or for another model. Ask the publisher of the model for a new one for ' +
       'your key, and open it under Connection.',
   }),
   NOT_AUTHENTICATED: (server) => ({
     title: `${server} and this page do not know one another`,
-    remedy: `Your key has to be the one that the grant was made for, and the network file the servers’ present one. ${CONNECTION}`,
+    remedy: `Your key has to be the one of your grant, and the network file has to be up to date. ${CONNECTION}`,
   }),
   NOT_ALLOWED: () => ({
     title: 'The servers do not allow this question',
@@ -37,7 +37,7 @@ const WORDS: Readonly<Record<string, (server: string) => Explained>> = {
   }),
   MODEL_UNKNOWN: () => ({
     title: 'The servers do not serve this model to you',
-    remedy: `Its name may be spelled otherwise, or it was replaced or withdrawn. ${CONNECTION} Then try again.`,
+    remedy: `It may have another name, or was replaced or withdrawn. ${CONNECTION} Then try again.`,
   }),
   MODEL_DAMAGED: () => ({
     title: 'The servers have lost a part of this model',
@@ -98,7 +98,7 @@ const WORDS: Readonly<Record<string, (server: string) => Explained>> = {
   }),
   BAD_CONFIGURATION: () => ({
     title: 'The connection’s data cannot be used',
-    remedy: `Something in the network file, the key, the grant or the model’s name is not as it should be. ${CONNECTION}`,
+    remedy: `The network file, the key, the grant or the model’s name is not as it should be. ${CONNECTION}`,
   }),
   NOTHING_TO_CONNECT: () => ({
     title: 'The page does not know whom to ask',

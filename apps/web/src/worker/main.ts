@@ -39,9 +39,11 @@ async function load(id: number, connection: Connection): Promise<void> {
   say({ kind: 'loaded', id, model: page.facts });
 }
 
-async function ask(id: number, texts: readonly string[]): Promise<void> {
-  question++;
-  const answered = await page!.ask(texts, ({ ids, mask }) => say({ kind: 'plain', plain: { ids, mask } }));
+async function ask({ id, texts, question: number }: Extract<Request, { kind: 'ask' }>): Promise<void> {
+  question = number;
+  // A worker that has taken the place of one that failed has none
+  if (!page) throw Object.assign(new Error('the model has to be loaded again'), { code: 'MODEL_DISPOSED' });
+  const answered = await page.ask(texts, ({ ids, mask }) => say({ kind: 'plain', plain: { ids, mask } }));
   say({ kind: 'answered', id, answered });
 }
 
@@ -67,7 +69,7 @@ let turn: Promise<void> = Promise.resolve();
 self.addEventListener('message', ({ data }: MessageEvent<Request>) => {
   turn = turn.then(async () => {
     try {
-      await (data.kind === 'load' ? load(data.id, data.connection) : ask(data.id, data.texts));
+      await (data.kind === 'load' ? load(data.id, data.connection) : ask(data));
     } catch (error) {
       say({ kind: 'failed', id: data.id, failed: failed(error) });
     }

@@ -21,5 +21,6 @@ export interface AskedModel {
   readonly manifest: AskedManifest;
   /** the bytes of one of its public files */
   asset(name: string): Promise<Uint8Array>;
+  /** one of its outputs, for these inputs by name */
   execute(inputs: tf.NamedTensorMap, output: string): tf.Tensor | tf.Tensor[];
 }
