@@ -13,6 +13,7 @@ export interface RunProgress {
   of?: number;
 }
 
+/** Hears how far a run is. */
 export type OnProgress = (event: RunProgress) => void;
 
 /**
