@@ -8,7 +8,7 @@ const root = dirname(import.meta.dirname);
 const nx = join(root, 'node_modules/nx/dist/bin/nx.js');
 const long = process.argv.includes('--long');
 /** Packages that have tests of that kind. */
-const LONG = ['party-node'];
+const LONG = ['party-node', 'tools', 'bench'];
 const args = [
   'run-many',
   '-t',

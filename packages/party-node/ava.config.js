@@ -1,12 +1,14 @@
+import { testFiles } from '../../tools/test-files.js';
+
 /** What waits longest begins first, so that the others run meanwhile. */
 const FIRST = [
   'memory.long',
-  'clients.slow',
+  'clients.long',
   'hostile-client',
   'nodes.slow',
-  'service/crashes.slow',
+  'service/crashes.long',
   'faults/fuzz.slow',
-  'attacks/logs.slow',
+  'attacks/logs.long',
 ];
 
 const place = (file) => {
@@ -14,11 +16,8 @@ const place = (file) => {
   return at < 0 ? FIRST.length : at;
 };
 
-/** `npm run test:long` runs what takes too long for each change. */
-const LONG = 'dist/test/**/*.long.test.js';
-
 export default {
-  files: process.env.SECFORMER_TESTS === 'long' ? [LONG] : ['dist/test/**/*.test.js', `!${LONG}`],
+  files: testFiles('dist/test'),
   timeout: '5m',
   // Much of these tests is waiting
   concurrency: 4,

@@ -1,0 +1,6 @@
+import { testFiles } from './test-files.js';
+
+export default {
+  files: testFiles('test'),
+  timeout: '5m',
+};
