@@ -1,5 +1,3 @@
-import { testFiles } from '../../tools/test-files.js';
-
 /** What waits longest begins first, so that the others run meanwhile. */
 const FIRST = [
   'memory.long',
@@ -16,8 +14,11 @@ const place = (file) => {
   return at < 0 ? FIRST.length : at;
 };
 
+/** `npm run test:long` runs what takes too long for each change. */
+const LONG = 'dist/test/**/*.long.test.js';
+
 export default {
-  files: testFiles('dist/test'),
+  files: process.env.SECFORMER_TESTS === 'long' ? [LONG] : ['dist/test/**/*.test.js', `!${LONG}`],
   timeout: '5m',
   // Much of these tests is waiting
   concurrency: 4,
