@@ -2,7 +2,7 @@ import { Command, Option } from 'commander';
 import { type AskFlags, askTexts } from './ask.js';
 import { EXIT, failure, type Command as Name } from './failures.js';
 import { address, lengths, list, seconds, whole } from './flags.js';
-import { type ProxyFlags, serveProxy } from './proxy/serve.js';
+import type { ProxyFlags } from './proxy/serve.js';
 import { type PublishFlags, publishFolder } from './publish.js';
 import { nodes, type Service } from './service.js';
 import { standard, type Terminal } from './terminal.js';
@@ -106,6 +106,7 @@ export async function main(argv: string[], service: Service = nodes, terminal: T
     .exitOverride()
     .action(async (models: string[], flags: ProxyFlags) => {
       command = 'proxy';
+      const { serveProxy } = await import('./proxy/serve.js');
       await serveProxy(models, flags, service, terminal);
     });
   try {

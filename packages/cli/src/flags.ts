@@ -1,4 +1,5 @@
 /** What flags hold: parsers, each of which says what it expects. */
+import { addressFrom } from '@secformer/party-node/node';
 import { InvalidArgumentError } from 'commander';
 
 const LARGEST = 2 ** 20;
@@ -22,9 +23,9 @@ export function list(text: string): string[] {
 }
 
 export function address(text: string): { host: string; port: number } {
-  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
-  if (!match || Number(match[2]) > 65535) throw new InvalidArgumentError('expected HOST:PORT');
-  return { host: match[1]!, port: Number(match[2]) };
+  const found = addressFrom(text);
+  if (!found) throw new InvalidArgumentError('expected HOST:PORT');
+  return found;
 }
 
 /** Of a wait: an hour at most. */

@@ -12,4 +12,4 @@ export { checkUrl, type DialOptions, dialSocket } from './node/sockets.js';
 export { readToken } from './node/token-files.js';
 export * from './trio/trio.js';
 export type { PublisherLimits } from './wire/principal.js';
-export { isLoopback } from './wire/url.js';
+export { addressFrom, isLoopback } from './wire/url.js';

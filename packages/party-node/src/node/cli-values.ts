@@ -3,11 +3,12 @@ import { InvalidArgumentError } from 'commander';
 import { bytesFrom } from '../identity/sizes.js';
 import { limits } from '../limits.js';
 import { publicKeyFrom } from '../wire/keys.js';
+import { addressFrom } from '../wire/url.js';
 
 export function address(text: string): { host: string; port: number } {
-  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
-  if (!match || Number(match[2]) > 65535) throw new InvalidArgumentError('expected HOST:PORT');
-  return { host: match[1]!, port: Number(match[2]) };
+  const found = addressFrom(text);
+  if (!found) throw new InvalidArgumentError('expected HOST:PORT');
+  return found;
 }
 
 export function threads(text: string): number {

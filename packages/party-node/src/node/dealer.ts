@@ -60,7 +60,7 @@ export class Dealer extends Engine<DealerRunState> {
     this.pool.over(run);
   }
 
-  protected override late(ticket: string, { t }: Message): void {
+  protected override late({ t, ticket }: Message & { ticket: string }): void {
     if (t === 'computed' || t === 'abort') this.pool.computed(ticket, t === 'abort');
   }
 

@@ -160,7 +160,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       else {
         this.#agreements.forget(m.ticket);
         this.#burnt.early(m.ticket);
-        this.late(m.ticket, m);
+        this.late(m);
       }
     } else if (m.t === 'have') {
       const list = readJson(listed, payload, nodeName[role], 'a list of models');
@@ -174,7 +174,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       if (run) await this.receive(run, role, m, payload);
       else {
         this.arena.release([payload]);
-        this.late(m.ticket, m);
+        this.late(m);
       }
     }
   }
@@ -197,7 +197,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   /** A message of a run from another node. */
   protected abstract receive(run: R, from: NodeRole, m: Message, payload: Uint8Array): void | Promise<void>;
   /** A message of a run that is over here, without its payload. */
-  protected late(_ticket: string, _m: Message): void {}
+  protected late(_m: Message & { ticket: string }): void {}
   protected abstract newRun(parts: RunParts): R;
   /** The run itself, once it is agreed; throws to abort. */
   protected abstract execute(run: R, peers: ReadonlyMap<NodeRole, Peer>): Promise<void>;

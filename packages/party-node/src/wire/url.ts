@@ -33,3 +33,9 @@ export function checkUrl(url: string, node: NodeName): URL {
     );
   return parsed;
 }
+
+/** Host and port of `HOST:PORT`, an IPv6 host in brackets; undefined where the text is none. */
+export function addressFrom(text: string): { host: string; port: number } | undefined {
+  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
+  return match && Number(match[2]) <= 65535 ? { host: match[1]!, port: Number(match[2]) } : undefined;
+}
