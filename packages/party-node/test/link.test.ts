@@ -7,6 +7,9 @@ import type { Link } from '../src/wire/link.js';
 import { PortLink } from '../src/wire/port-link.js';
 import { type Socket, SocketLink } from '../src/wire/socket-link.js';
 
+/** What a loaded machine may take. */
+const PATIENCE_MS = 30_000;
+
 /** Two ends of a fresh link, and how to clean up. */
 type Pair = () => Promise<{ a: Link; b: Link; done(): void }>;
 
@@ -199,12 +202,12 @@ for (const [what, send] of Object.entries({
 
 test('WebSocket: an end whose process does not answer is noticed', async (t) => {
   const { a, b, done } = await sockets();
-  t.true(await b.answers!(1000));
+  t.true(await b.answers!(PATIENCE_MS));
   const { raw } = a as unknown as { raw: WebSocket };
   raw.pause();
   t.false(await b.answers!(200));
   raw.resume();
-  t.true(await b.answers!(1000));
+  t.true(await b.answers!(PATIENCE_MS));
   done();
-  t.false(await b.answers!(1000));
+  t.false(await b.answers!(PATIENCE_MS));
 });

@@ -1,12 +1,13 @@
 /** A published model beside the same model in an owner's session: time, memory, and what a restart takes. */
 import { readFileSync } from 'node:fs';
 import type { BertModel } from '@secformer/bert-loader';
-import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
+import { type LocalNodes, type LocalService, startLocalNodes } from '@secformer/party-node/node';
 import { configure, type LastRun, lastRun, prepare } from '@secformer/tfjs-mpc-backend';
 import { chooseKernels } from '../kernels.js';
 import { loadModel } from '../named-models.js';
 import { tf } from '../quiet-tfjs.js';
 import { columns, end, median, megabytes, report, UsageError } from '../report.js';
+import { filledPool, WATCHED } from './pool.js';
 import { asked, outputOf, type Sentence, sentenceOf, served } from './published-bert.js';
 
 export interface ServiceFlags {
@@ -20,13 +21,6 @@ export interface ServiceFlags {
 }
 
 const TEXT = 'Nothing in the report explains why the bridge was closed, who closed it, or when it will be open again.';
-
-/** How long the pool may take to prepare its runs before they are measured. */
-const FILL_MS = 120_000;
-/** Between two asks: what a node prepares meanwhile takes none of the next one's time. */
-const PAUSE_MS = 5_000;
-/** An ask that is prepared in less has found a prepared run. */
-const POOLED_MS = 150;
 
 /** Resident megabytes of each node. */
 function resident(processes: LocalNodes['processes']): Record<string, number> {
@@ -69,24 +63,21 @@ async function owners(model: BertModel, sentence: Sentence, f: ServiceFlags) {
   }
 }
 
-/** Asks until a run has been prepared before it was asked for, then so many times. */
+/** Asks so many times, each with a pool that is full: what the nodes prepare takes none of an ask's time. */
 async function pooledAsks(
+  service: LocalService,
   client: Awaited<ReturnType<Awaited<ReturnType<typeof served>>['client']>>,
-  s: Sentence,
+  sentence: Sentence,
   runs: number,
 ) {
   const records: LastRun[] = [];
-  const until = performance.now() + FILL_MS;
-  while (records.length < runs && performance.now() < until) {
-    await asked(client, s);
-    const record = lastRun()!;
-    if (record.prepareMs < POOLED_MS) records.push(record);
-    // Nobody waits meanwhile: the nodes prepare the next
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+  const prepared: number[] = [];
+  while (records.length < runs) {
+    prepared.push(await filledPool(service));
+    await asked(client, sentence);
+    records.push(lastRun()!);
   }
-  if (records.length === 0)
-    throw new UsageError(`no prepared run was met within ${FILL_MS / 1000} s; give more --pool`);
-  return records;
+  return { records, prepared };
 }
 
 export async function serviceFigures(f: ServiceFlags): Promise<void> {
@@ -100,7 +91,7 @@ export async function serviceFigures(f: ServiceFlags): Promise<void> {
   const { service, client, publishMs } = await served(model, {
     seq: f.seq,
     suite: f.suite,
-    flags: ['--pool-bytes', f.pool],
+    flags: [...WATCHED, '--pool-bytes', f.pool],
   });
   model.dispose();
   try {
@@ -108,7 +99,7 @@ export async function serviceFigures(f: ServiceFlags): Promise<void> {
     const { cost } = somebody.manifest.programs[0]!;
     await asked(somebody, sentence);
     const memory = resident(service.processes);
-    const pooled = await pooledAsks(somebody, sentence, f.runs);
+    const { records: pooled, prepared } = await pooledAsks(service, somebody, sentence, f.runs);
     somebody.dispose();
     for (const role of ['party0', 'party1', 'dealer'] as const) await service.kill(role);
     const start = performance.now();
@@ -129,7 +120,7 @@ export async function serviceFigures(f: ServiceFlags): Promise<void> {
       kernels,
       publishMs,
       owner: { onlineMs: owner.onlineMs, memory: owner.memory },
-      pooled: { onlineMs: pooled.map((r) => r.onlineMs), prepareMs: pooled.map((r) => r.prepareMs) },
+      pooled: { onlineMs: pooled.map((r) => r.onlineMs), prepareMs: pooled.map((r) => r.prepareMs), prepared },
       ratio: median(pooled.map((r) => r.onlineMs)) / median(owner.onlineMs),
       memory,
       memoryRatio: Object.fromEntries(Object.keys(memory).map((role) => [role, memory[role]! / owner.memory[role]!])),

@@ -56,8 +56,8 @@ export type NodeEvent =
   | { kind: 'link'; node: NodeName; state: 'connected' | 'left' }
   | { kind: 'memory'; bytes: number; held: number; reserved: number }
   | { kind: 'queue'; waiting: number; underWay: number }
-  /** runs that are prepared before anybody has asked, and the bytes that they were promised */
-  | { kind: 'pool'; runs: number; bytes: number }
+  /** runs that are prepared before anybody has asked, or are being prepared, and the bytes that they were promised */
+  | { kind: 'pool'; runs: number; preparing: number; bytes: number }
   /** published models that this node or another one has */
   | { kind: 'models'; models: readonly ModelState[] }
   | { kind: 'draining' };

@@ -59,6 +59,7 @@ export class Metrics {
   readonly #link;
   readonly #queue;
   readonly #pool;
+  readonly #poolPreparing;
   readonly #poolBytes;
   readonly #served;
   readonly #memory;
@@ -103,7 +104,8 @@ export class Metrics {
     this.#presence = presence;
     this.#queue = gauge('runs', 'Runs that are not over: waiting for a turn, or under way', 'state');
     this.#pool = gauge('pool_runs', 'Runs that are prepared before anybody has asked for them');
-    this.#poolBytes = gauge('pool_bytes', 'Memory that prepared runs were promised');
+    this.#poolPreparing = gauge('pool_preparing', 'Runs that are being prepared before anybody has asked for them');
+    this.#poolBytes = gauge('pool_bytes', 'Memory that both kinds of runs of the pool were promised');
     this.#served = gauge('models', 'Versions of published models: served, or missing at one of the nodes', 'state');
     this.#memory = gauge(
       'memory_bytes',
@@ -153,6 +155,7 @@ export class Metrics {
       this.#queue.set({ state: 'under way' }, e.underWay);
     } else if (e.kind === 'pool') {
       this.#pool.set(e.runs);
+      this.#poolPreparing.set(e.preparing);
       this.#poolBytes.set(e.bytes);
     } else if (e.kind === 'models') {
       const missing = e.models.filter(({ why }) => why !== undefined).length;

@@ -23,7 +23,7 @@ export interface Socket {
   /** of `ws` only */
   ping?(): void;
   /** of `ws` only */
-  once?(event: 'pong', listener: () => void): void;
+  on?(event: 'pong', listener: () => void): void;
 }
 
 /** Frames through an open WebSocket; each that arrives is a buffer of its own, which stays valid. */
@@ -33,6 +33,8 @@ export class SocketLink implements Link {
   readonly #socket: Socket;
   #closed = '';
   #waiting = 0;
+  /** what waits for a pong, or for the end */
+  readonly #asking = new Set<(alive: boolean) => void>();
 
   constructor(
     socket: Socket,
@@ -43,6 +45,7 @@ export class SocketLink implements Link {
     socket.addEventListener('message', ({ data }) => this.#receive(data));
     socket.addEventListener('close', ({ reason }) => this.#end(reason || 'the connection was closed'));
     socket.addEventListener('error', ({ message }) => this.#end(message || 'the connection failed'));
+    socket.on?.('pong', () => this.#answered(true));
   }
 
   #receive(data: unknown): void {
@@ -96,24 +99,31 @@ export class SocketLink implements Link {
   #end(why: string): void {
     if (this.#closed) return;
     this.#closed = why;
+    // Who is gone answers nothing more
+    this.#answered(false);
     told(this, why);
+  }
+
+  #answered(alive: boolean): void {
+    for (const tell of this.#asking) tell(alive);
+    this.#asking.clear();
   }
 
   /** Of `ws` only: a browser answers pings and sends none. */
   async answers(ms: number): Promise<boolean> {
-    const { ping, once } = this.#socket;
     if (this.#closed) return false;
-    if (!ping || !once) return true;
+    if (!this.#socket.ping || !this.#socket.on) return true;
     return new Promise((resolve) => {
-      const answer = () => {
+      const late = setTimeout(() => {
+        this.#asking.delete(tell);
+        resolve(false);
+      }, ms);
+      const tell = (alive: boolean) => {
         clearTimeout(late);
-        resolve(!this.#closed);
+        resolve(alive);
       };
-      const late = setTimeout(() => resolve(false), ms);
-      once.call(this.#socket, 'pong', answer);
-      // Who is gone answers nothing more
-      this.#socket.addEventListener('close', answer);
-      ping.call(this.#socket);
+      this.#asking.add(tell);
+      this.#socket.ping!();
     });
   }
 }

@@ -65,7 +65,7 @@ test('each run that is over is told of once at each node, with its times and cos
   t.is(memory!.kind, 'memory');
   t.true((memory as { held: number }).held > 0, 'the tensor and the Program');
   t.deepEqual(queue, { kind: 'queue', waiting: 0, underWay: 0 });
-  t.deepEqual(pool, { kind: 'pool', runs: 0, bytes: 0 });
+  t.deepEqual(pool, { kind: 'pool', runs: 0, preparing: 0, bytes: 0 });
   t.deepEqual(models, { kind: 'models', models: [] });
   session.close();
 });

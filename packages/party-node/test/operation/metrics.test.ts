@@ -53,7 +53,7 @@ test('state is what the engine says and who is connected', async (t) => {
     await metrics.text([
       { kind: 'memory', bytes: 100, held: 20, reserved: 30 },
       { kind: 'queue', waiting: 3, underWay: 1 },
-      { kind: 'pool', runs: 2, bytes: 15 },
+      { kind: 'pool', runs: 2, preparing: 1, bytes: 15 },
       { kind: 'models', models: [{ model: 'a@1' }, { model: 'b@1' }, { model: 'b@2', why: 'damaged' }] },
     ]),
   );
@@ -68,6 +68,7 @@ test('state is what the engine says and who is connected', async (t) => {
     'secformer_models{state="served"} 2',
     'secformer_models{state="missing"} 1',
     'secformer_pool_runs 2',
+    'secformer_pool_preparing 1',
     'secformer_pool_bytes 15',
     'secformer_draining 0',
   ])
