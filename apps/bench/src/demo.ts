@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { loadBert } from '@secformer/bert-loader';
 import { type LastRun, lastRun } from '@secformer/tfjs-mpc-backend';
 import { tf } from './quiet-tfjs.js';
-import { columns, megabytes, report, Steps } from './report.js';
+import { columns, end, megabytes, report, Steps } from './report.js';
 
 export const MODEL = join(dirname(fileURLToPath(import.meta.url)), '../../models/sst2-tiny');
 
@@ -87,7 +87,7 @@ export async function demo(json: string | undefined): Promise<void> {
         `${agree ? 'Every label agrees.' : 'The answers differ.'}`,
     ].join('\n');
   });
-  process.exit(agree ? 0 : 1);
+  end(agree ? 0 : 1);
 }
 
 function logitText(row: number[]): string {

@@ -5,7 +5,7 @@ import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure'
 import type { io, LayersModel, NamedTensorMap, Tensor } from '@tensorflow/tfjs';
 import { chooseKernels } from './kernels.js';
 import { tf } from './quiet-tfjs.js';
-import { columns, megabytes, report, UsageError } from './report.js';
+import { columns, end, megabytes, report, UsageError } from './report.js';
 
 export interface ModelFlags {
   suite: string;
@@ -145,5 +145,5 @@ export async function model(folder: string, f: ModelFlags): Promise<void> {
       ...(f.shadow ? [`shadow: ${violated ?? 'every instruction agrees with its plaintext'}`] : []),
     ].join('\n'),
   );
-  process.exit(violated ? 1 : 0);
+  end(violated ? 1 : 0);
 }

@@ -12,8 +12,8 @@ export function report(record: object, json: string | undefined, table: () => st
 }
 
 /** Ends the process, whatever still runs in it, once all that was reported has been taken. */
-export function end(): void {
-  process.stdout.write('', () => process.exit());
+export function end(code = 0): void {
+  process.stdout.write('', () => process.exit(code));
 }
 
 /** Columns padded to their widest cell; numbers to the right. */

@@ -10,6 +10,7 @@ import {
   layerNorm,
   logSoftmax,
   normalise,
+  ofSmall,
   ProgramBuilder,
   plan,
   quadSoftmax,
@@ -77,6 +78,28 @@ const cases: Record<string, Case> = {
   log: { compose: unary('log'), within: [UNIT, 1, 16384], beyond: [0, -UNIT, -1, -16384] },
   sqrt: { compose: unary('sqrt'), within: [-(2 ** -10), 0, UNIT, 4, 16384], beyond: [-(2 ** -10) - UNIT, -1, -16384] },
   rsqrt: { compose: unary('rsqrt'), within: [2 ** -12, 1, 16384], beyond: [0, 2 ** -12 - UNIT, -1, -16384] },
+  // v is nothing but rounding there: up to 4 units a value, to the nearest octave
+  'inverse root of a sum of four squares, with an ε': {
+    compose: (e, x) =>
+      ofSmall(e, 'rsqrt', { v: e.scale(e.square(x), 4), factor: 0.25, plus: 1e-12, least: 0, squares: 4 }),
+    within: [0, 7 * UNIT, -7 * UNIT, 0.01, -3, 500],
+    beyond: [UNIT, -UNIT, 2 * UNIT, 3 * UNIT],
+  },
+  'inverse root of a square, with an ε that hides rounding': {
+    compose: (e, x) => ofSmall(e, 'rsqrt', { v: e.square(x), factor: 1, plus: 1e-5, least: 0, squares: 1 }),
+    within: [0, UNIT, 2 * UNIT, 0.01, -3, 500],
+    beyond: [],
+  },
+  'inverse root of a square and nothing else': {
+    compose: (e, x) => ofSmall(e, 'rsqrt', { v: e.square(x), factor: 1, plus: 0, least: 0, squares: 1 }),
+    within: [4 * UNIT, -4 * UNIT, 0.01, -3, 500],
+    beyond: [0, UNIT, -3 * UNIT],
+  },
+  'reciprocal of a value with an ε': {
+    compose: (e, x) => ofSmall(e, 'reciprocal', { v: x, factor: 1, plus: 1e-8, least: 0 }),
+    within: [0, 24 * UNIT, 0.01, 3, 500],
+    beyond: [UNIT, 8 * UNIT],
+  },
   'reciprocal of a positive number': {
     compose: (e, x) => reciprocal(e, x),
     within: [2 ** -12, 1, 16384],

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { tf } from '../quiet-tfjs.js';
-import { report, Steps, UsageError } from '../report.js';
+import { end, report, Steps, UsageError } from '../report.js';
 import { everydayPrograms } from './programs.js';
 import { judge, type Outcome, runProgram, type Verdict } from './run.js';
 
@@ -71,5 +71,5 @@ export async function everyday(f: EverydayFlags): Promise<void> {
         : `${unexpected.length} not as documented`,
     ].join('\n'),
   );
-  process.exit(unexpected.length > 0 ? 1 : 0);
+  end(unexpected.length > 0 ? 1 : 0);
 }

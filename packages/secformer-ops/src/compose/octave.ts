@@ -42,7 +42,12 @@ export interface Wide {
   /** log2 of the largest answer */
   magnitude: number;
   /** the first threshold, and the answer below it */
-  least?: { from: bigint; answer: number };
+  least?: {
+    from: bigint;
+    answer: number;
+    /** watched, so many octaves from `from` on are reported: V may be nothing but rounding there */
+    reported?: number;
+  };
 }
 
 /**
@@ -88,6 +93,10 @@ export function octave(
   const octaves = hi - lo;
   const all = intervals(e, opened, 0, width, thresholds, guards.length + (least ? 0 : skip), octaves + (least ? 1 : 0));
   const hot = least ? e.emit('planes', [all], { from: 1, count: octaves }) : all;
+  if (e.watch && least?.reported) {
+    const between = e.emit('oneHot', [lessThan(e, opened, 0, width, thresholds)]);
+    for (let i = 1; i <= least.reported; i++) watchPlane(e, between, i);
+  }
   if (guards.length > 0) {
     const between = e.emit('oneHot', [lessThan(e, opened, 0, width, thresholds)]);
     watchPlane(e, between, guards.length - 1);

@@ -11,6 +11,9 @@
  * 1.2e-4 relative of 1/√, for answers from 2^−15 to 2^21 have 62 bits; 1.1e-4 of √; 1e-5 of 1/x, and absolute of ln. An
  * ε far below v's last place has fewer bits: 6e-3 of 1/√ where v is one unit of it. Answers beyond 2^21 (1/x: 2^19)
  * come out as that.
+ * What v is made of is right to a unit of 2^−16, so a small v other than 0 may be nothing but rounding. Watched, 1/√ and
+ * 1/x report it: a sum of n squares below n·16 units², and any other v of 16 bits below 2^−12, unless ε is so large
+ * that it does not matter. 0 is not reported where ε or `least` gives it an answer.
  * Cost   some 2.5 bytes for every octave between the smallest value and 2^20, and one opening of up to 63 bits.
  * View   openings under masks of their own. Source protocols section 8.
  */
@@ -26,6 +29,8 @@ export interface Small {
   factor: number;
   plus: number;
   least: number;
+  /** of how many squares of values of 16 fractional bits v is the sum; 0 or absent if it is none */
+  squares?: number;
 }
 
 /** The functions that `ofSmall` computes. */
@@ -49,6 +54,17 @@ const ROOM = 62;
 /** log2 of the largest answers: what 1/√x of 2^20 leaves beside itself in 63 bits. */
 const MOST = { rsqrt: 21, reciprocal: 19, sqrt: 15, log: 5 } as const;
 const POWER = { rsqrt: -0.5, reciprocal: -1, sqrt: 0.5, log: 1 } as const;
+
+/**
+ * The least v whose answer says something: a unit more or less in each value of a sum of squares, of 4 units on average,
+ * changes 1/√ by less than a quarter, and a unit of a v of 2^−12 changes 1/x by a 16th. 0 where ε hides that.
+ */
+function leastTold(kind: SmallFunction, t: ShareType, { factor, plus, squares = 0 }: Small): number {
+  if (kind !== 'rsqrt' && kind !== 'reciprocal') return 0;
+  const unit = 2 ** -FRAC_BITS;
+  const told = squares > 0 ? squares * (4 * unit) ** 2 : t.fracBits <= FRAC_BITS ? 16 * unit : 0;
+  return plus / factor >= (squares > 0 ? told / 4 : told) ? 0 : told;
+}
 
 /** Where the operand is opened: fractional bits, and log2 of the largest v. */
 function scaleOf(t: ShareType, { factor, plus }: Small): { fracBits: number; high: number } {
@@ -74,6 +90,7 @@ function precision(kind: SmallFunction, magnitude: number): Pick<Wide, 'resultBi
  */
 export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number {
   const { v, factor, plus, least } = operand;
+  const told = leastTold(kind, e.share(v), operand);
   const whole = e.share(v).bits === 64 ? v : e.wide(v);
   const t = e.share(whole);
   const { fracBits, high } = scaleOf(t, operand);
@@ -94,11 +111,13 @@ export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number
   const top = Math.min(most, Math.max(...ends, constant > 0 ? answer : 0));
   const bits = precision(kind, kind === 'log' ? 6 : Math.ceil(Math.log2(top)) + 1);
   const from = first > 1n << BigInt(lo) ? first : 1n << BigInt(lo);
+  const firstTold = units(plus) + BigInt(Math.round(told * 2 ** fracBits));
+  const rounding = told > 0 ? Math.max(0, Math.round(Math.log2(Number(firstTold))) - lo) : 0;
   // With nothing that keeps it finite, what is 0, or has an answer that is too large, has left the domain
-  const reported = constant > 0 || kind === 'sqrt' ? [] : [from];
+  const reported = constant > 0 || kind === 'sqrt' ? [] : [firstTold > from ? firstTold : from];
   return octave(e, opened, lo, hi, kind, factor ** POWER[kind], reported, {
     ...bits,
-    ...(constant > 0 && { least: { from, answer } }),
+    ...(constant > 0 && { least: { from, answer, reported: rounding } }),
   });
 }
 

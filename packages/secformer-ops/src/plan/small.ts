@@ -9,11 +9,13 @@ export interface Offset {
   factor: number;
   plus: number;
   least: number;
+  /** of how many squares each value of the core is the sum; 0 if it is none */
+  squares: number;
   /** the views on the way, the innermost first */
   views: GraphNode[];
 }
 
-const PLAIN = (core: number): Offset => ({ core, factor: 1, plus: 0, least: 0, views: [] });
+const PLAIN = (core: number): Offset => ({ core, factor: 1, plus: 0, least: 0, squares: 0, views: [] });
 
 /** The one number that a node holds everywhere. */
 function scalarOf({ nodes }: Graph, i: number): number | undefined {
@@ -77,11 +79,12 @@ function offsetOf(graph: Graph, at: number, factors: boolean): Offset {
   }
 }
 
-/** Squares and sums of them, which have 32 fractional bits. */
-function squares(graph: Graph, i: number): boolean {
-  const n = graph.nodes[i]!;
-  if (n.op === 'square' || (n.op === 'mul' && n.in[0] === n.in[1])) return true;
-  return (n.op === 'sum' || n.op === 'reshape') && squares(graph, n.in[0]!);
+/** Of how many squares a value is the sum, which then has 32 fractional bits; 0 if it is none. */
+function squaresIn({ nodes }: Graph, i: number): number {
+  let at = nodes[i]!;
+  while (at.op === 'sum' || at.op === 'reshape') at = nodes[at.in[0]!]!;
+  const squared = at.op === 'square' || (at.op === 'mul' && at.in[0] === at.in[1]);
+  return squared ? Math.max(1, sizeOf(at.shape) / sizeOf(nodes[i]!.shape)) : 0;
 }
 
 /** An ε from which 16 fractional bits hold it to 1/2,000. */
@@ -99,9 +102,10 @@ export function smallOperand(
 ): { kind: SmallFunction; offset: Offset } | undefined {
   const needs = (kind: SmallFunction, offset: Offset) => {
     const constant = Math.max(offset.plus, offset.least);
-    return constant >= COARSE_EPSILON || (constant === 0 && !squares(graph, offset.core))
+    const squares = squaresIn(graph, offset.core);
+    return constant >= COARSE_EPSILON || (constant === 0 && squares === 0)
       ? undefined
-      : { kind, offset };
+      : { kind, offset: { ...offset, squares } };
   };
   if (op === 'rsqrt' || op === 'sqrt' || op === 'log') return needs(op, offsetOf(graph, at, true));
   if (op !== 'reciprocal') return undefined;
