@@ -215,7 +215,7 @@ class Fuzzer {
         Census
       >;
     // Connections that were closed are over a moment later
-    if (!(await until(() => harm(this.#before, now()).length === 0, 10_000)))
+    if (!(await until(() => harm(this.#before, now()).length === 0, 60_000)))
       throw this.#found(harm(this.#before, now()).join(', '));
     for (const role of NODES) {
       const failed = linesOf(this.#nodes.log(role), 'failed')[0];
