@@ -23,6 +23,7 @@ const PACKAGES = {
   'packages/cli': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
   'apps/web': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
   'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'web'],
+  examples: ['party-node', 'tfjs-mpc-backend', 'bert-loader', 'cli'],
   tools: ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'],
 };
 

@@ -9,6 +9,9 @@ import { errorCodes } from '../error-codes.js';
 
 const root = join(import.meta.dirname, '../..');
 const packages = readdirSync(join(root, 'packages'));
+const examples = readdirSync(join(root, 'examples')).filter((name) =>
+  existsSync(join(root, 'examples', name, 'README.md')),
+);
 const read = (file) => readFileSync(join(root, file), 'utf8');
 
 const documents = [
@@ -19,13 +22,15 @@ const documents = [
     .filter((f) => f.endsWith('.md'))
     .map((f) => `docs/${f}`),
   ...packages.map((p) => `packages/${p}/README.md`),
+  'examples/README.md',
+  ...examples.map((name) => `examples/${name}/README.md`),
 ];
 
 /** A document without its blocks of code. */
 const prose = (file) => read(file).replace(/^ *```[\s\S]*?^ *```/gm, '');
 
 /** Folders that a path in backticks may begin with: those of the repository, and within a package its own. */
-const TOP = ['packages', 'apps', 'tools', 'docs', 'deploy', '.ci'];
+const TOP = ['packages', 'apps', 'examples', 'tools', 'docs', 'deploy', '.ci'];
 const OF_PACKAGE = ['src', 'test', 'tools', 'native', 'assembly'];
 
 /** Words in backticks that are paths of files or folders; of a pattern, the folder it is in. */
@@ -41,7 +46,8 @@ for (const file of documents) {
   test(`paths in backticks exist: ${file}`, (t) => {
     const own = file === 'CONTRIBUTING.md' ? [...packages.map((p) => `packages/${p}`), 'tools'] : [dirname(file)];
     const folders = ['', ...(file.startsWith('docs/') ? [] : own)].map((folder) => join(root, folder));
-    const made = (path) => path === 'docs/api' || path.includes('NAME');
+    // What tools and examples write
+    const made = (path) => /^(docs\/api|examples\/connection)\b/.test(path) || path.includes('NAME');
     const missing = pathsIn(file).filter((path) => !made(path) && !folders.some((f) => existsSync(join(f, path))));
     t.deepEqual(missing, []);
   });

@@ -38,6 +38,7 @@ for (const [package_, other] of [
   ['packages/tfjs-mpc-backend', 'bert-loader'],
   ['packages/bert-loader', 'ring'],
   ['apps/bench', 'tools'],
+  ['examples', 'secformer-ops'],
 ]) {
   test(`${package_} does not know ${other}`, (t) => {
     for (const text of [

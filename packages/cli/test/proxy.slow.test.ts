@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { InferenceClient } from '@huggingface/inference';
+import { OpenAIEmbeddings } from '@langchain/openai';
 import { type BertModel, loadBert } from '@secformer/bert-loader';
 import { secretKeyText } from '@secformer/party-node';
 import { type LocalService, startLocalService } from '@secformer/party-node/node';
@@ -84,6 +85,19 @@ test.serial('OpenAI’s client gets the vectors of the plaintext model', async (
     instanceOf: OpenAI.BadRequestError,
   });
 });
+
+test.serial(
+  'LangChain’s embeddings are those of the plaintext model, and a refusal is OpenAI’s own error',
+  async (t) => {
+    t.timeout(120_000);
+    const configuration = { baseURL: `${url}/v1` };
+    const of = (model: string) => new OpenAIEmbeddings({ model, apiKey: 'unused', configuration, maxRetries: 0 });
+    t.true(apart(await of('vectors').embedDocuments(TEXTS), plainVectors) < 1e-3);
+    t.true(apart([await of('vectors').embedQuery(TEXTS[1]!)], [plainVectors[1]!]) < 1e-3);
+    await t.throwsAsync(of('sst2').embedQuery('a film'), { instanceOf: OpenAI.BadRequestError });
+    await t.throwsAsync(of('unknown').embedQuery('a film'), { instanceOf: OpenAI.NotFoundError });
+  },
+);
 
 test.serial('Hugging Face’s client gets vectors and classes', async (t) => {
   t.timeout(120_000);
