@@ -1,6 +1,7 @@
 /** The proxy's HTTP server: what every request meets before its interface does, and which interfaces there are. */
 import fastifySwagger from '@fastify/swagger';
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
+import { docsPage } from './docs-page.js';
 import { answerErrors, plainForm, schemaError } from './forms.js';
 import { type GuardOptions, guard } from './guard.js';
 import { limits } from './limits.js';
@@ -66,7 +67,7 @@ export async function makeServer(o: ServerOptions): Promise<FastifyInstance> {
   meet(app, o);
   answerErrors(app, { form: plainForm, report: o.report });
   app.setNotFoundHandler((_, reply) => {
-    void reply.code(404).send({ error: 'there is no such route; GET /openapi.json lists them' });
+    void reply.code(404).send({ error: 'there is no such route; GET /docs shows those that there are' });
   });
   await app.register(fastifySwagger, {
     openapi: {
@@ -92,6 +93,7 @@ export async function makeServer(o: ServerOptions): Promise<FastifyInstance> {
   await app.register(oip, { relay, report, form: plainForm });
   await app.register(tfServing, { relay, report, form: plainForm });
   await app.register(operation, { relay });
+  await app.register(docsPage, { models: relay.models.all.map(({ title }) => title) });
   await app.ready();
   return app;
 }
