@@ -159,6 +159,22 @@ for (const name of names) {
   });
 }
 
+test('pages without a bundler find one module of each package that they import, and only TensorFlow.js in it', (t) => {
+  const names = ['tfjs-mpc-backend', 'bert-loader'];
+  for (const name of names) {
+    const { unpkg, jsdelivr } = manifestOf(name);
+    t.is(unpkg, jsdelivr);
+    const text = readFileSync(join(packageOf(name), unpkg), 'utf8');
+    const imported = [...text.matchAll(/\b(?:from|import) ?"(@?[\w./:-]+)"/g)].map(([, to]) => to);
+    t.true(imported.includes('@tensorflow/tfjs-core'));
+    t.deepEqual(
+      imported.filter((to) => !to.startsWith('@tensorflow/')),
+      [],
+    );
+    t.regex(readFileSync(join(packageOf(name), `${unpkg}.LICENSE.txt`), 'utf8'), /Apache License[\s\S]*MIT License/);
+  }
+});
+
 test('what is packed has its licence, its changes and nothing of the tests', async (t) => {
   for (const name of names) {
     t.is(readFileSync(join(packageOf(name), 'LICENSE'), 'utf8'), readFileSync(join(root, 'LICENSE'), 'utf8'), name);
