@@ -15,7 +15,7 @@ test('what a node has no room for now is tried again, as long as it says so and 
   t.is(tries, 3);
   const start = performance.now();
   await t.throwsAsync(
-    persist(async () => Promise.reject(busy(20)), 200),
+    persist(async () => Promise.reject(busy(20)), undefined, 200),
     { code: 'BUSY' },
   );
   // Not the 20 s that are the rule

@@ -30,7 +30,7 @@ test('a run says which of its rounds are over', async (t) => {
   await session.write(1, Float32Array.of(1, 2, 3, 1, 1, 1), [2, 3]);
   const events: RunProgress[] = [];
   const request = { graph: softmaxes, slots: [{ tensor: 1 }], revealed: [0], kept: [], suite: 'exact' };
-  const { record } = await session.run(request, (e) => events.push(e));
+  const { record } = await session.run(request, { onProgress: (e) => events.push(e) });
   const of = record.rounds;
   t.deepEqual(events[0], { phase: 'running', done: 0, of });
   t.deepEqual(events.at(-1), { phase: 'done', done: of, of });

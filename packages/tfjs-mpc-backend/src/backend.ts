@@ -1,3 +1,4 @@
+import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import {
   type BackendValues,
@@ -339,14 +340,16 @@ export class SecformerBackend extends KernelBackend {
 
   // ---- reading
 
-  override async read(dataId: object): Promise<BackendValues> {
+  /** @param signal gives it up; TF.js itself knows of none */
+  override async read(dataId: object, signal?: AbortSignal): Promise<BackendValues> {
+    throwIfAborted(signal);
     // What is disposed of meanwhile is read all the same
     const record = readable(this.#of(dataId));
-    if (record.later) await record.later.read();
+    if (record.later) await record.later.read(signal);
     arrived(record);
     return isKnown(record) && folds()
       ? plainOf(record)
-      : (record.plain ?? typed(await read(record.node!), record.dtype));
+      : (record.plain ?? typed(await read(record.node!, signal), record.dtype));
   }
 
   override readSync(dataId: object): BackendValues {

@@ -8,8 +8,8 @@ import type { Owner, Step } from './steps.js';
 /** Values that this process will know once they are asked for. */
 export interface Later {
   readonly values: BackendValues | undefined;
-  /** Asks for them, once for all that come together. */
-  read(): Promise<void>;
+  /** Asks for them, once for all that come together. @param signal ends this wait, and with the last one the ask */
+  read(signal?: AbortSignal): Promise<void>;
   /** The same while this thread waits. */
   readSync(): void;
 }

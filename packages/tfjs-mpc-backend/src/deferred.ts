@@ -47,8 +47,8 @@ export class DeferredKernel {
       get values() {
         return made();
       },
-      read: async () => {
-        for (const later of this.#waiting()) await later.read();
+      read: async (signal) => {
+        for (const later of this.#waiting()) await later.read(signal);
         this.#compute();
       },
       readSync: () => {

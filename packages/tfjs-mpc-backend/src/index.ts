@@ -6,9 +6,17 @@
  *   await tf.setBackend('secformer');
  */
 
-import { Session } from '@secformer/party-node';
+import { type Abortable, Session, unless } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
-import { backend, getBackend, registerBackend, type Tensor } from '@tensorflow/tfjs-core';
+import {
+  backend,
+  type DataType,
+  type DataTypeMap,
+  getBackend,
+  type NumericDataType,
+  registerBackend,
+  type Tensor,
+} from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, SecformerBackend } from './backend.js';
 import { calibrated } from './calibrate.js';
 import type { Calibration } from './calibration.js';
@@ -62,10 +70,33 @@ export function asPublic<T extends Tensor>(t: T): T {
 }
 
 /**
+ * What `t.data()` gives, for who may give it up: the run is over at the nodes then, and what it would have computed is
+ * not. A run that others read too goes on for them. Of an answer of a published model it ends the ask.
+ * @returns the values of `t` in row-major order
+ * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED, and what `t.data()` throws; the signal's reason
+ *
+ * @example
+ * ```js
+ * const values = await read(model.logits(inputs), { signal: AbortSignal.timeout(10_000) });
+ * ```
+ */
+export async function read<D extends DataType = NumericDataType>(
+  t: Tensor,
+  { signal }: Abortable = {},
+): Promise<DataTypeMap[D]> {
+  const b = active();
+  const { dataId, dtype } = present(t);
+  // Of texts, and of another backend's tensors, nothing is at the nodes
+  if (dtype === 'string' || b.refCount(dataId) === 0) return unless(signal, () => t.data<D>());
+  return (await b.read(dataId, signal)) as DataTypeMap[D];
+}
+
+/**
  * Deals the randomness for reading `t` ahead of time; the returned `run` does what is left, once. What it needs is kept
- * until then, whatever is disposed of.
- * @returns `run`, whose values are those of `t` in row-major order; `record.setupMs`, the milliseconds of sharing
- * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED, and what a read throws
+ * until then or until `cancel`, whatever is disposed of.
+ * @returns `run`, whose values are those of `t` in row-major order; `cancel`; `record.setupMs`, the milliseconds of
+ *   sharing
+ * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED, and what a read throws; the signal's reason
  *
  * @example
  * ```js
@@ -73,18 +104,22 @@ export function asPublic<T extends Tensor>(t: T): T {
  * const { values, record } = await run();
  * ```
  */
-export async function prepare(t: Tensor): Promise<PreparedRead & { record: { setupMs: number } }> {
-  return prepareRead(active().node(present(t)));
+export async function prepare(
+  t: Tensor,
+  options: Abortable = {},
+): Promise<PreparedRead & { record: { setupMs: number } }> {
+  return prepareRead(active().node(present(t)), options);
 }
 
 /**
  * Shares what reading `t` will need, such as a model's weights, so that the first read does not wait for it. Nothing is
  * computed.
  * @returns milliseconds that it took
- * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED; EncodingError where a value is out of range
+ * @throws SecformerError WRONG_BACKEND, TENSOR_DISPOSED; EncodingError where a value is out of range; the signal's
+ *   reason: tensors that were shared by then stay so as long as they live
  */
-export async function share(t: Tensor): Promise<number> {
-  return shareFor(active().node(present(t)));
+export async function share(t: Tensor, options: Abortable = {}): Promise<number> {
+  return shareFor(active().node(present(t)), options);
 }
 
 /**
@@ -93,7 +128,9 @@ export async function share(t: Tensor): Promise<number> {
  * @param model records the model on a sample, such as `(ids) => bert.logits(ids)`
  * @param before an earlier calibration to add to
  * @returns plain JSON; it tells of each operation's range, as does a program that is planned with it
- * @throws ProgramError where a sample leaves the domain of an operation's protocol; SecformerError WRONG_BACKEND
+ * @param options `signal` gives it up, between two outputs
+ * @throws ProgramError where a sample leaves the domain of an operation's protocol; SecformerError WRONG_BACKEND; the
+ *   signal's reason
  *
  * @example
  * ```js
@@ -105,9 +142,10 @@ export function calibrate<S>(
   model: (sample: S) => Tensor | Tensor[],
   samples: Iterable<S>,
   before?: Calibration,
+  { signal }: Abortable = {},
 ): Promise<Calibration> {
   const b = active();
-  return calibrated(model, samples, configuration().suite, (t) => b.node(t), before);
+  return calibrated(model, samples, configuration().suite, (t) => b.node(t), { before, signal });
 }
 
 /**
@@ -116,7 +154,7 @@ export function calibrate<S>(
  * @param model a function of tensors, a tf.GraphModel, a tf.LayersModel or a BertModel
  * @returns the programs' hashes and costs
  * @throws SecformerError WRONG_BACKEND, BAD_CONFIGURATION, TRACE_READ, NOT_PUBLIC, UNSUPPORTED_KERNEL; EncodingError
- *   where a weight is out of range; NodeError where a node refuses
+ *   where a weight is out of range; NodeError where a node refuses; the signal's reason, and nothing is published
  *
  * @example
  * ```js
@@ -127,10 +165,10 @@ export function calibrate<S>(
 export async function publish(model: Publishable, options: PublishOptions): Promise<Published> {
   active();
   const { dial, credentials } = reached(options);
-  return published(model, options, () => Session.connect(dial, credentials));
+  return published(model, options, (signal) => Session.connect(dial, credentials, { signal }));
 }
 
-export { NodeError } from '@secformer/party-node';
+export { type Abortable, NodeError } from '@secformer/party-node';
 export { EncodingError, SecformerError } from '@secformer/ring';
 export type { Calibration } from './calibration.js';
 export { type Configuration, configure, type OnRange } from './config.js';
@@ -141,4 +179,4 @@ export { type LoadOptions, loadPublished } from './service/load-published.js';
 export type { InputShape, InputShapes, Publishable } from './service/models.js';
 export type { Manifest, OnProgress, Published, PublishProgress, RunProgress, TensorSpec } from './service/nodes.js';
 export type { PublishOptions } from './service/publish.js';
-export type { Inputs, PublishedModel } from './service/published-model.js';
+export type { Inputs, PredictOptions, PublishedModel } from './service/published-model.js';

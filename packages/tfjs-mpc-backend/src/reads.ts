@@ -1,11 +1,22 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /**
  * Reading: what was recorded runs at the nodes. A read owns what it needs from the moment it is called, so that
  * disposing of a tensor takes effect after the reads that were called before.
  */
-import { errorOf, type OnProgress, type RunRecord, rising } from '@secformer/party-node';
+import {
+  type Abortable,
+  asyncDispose,
+  dispose,
+  errorOf,
+  type OnProgress,
+  type RunRecord,
+  rising,
+  throwIfAborted,
+} from '@secformer/party-node';
 import { runtime } from '#runtime';
 import { type Compiled, compile } from './compile.js';
 import { configuration, type Resolved } from './config.js';
+import { Joined } from './joined.js';
 import { executed, hold } from './lifetime.js';
 import type { SecretNode } from './node-values.js';
 import { rangeLeft } from './range-left.js';
@@ -19,20 +30,25 @@ export interface LastRun extends RunRecord {
   setupMs: number;
 }
 
-/** A read whose randomness has been dealt ahead. */
-export interface PreparedRead {
+/**
+ * A read whose randomness has been dealt ahead. At the end of a block with `using` it is discarded, unless it was run.
+ */
+export interface PreparedRead extends Disposable, AsyncDisposable {
   /**
-   * Does what is left of the read, once.
+   * Does what is left of the read, once. Given up by its signal it is used up too.
    * @param options `trace` asks both parties how their time went, for `record.traces`
    * @returns the tensor's values in row-major order, and what the run took
+   * @throws what a read throws; the signal's reason
    */
-  run(options?: { trace?: boolean }): Promise<{ values: Float32Array; record: LastRun }>;
+  run(options?: Abortable & { trace?: boolean }): Promise<{ values: Float32Array; record: LastRun }>;
+  /** Discards it where it was not run: the nodes let the randomness go, and this process what it has held. */
+  cancel(): void;
 }
 
 let last: LastRun | undefined;
 /** Reads follow one another: what one leaves at the nodes the next one finds there. */
 let queue: Promise<unknown> = Promise.resolve();
-const underWay = new Map<SecretNode, Promise<Float32Array>>();
+const underWay = new Map<SecretNode, Joined<Float32Array>>();
 
 /** Lets go of what a prepared read needs when the caller has dropped it unused. */
 const abandoned = new FinalizationRegistry<() => void>((release) => release());
@@ -54,32 +70,39 @@ export function compiledFor(node: SecretNode, { suite, calibration, fold, onRang
   return compiled;
 }
 
-/** Values of a node. Reads of the same node that are under way at the same time are one. */
-export function read(node: SecretNode): Promise<Float32Array> {
+/**
+ * Values of a node. Reads of the same node that are under way at the same time are one.
+ * @param signal ends this wait, and with the last one the read
+ */
+export function read(node: SecretNode, signal?: AbortSignal): Promise<Float32Array> {
   let one = underWay.get(node);
-  if (!one) {
+  if (!one || one.isGivenUp) {
     const c = configuration();
     const release = hold([node]);
+    const before = queue;
     // Compiled when its turn comes, and not within the caller's tf.tidy, where all intermediate handles are still alive
-    one = queue.then(async () => {
+    const mine = new Joined(async (signal) => {
       try {
-        return node.values ?? (await readNow(node, c));
+        await before;
+        throwIfAborted(signal);
+        return node.values ?? (await readNow(node, c, signal));
       } finally {
-        underWay.delete(node);
+        if (underWay.get(node) === mine) underWay.delete(node);
         release();
       }
     });
-    queue = one.catch(() => {});
-    underWay.set(node, one);
+    queue = mine.over();
+    underWay.set(node, mine);
+    one = mine;
   }
-  return one;
+  return one.wait(signal);
 }
 
-async function readNow(node: SecretNode, c: Resolved): Promise<Float32Array> {
+async function readNow(node: SecretNode, c: Resolved, signal: AbortSignal): Promise<Float32Array> {
   const compiled = compiledFor(node, c);
   const release = hold(compiled.needs);
   try {
-    finish(node, compiled, await perform(compiled, c, 'run', hearOf(c)), c);
+    finish(node, compiled, await perform(compiled, c, 'run', { hear: hearOf(c), signal }), c);
     return node.values!;
   } finally {
     release();
@@ -107,37 +130,65 @@ export function readSync(node: SecretNode): Float32Array {
 }
 
 /** Deals the randomness of a read ahead; `run` then is what a client waits for. What it needs is kept until then. */
-export async function prepare(node: SecretNode): Promise<PreparedRead & { record: { setupMs: number } }> {
+export async function prepare(
+  node: SecretNode,
+  { signal }: Abortable = {},
+): Promise<PreparedRead & { record: { setupMs: number } }> {
+  throwIfAborted(signal);
   const { compiled, c, release } = await compiledLater(node);
   const hear = hearOf(c);
   try {
-    const answer = await perform(compiled, c, 'prepare', hear);
+    const answer = await perform(compiled, c, 'prepare', { hear, signal });
     const prepared = answer.outputs[0]![0]!;
-    const run: PreparedRead['run'] = async ({ trace = false } = {}) => {
-      abandoned.unregister(run);
+    const unused = discarding(prepared, release);
+    const state = { used: false };
+    const run: PreparedRead['run'] = async ({ trace = false, signal } = {}) => {
+      throwIfAborted(signal);
+      state.used = true;
+      abandoned.unregister(state);
+      const start = { id: requestOf(c).id, kind: 'start', prepared, trace } as const;
       try {
-        const request = { id: requestOf(c).id, kind: 'start', prepared, trace } as const;
-        const result = settled(await runtime.ask(request, hear), compiled);
+        const result = settled(await runtime.ask(start, hear, signal), compiled);
         if (Array.isArray(result)) throw lost(result);
         finish(undefined, compiled, result, c);
         return { values: valuesOf(result, compiled), record: last! };
+      } catch (error) {
+        if (signal?.aborted) dropKept(compiled);
+        throw error;
       } finally {
         release();
       }
     };
-    abandoned.register(run, release, run);
-    return { record: { setupMs: answer.setupMs }, run };
+    const cancel = () => {
+      if (state.used) return;
+      state.used = true;
+      abandoned.unregister(state);
+      unused();
+    };
+    // As long as one of the two functions is there, so is what both know
+    abandoned.register(state, unused, state);
+    const record = { setupMs: answer.setupMs };
+    return { record, run, cancel, [dispose]: cancel, [asyncDispose]: async () => cancel() };
   } catch (error) {
     release();
     throw error;
   }
 }
 
+/** What is done with an unused one. Made apart, for it must not hold what it is registered for. */
+function discarding(prepared: number, release: () => void): () => void {
+  return () => {
+    release();
+    runtime.tell({ id: 0, kind: 'discard', prepared });
+  };
+}
+
 /** Shares what a read of a node will need, and no more. @returns milliseconds */
-export async function shareFor(node: SecretNode): Promise<number> {
+export async function shareFor(node: SecretNode, { signal }: Abortable = {}): Promise<number> {
+  throwIfAborted(signal);
   const { compiled, c, release } = await compiledLater(node);
   try {
-    return await share(compiled, c);
+    return await share(compiled, c, undefined, c.onProgress, signal);
   } finally {
     release();
   }
@@ -163,11 +214,16 @@ async function perform(
   compiled: Compiled,
   c: Resolved,
   kind: 'run' | 'prepare',
-  hear: OnProgress | undefined,
+  { hear, signal }: { hear: OnProgress | undefined; signal: AbortSignal | undefined },
 ): Promise<Answer> {
   const attempt = async (missing?: number[]) => {
-    const setupMs = await share(compiled, c, missing, hear);
-    const answer = settled(await runtime.ask({ ...requestOf(c), kind, job: compiled.job }, hear), compiled);
+    const setupMs = await share(compiled, c, missing, hear, signal);
+    const request = { ...requestOf(c), kind, job: compiled.job };
+    const reply = await runtime.ask(request, hear, signal).catch((error) => {
+      if (signal?.aborted) dropKept(compiled);
+      throw error;
+    });
+    const answer = settled(reply, compiled);
     return Array.isArray(answer) ? answer : { ...answer, setupMs };
   };
   let answer = await attempt();
@@ -175,6 +231,11 @@ async function perform(
   if (Array.isArray(answer)) answer = await attempt(answer);
   if (Array.isArray(answer)) throw lost(answer);
   return answer;
+}
+
+/** Of what was given up nothing stays at the nodes, also where it was over there already. */
+function dropKept({ job }: Compiled): void {
+  free(job.kept.map(({ tensor }) => tensor));
 }
 
 /** @returns the answer, or the tensors that the session would need and does not have */

@@ -2,7 +2,7 @@
  * What the present session has of the tensors that the caller wrote, and how it comes to it. Connections outlive a
  * backend instance, which TF.js disposes and makes again, so there is one of it.
  */
-import { errorOf, type OnProgress, reportOf } from '@secformer/party-node';
+import { errorOf, type OnProgress, reportOf, throwIfAborted, unless } from '@secformer/party-node';
 import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
 import { writtenTensor } from '@secformer/secformer-ops';
 import { runtime } from '#runtime';
@@ -50,6 +50,7 @@ function sharing(writes: Write[], c: Resolved): Request {
  * Shares what the session does not have, or exactly what it named as missing. One call follows another, so that the
  * same tensor is sent to the session once, whoever needs it.
  * @param hear hears how far it is, in bytes of the tensors that are shared
+ * @param signal gives it up: what has not been sent stays here
  * @returns milliseconds that it took
  * @throws EncodingError where a value is not finite or out of range, before anything is sent
  */
@@ -58,21 +59,26 @@ export async function share(
   c: Resolved,
   missing?: number[],
   hear: OnProgress | undefined = c.onProgress,
+  signal?: AbortSignal,
 ): Promise<number> {
   const all = async () => {
+    throwIfAborted(signal);
     let ms = 0;
     let done = 0;
     for (const { writes, bytes, of } of writesOf(needed, missing)) {
       hear?.({ phase: 'sharing', done, of });
-      ms += settled(await runtime.ask(sharing(writes, c), hear), writes);
+      ms += settled(await runtime.ask(sharing(writes, c), hear, signal), writes);
       done += bytes;
       if (done === of) hear?.({ phase: 'sharing', done, of });
     }
     return ms;
   };
-  const mine = turn.then(all);
-  turn = mine.catch(() => {});
-  return mine;
+  const queued = () => {
+    const mine = turn.then(all);
+    turn = mine.catch(() => {});
+    return mine;
+  };
+  return unless(signal, queued);
 }
 
 /**

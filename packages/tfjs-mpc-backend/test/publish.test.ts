@@ -149,7 +149,7 @@ test.serial('tensors are written before a model is published; the session is clo
     async write(_, values, shape) {
       happened.push(`write ${values.length} [${shape}]`);
     },
-    async publish({ name, programs, assets }, onProgress) {
+    async publish({ name, programs, assets }, { onProgress } = {}) {
       onProgress?.({ phase: 'staging', done: 0, of: 1 });
       if (fail) throw fail;
       happened.push(`publish ${name} ${programs.length} ${assets.map((a) => a.name)}`);

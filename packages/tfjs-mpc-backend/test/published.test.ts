@@ -186,7 +186,7 @@ test('connections of askers are kept by their grant, and opened again where they
     return link as unknown as AskingLink;
   });
   const access = { network: {}, grant: 'g', key: 'k' };
-  const none = () => {};
+  const none = { onProgress: () => {}, signal: undefined };
   const model = { name: 'm', version: '7' };
   const ask: AskCall = { what: 'ask', model, program: 0, values: [], indices: [] };
   const [first] = await Promise.all([
@@ -198,7 +198,7 @@ test('connections of askers are kept by their grant, and opened again where they
   t.is(opened.length, 1);
   opened[0]!.dead = new NodeError('party 0', 'LINK_CLOSED', 'gone');
   const events: string[] = [];
-  await askers.perform(access, ask, (e) => events.push(e.phase));
+  await askers.perform(access, ask, { ...none, onProgress: (e) => events.push(e.phase) });
   t.deepEqual(events, ['connecting']);
   t.deepEqual(opened[1]!.asked, [[model, 0]]);
   await askers.perform({ ...access, grant: 'other' }, ask, none);

@@ -1,4 +1,5 @@
 /** Publishing and asking as people write it, at three processes that know one another by keys. */
+import { getEventListeners } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { secretKeyText } from '@secformer/party-node';
 import { type LocalService, startLocalService } from '@secformer/party-node/node';
@@ -118,4 +119,65 @@ test.serial('an output that clients compute themselves comes beside one that the
     t.true(Math.abs(v - (0.5 * w[i]! - 1.5 * w[3 + i]!)) < 1e-3, String(v));
   });
   model.dispose();
+});
+
+test.serial('a publication, a loading and asks are given up, and others are as right as before', async (t) => {
+  t.timeout(120_000);
+  const reason = new Error('nobody waits for it');
+  const reasonOf = (call: Promise<unknown>) =>
+    call.then(
+      () => 'done',
+      (error) => error,
+    );
+  const weights = tf.tensor2d(sample(6, -1, 1, 3), [2, 3]);
+  const f = (x: tf.Tensor2D) => tf.relu(tf.matMul(x, weights));
+  const options = {
+    name: 'stopped',
+    version: '1',
+    inputs: { x: { shape: [1, 2] } },
+    network: networkOf(),
+    key: secretKeyText(service.publisher.secret),
+  };
+  for (const phase of ['tracing', 'connecting', 'sharing', 'opening', 'sending', 'staging']) {
+    const stop = new AbortController();
+    const onProgress = (e: { phase: string }) => {
+      if (e.phase === phase) stop.abort(reason);
+    };
+    t.is(await reasonOf(publish(f as never, { ...options, signal: stop.signal, onProgress })), reason, phase);
+    t.is(getEventListeners(stop.signal, 'abort').length, 0);
+  }
+  const access = await client('stopped');
+  await t.throwsAsync(loadPublished('stopped', access), { code: 'MODEL_UNKNOWN' });
+  t.is((await publish(f as never, options)).name, 'stopped', 'the version is free');
+  t.is(await reasonOf(loadPublished('stopped', { ...access, signal: AbortSignal.abort(reason) })), reason);
+  let stop = new AbortController();
+  const loading = loadPublished('stopped', { ...access, signal: stop.signal });
+  setTimeout(() => stop.abort(reason), 1);
+  await reasonOf(loading);
+  let at = '';
+  const onProgress = (e: { phase: string }) => {
+    if (e.phase === at) stop.abort(reason);
+  };
+  await using model = await loadPublished('stopped', { ...access, onProgress, signal: stop.signal }).catch(() =>
+    loadPublished('stopped', { ...access, onProgress }),
+  );
+  const x = tf.tensor2d([[0.5, -1.5]]);
+  const w = await weights.data();
+  const isRight = (got: ArrayLike<number>) =>
+    Array.from(got).every((v, i) => Math.abs(v - Math.max(0, 0.5 * w[i]! - 1.5 * w[3 + i]!)) < 1e-3);
+  for (const phase of ['sharing', 'running', 'done']) {
+    [at, stop] = [phase, new AbortController()];
+    const y = model.predict(x, { signal: stop.signal }) as tf.Tensor;
+    t.is(await reasonOf(y.data()), reason, phase);
+    at = '';
+    t.true(isRight(await (model.predict(x) as tf.Tensor).data()));
+    t.is(getEventListeners(stop.signal, 'abort').length, 0);
+  }
+  // What is being asked when the model is let go
+  const late = model.predict(x) as tf.Tensor;
+  const asking = late.data();
+  await new Promise((resolve) => setTimeout(resolve));
+  model.dispose();
+  await t.throwsAsync(asking, { code: 'MODEL_DISPOSED' });
+  await t.throwsAsync(late.data(), { code: 'MODEL_DISPOSED' });
 });

@@ -1,7 +1,7 @@
 /** Nodes that keep a published model, of threads of this process: an `Asking` that runs it as an ordinary job. */
 import { NodeError, Session } from '@secformer/party-node';
 import { startTrio, type Trio } from '@secformer/party-node/node';
-import type { Answered, Asking, Manifest, RunProgress } from '../src/service/nodes.js';
+import type { Answered, Asking, Manifest, OnProgress } from '../src/service/nodes.js';
 import type { Traced } from '../src/service/trace.js';
 
 let trio: Trio | undefined;
@@ -66,13 +66,14 @@ export class StubNodes implements Asking {
     at: number,
     values: Float32Array[],
     indices: Int32Array[],
-    options?: { onProgress?: (event: RunProgress) => void },
+    { onProgress, signal }: { onProgress?: OnProgress | undefined; signal?: AbortSignal | undefined } = {},
   ): Promise<Answered> {
     this.asked++;
     const error = this.failing;
     this.failing = undefined;
     if (error) throw error;
-    options?.onProgress?.({ phase: 'running' });
+    onProgress?.({ phase: 'running' });
+    signal?.throwIfAborted();
     const { program, needed } = this.#models.find((x) => x.name === m.name)!.traced[at]!;
     trio ??= startTrio();
     this.#session ??= await Session.connect(trio.dial, trio.token);
@@ -92,7 +93,7 @@ export class StubNodes implements Asking {
       }
     }
     const { graph, suite, revealed, watched } = program;
-    const { outputs, record } = await session.run({ graph, suite, slots, revealed, kept: [], watched });
+    const { outputs, record } = await session.run({ graph, suite, slots, revealed, kept: [], watched }, { signal });
     return { outputs, record, left: this.left };
   }
 

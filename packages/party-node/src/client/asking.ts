@@ -3,6 +3,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { type Kernels, loadKernels, type Secret, sizeOf } from '@secformer/ring';
 import type { Watched } from '@secformer/secformer-ops';
+import { asyncDispose, dispose } from '../disposing.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
@@ -10,21 +11,24 @@ import { fromBase64url, publicKeyFrom } from '../wire/keys.js';
 import { type Manifest, type ManifestProgram, readManifest } from '../wire/manifest.js';
 import { type Listed, listed, type Message, readJson, signedOf } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
+import { type Abortable, during, throwIfAborted, unless } from './abortable.js';
 import { ClientTensors } from './client-tensors.js';
 import type { Credentials } from './credentials.js';
 import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
-import { type OnProgress, rising } from './run-progress.js';
-import type { RunResult } from './run-request.js';
+import { rising } from './run-progress.js';
+import type { RunOptions, RunResult } from './run-request.js';
 import type { OneHotInput, Runnable } from './runnable.js';
 import { Runs } from './runs.js';
 
 /**
  * A connection that asks published models, browser-safe. What it knows of a model is its manifest, which all three
  * nodes have to have alike, signed by the publisher: neither a node nor two of them can have it run something else.
+ * At the end of a block with `using` it is closed. A call that is given up by its signal rejects with the signal's
+ * reason, and others go on.
  */
-export class Asking {
+export class Asking implements Disposable, AsyncDisposable {
   readonly kernels: Kernels;
   readonly #links: NodeLinks;
   readonly #tensors: ClientTensors;
@@ -46,11 +50,14 @@ export class Asking {
   /**
    * Connects to the three nodes.
    * @param credentials the client's key and its grant; of a publisher, who may ask its own models, the key alone
-   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others
+   * @param options `signal` gives the connecting up, and means nothing to the connection
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others; the signal's
+   *   reason
    */
-  static async connect(dial: Dial, credentials: Secret | Credentials): Promise<Asking> {
+  static async connect(dial: Dial, credentials: Secret | Credentials, { signal }: Abortable = {}): Promise<Asking> {
+    throwIfAborted(signal);
     const kernels = await loadKernels();
-    return new Asking(kernels, await NodeLinks.connect(dial, credentials), issuerOf(credentials));
+    return new Asking(kernels, await NodeLinks.connect(dial, credentials, signal), issuerOf(credentials));
   }
 
   /** why the connection is over */
@@ -63,9 +70,18 @@ export class Asking {
     this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the connection'));
   }
 
-  /** Models that this client may ask, of those that are served. */
-  async models(): Promise<Listed[]> {
-    const lists = await this.#alike((re) => ({ t: 'models', re }), limits.listBytes, 'a list of models', false);
+  [dispose](): void {
+    this.close();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    this.close();
+  }
+
+  /** Models that this client may ask, of those that are served. @throws NodeError; the signal's reason */
+  async models({ signal }: Abortable = {}): Promise<Listed[]> {
+    const what = 'a list of models';
+    const lists = await this.#alike((re) => ({ t: 'models', re }), limits.listBytes, what, signal, false);
     const [mine, ...others] = lists.map((bytes, i) => readJson(listed, bytes, nodeName[NODES[i]!], 'a list of models'));
     return mine!.filter((m) => others.every((list) => list.some((l) => l.generation === m.generation)));
   }
@@ -73,11 +89,12 @@ export class Asking {
   /**
    * A model's manifest, which all three nodes say alike and its publisher has signed.
    * @param version the one that was published last, of those that this client may ask, if absent
-   * @throws NodeError MODEL_UNKNOWN, GRANT_REFUSED, and BAD_MESSAGE where the nodes differ or the signature is wrong
+   * @throws NodeError MODEL_UNKNOWN, GRANT_REFUSED, and BAD_MESSAGE where the nodes differ or the signature is wrong;
+   *   the signal's reason
    */
-  async manifest(name: string, version?: string): Promise<Manifest> {
+  async manifest(name: string, version?: string, { signal }: Abortable = {}): Promise<Manifest> {
     const make = (re: number): Message => ({ t: 'manifest', re, name, ...(version !== undefined && { version }) });
-    const [bytes] = await this.#alike(make, limits.manifestBytes + 1024, `the manifest of ${name}`);
+    const [bytes] = await this.#alike(make, limits.manifestBytes + 1024, `the manifest of ${name}`, signal);
     const m = readManifest(readJson(signedOf, bytes!, 'party 0', 'a manifest'), 'party 0');
     if (m.name !== name || (version !== undefined && m.version !== version))
       throw new NodeError('party 0', 'BAD_MESSAGE', `sent the manifest of ${m.name}@${m.version} for ${name}`);
@@ -90,8 +107,15 @@ export class Asking {
     return m;
   }
 
-  /** A file that belongs to a model. @throws NodeError MODEL_UNKNOWN where there is none of that name */
-  async asset({ name, version, generation, assets }: Manifest, file: string): Promise<Uint8Array> {
+  /**
+   * A file that belongs to a model.
+   * @throws NodeError MODEL_UNKNOWN where there is none of that name; the signal's reason
+   */
+  async asset(
+    { name, version, generation, assets }: Manifest,
+    file: string,
+    { signal }: Abortable = {},
+  ): Promise<Uint8Array> {
     const found = assets.find((a) => a.name === file);
     if (!found)
       throw new NodeError(
@@ -100,11 +124,8 @@ export class Asking {
         `${name}@${version} has no file '${file}'; it has ${assets.map((a) => a.name).join(', ') || 'none'}`,
       );
     const model = { name, version, generation };
-    const bytes = await this.#links.answer(
-      'party0',
-      (re) => ({ t: 'asset', re, model, sha256: found.sha256 }),
-      found.bytes,
-    );
+    const make = (re: number): Message => ({ t: 'asset', re, model, sha256: found.sha256 });
+    const bytes = await unless(signal, () => this.#links.answer('party0', make, found.bytes, signal));
     if (bytesToHex(sha256(bytes)) !== found.sha256)
       throw new NodeError('party 0', 'BAD_MESSAGE', `sent other bytes for the file '${file}' than the manifest says`);
     return bytes;
@@ -116,14 +137,24 @@ export class Asking {
    * @param values of the shapes that it says
    * @param indices lists that stay here, and reach the parties masked
    * @returns its outputs as reals in row-major order
-   * @throws NodeError the nodes' refusal, with `retryAfterMs` where it is a matter of time
+   * @throws NodeError the nodes' refusal, with `retryAfterMs` where it is a matter of time; the signal's reason, and
+   *   the nodes free what they had of it
    */
   async ask(
     m: Manifest,
     program: number,
     values: readonly Float32Array[],
     indices: readonly Int32Array[],
-    options: { onProgress?: OnProgress } = {},
+    options: RunOptions = {},
+  ): Promise<RunResult> {
+    return unless(options.signal, () => this.#ask(m, program, { values, indices }, options));
+  }
+
+  async #ask(
+    m: Manifest,
+    program: number,
+    { values, indices }: { values: readonly Float32Array[]; indices: readonly Int32Array[] },
+    { signal, ...options }: RunOptions,
   ): Promise<RunResult> {
     const onProgress = rising(options.onProgress ?? (() => {}));
     const p = m.programs[program]!;
@@ -132,19 +163,23 @@ export class Asking {
     const ones = onesOfInputs(runnable.oneHots, (slot) => indices[slot]!);
     onProgress({ phase: 'sharing' });
     const shares = new Map<number, number>();
-    const sharing = this.#share(p, values, shares);
+    const sharing = this.#share(p, values, shares, signal);
     sharing.catch(() => {});
     try {
       // Prepared while the values are shared
       const attempt = await persist(async () => {
         const made = this.#runs.attempt(runnable, 'streamed');
         made.waiting.onProgress = onProgress;
-        await made.ready;
+        await during(signal, made.cancel, () => made.ready);
         return made;
+      }, signal);
+      await during(signal, attempt.cancel, () => sharing).catch((error) => {
+        attempt.cancel();
+        throw error;
       });
-      await sharing;
       const bound = p.bindings.flatMap((b) => (b.kind === 'value' ? [shares.get(b.value)!] : []));
-      const { outputs, record, left } = await this.#runs.online({ ones, shares: bound, keeps: [] }, attempt);
+      const start = { ones, shares: bound, keeps: [] };
+      const { outputs, record, left } = await during(signal, attempt.cancel, () => this.#runs.online(start, attempt));
       return { outputs, record, left };
     } finally {
       // What is on its way is freed as well
@@ -153,18 +188,30 @@ export class Asking {
     }
   }
 
-  async #share(p: ManifestProgram, values: readonly Float32Array[], shares: Map<number, number>): Promise<void> {
+  async #share(
+    p: ManifestProgram,
+    values: readonly Float32Array[],
+    shares: Map<number, number>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     for (const b of p.bindings) {
       if (b.kind !== 'value' || shares.has(b.value)) continue;
       const tensor = this.#nextTensor++;
       shares.set(b.value, tensor);
-      await this.#tensors.write(tensor, values[b.value]!, b.shape, { fracBits: b.fracBits });
+      await this.#tensors.write(tensor, values[b.value]!, b.shape, { fracBits: b.fracBits }, signal);
     }
   }
 
   /** Asks all three nodes. @throws NodeError BAD_MESSAGE where they say different things and should not */
-  async #alike(make: (re: number) => Message, most: number, what: string, same = true): Promise<Uint8Array[]> {
-    const answers = await Promise.all(NODES.map((role) => this.#links.answer(role, make, most)));
+  async #alike(
+    make: (re: number) => Message,
+    most: number,
+    what: string,
+    signal: AbortSignal | undefined,
+    same = true,
+  ): Promise<Uint8Array[]> {
+    const all = () => Promise.all(NODES.map((role) => this.#links.answer(role, make, most, signal)));
+    const answers = await unless(signal, all);
     const other = answers.findIndex((a) => a.length !== answers[0]!.length || a.some((b, i) => b !== answers[0]![i]));
     if (same && other > 0)
       throw new NodeError(

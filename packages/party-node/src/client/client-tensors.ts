@@ -12,6 +12,7 @@ import {
 import { NodeError } from '../errors.js';
 import { FREED, type Message } from '../wire/messages.js';
 import type { NodeRole } from '../wire/tokens.js';
+import { throwIfAborted, unless } from './abortable.js';
 import type { NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
 
@@ -26,6 +27,8 @@ export class ClientTensors {
   readonly #kernels: Kernels;
   readonly #links: NodeLinks;
   readonly #tensors = new Map<number, Tensor>();
+  /** writes that were given up, until the nodes have nothing of them */
+  readonly #leaving = new Map<number, Promise<void>>();
 
   constructor(kernels: Kernels, links: NodeLinks) {
     this.#kernels = kernels;
@@ -38,6 +41,7 @@ export class ClientTensors {
 
   /**
    * Shares a tensor: P0 is sent a seed, P1 the difference, the dealer its type.
+   * @param signal gives it up: the nodes free what they have of it, before anything else is written of that number
    * @throws EncodingError where a value is out of range or not finite
    */
   async write(
@@ -45,7 +49,11 @@ export class ClientTensors {
     values: Float32Array,
     shape: readonly number[],
     state: Partial<InputState> = {},
+    signal?: AbortSignal,
   ): Promise<void> {
+    throwIfAborted(signal);
+    for (let left = this.#leaving.get(tensor); left; left = this.#leaving.get(tensor))
+      await unless(signal, () => left!);
     const full: InputState = { ...writtenTensor, ...state, stored: [] };
     const { fracBits, bits, magnitude } = full;
     if (values.length > programLimits.elements)
@@ -67,9 +75,21 @@ export class ClientTensors {
       seed: withSeed,
     });
     const share = (role: NodeRole, ...payload: Uint8Array[]) =>
-      persist(() => this.#links.ask(role, (re) => put(re, role === 'party0'), ...payload));
-    await Promise.all([share('party0', seed), share('party1', bytes), share('dealer')]);
+      persist(() => this.#links.ask(role, (re) => put(re, role === 'party0'), ...payload), signal);
+    const shares = Promise.allSettled([share('party0', seed), share('party1', bytes), share('dealer')]);
+    await unless(signal, () => shares, { stop: () => this.#leave(tensor, shares) });
+    const failed = (await shares).find((s) => s.status === 'rejected');
+    if (failed) throw failed.reason;
     this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
+  }
+
+  /** Frees a tensor that is being written, once nothing of it is on its way. */
+  #leave(tensor: number, shares: Promise<unknown>): void {
+    const left = shares.then(() => {
+      this.#leaving.delete(tensor);
+      this.freeAtNodes([tensor]);
+    });
+    this.#leaving.set(tensor, left);
   }
 
   /** Removes tensors here, not yet at the nodes. @returns the ids that existed */

@@ -10,6 +10,7 @@ import { handshake, nodeName } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import type { Message } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
+import { during, unless } from './abortable.js';
 import { type Credentials, provingBy } from './credentials.js';
 import { persist } from './persist.js';
 
@@ -33,6 +34,8 @@ interface Asked {
 }
 
 const NOTHING = new Uint8Array(0);
+/** What nodes are told of a connection that nobody waits for any more. */
+const GIVEN_UP = 'the client has given up the connection';
 
 export class NodeLinks {
   /** why the links are closed; losing one closes all three */
@@ -62,9 +65,25 @@ export class NodeLinks {
    * Connects to the three nodes and opens a session there; if one of them has no room at present, retries for some
    * seconds.
    * @param credentials a secret is the clients' token
+   * @param signal gives it up: links that are open are closed, and those that open later
    * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others, naming the node
    */
-  static async connect(dial: Dial, credentials: Secret | Credentials): Promise<NodeLinks> {
+  static async connect(dial: Dial, credentials: Secret | Credentials, signal?: AbortSignal): Promise<NodeLinks> {
+    const open = new Set<Link>();
+    const watched: Dial = async (role) => {
+      const link = await unless(signal, () => dial(role), { late: (link) => link.close(GIVEN_UP) });
+      if (signal?.aborted) link.close(GIVEN_UP);
+      open.add(link);
+      return link;
+    };
+    const stop = () => {
+      for (const link of open) link.close(GIVEN_UP);
+    };
+    const late = (links: NodeLinks) => links.lost(new NodeError('client', 'LINK_CLOSED', GIVEN_UP));
+    return unless(signal, () => NodeLinks.#connect(watched, credentials, signal), { stop, late });
+  }
+
+  static async #connect(dial: Dial, credentials: Secret | Credentials, signal?: AbortSignal): Promise<NodeLinks> {
     const proofs = provingBy(credentials);
     const process = bytesToHex(randomBytes(16));
     const links = new Map<NodeRole, Link>();
@@ -85,7 +104,7 @@ export class NodeLinks {
               p.link.onClose = (why) => closed.set(role, why);
             },
           });
-        }),
+        }, signal),
       ),
     );
     const failed = settled.find((s) => s.status === 'rejected');
@@ -147,16 +166,17 @@ export class NodeLinks {
    * @throws NodeError the node's refusal, or NO_PROGRESS
    */
   async ask(role: NodeRole, make: (re: number) => Message, ...payload: Uint8Array[]): Promise<void> {
-    await this.#asked(role, make, 0, payload);
+    await this.#asked(role, make, 0, payload, undefined);
   }
 
   /**
    * Sends a request and waits for the node's answer.
    * @param most bytes that the answer may have
+   * @param signal ends the wait: an answer that comes later is read past
    * @throws NodeError the node's refusal, or NO_PROGRESS
    */
-  answer(role: NodeRole, make: (re: number) => Message, most: number): Promise<Uint8Array> {
-    return this.#asked(role, make, most, []);
+  answer(role: NodeRole, make: (re: number) => Message, most: number, signal?: AbortSignal): Promise<Uint8Array> {
+    return this.#asked(role, make, most, [], signal);
   }
 
   async #asked(
@@ -164,6 +184,7 @@ export class NodeLinks {
     make: (re: number) => Message,
     most: number,
     payload: Uint8Array[],
+    signal: AbortSignal | undefined,
   ): Promise<Uint8Array> {
     const re = this.#nextReply++;
     const reply = new Deferred<Uint8Array>();
@@ -171,7 +192,8 @@ export class NodeLinks {
     this.#replies.set(key, { reply, most });
     try {
       await this.send(role, make(re), ...payload);
-      return await timed(reply.promise, limits.progressMs, nodeName[role], 'an answer');
+      const stop = () => reply.reject(signal!.reason);
+      return await during(signal, stop, () => timed(reply.promise, limits.progressMs, nodeName[role], 'an answer'));
     } finally {
       this.#replies.delete(key);
     }

@@ -29,6 +29,7 @@ import {
 } from '../wire/manifest.js';
 import { jsonBytes, type Message } from '../wire/messages.js';
 import { NODES } from '../wire/tokens.js';
+import { type Abortable, during, throwIfAborted } from './abortable.js';
 import { checkSize } from './check-size.js';
 import type { ClientTensors } from './client-tensors.js';
 import type { NodeLinks } from './node-links.js';
@@ -86,6 +87,12 @@ export interface Published {
   programs: ManifestProgram[];
 }
 
+interface PublishingOptions extends Abortable {
+  onProgress?: (e: PublishProgress) => void;
+  /** called before the nodes are told to stage it: from then on it ends by itself where the signal comes */
+  staging?: () => void;
+}
+
 /** The session that a model is published from. */
 export interface PublishingSession {
   links: NodeLinks;
@@ -103,20 +110,21 @@ interface Made {
 
 /**
  * Publishes graphs whose tensors the session has written: opens weights once, has each node stage its part, and says
- * 'commit' once all three have. Where that fails, what was staged goes.
- * @throws NodeError with the node's refusal
+ * 'commit' once all three have. Where that fails, what was staged goes. A signal has an effect until then.
+ * @throws NodeError with the node's refusal; the signal's reason
  */
 export async function publish(
   session: PublishingSession,
   request: PublishRequest,
-  onProgress: (e: PublishProgress) => void = () => {},
+  { onProgress = () => {}, signal, staging = () => {} }: PublishingOptions = {},
 ): Promise<Published> {
   const { links } = session;
   const salt = saltOf(randomBytes(7));
   const of = request.programs.length;
   for (const [done, program] of request.programs.entries()) {
     onProgress({ phase: 'opening', done, of });
-    await openWeights(session, program, salt);
+    await openWeights(session, program, salt, signal);
+    throwIfAborted(signal);
   }
   const made = request.programs.map((p) => planned(session, p, salt));
   const tensors = [...new Set(made.flatMap(tensorsOf))];
@@ -129,24 +137,32 @@ export async function publish(
       `a manifest of ${signed.text.length} bytes, of ${limits.manifestBytes} at most; publish fewer input shapes`,
     );
   const { generation, name, version } = manifest;
-  const all = (make: (re: number) => Message, ...payload: Uint8Array[]) =>
-    Promise.all(NODES.map((role) => persist(() => links.ask(role, make, ...payload))));
+  const each = (make: (re: number) => Message, ...payload: Uint8Array[]) =>
+    NODES.map((role) => persist(() => links.ask(role, make, ...payload), signal));
   for (const [done, { bytes, checked }] of made.entries()) {
     onProgress({ phase: 'sending', done, of });
-    await session.runs.send(bytesToHex(checked.hash), bytes);
+    await session.runs.send(bytesToHex(checked.hash), bytes, signal);
+    throwIfAborted(signal);
   }
-  for (const { bytes } of request.assets)
-    await all((re) => ({ t: 'upload', re, sha256: bytesToHex(sha256(bytes)) }), bytes);
+  for (const { bytes } of request.assets) {
+    await Promise.all(each((re) => ({ t: 'upload', re, sha256: bytesToHex(sha256(bytes)) }), bytes));
+    throwIfAborted(signal);
+  }
+  staging();
   try {
     onProgress({ phase: 'staging', done: 0, of: 1 });
-    await all((re) => ({ t: 'stage', re }), jsonBytes({ ...signed, tensors }));
+    // Each has said what it has before it is told to discard that
+    const staged = await Promise.allSettled(each((re) => ({ t: 'stage', re }), jsonBytes({ ...signed, tensors })));
+    throwIfAborted(signal);
+    const failed = staged.find((s) => s.status === 'rejected');
+    if (failed) throw failed.reason;
   } catch (error) {
     if (!links.dead)
       await Promise.allSettled(NODES.map((role) => links.ask(role, (re) => ({ t: 'discard', re, generation }))));
     throw error;
   }
   onProgress({ phase: 'committing', done: 0, of: 1 });
-  await all((re) => ({ t: 'commit', re, generation }));
+  await Promise.all(NODES.map((role) => persist(() => links.ask(role, (re) => ({ t: 'commit', re, generation })))));
   // They are the model's now
   session.tensors.forget(tensors);
   onProgress({ phase: 'done', done: of, of });
@@ -163,7 +179,12 @@ function stateOf({ tensors }: PublishingSession, { values }: PublishProgram, slo
 const tensorOf = (slot: PublishSlot) => (slot as { tensor: number }).tensor;
 
 /** Runs what opens a graph's weights and nothing else, if some are not opened yet. */
-async function openWeights(session: PublishingSession, p: PublishProgram, salt: number): Promise<void> {
+async function openWeights(
+  session: PublishingSession,
+  p: PublishProgram,
+  salt: number,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const states = p.slots.map((s) => stateOf(session, p, s));
   const opening = withoutUnusedInputs(plan(p.graph, suiteOf(p.suite), states, [], [], p.ranges, { salt }));
   if (opening.keeps.length === 0) return;
@@ -171,7 +192,8 @@ async function openWeights(session: PublishingSession, p: PublishProgram, salt: 
   const checked = readProgram(bytes);
   const hash = bytesToHex(checked.hash);
   const { runs, tensors } = session;
-  await runs.send(hash, bytes);
+  await runs.send(hash, bytes, signal);
+  throwIfAborted(signal);
   const inputs = opening.bindings.map((b) => {
     if (b.kind !== 'opened') return { kind: b.kind };
     const tensor = tensorOf(p.slots[b.slot]!);
@@ -180,12 +202,10 @@ async function openWeights(session: PublishingSession, p: PublishProgram, salt: 
   const named = (slot: number) => tensorOf(p.slots[slot]!);
   const keeps = opening.keeps.map((k) => named((k as { slot: number }).slot));
   const shares = opening.bindings.flatMap((b) => (b.kind === 'share' ? [named(b.slot)] : []));
-  const { run } = await persist(() =>
-    runs.online(
-      { ones: [], shares, keeps },
-      runs.attempt({ hash, inputs, ...shapeOf({ plan: opening, checked }) }, 'streamed'),
-    ),
-  );
+  const { run } = await persist(() => {
+    const attempt = runs.attempt({ hash, inputs, ...shapeOf({ plan: opening, checked }) }, 'streamed');
+    return during(signal, attempt.cancel, () => runs.online({ ones: [], shares, keeps }, attempt));
+  }, signal);
   const types = checked.program.keeps.map((v) => checked.types[v]!);
   tensors.keep(opening.keeps, types, keeps, run);
 }

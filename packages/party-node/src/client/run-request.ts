@@ -1,6 +1,8 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** What a client asks for in a run, and what it gets back. */
 import type { Graph, NodeRanges, TraceEvent, Watched } from '@secformer/secformer-ops';
 import type { NodeName } from '../errors.js';
+import type { Abortable } from './abortable.js';
 import type { OnProgress } from './run-progress.js';
 
 /**
@@ -50,14 +52,23 @@ export interface RunResult {
   left: Watched[];
 }
 
-/** A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. */
-export interface Prepared {
+/** How a run is waited for. */
+export interface RunOptions extends Abortable {
+  /** hears how far it is */
+  onProgress?: OnProgress | undefined;
+}
+
+/**
+ * A run whose randomness is dealt, as far as the parties had room for it; the rest is dealt while it runs. At the end
+ * of a block with `using` it is discarded, unless it was run.
+ */
+export interface Prepared extends Disposable, AsyncDisposable {
   /**
-   * Runs it, once.
+   * Runs it, once. Given up by its signal, it is over at the nodes too, and another has to be prepared.
    * @param options `trace` asks both parties how their time went, for `record.traces`; `onProgress` hears how far it is
-   * @throws NodeError naming the node that failed, and why
+   * @throws NodeError naming the node that failed, and why; the signal's reason
    */
-  run(options?: { trace?: boolean; onProgress?: OnProgress }): Promise<RunResult>;
+  run(options?: RunOptions & { trace?: boolean }): Promise<RunResult>;
   /** discards the randomness */
   cancel(): void;
 }

@@ -78,10 +78,10 @@ export class Runs implements RunMessages {
     for (const w of this.#waiting.values()) w.fail(error);
   }
 
-  /** Sends the nodes a Program that they lack. */
-  async send(hash: string, bytes: Uint8Array): Promise<void> {
+  /** Sends the nodes a Program that they lack. @param signal ends the pauses between attempts */
+  async send(hash: string, bytes: Uint8Array, signal?: AbortSignal): Promise<void> {
     await Promise.all(
-      NODES.map((role) => persist(() => this.#links.ask(role, (re) => ({ t: 'program', re, hash }), bytes))),
+      NODES.map((role) => persist(() => this.#links.ask(role, (re) => ({ t: 'program', re, hash }), bytes), signal)),
     );
   }
 
@@ -91,12 +91,13 @@ export class Runs implements RunMessages {
     const ticket = bytesToHex(randomBytes(16));
     const waiting = new Waiting(runnable);
     this.#waiting.set(ticket, waiting);
+    const list = jsonBytes(inputs);
+    const message: Message = { t: 'prepare', ticket, program: hash, mode, ...(model && { model }) };
+    const asked = Promise.all(NODES.map((role) => this.#links.send(role, message, list)));
     const prepared = async () => {
       const start = performance.now();
       try {
-        const list = jsonBytes(inputs);
-        const message: Message = { t: 'prepare', ticket, program: hash, mode, ...(model && { model }) };
-        await Promise.all(NODES.map((role) => this.#links.send(role, message, list)));
+        await asked;
         const answers = await Promise.all(
           NODES.map((role) =>
             timed(
@@ -115,23 +116,40 @@ export class Runs implements RunMessages {
       }
     };
     const tensors = new Set(inputs.flatMap((i) => (i.kind === 'opened' ? [i.tensor] : [])));
-    return { ticket, waiting, tensors, ready: prepared(), cancel: () => this.#cancel(ticket, waiting) };
+    return { ticket, waiting, tensors, ready: prepared(), cancel: this.#cancelling(ticket, waiting, asked) };
   }
 
-  #cancel(ticket: string, waiting: Waiting): void {
-    this.#waiting.delete(ticket);
-    waiting.fail(new NodeError('client', 'RUN_FAILED', 'cancelled the run'));
-    this.#links.tell({ t: 'cancel', ticket });
+  /** How a run is cancelled, once its nodes have been `asked` for it: one that knows of no run has none to end. */
+  #cancelling(ticket: string, waiting: Waiting, asked: Promise<unknown>): () => void {
+    let [isAsked, cancelled] = [false, false];
+    const sent = asked.then(
+      () => {
+        isAsked = true;
+      },
+      () => {},
+    );
+    const tell = () => this.#links.tell({ t: 'cancel', ticket });
+    return () => {
+      if (cancelled) return;
+      cancelled = true;
+      this.#waiting.delete(ticket);
+      waiting.fail(new NodeError('client', 'RUN_FAILED', 'cancelled the run'));
+      // At once where it can be, before whatever is said next
+      if (isAsked) tell();
+      else void sent.then(tell);
+    };
   }
 
   /** Starts a run and waits for its results. @returns them, and the run's id, which names the openings that it kept */
   async online(
     { ones, shares, keeps, trace = false, waited }: Start,
-    { ticket, waiting, ready }: Prepare,
+    { ticket, waiting, ready, cancel }: Prepare,
   ): Promise<RunResult & { run: string }> {
     const { runnable } = waiting;
     try {
       const { run, masks, ms } = await ready;
+      // Of what was cancelled since, no input leaves
+      if (waiting.error) throw waiting.error;
       waiting.traced = trace;
       const start = performance.now();
       const masked = maskInputs(this.#kernels, ones, runnable.oneHots, masks);
@@ -161,7 +179,7 @@ export class Runs implements RunMessages {
       };
     } catch (error) {
       // If the failure is on this side, the nodes do not know of it
-      if (!waiting.error) this.#cancel(ticket, waiting);
+      if (!waiting.error) cancel();
       throw error;
     } finally {
       this.#waiting.delete(ticket);

@@ -1,7 +1,9 @@
 import { type Kernels, loadKernels, type Secret } from '@secformer/ring';
 import type { InputState } from '@secformer/secformer-ops';
+import { asyncDispose, dispose } from '../disposing.js';
 import { NodeError } from '../errors.js';
 import { NODES } from '../wire/tokens.js';
+import { type Abortable, during, revocable, throwIfAborted, unless } from './abortable.js';
 import { ClientTensors } from './client-tensors.js';
 import type { Credentials } from './credentials.js';
 import { onesOfInputs } from './input-masks.js';
@@ -10,7 +12,7 @@ import { persist } from './persist.js';
 import { type Planned, Planner } from './planner.js';
 import { type Published, type PublishProgress, type PublishRequest, publish } from './publishing.js';
 import { type OnProgress, rising } from './run-progress.js';
-import { keptAs, type Prepared, type RunRequest, type RunResult, tensorOf } from './run-request.js';
+import { keptAs, type Prepared, type RunOptions, type RunRequest, type RunResult, tensorOf } from './run-request.js';
 import { type Prepare, Runs, type Start } from './runs.js';
 import { Spares } from './spares.js';
 
@@ -38,9 +40,12 @@ function startOf(request: RunRequest, { plan: { bindings, keeps }, oneHots }: Pl
 /**
  * A client's connection to the three nodes, browser-safe. It alone sees plaintext: it shares what is written, plans
  * graphs, masks indices and combines outputs. A session ends when any of its links is lost, and its tensors at the
- * nodes are then gone.
+ * nodes are then gone. At the end of a block with `using` it is closed.
+ *
+ * A call that is given up by its signal rejects with the signal's reason; its run is over at the nodes, and the session
+ * goes on.
  */
-export class Session {
+export class Session implements Disposable, AsyncDisposable {
   readonly kernels: Kernels;
   /** whether the randomness for a program that repeats is dealt ahead, in the background */
   prepareAhead = true;
@@ -63,11 +68,14 @@ export class Session {
   /**
    * Connects to the three nodes; if one of them has no room at present, retries for some seconds.
    * @param credentials a secret is what the nodes' --client-token-file holds, through `tokenFrom`
-   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others, naming the node
+   * @param options `signal` gives the connecting up, and means nothing to the session
+   * @throws NodeError UNREACHABLE, NOT_AUTHENTICATED, GRANT_REFUSED, TOO_MANY_CONNECTIONS and others, naming the node;
+   *   the signal's reason
    */
-  static async connect(dial: Dial, credentials: Secret | Credentials): Promise<Session> {
+  static async connect(dial: Dial, credentials: Secret | Credentials, { signal }: Abortable = {}): Promise<Session> {
+    throwIfAborted(signal);
     const kernels = await loadKernels();
-    return new Session(kernels, await NodeLinks.connect(dial, credentials));
+    return new Session(kernels, await NodeLinks.connect(dial, credentials, signal));
   }
 
   /** why the session is over */
@@ -85,6 +93,14 @@ export class Session {
     this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the session'));
   }
 
+  [dispose](): void {
+    this.close();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    this.close();
+  }
+
   /** Whether a tensor of this id is at the nodes. */
   has(tensor: number): boolean {
     return this.#tensors.has(tensor);
@@ -92,10 +108,16 @@ export class Session {
 
   /**
    * Shares a tensor: P0 is sent a seed, P1 the difference, the dealer its type.
-   * @throws EncodingError where a value is out of range or not finite
+   * @throws EncodingError where a value is out of range or not finite; the signal's reason, and the tensor is freed
    */
-  write(tensor: number, values: Float32Array, shape: readonly number[], state?: Partial<InputState>): Promise<void> {
-    return this.#tensors.write(tensor, values, shape, state);
+  write(
+    tensor: number,
+    values: Float32Array,
+    shape: readonly number[],
+    state?: Partial<InputState>,
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    return this.#tensors.write(tensor, values, shape, state, signal);
   }
 
   /** Frees tensors at all three nodes; ids that are not there are passed over. */
@@ -108,66 +130,103 @@ export class Session {
   /**
    * Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its
    * randomness dealt.
-   * @param hear hears how far it is, from when the nodes prepare it on
-   * @throws NodeError naming the node that failed, and why; ProgramError where the graph cannot be planned
+   * @param options `onProgress` hears how far it is, from when the nodes prepare it on
+   * @throws NodeError naming the node that failed, and why; ProgramError where the graph cannot be planned; the
+   *   signal's reason
    */
-  async run(request: RunRequest, hear: OnProgress = () => {}): Promise<RunResult> {
-    return this.#inTurn(async () => {
+  async run(request: RunRequest, { onProgress: hear = () => {}, signal }: RunOptions = {}): Promise<RunResult> {
+    const run = async () => {
       const onProgress = rising(hear);
       const planned = this.#planned(request);
       const start = startOf(request, planned);
       // Another run has other masks, so a retry reveals nothing
       const afresh = () =>
         persist(async () => {
-          const attempt = await this.#prepare(planned, 'streamed');
+          const attempt = await this.#prepare(planned, 'streamed', signal);
           attempt.waiting.onProgress = onProgress;
-          return this.#online(request, start, attempt);
-        });
-      const result = (await this.#runSpare(request, start, planned, onProgress)) ?? (await afresh());
+          return during(signal, attempt.cancel, () => this.#online(request, start, attempt));
+        }, signal);
+      const result = (await this.#runSpare(request, start, planned, { onProgress, signal })) ?? (await afresh());
       if (this.prepareAhead && !this.dead)
         this.#spares.over(planned.key, planned.checked.cost.dealer + planned.checked.cost.online, () =>
           this.#spare(planned),
         );
       return result;
-    });
+    };
+    // What came of a run all the same, nobody knows of
+    return this.#inTurn(run, signal, () => this.#dropKept(request));
   }
 
-  /** Deals all randomness of a run ahead. */
-  async prepare(request: RunRequest): Promise<Prepared> {
-    return this.#inTurn(async () => {
+  /**
+   * Deals all randomness of a run ahead.
+   * @throws as `run` does
+   */
+  async prepare(request: RunRequest, { signal }: Abortable = {}): Promise<Prepared> {
+    const prepare = async () => {
       this.#spares.take();
       const planned = this.#planned(request);
       const start = startOf(request, planned);
       const attempt = await persist(async () => {
-        const made = await this.#prepare(planned, 'ahead');
-        await made.ready;
+        const made = await this.#prepare(planned, 'ahead', signal);
+        await during(signal, made.cancel, () => made.ready);
         return made;
-      });
-      let used = false;
-      return {
-        run: async ({ trace = false, onProgress = () => {} } = {}) => {
-          if (used)
-            throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
-          used = true;
-          attempt.waiting.onProgress = rising(onProgress);
-          return this.#online(request, { ...start, trace }, attempt);
-        },
-        cancel: attempt.cancel,
-      };
-    });
+      }, signal);
+      return this.#prepared(request, start, attempt);
+    };
+    return this.#inTurn(prepare, signal, ({ cancel }) => cancel());
+  }
+
+  #prepared(request: RunRequest, start: Start, attempt: PlannedRun): Prepared {
+    let used = false;
+    const discard = () => {
+      if (!used) attempt.cancel();
+    };
+    return {
+      run: async ({ trace = false, onProgress = () => {}, signal } = {}) => {
+        throwIfAborted(signal);
+        if (used)
+          throw new NodeError('client', 'INPUT_REFUSED', 'the randomness of this run is used up; prepare another');
+        used = true;
+        attempt.waiting.onProgress = rising(onProgress);
+        const run = () => this.#online(request, { ...start, trace }, attempt);
+        return unless(signal, run, { stop: attempt.cancel, late: () => this.#dropKept(request) });
+      },
+      cancel: attempt.cancel,
+      [dispose]: discard,
+      [asyncDispose]: async () => discard(),
+    };
+  }
+
+  #dropKept({ kept }: RunRequest): void {
+    this.free(kept.map((k) => k.tensor));
   }
 
   /**
    * Publishes graphs of tensors that this session has written, which leave it for the model.
-   * @throws NodeError NOT_ALLOWED where this is no publisher's session, and the nodes' other refusals
+   * @param options `onProgress` hears how far it is. `signal` gives it up until it is 'committing', and then means
+   *   nothing any more; while it is 'staging' the call rejects once the nodes have discarded what they had of it
+   * @throws NodeError NOT_ALLOWED where this is no publisher's session, and the nodes' other refusals; the signal's
+   *   reason, and nothing is published
    */
-  publish(request: PublishRequest, onProgress?: (e: PublishProgress) => void): Promise<Published> {
+  async publish(
+    request: PublishRequest,
+    { onProgress, signal }: Abortable & { onProgress?: ((e: PublishProgress) => void) | undefined } = {},
+  ): Promise<Published> {
     const parts = { links: this.#links, tensors: this.#tensors, runs: this.#runs };
-    return this.#inTurn(() => publish(parts, request, onProgress));
+    const { signal: before, release } = revocable(signal);
+    const options = { ...(onProgress && { onProgress }), signal, staging: release };
+    return this.#inTurn(() => publish(parts, request, options), before).finally(release);
   }
 
-  /** Ends a published version, at all three nodes. @throws NodeError MODEL_UNKNOWN where none of them has it */
-  async unpublish(name: string, version: string): Promise<void> {
+  /**
+   * Ends a published version, at all three nodes.
+   * @throws NodeError MODEL_UNKNOWN where none of them has it; the signal's reason, and the nodes may have ended it
+   */
+  async unpublish(name: string, version: string, { signal }: Abortable = {}): Promise<void> {
+    return unless(signal, () => this.#unpublish(name, version));
+  }
+
+  async #unpublish(name: string, version: string): Promise<void> {
     const gone = await Promise.allSettled(
       NODES.map((role) => this.#links.ask(role, (re) => ({ t: 'unpublish', re, name, version }))),
     );
@@ -182,11 +241,12 @@ export class Session {
   }
 
   /** Sends a Program that the nodes lack, and has them prepare a run of it. */
-  async #prepare(planned: Planned, mode: 'streamed' | 'ahead'): Promise<PlannedRun> {
+  async #prepare(planned: Planned, mode: 'streamed' | 'ahead', signal: AbortSignal | undefined): Promise<PlannedRun> {
     const { hash, bytes } = planned;
     if (bytes) {
-      await this.#runs.send(hash, bytes);
+      await this.#runs.send(hash, bytes, signal);
       this.#planner.sent(hash);
+      throwIfAborted(signal);
     }
     return { ...this.#runs.attempt(planned, mode), planned };
   }
@@ -218,15 +278,17 @@ export class Session {
     request: RunRequest,
     from: Start,
     planned: Planned,
-    onProgress: OnProgress,
+    { onProgress, signal }: { onProgress: OnProgress; signal: AbortSignal | undefined },
   ): Promise<RunResult | undefined> {
     const spare = this.#spares.take(planned.key);
     if (!spare) return undefined;
     spare.waiting.onProgress = onProgress;
     const start = performance.now();
     try {
-      await spare.ready;
-      return await this.#online(request, { ...from, waited: performance.now() - start }, spare);
+      return await during(signal, spare.cancel, async () => {
+        await spare.ready;
+        return this.#online(request, { ...from, waited: performance.now() - start }, spare);
+      });
     } catch (error) {
       const { error: failure } = spare.waiting;
       // What the parties sent was masked with randomness that is discarded now: another run has other masks
@@ -235,9 +297,17 @@ export class Session {
     }
   }
 
-  #inTurn<T>(f: () => Promise<T>): Promise<T> {
-    const next = this.#turn.then(f, f);
-    this.#turn = next.catch(() => {});
-    return next;
+  /** Does `f` once what came before is over, and not at all where the signal comes first. @param late see `unless` */
+  #inTurn<T>(f: () => Promise<T>, signal: AbortSignal | undefined, late?: (value: T) => void): Promise<T> {
+    const queued = () => {
+      const mine = async () => {
+        throwIfAborted(signal);
+        return f();
+      };
+      const next = this.#turn.then(mine, mine);
+      this.#turn = next.catch(() => {});
+      return next;
+    };
+    return unless(signal, queued, late ? { late } : {});
   }
 }

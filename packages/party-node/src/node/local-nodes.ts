@@ -1,13 +1,18 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { asyncDispose, dispose } from '../disposing.js';
 import { command, LocalProcesses } from './local-process.js';
 import type { NodeRole } from './run.js';
 
-/** Three nodes as processes of this machine, talking over WebSockets on loopback. */
-export interface LocalNodes {
+/**
+ * Three nodes as processes of this machine, talking over WebSockets on loopback. At the end of a block with `using`
+ * they end.
+ */
+export interface LocalNodes extends Disposable, AsyncDisposable {
   urls: Record<NodeRole, string>;
   /** the clients' */
   token: string;
@@ -61,5 +66,7 @@ export async function startLocalNodes(script: readonly string[] = command): Prom
     log: (role) => processes.log(role),
     restart: (role) => start(role, new URL(urls[role]).port),
     stop,
+    [dispose]: stop,
+    [asyncDispose]: async () => stop(),
   };
 }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** Three nodes of a service as processes of this machine: known by their keys, with a publisher and its clients. */
 import type { ChildProcess } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -5,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Secret } from '@secformer/ring';
+import { asyncDispose, dispose } from '../disposing.js';
 import { allow } from '../identity/access-file.js';
 import { type GrantRequest, makeGrant } from '../identity/grants.js';
 import { writeKeyFile } from '../identity/key-files.js';
@@ -14,8 +16,8 @@ import type { PublisherLimits } from '../wire/principal.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 import { command, LocalProcesses } from './local-process.js';
 
-/** Three nodes of a service as processes of this machine, with a publisher. */
-export interface LocalService {
+/** Three nodes of a service as processes of this machine, with a publisher. At the end of a `using` block they end. */
+export interface LocalService extends Disposable, AsyncDisposable {
   network: Network;
   networkFile: string;
   accessFile: string;
@@ -107,6 +109,8 @@ export async function startLocalService(o: LocalServiceOptions = {}): Promise<Lo
     kill: (role) => processes.kill(role),
     restart: start,
     stop,
+    [dispose]: stop,
+    [asyncDispose]: async () => stop(),
   };
 }
 

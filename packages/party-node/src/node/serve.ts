@@ -1,7 +1,9 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { Deferred } from '../deferred.js';
+import { asyncDispose } from '../disposing.js';
 import { NodeError } from '../errors.js';
 import { Operation } from '../operation/operation.js';
 import { nodeName, type Proven } from '../wire/handshake.js';
@@ -74,8 +76,8 @@ function writeAddress(folder: string, address: string): void {
   }
 }
 
-/** A node that listens. */
-export interface ServedNode {
+/** A node that listens, until the end of a block with `await using` or until it is stopped. */
+export interface ServedNode extends AsyncDisposable {
   host: string;
   port: number;
   /** URL of its admin port, where it has one */
@@ -178,6 +180,13 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     ...(watched && { admin: watched }),
   });
   gate.start();
+  const stop = async () => {
+    worker.off('error', failed);
+    gate.stop();
+    await worker.terminate();
+    await door.close();
+    await operation.close();
+  };
   return {
     host,
     port,
@@ -187,12 +196,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
       operation.reopen();
       if (known?.reload()) gate.checkAgain();
     },
-    async stop() {
-      worker.off('error', failed);
-      gate.stop();
-      await worker.terminate();
-      await door.close();
-      await operation.close();
-    },
+    stop,
+    [asyncDispose]: stop,
   };
 }

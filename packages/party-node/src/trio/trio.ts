@@ -1,7 +1,9 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { randomBytes } from '@noble/hashes/utils.js';
 import { Secret } from '@secformer/ring';
 import type { Dial } from '../client/node-links.js';
+import { asyncDispose } from '../disposing.js';
 import { defaultMemory } from '../node/budget.js';
 import { engineFile } from '../node/engine-file.js';
 import type { EngineWorkerData, FromEngine, ToEngine } from '../node/engine-worker.js';
@@ -11,9 +13,9 @@ import { DIALS, NODES, type NodeRole } from '../wire/tokens.js';
 
 /**
  * Both parties and the dealer as three threads of this process: the real protocols, and no privacy from whoever runs
- * the process.
+ * the process. At the end of a block with `await using` they end.
  */
-export interface Trio {
+export interface Trio extends AsyncDisposable {
   dial: Dial;
   token: Secret;
   /** Ends the three threads. */
@@ -56,11 +58,8 @@ export function startTrio(onFailure: (why: string) => void = () => {}): Trio {
     });
     worker.on('error', (error) => onFailure(`${role}: ${error.message}`));
   }
-  return {
-    token,
-    dial: async (role) => new PortLink(connect(role)),
-    async stop() {
-      await Promise.all([...workers.values()].map((w) => w.terminate()));
-    },
+  const stop = async () => {
+    await Promise.all([...workers.values()].map((w) => w.terminate()));
   };
+  return { token, dial: async (role) => new PortLink(connect(role)), stop, [asyncDispose]: stop };
 }

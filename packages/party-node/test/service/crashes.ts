@@ -184,7 +184,8 @@ export class Crashes {
       tell('writing');
       await session.write(1, table, [ROWS, WIDTH]);
       await session.write(2, weights, [WIDTH, 3]);
-      await session.publish({ ...requestOf(version), key: publisher.secret }, ({ phase }) => tell(phase));
+      const onProgress = ({ phase }: { phase: string }) => tell(phase);
+      await session.publish({ ...requestOf(version), key: publisher.secret }, { onProgress });
     } finally {
       session.close();
     }

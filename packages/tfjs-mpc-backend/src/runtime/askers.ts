@@ -1,5 +1,6 @@
 /** Connections of clients who ask published models, one for each grant, beside the session. */
-import { Asking, type Manifest, type OnProgress } from '@secformer/party-node';
+import { Asking, type Manifest, type OnProgress, throwIfAborted } from '@secformer/party-node';
+import type { Hearing } from './connection.js';
 import type { AskAccess, AskCall } from './messages.js';
 import { reached } from './network.js';
 
@@ -15,6 +16,10 @@ export async function connectAsking(access: AskAccess): Promise<AskingLink> {
 interface Link {
   asking: Promise<AskingLink>;
   manifests: Map<string, Manifest>;
+  /** calls that are not over */
+  pending: number;
+  /** whether it ends with the last of them */
+  retired: boolean;
 }
 
 export class Askers {
@@ -26,46 +31,62 @@ export class Askers {
   }
 
   /** Does what is asked, over a new connection where the last one is gone. */
-  async perform(access: AskAccess, call: AskCall, onProgress: OnProgress): Promise<unknown> {
+  async perform(access: AskAccess, call: AskCall, hearing: Hearing): Promise<unknown> {
     const where = JSON.stringify([access.network, access.grant, access.key, access.ca]);
     if (call.what === 'close') return this.#close(where);
-    const link = await this.#link(where, access, onProgress);
+    const link = await this.#link(where, access, hearing.onProgress);
+    try {
+      return await this.#over(link, call, hearing);
+    } finally {
+      link.pending--;
+      this.#endUnused(link);
+    }
+  }
+
+  async #over(link: Link, call: Exclude<AskCall, { what: 'close' }>, hearing: Hearing): Promise<unknown> {
+    const { signal } = hearing;
     const asking = await link.asking;
+    throwIfAborted(signal);
     if (call.what === 'manifest') {
-      const manifest = await asking.manifest(call.name, call.version);
+      const manifest = await asking.manifest(call.name, call.version, { signal });
       link.manifests.set(`${manifest.name}@${manifest.version}`, manifest);
       return manifest;
     }
-    const manifest = await this.#manifest(link, asking, call.model);
-    if (call.what === 'asset') return asking.asset(manifest, call.name);
-    return asking.ask(manifest, call.program, call.values, call.indices, { onProgress });
+    const { name, version } = call.model;
+    const manifest = link.manifests.get(`${name}@${version}`) ?? (await asking.manifest(name, version, { signal }));
+    if (call.what === 'asset') return asking.asset(manifest, call.name, { signal });
+    return asking.ask(manifest, call.program, call.values, call.indices, hearing);
   }
 
+  /** The connection for a call, which counts as pending. */
   async #link(where: string, access: AskAccess, onProgress: OnProgress): Promise<Link> {
     const before = this.#links.get(where);
     const there = await before?.asking.catch(() => undefined);
-    if (before && there && !there.dead) return before;
-    // Whoever came first has opened another one
+    // Whoever came first may have opened another one
     const now = this.#links.get(where);
-    if (now && now !== before) return now;
+    if (now && (now !== before || (there && !there.dead))) {
+      now.pending++;
+      return now;
+    }
     onProgress({ phase: 'connecting' });
-    const link = { asking: this.#connect(access), manifests: before?.manifests ?? new Map() };
+    const manifests = before?.manifests ?? new Map();
+    const link: Link = { asking: this.#connect(access), manifests, pending: 1, retired: false };
     this.#links.set(where, link);
     return link;
   }
 
-  async #manifest(
-    { manifests }: Link,
-    asking: AskingLink,
-    { name, version }: Pick<Manifest, 'name' | 'version'>,
-  ): Promise<Manifest> {
-    return manifests.get(`${name}@${version}`) ?? asking.manifest(name, version);
-  }
-
+  /** One of the models that are reached so is let go; what is asked of others meanwhile is answered. */
   #close(where: string): void {
     const link = this.#links.get(where);
+    if (!link) return;
     this.#links.delete(where);
-    link?.asking.then(
+    link.retired = true;
+    this.#endUnused(link);
+  }
+
+  #endUnused({ pending, retired, asking }: Link): void {
+    if (pending > 0 || !retired) return;
+    asking.then(
       (asking) => asking.close(),
       () => {},
     );

@@ -1,9 +1,9 @@
-import { checkUrl, type OnProgress, tokenFrom } from '@secformer/party-node';
+import { checkUrl, type OnProgress, tokenFrom, unless } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { dialInBrowser } from './browser-dial.js';
 import { type Reach, SessionHolder } from './holder.js';
-import type { Reply, Request } from './messages.js';
+import { type Reply, type Request, unheard } from './messages.js';
 
 const names = { party0: 'party 0', party1: 'party 1', dealer: 'dealer' } as const;
 const NODES = ['party0', 'party1', 'dealer'] as const;
@@ -25,7 +25,13 @@ const holder = new SessionHolder(reach);
 
 /** In a browser the session lives on this thread, so nothing can wait for it. */
 export const runtime = {
-  ask: (request: Request, onProgress?: OnProgress): Promise<Reply> => holder.handle(request, onProgress),
+  ask(request: Request, onProgress?: OnProgress, signal?: AbortSignal): Promise<Reply> {
+    const late = (answer: Reply) => {
+      const said = unheard(request, answer);
+      if (said) this.tell(said);
+    };
+    return unless(signal, () => holder.handle(request, onProgress, signal), { late });
+  },
   tell(request: Request): void {
     void holder.handle(request);
   },

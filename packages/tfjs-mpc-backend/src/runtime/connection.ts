@@ -1,8 +1,18 @@
-import type { OnProgress, Session } from '@secformer/party-node';
+import { type OnProgress, type Session, throwIfAborted } from '@secformer/party-node';
+import { Joined } from '../joined.js';
 import type { Answer, Request, RunJob, Write } from './messages.js';
 
-/** How a prepared run is started. */
-export type Start = (trace: boolean, onProgress: OnProgress) => Promise<Answer>;
+/** How a request is waited for. */
+export interface Hearing {
+  onProgress: OnProgress;
+  signal: AbortSignal | undefined;
+}
+
+/** A run that is prepared. */
+export interface PreparedRun {
+  start(trace: boolean, hearing: Hearing): Promise<Answer>;
+  cancel(): void;
+}
 
 /**
  * A session and what is under way in it. Requests come as they like, together too: a tensor is written once, whoever
@@ -12,7 +22,7 @@ export class Connection {
   readonly session: Session;
   /** tensors that were shared over an earlier connection are gone, and the caller can tell by the number */
   readonly number: number;
-  readonly #writing = new Map<number, Promise<void>>();
+  readonly #writing = new Map<number, Joined<void>>();
   readonly #uses = new Map<number, number>();
   readonly #givenUp = new Set<number>();
   #pending = 0;
@@ -31,25 +41,26 @@ export class Connection {
 
   /** @returns the answer, or the tensors that the nodes would need and do not have */
   perform(
-    request: Exclude<Request, { kind: 'start' | 'free' | 'asking' }>,
-    onProgress: OnProgress,
-    prepared: (start: Start) => number,
+    request: Exclude<Request, { kind: 'start' | 'free' | 'discard' | 'asking' }>,
+    { onProgress, signal }: Hearing,
+    prepared: (run: PreparedRun) => number,
   ): Promise<Answer | number[]> {
-    if (request.kind === 'share') return this.#using([], () => this.#share(request.writes));
+    if (request.kind === 'share') return this.#using([], () => this.#share(request.writes, signal));
     const { job } = request;
     const tensors = tensorsOf(job);
     return this.#using(tensors, async () => {
-      await Promise.allSettled(tensors.map((t) => this.#writing.get(t)));
+      await Promise.allSettled(tensors.map((t) => this.#writing.get(t)?.wait(signal)));
+      throwIfAborted(signal);
       const missing = tensors.filter((t) => !this.session.has(t));
       if (missing.length > 0) return missing;
       if (request.kind === 'run') {
         this.session.prepareAhead = request.configuration.prepareAhead ?? true;
-        return { ...(await this.session.run(job, onProgress)), setupMs: 0 };
+        return { ...(await this.session.run(job, { onProgress, signal })), setupMs: 0 };
       }
-      const run = await this.session.prepare(job);
-      const number = prepared((trace, hear) =>
-        this.#using(tensors, async () => ({ ...(await run.run({ trace, onProgress: hear })), setupMs: 0 })),
-      );
+      const run = await this.session.prepare(job, { signal });
+      const start: PreparedRun['start'] = (trace, hearing) =>
+        this.#using(tensors, async () => ({ ...(await run.run({ trace, ...hearing })), setupMs: 0 }));
+      const number = prepared({ start, cancel: run.cancel });
       return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     });
   }
@@ -59,23 +70,38 @@ export class Connection {
     this.#freeUnused(tensors);
   }
 
-  async #share(writes: readonly Write[]): Promise<Answer> {
+  async #share(writes: readonly Write[], signal: AbortSignal | undefined): Promise<Answer> {
+    throwIfAborted(signal);
     const start = performance.now();
     let last: Promise<void> = Promise.resolve();
+    const mine: Joined<void>[] = [];
     for (const w of writes) {
       this.#givenUp.delete(w.tensor);
-      if (this.session.has(w.tensor) || this.#writing.has(w.tensor)) continue;
-      // One after the other, so that one tensor's words are in memory at a time
-      last = last.then(() => this.session.write(w.tensor, w.values, w.shape, { fracBits: w.fracBits }));
-      const over = () => {
-        this.#writing.delete(w.tensor);
-        this.#freeUnused([w.tensor]);
-      };
-      last.then(over, over);
-      this.#writing.set(w.tensor, last);
+      if (this.session.has(w.tensor)) continue;
+      let writing = this.#writing.get(w.tensor);
+      if (!writing || writing.isGivenUp) {
+        writing = this.#write(w, last);
+        last = writing.over();
+      }
+      mine.push(writing);
     }
-    await Promise.all(writes.map((w) => this.#writing.get(w.tensor)));
+    await Promise.all(mine.map((writing) => writing.wait(signal)));
     return { outputs: [], record: undefined, setupMs: performance.now() - start };
+  }
+
+  /** @param before one after the other, so that one tensor's words are in memory at a time */
+  #write({ tensor, values, shape, fracBits }: Write, before: Promise<void>): Joined<void> {
+    const writing = new Joined<void>(async (signal) => {
+      await before;
+      await this.session.write(tensor, values, shape, { fracBits }, { signal });
+    });
+    this.#writing.set(tensor, writing);
+    void writing.over().then(() => {
+      if (this.#writing.get(tensor) !== writing) return;
+      this.#writing.delete(tensor);
+      this.#freeUnused([tensor]);
+    });
+    return writing;
   }
 
   async #using<T>(tensors: readonly number[], f: () => Promise<T>): Promise<T> {

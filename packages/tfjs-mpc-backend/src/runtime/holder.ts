@@ -1,8 +1,16 @@
-import { type Dial, NodeError, type OnProgress, reportOf, Session } from '@secformer/party-node';
+import {
+  type Dial,
+  NodeError,
+  type OnProgress,
+  reportOf,
+  Session,
+  throwIfAborted,
+  unless,
+} from '@secformer/party-node';
 import type { Secret } from '@secformer/ring';
 import type { Resolved } from '../config.js';
 import { Askers } from './askers.js';
-import { Connection, type Start } from './connection.js';
+import { Connection, type Hearing, type PreparedRun } from './connection.js';
 import type { Answer, Reply, Request } from './messages.js';
 
 /** How the session's holder gets to the nodes in this environment. */
@@ -19,7 +27,7 @@ interface Current {
   made?: Connection;
 }
 
-type Configured = Exclude<Request, { kind: 'start' | 'free' | 'asking' }>;
+type Configured = Exclude<Request, { kind: 'start' | 'free' | 'discard' | 'asking' }>;
 
 /** Keeps one connection to the nodes: made on the first request, and again after a loss or another configuration. */
 export class SessionHolder {
@@ -28,7 +36,7 @@ export class SessionHolder {
   /** the connection, or the one under way, which all requests that come meanwhile wait for */
   #current: Current | undefined;
   #number = 0;
-  readonly #prepared = new Map<number, Start>();
+  readonly #prepared = new Map<number, PreparedRun>();
   #nextPrepared = 1;
 
   /** @param askers connections of clients who ask published models */
@@ -37,51 +45,56 @@ export class SessionHolder {
     this.#askers = askers;
   }
 
-  /** Handles a request; never throws. */
-  async handle(request: Request, onProgress?: OnProgress): Promise<Reply> {
+  /** Handles a request; never throws. @param signal gives it up: its run ends at the nodes, the reply is an error */
+  async handle(request: Request, onProgress: OnProgress = () => {}, signal?: AbortSignal): Promise<Reply> {
     const { id } = request;
     const by = { session: this.#number };
+    const late = (answer: Answer | number[]) => {
+      if (request.kind === 'prepare' && !Array.isArray(answer)) this.#discard(answer.outputs[0]![0]!);
+    };
     try {
-      const answer = await this.#answer(request, by, onProgress);
+      const answer = await unless(signal, () => this.#answer(request, by, { onProgress, signal }), { late });
       return Array.isArray(answer) ? { id, ...by, missing: answer } : { id, ...by, answer };
     } catch (error) {
       return { id, ...by, error: { ...reportOf(error, 'client'), name: (error as Error).name } };
     }
   }
 
-  async #answer(
-    request: Request,
-    by: { session: number },
-    onProgress: OnProgress = () => {},
-  ): Promise<Answer | number[]> {
+  async #answer(request: Request, by: { session: number }, hearing: Hearing): Promise<Answer | number[]> {
+    const { onProgress, signal } = hearing;
     if (request.kind === 'free') {
       // After the requests that wait for the same connection, and came before
       const connection = await this.#current?.ready.catch(() => undefined);
       connection?.free(request.tensors);
       return { outputs: [], record: undefined, setupMs: 0 };
     }
+    if (request.kind === 'discard') {
+      this.#discard(request.prepared);
+      return { outputs: [], record: undefined, setupMs: 0 };
+    }
     if (request.kind === 'asking') {
-      const published = await this.#askers.perform(request.access, request.call, onProgress);
+      const published = await this.#askers.perform(request.access, request.call, hearing);
       return { outputs: [], record: undefined, setupMs: 0, published };
     }
     if (request.kind === 'start') {
-      const start = this.#prepared.get(request.prepared);
+      const prepared = this.#prepared.get(request.prepared);
       this.#prepared.delete(request.prepared);
-      if (!start)
+      if (!prepared)
         throw new NodeError(
           'client',
           'INPUT_REFUSED',
           'this run was not prepared, or its randomness is used up; prepare another',
         );
-      return start(request.trace, onProgress);
+      return prepared.start(request.trace, hearing);
     }
     const connection = await this.#connected(request.configuration, onProgress);
     by.session = connection.number;
     const { session } = connection;
     const started = session.runsStarted;
     try {
-      return await this.#perform(connection, request, onProgress);
+      return await this.#perform(connection, request, hearing);
     } catch (error) {
+      throwIfAborted(signal);
       // Where no run was started the nodes have heard nothing that depends on this read's inputs but fresh shares of
       // them, so it may be asked again, over a new connection. Once started it is the caller's to decide: whoever cuts
       // links shall not have a read repeated
@@ -91,15 +104,21 @@ export class SessionHolder {
     }
     const again = await this.#connected(request.configuration, onProgress);
     by.session = again.number;
-    return this.#perform(again, request, onProgress);
+    return this.#perform(again, request, hearing);
   }
 
-  #perform(connection: Connection, request: Configured, onProgress: OnProgress): Promise<Answer | number[]> {
-    return connection.perform(request, onProgress, (start) => {
+  #perform(connection: Connection, request: Configured, hearing: Hearing): Promise<Answer | number[]> {
+    return connection.perform(request, hearing, (prepared) => {
       const number = this.#nextPrepared++;
-      this.#prepared.set(number, start);
+      this.#prepared.set(number, prepared);
       return number;
     });
+  }
+
+  /** What was prepared is used up, and another run has other randomness. */
+  #discard(number: number): void {
+    this.#prepared.get(number)?.cancel();
+    this.#prepared.delete(number);
   }
 
   #connected(c: Resolved, onProgress: OnProgress): Promise<Connection> {
@@ -135,7 +154,8 @@ export class SessionHolder {
         'INPUT_REFUSED',
         'the configuration has changed since this run was prepared; prepare another',
       );
-    for (const number of this.#prepared.keys()) this.#prepared.set(number, () => Promise.reject(why));
+    const gone: PreparedRun = { start: () => Promise.reject(why), cancel: () => {} };
+    for (const number of this.#prepared.keys()) this.#prepared.set(number, gone);
     ready.then(
       (connection) => connection.retire(),
       () => {},

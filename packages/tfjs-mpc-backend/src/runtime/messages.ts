@@ -44,7 +44,8 @@ export type Request =
   | { id: number; kind: 'asking'; access: AskAccess; call: AskCall }
   | { id: number; kind: 'start'; prepared: number; trace: boolean }
   | { id: number; kind: 'share'; writes: Write[]; configuration: Resolved }
-  | { id: 0; kind: 'free'; tensors: number[] };
+  | { id: 0; kind: 'free'; tensors: number[] }
+  | { id: 0; kind: 'discard'; prepared: number };
 
 /** `left` names operations whose values have left the domain of their protocol. */
 export type Answer = {
@@ -63,13 +64,21 @@ export type Reply = { id: number; session: number } & (
   | { error: ErrorReport & { name?: string } }
 );
 
-/** What comes to the session's thread. */
-export interface ToSession {
-  request: Request;
-  /** set and notified when the reply is there, for a thread that waits */
-  flag: Int32Array | undefined;
-  /** whether somebody hears how far the request is */
-  heard: boolean;
+/** What comes to the session's thread: requests, and the numbers of those that are given up. */
+export type ToSession =
+  | {
+      request: Request;
+      /** set and notified when the reply is there, for a thread that waits */
+      flag: Int32Array | undefined;
+      /** whether somebody hears how far the request is */
+      heard: boolean;
+    }
+  | { giveUp: number };
+
+/** What is said where a reply came that nobody waits for any more: what was prepared is discarded. */
+export function unheard({ kind }: Request, reply: Reply): Request | undefined {
+  if (kind !== 'prepare' || !('answer' in reply)) return undefined;
+  return { id: 0, kind: 'discard', prepared: reply.answer.outputs[0]![0]! };
 }
 
 /** What the session's thread sends: replies, how far requests are, and at last why it failed. */

@@ -1,8 +1,8 @@
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
-import type { OnProgress } from '@secformer/party-node';
+import { type OnProgress, throwIfAborted, unless } from '@secformer/party-node';
 import { threadFile } from '@secformer/party-node/thread-file';
 import { SecformerError } from '@secformer/ring';
-import type { FromSession, Reply, Request, ToSession } from './messages.js';
+import { type FromSession, type Reply, type Request, type ToSession, unheard } from './messages.js';
 import { Pulse } from './pulse.js';
 import type { SessionWorkerData } from './session-worker.js';
 
@@ -82,14 +82,27 @@ export class Runtime {
     resolve?.(reply);
   }
 
-  async ask(request: Request, onProgress?: OnProgress): Promise<Reply> {
+  /** @param signal gives the request up: the thread ends what it does for it */
+  async ask(request: Request, onProgress?: OnProgress, signal?: AbortSignal): Promise<Reply> {
+    throwIfAborted(signal);
     const { port } = this.#started();
-    if (onProgress) this.#listeners.set(request.id, onProgress);
-    return new Promise((resolve) => {
-      this.#pending.set(request.id, resolve);
-      port.ref();
-      port.postMessage({ request, flag: undefined, heard: onProgress !== undefined } satisfies ToSession);
-    });
+    const { id } = request;
+    if (onProgress) this.#listeners.set(id, onProgress);
+    const reply = () =>
+      new Promise<Reply>((resolve) => {
+        this.#pending.set(id, resolve);
+        port.ref();
+        port.postMessage({ request, flag: undefined, heard: onProgress !== undefined } satisfies ToSession);
+      });
+    const stop = () => {
+      this.#listeners.delete(id);
+      port.postMessage({ giveUp: id } satisfies ToSession);
+    };
+    const late = (answer: Reply) => {
+      const said = unheard(request, answer);
+      if (said) this.tell(said);
+    };
+    return unless(signal, reply, { stop, late });
   }
 
   /** Sends what needs no answer. */

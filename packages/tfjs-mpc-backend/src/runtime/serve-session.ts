@@ -44,9 +44,18 @@ function readAuthority(file: string | undefined): string | undefined {
 /** Answers requests that come through a port; a thread that waits for one is woken by its flag. */
 export function serveSession(port: MessagePort): void {
   const holder = new SessionHolder(reach);
-  port.on('message', async ({ request, flag, heard }: ToSession) => {
+  const underWay = new Map<number, AbortController>();
+  port.on('message', async (message: ToSession) => {
+    if ('giveUp' in message) {
+      underWay.get(message.giveUp)?.abort();
+      return;
+    }
+    const { request, flag, heard } = message;
     const onProgress: OnProgress = (progress) => port.postMessage({ progress, id: request.id } satisfies FromSession);
-    const reply: FromSession = await holder.handle(request, heard ? onProgress : undefined);
+    const given = new AbortController();
+    underWay.set(request.id, given);
+    const reply: FromSession = await holder.handle(request, heard ? onProgress : undefined, given.signal);
+    underWay.delete(request.id);
     const buffers = 'answer' in reply ? reply.answer.outputs.map((o) => o.buffer as ArrayBuffer) : [];
     port.postMessage(reply, buffers);
     if (!flag) return;

@@ -1,8 +1,10 @@
 /** An answer of a published model: asked for when the first of its outputs is read, once for all of them. */
+import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import { configuration } from '../config.js';
 import type { Later } from '../data-record.js';
 import type { PlainTensor } from '../host.js';
+import { Joined } from '../joined.js';
 import { rangeLeft } from '../range-left.js';
 import { noteRun } from '../reads.js';
 import type { ClientPart } from './client-part.js';
@@ -14,7 +16,7 @@ export type AskInput = PlainTensor | (Omit<PlainTensor, 'values'> & { later: Lat
 
 /** How values get to the nodes and answers back. */
 export interface AskNodes {
-  ask(values: Float32Array[], indices: Int32Array[]): Promise<Answered>;
+  ask(values: Float32Array[], indices: Int32Array[], signal: AbortSignal): Promise<Answered>;
   /** @throws SecformerError NO_SYNC_READ where nothing can wait on this thread */
   askSync(values: Float32Array[], indices: Int32Array[]): Answered;
 }
@@ -23,14 +25,19 @@ export class Answer {
   readonly #part: ClientPart;
   readonly #inputs: readonly AskInput[];
   readonly #nodes: AskNodes;
-  #underWay: Promise<void> | undefined;
+  readonly #signal: AbortSignal | undefined;
+  #underWay: Joined<void> | undefined;
   #outputs: PlainTensor[] | undefined;
 
-  /** @param part as `checkedPart` has it, for inputs of these types */
-  constructor(part: ClientPart, inputs: readonly AskInput[], nodes: AskNodes) {
+  /**
+   * @param part as `checkedPart` has it, for inputs of these types
+   * @param signal gives the ask up, whoever reads
+   */
+  constructor(part: ClientPart, inputs: readonly AskInput[], nodes: AskNodes, signal?: AbortSignal) {
     this.#part = part;
     this.#inputs = inputs;
     this.#nodes = nodes;
+    this.#signal = signal;
   }
 
   /** One of the outputs. */
@@ -40,29 +47,36 @@ export class Answer {
       get values() {
         return made();
       },
-      read: () => this.#read(),
+      read: (signal) => this.#read(signal),
       readSync: () => this.#readSync(),
     };
   }
 
-  async #read(): Promise<void> {
+  async #read(signal: AbortSignal | undefined): Promise<void> {
     if (this.#outputs) return;
-    this.#underWay ??= this.#ask().finally(() => {
-      // What failed may be asked again
-      this.#underWay = undefined;
-    });
-    await this.#underWay;
+    let one = this.#underWay;
+    if (!one || one.isGivenUp) {
+      const mine = new Joined((signal) => this.#ask(signal), this.#signal);
+      void mine.over().then(() => {
+        // What failed may be asked again
+        if (this.#underWay === mine) this.#underWay = undefined;
+      });
+      this.#underWay = mine;
+      one = mine;
+    }
+    await one.wait(signal);
   }
 
-  async #ask(): Promise<void> {
-    for (const input of this.#inputs) if ('later' in input && !input.later.values) await input.later.read();
+  async #ask(signal: AbortSignal): Promise<void> {
+    for (const input of this.#inputs) if ('later' in input && !input.later.values) await input.later.read(signal);
     const run = this.#run();
     const { values, indices } = run.given();
-    this.#take(run, await this.#nodes.ask(values, indices));
+    this.#take(run, await this.#nodes.ask(values, indices, signal));
   }
 
   #readSync(): void {
     if (this.#outputs) return;
+    throwIfAborted(this.#signal);
     for (const input of this.#inputs) if ('later' in input && !input.later.values) input.later.readSync();
     const run = this.#run();
     const { values, indices } = run.given();

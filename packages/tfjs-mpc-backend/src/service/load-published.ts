@@ -1,4 +1,5 @@
 /** Loads a published model for somebody who holds a grant. */
+import { type Abortable, unless } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import { runtime } from '#runtime';
 import { configuration } from '../config.js';
@@ -19,8 +20,9 @@ export function referenceOf(ref: string): { name: string; version: string | unde
   return { name, version };
 }
 
-/** By what a published model is reached: see `ServiceOptions`. */
-export interface LoadOptions extends ServiceOptions {
+/** By what a model is reached: see `ServiceOptions`. `signal` gives up the loading, and no ask of the model. */
+export interface LoadOptions extends ServiceOptions, Abortable {
+  /** hears how far each ask is */
   onProgress?: OnProgress;
 }
 
@@ -29,7 +31,7 @@ export interface LoadOptions extends ServiceOptions {
  * is read, once for all of them; what is computed of them afterwards is computed in this process.
  * @param ref 'name@version', or 'name' for its newest one
  * @throws SecformerError BAD_CONFIGURATION where `ref`, the network or the key is none; NodeError where a node refuses:
- *   GRANT_REFUSED, MODEL_UNKNOWN and others
+ *   GRANT_REFUSED, MODEL_UNKNOWN and others; the signal's reason
  *
  * @example
  * ```js
@@ -38,8 +40,11 @@ export interface LoadOptions extends ServiceOptions {
  * console.log(await logits.data());
  * ```
  */
-export async function loadPublished(ref: string, { onProgress, ...access }: LoadOptions): Promise<PublishedModel> {
-  return loadedBy(ref, new RuntimeLink(access, onProgress));
+export async function loadPublished(
+  ref: string,
+  { onProgress, signal, ...access }: LoadOptions,
+): Promise<PublishedModel> {
+  return loadedBy(ref, new RuntimeLink(access, onProgress), signal);
 }
 
 /**
@@ -54,10 +59,10 @@ export async function loadedOver(
   return loadedBy(ref, new AskLink(connect, onProgress));
 }
 
-async function loadedBy(ref: string, link: RuntimeLink | AskLink): Promise<PublishedModel> {
+async function loadedBy(ref: string, link: RuntimeLink | AskLink, signal?: AbortSignal): Promise<PublishedModel> {
   try {
     const { name, version } = referenceOf(ref);
-    const manifest = await link.manifest(name, version);
+    const manifest = await link.manifest(name, version, signal);
     return new PublishedModel(manifest, link.of(manifest));
   } catch (error) {
     link.close();
@@ -69,6 +74,9 @@ async function loadedBy(ref: string, link: RuntimeLink | AskLink): Promise<Publi
 class RuntimeLink {
   readonly #access: AskAccess;
   readonly #onProgress: OnProgress | undefined;
+  /** what is being asked */
+  readonly #calls = new Set<AbortController>();
+  #begun = false;
   #closed = false;
 
   constructor(access: AskAccess, onProgress: OnProgress | undefined) {
@@ -76,32 +84,45 @@ class RuntimeLink {
     this.#onProgress = onProgress;
   }
 
-  manifest(name: string, version: string | undefined): Promise<Manifest> {
-    return this.#call({ what: 'manifest', name, ...(version !== undefined && { version }) }) as Promise<Manifest>;
+  async manifest(name: string, version: string | undefined, signal?: AbortSignal): Promise<Manifest> {
+    return (await this.#call(
+      { what: 'manifest', name, ...(version !== undefined && { version }) },
+      signal,
+    )) as Manifest;
   }
 
   of({ name, version }: Manifest): ModelNodes {
     const model = { name, version };
     return {
-      ask: async (program, values, indices) =>
-        (await this.#call({ what: 'ask', model, program, values, indices })) as Answered,
+      ask: async (program, values, indices, signal) =>
+        (await this.#call({ what: 'ask', model, program, values, indices }, signal)) as Answered,
       askSync: (program, values, indices) => {
         const request = this.#request({ what: 'ask', model, program, values, indices });
         return given(runtime.askSync(request, configuration().syncTimeoutMs)) as Answered;
       },
-      asset: async (file) => (await this.#call({ what: 'asset', model, name: file })) as Uint8Array,
+      asset: async (file, signal) => (await this.#call({ what: 'asset', model, name: file }, signal)) as Uint8Array,
       close: () => this.close(),
     };
   }
 
   close(): void {
-    if (!this.#closed) runtime.tell(this.#request({ what: 'close' }));
+    if (this.#closed) return;
+    const close = this.#request({ what: 'close' });
     this.#closed = true;
+    for (const call of this.#calls) call.abort(disposed());
+    // What has asked for nothing has no connection
+    if (this.#begun) runtime.tell(close);
   }
 
-  async #call(call: AskCall): Promise<unknown> {
+  async #call(call: AskCall, signal: AbortSignal | undefined): Promise<unknown> {
     const request = this.#request(call);
-    return given(await runtime.ask(request, this.#onProgress));
+    const own = new AbortController();
+    const ask = () => {
+      this.#begun = true;
+      this.#calls.add(own);
+      return runtime.ask(request, this.#onProgress, own.signal).finally(() => this.#calls.delete(own));
+    };
+    return given(await unless(signal, ask, { stop: () => own.abort(signal!.reason) }));
   }
 
   #request(call: AskCall): Request {
@@ -131,7 +152,11 @@ class AskLink {
     this.#onProgress = onProgress;
   }
 
-  async asking(): Promise<Asking> {
+  asking(signal?: AbortSignal): Promise<Asking> {
+    return unless(signal, () => this.#asking());
+  }
+
+  async #asking(): Promise<Asking> {
     if (this.#closed) throw disposed();
     const before = this.#current;
     const there = await before?.catch(() => undefined);
@@ -144,16 +169,15 @@ class AskLink {
     return this.#current!;
   }
 
-  async manifest(name: string, version: string | undefined): Promise<Manifest> {
-    return (await this.asking()).manifest(name, version);
+  async manifest(name: string, version: string | undefined, signal?: AbortSignal): Promise<Manifest> {
+    return (await this.asking(signal)).manifest(name, version, { signal });
   }
 
   of(manifest: Manifest): ModelNodes {
     return {
-      ask: async (program, values, indices) => {
-        const asking = await this.asking();
-        const onProgress = this.#onProgress;
-        return asking.ask(manifest, program, values, indices, onProgress ? { onProgress } : {});
+      ask: async (program, values, indices, signal) => {
+        const asking = await this.asking(signal);
+        return asking.ask(manifest, program, values, indices, { onProgress: this.#onProgress, signal });
       },
       askSync: () => {
         throw new SecformerError(
@@ -161,7 +185,7 @@ class AskLink {
           "dataSync() cannot wait for a published model's nodes on this thread; use await tensor.data()",
         );
       },
-      asset: async (name) => (await this.asking()).asset(manifest, name),
+      asset: async (name, signal) => (await this.asking(signal)).asset(manifest, name, { signal }),
       close: () => this.close(),
     };
   }

@@ -1,4 +1,5 @@
 /** Publishes a model: traces it, shares its tensors, and has the nodes keep them for clients who hold a grant. */
+import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError, type Secret } from '@secformer/ring';
 import { ownKey } from '../runtime/network.js';
 import { type Sources, writesOf } from '../sharing.js';
@@ -26,6 +27,11 @@ export interface PublishOptions {
   ca?: string;
   /** hears how far it is */
   onProgress?: (event: PublishProgress) => void;
+  /**
+   * gives it up, until it is 'committing', and then means nothing any more; while it is 'staging' the call rejects once
+   * the nodes have discarded what they had of it
+   */
+  signal?: AbortSignal | undefined;
 }
 
 /** Shapes of each of the programs: one set of inputs, or a list of sets. */
@@ -56,15 +62,16 @@ function check({ name, version, key }: Pick<PublishOptions, 'name' | 'version' |
  * @param connect opens the session; it is closed again
  * @returns the programs' hashes and costs
  * @throws SecformerError BAD_CONFIGURATION, TRACE_READ, NOT_PUBLIC, UNSUPPORTED_KERNEL; EncodingError where a weight is
- *   out of range; NodeError where a node refuses
+ *   out of range; NodeError where a node refuses; the signal's reason
  */
 export async function published(
   model: Publishable,
   options: Omit<PublishOptions, 'network'>,
-  connect: () => Promise<PublishingSession>,
+  connect: (signal: AbortSignal | undefined) => Promise<PublishingSession>,
 ): Promise<Published> {
   const key = check(options);
-  const { name, version, assets = {}, onProgress = () => {} } = options;
+  const { name, version, assets = {}, onProgress = () => {}, signal } = options;
+  throwIfAborted(signal);
   const sets = setsOf(options.inputs);
   const traced: Traced[] = [];
   try {
@@ -76,6 +83,7 @@ export async function published(
         throw bad('clients would compute all of it themselves: nothing of it meets a value of yours');
       // So that a page can show it
       await new Promise((resolve) => setTimeout(resolve));
+      throwIfAborted(signal);
     }
     const request = {
       name,
@@ -85,10 +93,10 @@ export async function published(
       key,
     };
     onProgress({ phase: 'connecting', done: 0, of: 1 });
-    const session = await connect();
+    const session = await connect(signal);
     try {
-      await write(session, together(traced), onProgress);
-      return await session.publish(request, onProgress);
+      await write(session, together(traced), onProgress, signal);
+      return await session.publish(request, { onProgress, signal });
     } finally {
       session.close();
     }
@@ -110,13 +118,14 @@ async function write(
   session: PublishingSession,
   needed: Sources,
   onProgress: (event: PublishProgress) => void,
+  signal: AbortSignal | undefined,
 ): Promise<void> {
   const tensors = [...needed.sources.keys()];
   let done = 0;
   for (const { writes } of writesOf(needed, tensors)) {
     for (const { tensor, values, shape, fracBits } of writes) {
       onProgress({ phase: 'sharing', done: done++, of: tensors.length });
-      await session.write(tensor, values, shape, { fracBits });
+      await session.write(tensor, values, shape, { fracBits }, { signal });
     }
   }
 }

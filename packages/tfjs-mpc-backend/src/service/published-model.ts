@@ -1,4 +1,6 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A published model as a tf.InferenceModel: the nodes compute it on shares of what is asked. */
+import { type Abortable, asyncDispose, dispose, throwIfAborted } from '@secformer/party-node';
 import { SecformerError } from '@secformer/ring';
 import {
   backend,
@@ -10,24 +12,29 @@ import {
   Tensor,
 } from '@tensorflow/tfjs-core';
 import { SecformerBackend } from '../backend.js';
-import { Answer, type AskInput } from './answer.js';
+import { Answer, type AskInput, type AskNodes } from './answer.js';
 import { checkedPart, type PartOf } from './check-part.js';
 import type { ClientPart } from './client-part.js';
 import type { Answered, Manifest, TensorSpec } from './nodes.js';
 
 /** What a model needs of whoever holds the connection. */
 export interface ModelNodes {
-  ask(program: number, values: Float32Array[], indices: Int32Array[]): Promise<Answered>;
+  ask(program: number, values: Float32Array[], indices: Int32Array[], signal: AbortSignal): Promise<Answered>;
   askSync(program: number, values: Float32Array[], indices: Int32Array[]): Answered;
-  asset(name: string): Promise<Uint8Array>;
+  asset(name: string, signal: AbortSignal | undefined): Promise<Uint8Array>;
   close(): void;
 }
 
 /** A model's inputs: a tensor, tensors in order, or by name. */
 export type Inputs = Tensor | Tensor[] | NamedTensorMap;
 
-/** A published model, loaded by `loadPublished`; `dispose` ends its connection. */
-export class PublishedModel implements InferenceModel {
+/** How a model is asked: as TF.js has it, and a signal that gives up whatever is asked for these outputs. */
+export interface PredictOptions extends ModelPredictConfig, Abortable {}
+
+/**
+ * A published model, loaded by `loadPublished`; `dispose` ends its connection, as does the end of a block with `using`.
+ */
+export class PublishedModel implements InferenceModel, Disposable, AsyncDisposable {
   /** what its publisher has signed */
   readonly manifest: Manifest;
   readonly #nodes: ModelNodes;
@@ -51,17 +58,25 @@ export class PublishedModel implements InferenceModel {
    * The model's outputs, which are asked for when one of them is read: a tensor, or tensors by name where there are
    * several.
    * @param inputs a tensor, tensors in the order of `inputs`, or by name
-   * @throws SecformerError WRONG_BACKEND; SHAPES_NOT_PUBLISHED where it was not published for inputs of these shapes
+   * @param options `signal` gives the ask up: reading these outputs rejects with its reason from then on
+   * @throws SecformerError WRONG_BACKEND; SHAPES_NOT_PUBLISHED where it was not published for inputs of these shapes;
+   *   the reason of a signal that has come
+   *
+   * @example
+   * ```js
+   * const scores = model.predict(inputs, { signal: AbortSignal.timeout(10_000) });
+   * console.log(await scores.data()); // rejects after ten seconds, and the nodes are free for others
+   * ```
    */
-  predict(inputs: Inputs, _config?: ModelPredictConfig): Tensor | NamedTensorMap {
-    const { specs, outputs } = this.#asked(inputs);
+  predict(inputs: Inputs, { signal }: PredictOptions = {}): Tensor | NamedTensorMap {
+    const { specs, outputs } = this.#asked(inputs, signal);
     if (specs.length === 1) return outputs(0);
     return Object.fromEntries(specs.map(({ name }, i) => [name, outputs(i)]));
   }
 
   /** The same for outputs of these names: a tensor for one, tensors for a list. */
-  execute(inputs: Inputs, wanted: string | string[]): Tensor | Tensor[] {
-    const { specs, outputs } = this.#asked(inputs);
+  execute(inputs: Inputs, wanted: string | string[], { signal }: Abortable = {}): Tensor | Tensor[] {
+    const { specs, outputs } = this.#asked(inputs, signal);
     const one = (name: string) => {
       const at = specs.findIndex((spec) => spec.name === name);
       if (at < 0) throw this.#bad(`has no output '${name}'; it has ${specs.map((s) => s.name).join(', ')}`);
@@ -70,17 +85,30 @@ export class PublishedModel implements InferenceModel {
     return Array.isArray(wanted) ? wanted.map(one) : one(wanted);
   }
 
-  /** One of the public files that were published with it, such as its tokenizer's. */
-  asset(name: string): Promise<Uint8Array> {
-    return this.#nodes.asset(name);
+  /** One of the public files that were published with it, such as its tokenizer's. @throws the signal's reason */
+  async asset(name: string, { signal }: Abortable = {}): Promise<Uint8Array> {
+    throwIfAborted(signal);
+    return this.#nodes.asset(name, signal);
   }
 
-  /** Ends the connection. */
+  /** Ends the connection: what is asked then, and what is being asked, fails with SecformerError MODEL_DISPOSED. */
   dispose(): void {
     this.#nodes.close();
   }
 
-  #asked(inputs: Inputs): { specs: readonly TensorSpec[]; outputs: (at: number) => Tensor } {
+  [dispose](): void {
+    this.dispose();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    this.dispose();
+  }
+
+  #asked(
+    inputs: Inputs,
+    signal: AbortSignal | undefined,
+  ): { specs: readonly TensorSpec[]; outputs: (at: number) => Tensor } {
+    throwIfAborted(signal);
     const b = backend();
     if (!(b instanceof SecformerBackend))
       throw new SecformerError(
@@ -99,10 +127,11 @@ export class PublishedModel implements InferenceModel {
         `an input of shape [${shape}] is at the nodes of a session; await its data() first`,
       );
     });
-    const answer = new Answer(this.#part(at), given, {
-      ask: (values, indices) => this.#nodes.ask(at, values, indices),
+    const nodes: AskNodes = {
+      ask: (values, indices, signal) => this.#nodes.ask(at, values, indices, signal),
       askSync: (values, indices) => this.#nodes.askSync(at, values, indices),
-    });
+    };
+    const answer = new Answer(this.#part(at), given, nodes, signal);
     const outputs = (i: number) => {
       const { shape, dtype } = program.outputs[i]!;
       return engine().makeTensorFromTensorInfo(b.coming(answer.output(i), [...shape], dtype), b);
