@@ -1,3 +1,4 @@
+export type { Abortable } from './abortable.js';
 export type { Activation } from './blocks.js';
 export type { BertConfig } from './config.js';
 export { ModelFileError, NoHeadError } from './errors.js';
@@ -12,7 +13,7 @@ export { type Answer, answerOf, type Reading } from './published/answers.js';
 export { type TextAssets, textAssets } from './published/assets.js';
 export { batchesOf, type TextBatch, textShapes } from './published/batches.js';
 export type { AskedManifest, AskedModel, AskedTensor } from './published/model.js';
-export { type TextAnswer, type TextInputs, TextModel } from './published/texts.js';
+export { type AskOptions, type TextAnswer, type TextInputs, TextModel } from './published/texts.js';
 export { randomBert } from './random.js';
 export { type Tokenized, tokenizeTexts } from './tokenizer/batch.js';
 export { BertTokenizer, type Encoded, type TokenizerOptions } from './tokenizer/tokenizer.js';

@@ -1,4 +1,5 @@
 import { readFolder } from '#files';
+import { type Abortable, readingUnless, throwIfAborted } from './abortable.js';
 import { chooseHead } from './architectures.js';
 import { Checkpoint, shardsOf } from './checkpoint.js';
 import { familyOf } from './families/index.js';
@@ -11,7 +12,7 @@ import { readSentence, type Sentence } from './sentence.js';
 import { WeightReader } from './weights.js';
 
 /** How a checkpoint is loaded; all of it is optional. */
-export interface LoadOptions {
+export interface LoadOptions extends Abortable {
   /** the head to read in place of the one that `architectures` in config.json names; 'none': the encoder alone */
   head?: HeadKind;
 }
@@ -49,11 +50,12 @@ async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
  * @param read answers a file's name with its bytes, or undefined where there is no such file
  * @param where name of the folder, for messages
  * @throws ModelFileError naming the file, and the key or tensor in it, where it cannot be used as it was meant;
- * RangeError where an option is none
+ * RangeError where an option is none; the signal's reason, and no tensor is left
  */
 export async function bertFromFiles(read: ReadFile, where: string, options: LoadOptions = {}): Promise<BertModel> {
   checkOptions(options);
-  const opened = await openFolder(read, where);
+  throwIfAborted(options.signal);
+  const opened = await openFolder(readingUnless(options.signal, read), where);
   const { folder, files, modules, json, config } = opened;
   const family = familyOf(config.family);
   const names = family.heads(config, json);
@@ -88,6 +90,7 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
 /**
  * Loads a checkpoint folder: from disk in Node, and from a URL in a browser. The weights go to the backend that is
  * active; on 'secformer' they stay on this machine until a read needs them.
+ * A signal ends the download.
  * @param folder holds config.json, model.safetensors (or its index and parts) and a tokenizer's files
  * @throws as `bertFromFiles` does
  *
@@ -98,5 +101,5 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
  * ```
  */
 export async function loadBert(folder: string, options?: LoadOptions): Promise<BertModel> {
-  return bertFromFiles(readFolder(folder), folder, options);
+  return bertFromFiles(readFolder(folder, options?.signal), folder, options);
 }

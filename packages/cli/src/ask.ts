@@ -3,6 +3,7 @@ import { answerOf, TextModel } from '@secformer/bert-loader';
 import { cellsOf } from './cells.js';
 import { UsageError } from './failures.js';
 import { type IdentityFlags, readGrant, readIdentity } from './files.js';
+import type { Interrupts } from './interrupts.js';
 import { Progress } from './progress.js';
 import type { LoadOptions, Model, Service } from './service.js';
 import { columns, printable, type Terminal } from './terminal.js';
@@ -18,6 +19,7 @@ const COLUMNS = 60;
 
 /**
  * @param texts none: those on standard input, one a line
+ * @param interrupts asked for once there are texts: until then Ctrl-C ends the process
  * @throws UsageError, and what `loadPublished` of the backend and a read throw
  */
 export async function askTexts(
@@ -26,6 +28,7 @@ export async function askTexts(
   flags: AskFlags,
   service: Service,
   terminal: Terminal,
+  interrupts: () => Interrupts,
 ): Promise<void> {
   const identity = readIdentity(flags);
   const grant = flags.grant === undefined ? undefined : readGrant(flags.grant);
@@ -33,16 +36,19 @@ export async function askTexts(
   if (asked.length === 0) throw new UsageError('there is no text to ask about');
   await loadTf();
   const progress = new Progress(terminal);
+  const { signal, release } = interrupts();
   const onProgress: LoadOptions['onProgress'] = (event) => progress.asking(event);
   try {
-    const model = await service.loadPublished(ref, { ...identity, ...(grant !== undefined && { grant }), onProgress });
+    const access = { ...identity, ...(grant !== undefined && { grant }) };
+    const model = await service.loadPublished(ref, { ...access, onProgress, signal });
     try {
-      await answered(model, asked, { json: flags.json === true, terminal, progress });
+      await answered(model, asked, { json: flags.json === true, terminal, progress, signal });
     } finally {
       model.dispose();
     }
   } finally {
     progress.stop();
+    release();
   }
 }
 
@@ -50,13 +56,14 @@ interface Asking {
   json: boolean;
   terminal: Terminal;
   progress: Progress;
+  signal: AbortSignal;
 }
 
-async function answered(model: Model, texts: readonly string[], { json, terminal, progress }: Asking) {
-  const asked = await TextModel.of(model);
+async function answered(model: Model, texts: readonly string[], { json, terminal, progress, signal }: Asking) {
+  const asked = await TextModel.of(model, { signal });
   const { labels, several } = asked.reading;
   const reading = { labels: labels.map(printable), several };
-  const rows = await asked.ask(texts);
+  const rows = await asked.ask(texts, { signal });
   progress.stop();
   const answers = rows.map(({ name, shape, values }) => answerOf(name, shape, values, reading));
   const cut = (i: number) => (rows[i]!.truncated ? { truncated: true } : {});

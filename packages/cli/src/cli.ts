@@ -2,6 +2,7 @@ import { Command, Option } from 'commander';
 import { type AskFlags, askTexts } from './ask.js';
 import { EXIT, failure, type Command as Name } from './failures.js';
 import { address, lengths, list, seconds, whole } from './flags.js';
+import { interrupts } from './interrupts.js';
 import type { ProxyFlags } from './proxy/serve.js';
 import { type PublishFlags, publishFolder } from './publish.js';
 import { nodes, type Service } from './service.js';
@@ -22,15 +23,21 @@ const ca = () =>
 
 const CODES =
   '\nExit codes: 1 something broke, 2 the command or a file cannot be used, 3 the nodes refuse, ' +
-  '4 the nodes refuse now and say when to try again.';
+  '4 the nodes refuse now and say when to try again, 130 interrupted.';
 
 /**
  * The command `secformer`.
  * @param service where models are published and asked; the nodes that --network names, if absent
  * @param terminal where it prints; the process's own streams, if absent
+ * @param interrupted how a command hears that it is to end; by Ctrl-C, if absent
  * @returns the exit code
  */
-export async function main(argv: string[], service: Service = nodes, terminal: Terminal = standard): Promise<number> {
+export async function main(
+  argv: string[],
+  service: Service = nodes,
+  terminal: Terminal = standard,
+  interrupted = interrupts,
+): Promise<number> {
   const program = new Command('secformer')
     .description('Publishes models at the nodes of a private inference, asks them, and serves them to programs')
     .configureOutput({
@@ -60,7 +67,7 @@ export async function main(argv: string[], service: Service = nodes, terminal: T
     .addHelpText('after', CODES)
     .exitOverride()
     .action(async (folder: string, flags: PublishFlags) => {
-      await publishFolder(folder, flags, service, terminal);
+      await publishFolder(folder, flags, service, terminal, interrupted);
     });
   program
     .command('ask')
@@ -80,7 +87,7 @@ export async function main(argv: string[], service: Service = nodes, terminal: T
     .exitOverride()
     .action(async (model: string, texts: string[], flags: AskFlags) => {
       command = 'ask';
-      await askTexts(model, texts, flags, service, terminal);
+      await askTexts(model, texts, flags, service, terminal, interrupted);
     });
   program
     .command('proxy')

@@ -1,7 +1,8 @@
 /** Failures as a line on standard error and an exit code. */
+import { Interrupted } from './interrupts.js';
 import { durationText, printable } from './terminal.js';
 
-/** Exit codes; 0 is success. */
+/** Exit codes; 0 is success, and what is interrupted has 128 and its signal's number. */
 export const EXIT = {
   /** something broke: a connection, a node, a file on the way */
   failed: 1,
@@ -59,6 +60,8 @@ export function failure(error: unknown, command: Command): { line: string; code:
   const { code, message, retryAfterMs } = error as { code?: string; message?: string; retryAfterMs?: number };
   const text = printable((message ?? String(error)).replaceAll(/\s*\n\s*/g, ' '));
   if (error instanceof UsageError) return { line: text, code: EXIT.usage };
+  if (error instanceof Interrupted)
+    return { line: command === 'publish' ? `${text}; nothing of it is published` : text, code: error.exit };
   if (code === undefined) return { line: text, code: EXIT.failed };
   const broken = BROKEN.includes(code);
   const remedies = [

@@ -34,25 +34,28 @@ const BERT_OUTPUTS: Readonly<Record<string, string>> = {
   embed: 'embed',
 };
 
-/** @throws UsageError where the folder or a flag does not fit; ModelFileError where a file cannot be used */
-export async function readModel(folder: string, shapes: Shapes, tf: Tf): Promise<Publication> {
+/**
+ * @throws UsageError where the folder or a flag does not fit; ModelFileError where a file cannot be used; the signal's
+ *   reason
+ */
+export async function readModel(folder: string, shapes: Shapes, tf: Tf, signal: AbortSignal): Promise<Publication> {
   const has = (name: string) => existsSync(join(folder, name));
   if (!existsSync(folder)) throw new UsageError(`${folder}: there is no such folder`);
   const weights = has('model.safetensors') || has('model.safetensors.index.json');
   if (has('model.json') && !weights) return ofTfjs(folder, shapes, tf);
-  if (has('config.json') || has('modules.json')) return ofBert(folder, shapes);
+  if (has('config.json') || has('modules.json')) return ofBert(folder, shapes, signal);
   throw new UsageError(
     `${folder} is no model's folder: there is neither config.json with model.safetensors (BERT's relatives) nor ` +
       'model.json (TensorFlow.js) in it',
   );
 }
 
-async function ofBert(folder: string, { batch, lengths, outputs }: Shapes): Promise<Publication> {
+async function ofBert(folder: string, { batch, lengths, outputs }: Shapes, signal: AbortSignal): Promise<Publication> {
   if (!lengths)
     throw new UsageError('--seq is missing: the lengths in tokens that texts are filled up to, as 32,64,128');
   const read = filesOf(folder);
   const assets = Object.fromEntries(await tokenizerFiles(read, folder));
-  const model = await bertFromFiles(read, folder);
+  const model = await bertFromFiles(read, folder, { signal });
   try {
     const { longest } = model.config;
     const beyond = lengths.find((length) => length > longest);

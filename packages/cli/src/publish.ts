@@ -1,9 +1,11 @@
 /** `secformer publish`: a folder becomes a model that the nodes serve. */
 import { NodeError } from '@secformer/party-node';
-import { type Identity, type IdentityFlags, readAssets, readIdentity } from './files.js';
-import { readModel } from './model-folder.js';
+import type { PublishOptions } from '@secformer/tfjs-mpc-backend';
+import { type IdentityFlags, readAssets, readIdentity } from './files.js';
+import type { Interrupts } from './interrupts.js';
+import { type Publication, readModel } from './model-folder.js';
 import { Progress } from './progress.js';
-import type { Service } from './service.js';
+import type { LoadOptions, Service } from './service.js';
 import { bytesText, columns, type Terminal } from './terminal.js';
 import { loadTf } from './tfjs.js';
 
@@ -23,23 +25,38 @@ export async function publishFolder(
   flags: PublishFlags,
   service: Service,
   terminal: Terminal,
+  interrupts: () => Interrupts,
 ): Promise<void> {
   const identity = readIdentity(flags);
   const more = readAssets(flags.asset ?? []);
   const { tf, backend } = await loadTf();
   backend.configure({ suite: flags.suite });
-  await checkFree(flags, identity, service);
-  const shapes = { batch: flags.batch, lengths: flags.seq, outputs: flags.output };
-  const { model, inputs, outputs, assets, dispose } = await readModel(folder, shapes, tf);
+  const { signal, release } = interrupts();
+  try {
+    await checkFree(flags, { ...identity, signal }, service);
+    const shapes = { batch: flags.batch, lengths: flags.seq, outputs: flags.output };
+    const read = await readModel(folder, shapes, tf, signal);
+    const { name, version } = flags;
+    const publication = { ...read, assets: { ...read.assets, ...more } };
+    await publishModel(publication, { ...identity, name, version, signal }, service, terminal);
+  } finally {
+    release();
+  }
+}
+
+async function publishModel(
+  { model, inputs, outputs, assets, dispose }: Publication,
+  options: Omit<PublishOptions, 'inputs' | 'outputs' | 'assets'>,
+  service: Service,
+  terminal: Terminal,
+): Promise<void> {
   const progress = new Progress(terminal);
   try {
     const published = await service.publish(model, {
-      ...identity,
-      name: flags.name,
-      version: flags.version,
+      ...options,
       inputs,
       ...(outputs && { outputs }),
-      assets: { ...assets, ...more },
+      assets,
       onProgress: (event) => progress.publishing(event),
     });
     progress.stop();
@@ -63,9 +80,9 @@ export async function publishFolder(
  * A version that is there is found, and a publisher whom nobody knows is refused, before the model is read and shared.
  * @throws NodeError MODEL_EXISTS, and what the connection throws
  */
-async function checkFree({ name, version }: PublishFlags, identity: Identity, service: Service): Promise<void> {
+async function checkFree({ name, version }: PublishFlags, options: LoadOptions, service: Service): Promise<void> {
   try {
-    (await service.loadPublished(`${name}@${version}`, identity)).dispose();
+    (await service.loadPublished(`${name}@${version}`, options)).dispose();
   } catch (error) {
     // One that cannot be served is for the nodes to judge
     if (['MODEL_UNKNOWN', 'MODEL_DAMAGED'].includes((error as { code?: string }).code ?? '')) return;

@@ -6,6 +6,7 @@ import { NodeError } from '@secformer/party-node';
 import type { Manifest, Publishable, PublishOptions } from '@secformer/tfjs-mpc-backend';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
+import { Interrupted, interrupts } from '../src/interrupts.js';
 import { grantFor } from '../src/proxy/serve.js';
 import type { Model, Service } from '../src/service.js';
 import { Files, run, sst2 } from './commands.js';
@@ -335,4 +336,41 @@ test.serial('help is no failure', async (t) => {
     t.is(code, 0);
     t.true(out.join('\n').includes('Usage: secformer'));
   }
+});
+
+test.serial('Ctrl-C gives up what a command waits for, and it says so', async (t) => {
+  for (const [command, argv, waits] of [
+    ['publish', [sst2, '--name', 'm', '--version', '1', '--seq', '8'], 'publish'],
+    ['publish', [sst2, '--name', 'm', '--version', '1', '--seq', '8'], 'loadPublished'],
+    ['ask', ['m@1', 'a text'], 'loadPublished'],
+  ] as const) {
+    const stop = new AbortController();
+    let released = 0;
+    const never = (options: { signal?: AbortSignal | undefined }) =>
+      new Promise<never>((_, reject) => {
+        options.signal!.addEventListener('abort', () => reject(options.signal!.reason), { once: true });
+        stop.abort(new Interrupted('SIGINT'));
+      });
+    const service: Service = {
+      loadPublished: async (_, options) => (waits === 'loadPublished' ? never(options) : unknown()),
+      publish: async (_, options) => never(options),
+    };
+    const interrupted = () => ({ signal: stop.signal, release: () => void released++ });
+    const { code, out, err } = await run([command, ...argv, ...files.flags], service, interrupted);
+    t.is(code, 130);
+    t.deepEqual(out, []);
+    t.is(
+      err.at(-1),
+      command === 'publish' ? 'secformer: interrupted; nothing of it is published' : 'secformer: interrupted',
+    );
+    t.is(released, 1);
+  }
+  const count = () => process.listenerCount('SIGINT') + process.listenerCount('SIGTERM');
+  const before = count();
+  const { signal, release } = interrupts();
+  t.is(count(), before + 2);
+  process.emit('SIGTERM', 'SIGTERM');
+  t.is((signal.reason as Interrupted).exit, 143);
+  release();
+  t.is(count(), before);
 });

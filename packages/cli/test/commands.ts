@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freshKeyPair, publicKeyText, secretKeyText } from '@secformer/party-node';
 import { main } from '../src/index.js';
+import type { Interrupts } from '../src/interrupts.js';
 import type { Service } from '../src/service.js';
 
 /** Seen from dist/test. */
@@ -16,12 +17,15 @@ export interface Ran {
   err: string[];
 }
 
-/** @param service nobody, if absent: the command is refused before */
-export async function run(argv: string[], service?: Service): Promise<Ran> {
+/**
+ * @param service nobody, if absent: the command is refused before
+ * @param interrupted how it hears that it is to end
+ */
+export async function run(argv: string[], service?: Service, interrupted?: () => Interrupts): Promise<Ran> {
   const [out, err]: string[][] = [[], []];
   const terminal = { out: (l: string) => void out!.push(l), err: (l: string) => void err!.push(l), bar: undefined };
   const nobody = { publish: () => never(), loadPublished: () => never() };
-  return { code: await main(argv, service ?? nobody, terminal), out: out!, err: err! };
+  return { code: await main(argv, service ?? nobody, terminal, interrupted), out: out!, err: err! };
 }
 
 function never(): never {

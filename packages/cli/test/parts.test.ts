@@ -166,7 +166,18 @@ test('asks have their turn, keep their place until they are over, and none begin
   t.is(await Promise.race([last, after(5, 'nothing')]), 'nothing');
   free();
   t.is(await last, 'last');
-  // A failure ends what has not begun
+  // A failure ends the others too
+  const two = new Asks(2);
+  const given: AbortSignal[] = [];
+  const both = two.all(signal, [1, 2, 3], async (n, own) => {
+    given.push(own);
+    if (n === 2) throw new Error('failed');
+    await new Promise((_, reject) => own.addEventListener('abort', () => reject(own.reason)));
+  });
+  await t.throwsAsync(both, { message: 'failed' });
+  t.is(given.length, 2);
+  t.true(given[0]!.aborted);
+  t.is(await two.run(signal, async () => 'free'), 'free');
   const done: number[] = [];
   const all = asks.all(signal, [1, 2, 3], async (n) => {
     done.push(n);

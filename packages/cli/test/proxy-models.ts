@@ -41,7 +41,7 @@ export class MadeUp {
   readonly asked: number[][] = [];
   /** thrown by whoever asks, or for a file */
   failure: Error | undefined;
-  /** every ask waits for it */
+  /** every ask waits for it, or until it is given up */
   until: Promise<void> = Promise.resolve();
 
   readonly #made: readonly Made[];
@@ -82,7 +82,11 @@ export class MadeUp {
         return assets[file]!;
       },
       dispose: () => {},
-      execute: (given: Record<string, Tensor>, wanted: string[]) => {
+      execute: (given: Record<string, Tensor>, wanted: string[], { signal }: { signal: AbortSignal }) => {
+        const aborted = new Promise<never>((_, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        });
+        aborted.catch(() => {});
         const [batch, size] = given[inputs[0]!]!.shape as [number, number];
         this.asked.push([batch, size]);
         const rows = Array.from({ length: batch }, (_, i) => {
@@ -92,7 +96,7 @@ export class MadeUp {
         return wanted.map((output) => {
           const made = rows.map((r) => outputs[output]!(r));
           const data = async () => {
-            await this.until;
+            await Promise.race([this.until, aborted]);
             if (this.failure) throw this.failure;
             return Float32Array.from(made.flat());
           };

@@ -1,5 +1,5 @@
 /** The command as a process, at three nodes that know one another by keys. */
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { secretKeyText } from '@secformer/party-node';
 import { type LocalService, startLocalService } from '@secformer/party-node/node';
@@ -20,8 +20,8 @@ test.after.always(() => {
   files.remove();
 });
 
-/** @param heard called with what it says on standard error so far */
-function run(argv: string[], input = '', heard: (err: string) => void = () => {}): Promise<Ran> {
+/** @param heard called with what it says on standard error so far, and the process */
+function run(argv: string[], input = '', heard: (err: string, child: ChildProcess) => void = () => {}): Promise<Ran> {
   const child = spawn(process.execPath, [bin, ...argv], { stdio: ['pipe', 'pipe', 'pipe'] });
   let [out, err] = ['', ''];
   child.stdin.end(input);
@@ -30,7 +30,7 @@ function run(argv: string[], input = '', heard: (err: string) => void = () => {}
   });
   child.stderr.on('data', (d) => {
     err += d;
-    heard(err);
+    heard(err, child);
   });
   const lines = (text: string) => text.split('\n').filter(Boolean);
   return new Promise((resolve, reject) => {
@@ -95,6 +95,20 @@ test.serial('what broke while it was published is published when the command is 
   const answered = await run(['ask', 'sst2@2', 'A delight.', ...(await client())]);
   t.is(answered.code, 0, answered.err.join('\n'));
   t.regex(answered.out.join(), /^positive/);
+});
+
+test.serial('what Ctrl-C ends is published when the command is run again at once', async (t) => {
+  t.timeout(240_000);
+  for (const phase of ['sharing its tensors', 'storing it at the nodes']) {
+    let told = false;
+    const ended = await run([...publish('3')], '', (err, child) => {
+      if (!told && err.includes(phase)) told = child.kill('SIGINT');
+    });
+    t.is(ended.code, 130, ended.err.join('\n'));
+    t.is(ended.err.at(-1), 'secformer: interrupted; nothing of it is published');
+  }
+  const made = await run([...publish('3')]);
+  t.is(made.code, 0, made.err.join('\n'));
 });
 
 test.serial('nodes that are not there are said to be so', async (t) => {

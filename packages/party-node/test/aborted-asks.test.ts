@@ -72,7 +72,7 @@ for (const [what, kind] of [
   });
 }
 
-test('an ask is given up as it begins, shares or ends; a run of the pool that it had is nobody’s any more', async (t) => {
+test('an ask is given up as it shares, begins or ends; what the pool had prepared for it is gone', async (t) => {
   const e = await startEngines(2 ** 31, undefined, 2 ** 30);
   t.teardown(() => e.stop());
   await publishSmall(e);

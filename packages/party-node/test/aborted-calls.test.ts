@@ -83,7 +83,7 @@ test('a signal that has come before a call: it rejects with the reason, and noth
   s.close();
 });
 
-test('connecting is given up while a node does not answer: the other links close, and so does one that comes late', async (t) => {
+test('connecting is given up while a node does not answer: links close, one that comes late too', async (t) => {
   const e = await startEngines();
   t.teardown(() => e.stop());
   const client = heard(e.dial);

@@ -46,9 +46,11 @@ export class AskedPage {
     const runs: (LastRun | undefined)[] = [];
     const start = performance.now();
     let begun = 0;
-    const answers = await this.#texts.ask(texts, (inputs) => {
-      if (begun++ > 0) runs.push(lastRun());
-      onInputs(inputs);
+    const answers = await this.#texts.ask(texts, {
+      onInputs: (inputs) => {
+        if (begun++ > 0) runs.push(lastRun());
+        onInputs(inputs);
+      },
     });
     const ms = performance.now() - start;
     runs.push(lastRun());

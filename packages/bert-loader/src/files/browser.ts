@@ -1,15 +1,16 @@
 import { ModelFileError } from '../errors.js';
 import type { ReadFile } from '../files.js';
 
-/** Reads the files of a folder at a URL. */
-export function readFolder(folder: string): ReadFile {
+/** Reads the files of a folder at a URL. @param signal ends a download */
+export function readFolder(folder: string, signal?: AbortSignal): ReadFile {
   const base = folder.replace(/\/*$/, '/');
   return async (name) => {
     const url = base + name;
     let response: Response;
     try {
-      response = await fetch(url);
+      response = await fetch(url, signal ? { signal } : {});
     } catch (cause) {
+      signal?.throwIfAborted();
       throw new ModelFileError(url, `cannot be fetched (${(cause as Error).message})`, { cause });
     }
     if (response.status === 404) return undefined;

@@ -1,6 +1,6 @@
 /** What a published model's public files say of its texts and its labels. */
+import { type Abortable, readingUnless, throwIfAborted } from '../abortable.js';
 import { ModelFileError } from '../errors.js';
-import type { ReadFile } from '../files.js';
 import { loadConfig, loadTokenizer } from '../folder.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
 import type { Reading } from './answers.js';
@@ -16,17 +16,22 @@ export interface TextAssets {
 
 /**
  * Fetches a published model's tokenizer, and what it says of its labels.
- * @throws ModelFileError where it was published without a tokenizer, or one of the files cannot be used
+ * @throws ModelFileError where it was published without a tokenizer, or one of the files cannot be used; the signal's
+ *   reason
  */
-export async function textAssets(model: Pick<AskedModel, 'manifest' | 'asset'>): Promise<TextAssets> {
+export async function textAssets(
+  model: Pick<AskedModel, 'manifest' | 'asset'>,
+  { signal }: Abortable = {},
+): Promise<TextAssets> {
+  throwIfAborted(signal);
   const { name, version, assets } = model.manifest;
   const there = new Map<string, Promise<Uint8Array>>();
-  const read: ReadFile = async (file) => {
+  const read = readingUnless(signal, async (file) => {
     if (!assets.some((a) => a.name === file)) return undefined;
-    const got = there.get(file) ?? model.asset(file);
+    const got = there.get(file) ?? model.asset(file, { signal });
     there.set(file, got);
     return got;
-  };
+  });
   const where = `${name}@${version}`;
   if (!assets.some((a) => a.name === 'config.json' || a.name === 'modules.json'))
     throw new ModelFileError(where, 'was published without a tokenizer, so that texts cannot be asked about');

@@ -1,5 +1,6 @@
 /** What of a published model is used to ask it about texts. */
 import type * as tf from '@tensorflow/tfjs-core';
+import type { Abortable } from '../abortable.js';
 
 /** An input or output, as a manifest says. */
 export interface AskedTensor {
@@ -20,7 +21,9 @@ export interface AskedManifest {
 export interface AskedModel {
   readonly manifest: AskedManifest;
   /** the bytes of one of its public files */
-  asset(name: string): Promise<Uint8Array>;
-  /** one of its outputs, for these inputs by name */
-  execute(inputs: tf.NamedTensorMap, output: string): tf.Tensor | tf.Tensor[];
+  asset(name: string, options?: Abortable): Promise<Uint8Array>;
+  /** one of its outputs, for these inputs by name; the signal gives up what is asked for it */
+  execute(inputs: tf.NamedTensorMap, output: string, options?: Abortable): tf.Tensor | tf.Tensor[];
+  /** ends its connection */
+  dispose?(): void;
 }

@@ -1,5 +1,8 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 /** A published model that takes texts, with the tokenizer and the labels that its publisher has put beside it. */
 import * as tf from '@tensorflow/tfjs-core';
+import { type Abortable, throwIfAborted, unless } from '../abortable.js';
+import { asyncDispose, dispose } from '../disposing.js';
 import { tokenizeTexts } from '../tokenizer/batch.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
 import { areClasses, type Reading } from './answers.js';
@@ -26,8 +29,15 @@ export interface TextInputs {
   segments: Int32Array;
 }
 
+/** How texts are asked about. */
+export interface AskOptions extends Abortable {
+  /** told of each run's inputs before they are shared */
+  onInputs?: ((inputs: TextInputs) => void) | undefined;
+}
+
 /**
- * Asks a published model about texts, in Node and in a browser.
+ * Asks a published model about texts, in Node and in a browser. At the end of a block with `using` it lets the model
+ * go.
  *
  * @example
  * ```js
@@ -36,7 +46,7 @@ export interface TextInputs {
  * console.log(answerOf(name, shape, values, texts.reading).label);
  * ```
  */
-export class TextModel {
+export class TextModel implements Disposable, AsyncDisposable {
   /** how scores are read */
   readonly reading: Reading;
   /** lengths in tokens that texts are filled up to, ascending */
@@ -61,22 +71,37 @@ export class TextModel {
   }
 
   /**
-   * Fetches the model's tokenizer.
-   * @throws ModelFileError where it takes no texts, or was published without a tokenizer that can be used
+   * Fetches the model's tokenizer. The model is then its own, to be disposed of with it; where this fails it is not.
+   * @throws ModelFileError where it takes no texts, or was published without a tokenizer that can be used; the signal's
+   *   reason
    */
-  static async of(model: AskedModel): Promise<TextModel> {
+  static async of(model: AskedModel, options: Abortable = {}): Promise<TextModel> {
     // Before anything is fetched
     textShapes(model.manifest);
-    return new TextModel(model, await textAssets(model));
+    return new TextModel(model, await textAssets(model, options));
+  }
+
+  /** Disposes of the model: what is asked then fails as the model's own asks do. */
+  dispose(): void {
+    this.#model.dispose?.();
+  }
+
+  [dispose](): void {
+    this.dispose();
+  }
+
+  async [asyncDispose](): Promise<void> {
+    this.dispose();
   }
 
   /**
    * Asks about texts; those of one length share runs, and one that is too long is cut.
-   * @param onInputs told of each run's inputs before they are shared
+   * @param options `signal` gives up the run that is under way, and those to come
    * @returns an answer for each text
-   * @throws what the backend's `execute` and a read throw
+   * @throws what the backend's `execute` and a read throw; the signal's reason
    */
-  async ask(texts: readonly string[], onInputs: (inputs: TextInputs) => void = () => {}): Promise<TextAnswer[]> {
+  async ask(texts: readonly string[], { signal, onInputs }: AskOptions = {}): Promise<TextAnswer[]> {
+    throwIfAborted(signal);
     const tokens = texts.map((text) => this.#tokenizer.encode(text, Number.POSITIVE_INFINITY).ids.length);
     const answers: TextAnswer[] = [];
     for (const batch of batchesOf(tokens, this.#shapes)) {
@@ -86,8 +111,8 @@ export class TextModel {
       const given = { ids: inputIds, mask: attentionMask, segments: tokenTypeIds };
       try {
         const [ids, mask, segments] = (await Promise.all(Object.values(given).map((t) => t.data()))) as Int32Array[];
-        onInputs({ rows: batch.rows, length, ids: ids!, mask: mask!, segments: segments! });
-        const rows = await this.#rows(given);
+        onInputs?.({ rows: batch.rows, length, ids: ids!, mask: mask!, segments: segments! });
+        const rows = await this.#rows(given, signal);
         batch.texts.forEach((text, i) => {
           answers[text] = { ...rows[i]!, truncated: truncated[i]! };
         });
@@ -99,12 +124,13 @@ export class TextModel {
   }
 
   /** The model's first output, divided by texts. */
-  async #rows(given: tf.NamedTensorMap): Promise<Omit<TextAnswer, 'truncated'>[]> {
+  async #rows(given: tf.NamedTensorMap, signal: AbortSignal | undefined): Promise<Omit<TextAnswer, 'truncated'>[]> {
+    throwIfAborted(signal);
     const { name } = this.#model.manifest.programs[0]!.outputs[0]!;
-    const output = [this.#model.execute(given, name)].flat();
+    const output = [this.#model.execute(given, name, { signal })].flat();
     try {
       const [first] = output;
-      const values = (await first!.data()) as Float32Array;
+      const values = (await unless(signal, () => first!.data())) as Float32Array;
       const [batch, ...shape] = first!.shape as [number, ...number[]];
       const size = values.length / batch;
       return Array.from({ length: batch }, (_, i) => ({ name, shape, values: values.slice(i * size, (i + 1) * size) }));

@@ -11,11 +11,17 @@ export interface Plain extends TensorSpec {
   values: Numbers;
 }
 
-/**
- * @param wanted names of outputs, which come back in this order
- * @throws what the backend and the nodes refuse
- */
-export async function askOnce(tf: Tf, model: Model, inputs: readonly Plain[], wanted: string[]): Promise<Plain[]> {
+/** What is asked of a model. */
+export interface Asked {
+  inputs: readonly Plain[];
+  /** names of outputs, which come back in this order */
+  wanted: string[];
+  /** ends the ask, at the nodes too */
+  signal: AbortSignal;
+}
+
+/** @throws what the backend and the nodes refuse; the signal's reason */
+export async function askOnce(tf: Tf, model: Model, { inputs, wanted, signal }: Asked): Promise<Plain[]> {
   const tensors: Tensor[] = [];
   try {
     const given: Record<string, Tensor> = Object.create(null);
@@ -24,7 +30,7 @@ export async function askOnce(tf: Tf, model: Model, inputs: readonly Plain[], wa
       tensors.push(tensor);
       given[name] = tensor;
     }
-    const outputs = [model.execute(given, wanted)].flat();
+    const outputs = [model.execute(given, wanted, { signal })].flat();
     tensors.push(...outputs);
     const results: Plain[] = [];
     // The first that is read asks for all of them

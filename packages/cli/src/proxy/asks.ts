@@ -28,28 +28,33 @@ export class Asks {
   }
 
   /**
-   * Does `f` once there is a place. One that has begun keeps its place until it is over, whoever still waits for it:
-   * a run that the nodes have begun cannot be taken back.
+   * Does `f` once there is a place, with the signal, which ends the run at the nodes. One that has begun keeps its
+   * place until it is over, whoever still waits for it.
    */
-  async run<T>(signal: AbortSignal, f: () => Promise<T>): Promise<T> {
+  async run<T>(signal: AbortSignal, f: (signal: AbortSignal) => Promise<T>): Promise<T> {
     await this.#place(signal);
     return unless(
       signal,
-      f().finally(() => this.#leave()),
+      f(signal).finally(() => this.#leave()),
     );
   }
 
   /**
    * Does all of a list, as many at a time as there are places at most, so that lists share them in turn. The first
-   * failure ends what has not begun.
+   * failure ends the others.
    */
-  async all<A, B>(signal: AbortSignal, list: readonly A[], f: (item: A) => Promise<B>): Promise<B[]> {
+  async all<A, B>(
+    signal: AbortSignal,
+    list: readonly A[],
+    f: (item: A, signal: AbortSignal) => Promise<B>,
+  ): Promise<B[]> {
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
     const results: B[] = [];
     let next = 0;
     const worker = async () => {
-      for (let at = next++; at < list.length; at = next++) results[at] = await this.run(either, () => f(list[at]!));
+      for (let at = next++; at < list.length; at = next++)
+        results[at] = await this.run(either, () => f(list[at]!, either));
     };
     const workers = Array.from({ length: Math.min(this.#most, list.length) }, worker);
     for (const w of workers) w.catch((error) => failed.abort(error));

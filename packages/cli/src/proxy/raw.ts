@@ -42,7 +42,7 @@ export async function askTensors(
   const count = ordered[0]?.shape[0] ?? 0;
   if (exact) {
     relay.metrics.took(served.title, count, 0);
-    const [answer] = await relay.asks.all(signal, [ordered], (given) => relay.ask(served, given, names));
+    const [answer] = await relay.asks.all(signal, [ordered], (given, own) => relay.ask(served, given, names, own));
     return answer!;
   }
   const sizes = byRows && count > 0 ? rowSizes(served, ordered, same) : [];
@@ -53,9 +53,9 @@ export async function askTensors(
     );
   if (count > limits.texts) throw tooLarge(`the request has ${count} rows, at most ${limits.texts} at a time`);
   relay.metrics.took(served.title, count, 0);
-  const parts = await relay.asks.all(signal, rowBatches(count, sizes), async ({ from, count, rows }) => {
+  const parts = await relay.asks.all(signal, rowBatches(count, sizes), async ({ from, count, rows }, own) => {
     const part = ordered.map((input) => filled(rowsOf(input, from, from + count), rows));
-    const answers = await relay.ask(served, part, names);
+    const answers = await relay.ask(served, part, names, own);
     return answers.map((answer) => rowsOf(answer, 0, count));
   });
   return names.map((_, i) => joined(parts.map((part) => part[i]!)));

@@ -25,10 +25,15 @@ export class Relay {
     this.#tf = tf;
   }
 
-  /** One ask; places are given by `asks`. */
-  async ask({ model, title }: Served, inputs: readonly Plain[], wanted: string[]): Promise<Plain[]> {
+  /** One ask; places are given by `asks`, as is the signal of who waits for it. */
+  async ask(
+    { model, title }: Served,
+    inputs: readonly Plain[],
+    wanted: string[],
+    signal: AbortSignal,
+  ): Promise<Plain[]> {
     try {
-      const outputs = await askOnce(this.#tf, model, inputs, wanted);
+      const outputs = await askOnce(this.#tf, model, { inputs, wanted, signal });
       this.#answered = performance.now();
       this.metrics.asked(title);
       return outputs;

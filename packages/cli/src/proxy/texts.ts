@@ -54,8 +54,9 @@ export async function askTexts(
   const tokens = lengths.reduce((a, b) => a + b, 0);
   relay.metrics.took(model.title, texts.length, tokens);
   const rows: Float32Array[] = [];
-  await relay.asks.all(signal, packed(lengths, model.texts.shapes), async (batch) => {
-    const [answer] = await relay.ask(model, inputsOf(batch, encoded, model.texts.tokenizer.pad), [output]);
+  await relay.asks.all(signal, packed(lengths, model.texts.shapes), async (batch, own) => {
+    const inputs = inputsOf(batch, encoded, model.texts.tokenizer.pad);
+    const [answer] = await relay.ask(model, inputs, [output], own);
     batch.texts.forEach((text, i) => {
       rows[text] = rowsOf(answer!, i, i + 1).values as Float32Array;
     });
