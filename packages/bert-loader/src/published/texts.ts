@@ -86,10 +86,12 @@ export class TextModel implements Disposable, AsyncDisposable {
     this.#model.dispose?.();
   }
 
+  /** Called by `using`. */
   [dispose](): void {
     this.dispose();
   }
 
+  /** Called by `await using`. */
   async [asyncDispose](): Promise<void> {
     this.dispose();
   }

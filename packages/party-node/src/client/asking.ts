@@ -70,10 +70,12 @@ export class Asking implements Disposable, AsyncDisposable {
     this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the connection'));
   }
 
+  /** Called by `using`. */
   [dispose](): void {
     this.close();
   }
 
+  /** Called by `await using`. */
   async [asyncDispose](): Promise<void> {
     this.close();
   }

@@ -93,10 +93,12 @@ export class Session implements Disposable, AsyncDisposable {
     this.#links.lost(new NodeError('client', 'LINK_CLOSED', 'closed the session'));
   }
 
+  /** Called by `using`. */
   [dispose](): void {
     this.close();
   }
 
+  /** Called by `await using`. */
   async [asyncDispose](): Promise<void> {
     this.close();
   }

@@ -96,10 +96,12 @@ export class PublishedModel implements InferenceModel, Disposable, AsyncDisposab
     this.#nodes.close();
   }
 
+  /** Called by `using`. */
   [dispose](): void {
     this.dispose();
   }
 
+  /** Called by `await using`. */
   async [asyncDispose](): Promise<void> {
     this.dispose();
   }
