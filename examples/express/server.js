@@ -22,7 +22,10 @@ app.use(express.json({ limit: '16kb' }));
 app.post('/ask', async (request, response) => {
   const text = request.body?.text;
   if (typeof text !== 'string') return response.status(400).json({ error: 'expected a JSON body: {"text": "…"}' });
-  const [{ name, shape, values, truncated }] = await texts.ask([text]);
+  // Whoever hangs up is not asked for any more: the nodes are free for others
+  const gone = new AbortController();
+  response.once('close', () => gone.abort());
+  const [{ name, shape, values, truncated }] = await texts.ask([text], { signal: gone.signal });
   response.json({ ...answerOf(name, shape, values, texts.reading), truncated });
 });
 
@@ -38,6 +41,8 @@ const STATUS = {
   NO_PROGRESS: 504,
 };
 app.use((error, _request, response, _next) => {
+  // Nobody is there any more
+  if (response.closed) return;
   // Express's own errors have a status: a body that is no JSON, or too long
   const status = STATUS[error.code] ?? error.status ?? 500;
   const again = error.retryAfterMs ?? (status === 503 || status === 504 ? 1000 : undefined);
