@@ -205,8 +205,8 @@ export const limits = {
   // ---- operation
   /** How long runs that are under way when a node is told to stop may take to end. */
   drainMs: 30_000,
-  /** How long results of those runs may take to leave: what a link may have on the way, at 4 MB/s. */
-  flushMs: 2_000,
+  /** How long their results may take to leave, twice at most: what a link may have on the way, at 1.6 MB/s. */
+  flushMs: 5_000,
   /** What a client is told to wait that meets a node which is being stopped: a new process listens within seconds. */
   restartMs: 5_000,
   /** How long the engine's thread may take to say how it does before it counts as hung. */

@@ -244,7 +244,10 @@ export class Party extends Engine<PartyRunState> {
       run.prepared = await prepareParty(from, run.ahead);
       if (this.#index === 1) await material.filled(run.window, checked.cost.dealer, waitForMaterial);
     }
-    if (run.mode === 'pool') await dealer.link.send({ t: 'ready', ticket });
+    if (run.mode === 'pool') {
+      await dealer.link.send({ t: 'ready', ticket });
+      run.isReady = true;
+    }
     await run.announce({
       run: bytesToHex(run.runId),
       ms: performance.now() - prepareStart,

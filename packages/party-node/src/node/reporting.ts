@@ -38,7 +38,7 @@ export function stateOf(budget: Budget, runs: Iterable<NodeRun>, catalogue: Cata
   // A run that the pool has prepared has two names once somebody has it
   const all = [...new Set(runs)];
   const idle = all.filter((run) => (run.mode === 'spare' && !run.started) || run.isFree);
-  const prepared = idle.filter((run) => run.times.prepared > 0).length;
+  const prepared = idle.filter((run) => run.isReady || run.times.prepared > 0).length;
   const waiting = all.filter((run) => run.times.begun === 0 && !idle.includes(run)).length;
   return [
     { kind: 'memory', bytes: budget.bytes, held: budget.held, reserved: budget.reserved },

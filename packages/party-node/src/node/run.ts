@@ -80,6 +80,8 @@ export abstract class NodeRun {
   standBack: (until: () => Promise<void>) => Promise<void> = (until) => until();
   /** whether one that the pool has prepared goes on in its place */
   handedOver = false;
+  /** of a pool's run: whether it is prepared, at a party here, at the dealer at both parties */
+  isReady = false;
   /** of a client's run at the dealer: the prepared run that serves it */
   pooled: string | undefined;
   /** of a pool's run: resolves when a client has it */

@@ -4,6 +4,9 @@ import { fuzz } from './fuzz.js';
 /** `npm run fuzz` sends more, from any seed. */
 const FRAMES = 1_000;
 
+/** Seeds at most: on a loaded machine a link may end before the answers that its frames would have had. */
+const SEEDS = 4;
+
 /**
  * Proves that what a client, a publisher or a node says after its handshake ends its own link at most: nodes live,
  * their memory stays what it was, and clients between are answered right. How much of it is heard before a link ends is
@@ -11,14 +14,21 @@ const FRAMES = 1_000;
  */
 test('thousands of changed frames of clients, publishers and nodes end no node and change no result', async (t) => {
   t.timeout(240_000);
-  const report = await fuzz({ seed: 1, frames: FRAMES, every: 500 });
-  const { changed, sessions, honest, ms, residentMiB, answers, carriedOut } = report;
-  t.log(
-    `${changed} changed frames in ${sessions} sessions and ${(ms / 1000).toFixed()} s, ` +
-      `${honest} honest runs right, MiB ${JSON.stringify(residentMiB)}, carried out ${JSON.stringify(carriedOut)}`,
-  );
-  t.true(changed >= FRAMES);
-  t.true(honest >= 4);
-  for (const kind of ['done', 'failed', 'answer', 'abort', 'prepared'])
-    t.true((answers[kind] ?? 0) > 0, `'${kind}' was answered`);
+  const heard: Record<string, number> = {};
+  const missing = () => ['done', 'failed', 'answer', 'abort', 'prepared'].filter((kind) => !heard[kind]);
+  for (let seed = 1; seed === 1 || (missing().length > 0 && seed <= SEEDS); seed++) {
+    const { changed, sessions, honest, ms, residentMiB, answers, carriedOut } = await fuzz({
+      seed,
+      frames: FRAMES,
+      every: 500,
+    });
+    t.log(
+      `${changed} changed frames in ${sessions} sessions and ${(ms / 1000).toFixed()} s, ` +
+        `${honest} honest runs right, MiB ${JSON.stringify(residentMiB)}, carried out ${JSON.stringify(carriedOut)}`,
+    );
+    t.true(changed >= FRAMES);
+    t.true(honest >= 4);
+    for (const [kind, count] of Object.entries(answers)) heard[kind] = (heard[kind] ?? 0) + count;
+  }
+  t.deepEqual(missing(), [], 'all kinds of answers were heard');
 });

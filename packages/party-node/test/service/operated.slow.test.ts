@@ -16,7 +16,7 @@ import { askSmall, ROWS, requestOf, table, WIDTH, weights } from '../publishing.
 const bin = fileURLToPath(new URL('../../../bin.js', import.meta.url));
 const BAR = 2 ** -12;
 /** What a loaded machine may take. */
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 60_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'operated-'));
 const path = (name: string) => join(folder, name);

@@ -73,7 +73,7 @@ export class Pool {
   /** A party has prepared its part. */
   ready(ticket: string): void {
     const p = this.#pooled.get(ticket);
-    if (p) p.ready++;
+    if (p && ++p.ready === PARTIES) p.run.isReady = true;
     this.fill();
   }
 
