@@ -52,10 +52,11 @@ export const cases: Record<string, Case> = {
     within: [4 * UNIT, -4 * UNIT, 0.01, -3, 500],
     beyond: [0, UNIT, -3 * UNIT],
   },
+  // Right to the encoded value, however small that is
   'reciprocal of a value with an ε': {
     compose: (e, x) => ofSmall(e, 'reciprocal', { v: x, factor: 1, plus: 1e-8, least: 0 }),
-    within: [0, 24 * UNIT, 0.01, 3, 500],
-    beyond: [UNIT, 8 * UNIT],
+    within: [0, UNIT, 8 * UNIT, 0.01, 3, 500],
+    beyond: [],
   },
   'reciprocal of a positive number': {
     compose: (e, x) => reciprocal(e, x),

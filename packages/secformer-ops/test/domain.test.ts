@@ -50,7 +50,7 @@ for (const [name, { compose, within, beyond }] of Object.entries(cases))
     ] as const) {
       const input = many(values);
       const { planes } = await reported(input, computed(compose));
-      t.true(planes.length > 0);
+      t.true(planes.length > 0 || beyond.length === 0);
       const wrong = input.values.findIndex((_, i) => says(planes, i, input.values.length) !== want);
       t.is(wrong, -1, `${input.values[wrong]} is ${want ? 'not ' : ''}reported`);
     }

@@ -23,13 +23,32 @@ export class Joined<T> {
   }
 
   /** @param signal ends this wait alone */
-  async wait(signal?: AbortSignal): Promise<T> {
+  wait(signal?: AbortSignal): Promise<T> {
+    return Joined.#hold([this], signal, () => this.#result);
+  }
+
+  /** Waits for all of them. @param signal ends this wait alone */
+  static all<T>(joined: readonly Joined<T>[], signal?: AbortSignal): Promise<T[]> {
+    return Joined.#hold(joined, signal, () => Promise.all(joined.map((j) => j.#result)));
+  }
+
+  /** Waits until all of them are over, however they end. @param signal ends this wait alone */
+  static allOver<T>(joined: readonly Joined<T>[], signal?: AbortSignal): Promise<unknown> {
+    return Joined.#hold(joined, signal, () => Promise.allSettled(joined.map((j) => j.#result)));
+  }
+
+  /** One listener for all that are waited for, however many they are. */
+  static async #hold<T, R>(
+    joined: readonly Joined<T>[],
+    signal: AbortSignal | undefined,
+    result: () => Promise<R>,
+  ): Promise<R> {
     throwIfAborted(signal);
-    this.#waiting++;
+    for (const j of joined) j.#waiting++;
     const stop = () => {
-      if (--this.#waiting === 0) this.#controller.abort(signal!.reason);
+      for (const j of joined) if (--j.#waiting === 0) j.#controller.abort(signal!.reason);
     };
-    return unless(signal, () => this.#result, { stop });
+    return unless(signal, result, { stop });
   }
 
   /** Resolves when it is over, however it ended. */

@@ -11,9 +11,9 @@
  * 1.2e-4 relative of 1/√, for answers from 2^−15 to 2^21 have 62 bits; 1.1e-4 of √; 1e-5 of 1/x, and absolute of ln. An
  * ε far below v's last place has fewer bits: 6e-3 of 1/√ where v is one unit of it. Answers beyond 2^21 (1/x: 2^19)
  * come out as that.
- * What v is made of is right to a unit of 2^−16, so a small v other than 0 may be nothing but rounding. Watched, 1/√
- * and 1/x report it: a sum of n squares below n·16 units², and any other v of 16 bits below 2^−12, unless ε is so large
- * that it does not matter. 0 is not reported where ε or `least` gives it an answer.
+ * What is squared is right to a unit of 2^−16, so a small sum of squares other than 0 may be nothing but rounding.
+ * Watched, 1/√ and 1/x report one of n squares below n·16 units², unless ε is so large that it does not matter; not 0
+ * where ε or `least` gives it an answer.
  * Cost   some 2.5 bytes for every octave between the smallest value and 2^20, and one opening of up to 63 bits.
  * View   openings under masks of their own. Source protocols section 8.
  */
@@ -56,14 +56,13 @@ const MOST = { rsqrt: 21, reciprocal: 19, sqrt: 15, log: 5 } as const;
 const POWER = { rsqrt: -0.5, reciprocal: -1, sqrt: 0.5, log: 1 } as const;
 
 /**
- * The least v whose answer says something: a unit more or less in each value of a sum of squares, 4 units on average,
- * changes 1/√ by less than a quarter, and a unit of a v of 2^−12 changes 1/x by a 16th. 0 where ε hides that.
+ * The least sum of squares whose answer says something: a unit more or less in each of the values that are squared, 4
+ * units on average, changes 1/√ by less than a quarter. 0 where ε hides that, and of what is no such sum.
  */
-function leastTold(kind: SmallFunction, t: ShareType, { factor, plus, squares = 0 }: Small): number {
+function leastTold(kind: SmallFunction, { factor, plus, squares = 0 }: Small): number {
   if (kind !== 'rsqrt' && kind !== 'reciprocal') return 0;
-  const unit = 2 ** -FRAC_BITS;
-  const told = squares > 0 ? squares * (4 * unit) ** 2 : t.fracBits <= FRAC_BITS ? 16 * unit : 0;
-  return plus / factor >= (squares > 0 ? told / 4 : told) ? 0 : told;
+  const told = squares * (4 * 2 ** -FRAC_BITS) ** 2;
+  return plus / factor >= told / 4 ? 0 : told;
 }
 
 /** Where the operand is opened: fractional bits, and log2 of the largest v. */
@@ -90,7 +89,7 @@ function precision(kind: SmallFunction, magnitude: number): Pick<Wide, 'resultBi
  */
 export function ofSmall(e: Emitter, kind: SmallFunction, operand: Small): number {
   const { v, factor, plus, least } = operand;
-  const told = leastTold(kind, e.share(v), operand);
+  const told = leastTold(kind, operand);
   const whole = e.share(v).bits === 64 ? v : e.wide(v);
   const t = e.share(whole);
   const { fracBits, high } = scaleOf(t, operand);

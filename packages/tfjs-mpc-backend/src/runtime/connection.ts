@@ -49,8 +49,9 @@ export class Connection {
     const { job } = request;
     const tensors = tensorsOf(job);
     return this.#using(tensors, async () => {
-      await Promise.allSettled(tensors.map((t) => this.#writing.get(t)?.wait(signal)));
-      throwIfAborted(signal);
+      // One that fails is missing afterwards
+      const writing = tensors.flatMap((t) => this.#writing.get(t) ?? []);
+      await Joined.allOver(writing, signal);
       const missing = tensors.filter((t) => !this.session.has(t));
       if (missing.length > 0) return missing;
       if (request.kind === 'run') {
@@ -85,7 +86,7 @@ export class Connection {
       }
       mine.push(writing);
     }
-    await Promise.all(mine.map((writing) => writing.wait(signal)));
+    await Joined.all(mine, signal);
     return { outputs: [], record: undefined, setupMs: performance.now() - start };
   }
 
