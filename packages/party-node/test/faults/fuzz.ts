@@ -129,6 +129,8 @@ class Fuzzer {
     await this.#dealer?.stop();
     this.#dealer = undefined;
     await this.#nodes.restart(role);
+    // With its links to the others, and the models that it has found again
+    await this.#nodes.ask();
     this.#before[role] = censusOf(this.#nodes.processes[role]);
   }
 
