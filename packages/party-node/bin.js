@@ -1,4 +1,4 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --single-threaded-gc --v8-pool-size=1
 import { main } from './dist/src/node/cli.js';
 
 await main(process.argv.slice(2));

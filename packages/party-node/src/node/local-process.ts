@@ -4,6 +4,7 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { processFlags } from './process-flags.js';
 import type { NodeRole } from './run.js';
 import { threadsBeside } from './threads.js';
 
@@ -43,7 +44,7 @@ export class LocalProcesses {
     const [name, ...index] = role === 'dealer' ? ['dealer'] : ['party', '--index', role.slice(-1)];
     const common = ['--listen', `127.0.0.1:${port}`, '--data-dir', data, '--threads', String(threadsBeside(role))];
     // A node itself says and hears nothing over the channel; what is run in its place may
-    const child = spawn(process.execPath, [...this.#script, name!, ...index, ...flags, ...common], {
+    const child = spawn(process.execPath, [...processFlags, ...this.#script, name!, ...index, ...flags, ...common], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const lines = this.#logs[role];
