@@ -12,6 +12,7 @@ import { type Network, networks } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
 import { columns, end, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
+import { reportSchedule } from './schedule.js';
 import { useWasm } from './wasm.js';
 
 export interface BertFlags {
@@ -28,6 +29,7 @@ export interface BertFlags {
   limit: number;
   calibrate?: boolean;
   shadow?: boolean;
+  schedule?: boolean;
   trace?: string;
   json?: string;
 }
@@ -135,7 +137,7 @@ export async function bert(f: BertFlags): Promise<void> {
   const plain = { backend: tf.getBackend(), ms: [] as number[] };
   const wanted: Float32Array[] = [];
   // The first run compiles
-  for (const [i, given] of [inputs, ...all].entries()) {
+  for (const [i, given] of (f.schedule ? [] : [inputs, ...all]).entries()) {
     const start = performance.now();
     const y = outputOf(given);
     const hidden = (await y.data()) as Float32Array;
@@ -164,6 +166,13 @@ export async function bert(f: BertFlags): Promise<void> {
         calibration,
         ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
       });
+    }
+    if (f.schedule) {
+      steps.done();
+      const y = outputOf(inputs);
+      reportSchedule(y, { model: f.model, seq: f.seq, suite: f.suite }, f.json);
+      y.dispose();
+      return;
     }
     if (f.shadow) {
       steps.next('comparing with plaintext');

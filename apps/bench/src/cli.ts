@@ -67,6 +67,7 @@ export async function main(argv: string[]): Promise<void> {
     )
     .option('--limit <n>', 'sentences of --texts', whole, 64)
     .option('--calibrate', 'find the ranges of every operation on these inputs first, in plaintext')
+    .option('--schedule', 'plan alone: the rounds, and what is opened in each')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)
     .addOption(
