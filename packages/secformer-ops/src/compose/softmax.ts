@@ -76,6 +76,10 @@ export function coarseMax(e: Emitter, scores: number): number {
 
 const distanceWidth = (e: Emitter) => (e.watch ? WATCHED_WIDTH : DISTANCE_WIDTH);
 
+/** Modulus of scores at so many fractional bits that `exactSoftmax` truncates nothing of, watched or not. */
+export const scoreBits = (fracBits: number): number =>
+  fracBits + Math.max(SCORE_WIDTH - SCORE_BITS, WATCHED_WIDTH - FRAC_BITS);
+
 /**
  * A share of scores that the tournament and the exponential can drop bits from: 46 bits at 32 fractional ones, or 64.
  */

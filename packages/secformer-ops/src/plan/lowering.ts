@@ -12,11 +12,12 @@ import { type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 import { check, sizeOf } from '../instruction/types.js';
 import type { Suite } from '../suites/suite.js';
 import { Arithmetic } from './arithmetic.js';
-import { quadWeights, weights } from './attention.js';
+import { quadWeights, rewrittenProducts, weights } from './attention.js';
 import type { Inputs } from './inputs.js';
 import { type Lowered, LoweredNodes } from './lowered.js';
 import { product } from './products.js';
 import { claimedMagnitude, type NodeRanges } from './ranges.js';
+import { scoreProducts } from './scores.js';
 import { SELECTING } from './selected.js';
 import { notNegative } from './sign.js';
 
@@ -30,6 +31,10 @@ export class Lowering {
   readonly #inputs: Inputs;
   readonly #ranges: NodeRanges | undefined;
   readonly #salt: number;
+  /** products of matrices that are scores, and how much finer they are by then */
+  readonly #scores: ReadonlyMap<GraphNode, number>;
+  /** those that are made anew when their mask is known */
+  readonly #rewritten: ReadonlySet<GraphNode>;
   /** of every node, where secret indices are used */
   readonly #bounds: readonly (Bounds | undefined)[];
 
@@ -46,6 +51,8 @@ export class Lowering {
     this.#inputs = inputs;
     this.#ranges = ranges;
     this.#salt = salt;
+    this.#scores = scoreProducts(graph);
+    this.#rewritten = rewrittenProducts(graph, suite);
     this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
     graph.nodes.forEach((node, i) => {
       const given = inputs.values[i];
@@ -116,8 +123,10 @@ export class Lowering {
         return { value: logSoftmax(e, x()) };
       case 'layerNorm':
         return { value: this.#nodes.suite.layerNorm(e, x(), node.epsilon) };
-      case 'matMul':
-        return { value: product(this.#nodes, node, this.#inputs.hits, this.#salt) };
+      case 'matMul': {
+        const made = () => product(this.#nodes, node, this.#inputs.hits, this.#salt, this.#scores.get(node));
+        return { value: this.#rewritten.has(node) ? e.unwatched(made) : made() };
+      }
       case 'reshape':
         return { value: e.reshape(x(), node.shape) };
       case 'transpose':

@@ -1,5 +1,5 @@
 /** Products of matrices: of shares, of weights that are divided afterwards, and with one-hot rows, which look up. */
-import { MAGNITUDE } from '../compose/formats.js';
+import { FRAC_BITS, MAGNITUDE, PRODUCT_BITS } from '../compose/formats.js';
 import { attend } from '../compose/softmax.js';
 import type { GraphNode } from '../graph/graph.js';
 import { LOOKUP_BITS } from './inputs.js';
@@ -36,15 +36,32 @@ function rowsOf(nodes: LoweredNodes, a: number, b: number): number {
   return e.product(e.operand(nodes.share(a), bits), table, false, false, magnitude);
 }
 
+/** A node's value where it has been opened for other reasons. */
+function openedNode(nodes: LoweredNodes, i: number): number | undefined {
+  const n = nodes.at(i);
+  return 'value' in n && n.value !== undefined && nodes.emitter.type(n.value).kind === 'opened' ? n.value : undefined;
+}
+
+/** Modulo a few bits more, scores are opened once: else softmax would have to truncate them first. */
+function widthOfScores(nodes: LoweredNodes, node: GraphNode, scale: number): number | undefined {
+  const { scoreBits } = nodes.suite;
+  if (!scoreBits || node.in.some((i) => openedNode(nodes, i) !== undefined)) return undefined;
+  const fracBits = node.in.map((i) => Math.min(FRAC_BITS, nodes.emitter.share(nodes.share(i)).fracBits));
+  const needed = scoreBits(fracBits.reduce((a, b) => a + b, scale));
+  return needed <= 64 ? Math.max(PRODUCT_BITS, needed) : undefined;
+}
+
 /**
  * A product of matrices.
  * @param allHits the matrices of hits of one-hot rows that are looked up in buckets, by node
+ * @param scale of scores: the fractional bits that they have beyond those of their operands when softmax reads them
  */
 export function product(
   nodes: LoweredNodes,
   node: GraphNode & { op: 'matMul' },
   allHits: ReadonlyMap<number, number>,
   salt: number,
+  scale?: number,
 ): number {
   const e = nodes.emitter;
   const [a, b] = node.in as [number, number];
@@ -55,11 +72,7 @@ export function product(
   if ('soft' in left && left.value === undefined && !node.transposeA)
     return attend(e, left.soft, nodes.share(b), node.transposeB);
   // A result beyond the default range needs wider operands
-  const width = e.limit > MAGNITUDE + 1 ? 64 : undefined;
-  const opened = (i: number) => {
-    const n = nodes.at(i);
-    if ('value' in n && n.value !== undefined && e.type(n.value).kind === 'opened') return n.value;
-    return e.operand(nodes.share(i), width);
-  };
+  const width = e.limit > MAGNITUDE + 1 ? 64 : scale === undefined ? undefined : widthOfScores(nodes, node, scale);
+  const opened = (i: number) => openedNode(nodes, i) ?? e.operand(nodes.share(i), width);
   return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
 }

@@ -1,6 +1,6 @@
 import { elementwise } from '../compose/elementwise.js';
 import { layerNorm } from '../compose/layer-norm.js';
-import { exactSoftmax, QUAD_SUM, quadSoftmax } from '../compose/softmax.js';
+import { exactSoftmax, QUAD_SUM, quadSoftmax, scoreBits } from '../compose/softmax.js';
 import { gelu } from '../compose/windowed.js';
 import { geluOf, normalRow, quadRow, softmaxRow } from '../graph/functions.js';
 import { QUAD_CONSTANT, type Suite } from './suite.js';
@@ -11,6 +11,7 @@ export const exact: Suite = {
   about: 'ours, every function as the model has it',
   quadratic: false,
   softmax: exactSoftmax,
+  scoreBits,
   quad: quadSoftmax,
   gelu,
   layerNorm,
@@ -21,9 +22,12 @@ export const exact: Suite = {
 
 const quadFunctions = { ...exact.functions, softmax: (row: Float64Array) => quadRow(row, QUAD_CONSTANT) };
 
+// 2Quad reads its scores as any other operation does
+const { scoreBits: _, ...others } = exact;
+
 /** As `exact`, with 2Quad for softmax: for models trained or distilled with it. */
 export const fast: Suite = {
-  ...exact,
+  ...others,
   name: 'fast',
   about: 'ours, 2Quad in the place of softmax',
   quadratic: true,

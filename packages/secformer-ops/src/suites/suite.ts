@@ -20,6 +20,11 @@ export interface Suite {
   replaces?: readonly ('softmax' | 'gelu')[];
   /** attention weights over the last axis: probabilities, or numerators whose division is still to come */
   softmax(e: Emitter, x: number): number | Unnormalised;
+  /**
+   * modulus, in bits, of scores at so many fractional bits that `softmax` reads them from as they are; where it is
+   * absent, softmax truncates them first
+   */
+  scoreBits?(fracBits: number): number;
   /** (s + c)²/Σ(s + c)², with a mask of zeros and ones as a factor if given */
   quad(e: Emitter, x: number, c: number, mask?: number): number | Unnormalised;
   /** GeLU of a share, as the model writes it or as the suite replaces it */
