@@ -39,7 +39,11 @@ function leastSquares(A, y) {
   return c;
 }
 
-function minimax(basis, f, low, high, { points = 1200, iterations = 150, relative = false } = {}) {
+/**
+ * @param ridge weight of the coefficients themselves: where the interval is a part of the period, they may be large for
+ *   next to nothing, and the rounding of the tables is multiplied by them
+ */
+function minimax(basis, f, low, high, { points = 1200, iterations = 150, relative = false, ridge = 0 } = {}) {
   const x = Float64Array.from(
     { length: points },
     (_, i) => (low + high) / 2 - ((high - low) / 2) * Math.cos((Math.PI * (i + 0.5)) / points),
@@ -50,9 +54,10 @@ function minimax(basis, f, low, high, { points = 1200, iterations = 150, relativ
   let w = scale.map((v) => v);
   let best = { error: Number.POSITIVE_INFINITY, c: [] };
   for (let t = 0; t < iterations; t++) {
+    const small = ridge === 0 ? [] : A[0].map((_, k) => A[0].map((_, i) => (i === k ? ridge : 0)));
     const c = leastSquares(
-      A.map((row, i) => row.map((v) => v * w[i])),
-      y.map((v, i) => v * w[i]),
+      [...A.map((row, i) => row.map((v) => v * w[i])), ...small],
+      [...y.map((v, i) => v * w[i]), ...small.map(() => 0)],
     );
     const r = A.map((row, i) => Math.abs(row.reduce((s, v, k) => s + v * c[k], 0) - y[i]) * scale[i]);
     const error = Math.max(...r);
@@ -90,6 +95,10 @@ const fits = {
   '1/√v, period 4, [1, 2], relative': () => minimax(both(5, 4), (v) => v ** -0.5, 1, 2, { relative: true }),
   '√v, period 4, [1, 2], relative': () => minimax(both(5, 4), Math.sqrt, 1, 2, { relative: true }),
   'ln v, period 4, [1, 2]': () => minimax(both(5, 4), Math.log, 1, 2),
+  '1/v, period 8, [7/8, 4], relative': () =>
+    minimax(both(9, 8), (v) => 1 / v, 7 / 8, 4, { relative: true, ridge: 1e-5 }),
+  '1/√v, period 8, [7/8, 4], relative': () =>
+    minimax(both(9, 8), (v) => v ** -0.5, 7 / 8, 4, { relative: true, ridge: 3e-6 }),
 };
 
 if (import.meta.filename === process.argv[1]) {

@@ -168,6 +168,12 @@ const INSTRUCTIONS = [
   ['square', 'of a lift', [opened(32)], { magnitude: 28 }],
   ['compare', 'window of 16 bits, one threshold', [opened(32)], { position: 12, window: 16, thresholds: ['0'] }],
   ['compare', 'window of 32 bits, one threshold', [opened(32)], { position: 0, window: 32, thresholds: ['0'] }],
+  [
+    'compareTable',
+    'window of 13 bits, four thresholds',
+    [{ ...opened(29), offsetLog: -1 }],
+    { position: 16, window: 13, thresholds: [16, 64, 256, 1024] },
+  ],
   ['combine', 'four chunks, one threshold', [planes('chunks', 1, { chunks: 4 })], {}],
   ['combine', 'eight chunks, one threshold', [planes('chunks', 1, { chunks: 8 })], {}],
   ['outside', 'of three bits', [opened(32)], { position: 29, bits: 3, origin: '0', count: 4 }],
@@ -188,6 +194,12 @@ const INSTRUCTIONS = [
     'seven harmonics modulo 2^40',
     [opened(32)],
     { period: 28, constantTerm: 0, coefficients: cosine(7), seriesBits: 18, bits: 40, magnitude: 3 },
+  ],
+  [
+    'octaveSeries',
+    'five octaves of 1/v',
+    [{ ...opened(29), offsetLog: -1 }, planes('openBits', 5)],
+    { lo: 18, thresholds: [4], power: 2, factor: 1, constantTerm: 0, coefficients: cosine(9), fracBits: 54, bits: 58 },
   ],
   ['expNegative', 'one window', [opened(32), planes('openBits', 1)], { origin: 0, factor: 1, half: 20 }],
 ];

@@ -114,8 +114,13 @@ test.serial('the same test fails where masking is switched off', async (t) => {
       Awaited<ReturnType<typeof views>>[0],
       Awaited<ReturnType<typeof views>>[0],
     ];
-    t.true(chiSquare(a.p0) > BAR, 'unmasked openings of zeros look uniform');
-    t.true(chiSquareOfTwo(a.p0, b.p0) > BAR, 'unmasked openings of different inputs look alike');
+    // Most frames are still under the streams of corrections; those of what was lifted before are not
+    const worst = (of: (frame: number) => number) => Math.max(...a.p0.map((f, i) => (f.length < 200 ? 0 : of(i))));
+    t.true(worst((i) => chiSquare([a.p0[i]!])) > 2 * BAR, 'unmasked openings of zeros look uniform');
+    t.true(
+      worst((i) => chiSquareOfTwo([a.p0[i]!], [b.p0[i]!])) > 2 * BAR,
+      'unmasked openings of different inputs look alike',
+    );
   } finally {
     RunStreams.prototype.claim = original;
   }

@@ -3,7 +3,7 @@ import { lessThan } from './bits.js';
 import { watchPlane } from './domain.js';
 import type { Emitter } from './emitter.js';
 import { FRAC_BITS } from './formats.js';
-import { octave } from './octave.js';
+import { inverse } from './inverse.js';
 
 /** Fractional bits of the variance, and the lowest octave of it that is told apart: variance 7e-6. */
 const VARIANCE_BITS = 24;
@@ -44,14 +44,14 @@ function watchVariance(e: Emitter, total: number, sums: number, squares: number,
  *
  *   1. x is truncated by a masked opening (4 bytes), its row sums S opened modulo 2^64                  2 rounds
  *   2. H·Σx² − S² = H²·var at 32 fractional bits, exactly: squares of the one opening, and of S         local
- *   3. truncated to 24 bits of H²·var/2^q, q = ⌈2·log2 H⌉ − 1; 2^p/(H·σ) by octave and series, p = ⌈log2 H⌉  7 rounds
+ *   3. truncated to 24 bits of H²·var/2^q, q = ⌈2·log2 H⌉ − 1; 2^p/(H·σ) by octaves of four, p = ⌈log2 H⌉    3 rounds
  *   4. H·(x·that) − S·that: x̂·2^p at 42 bits, by the openings there are                                 local
  *
  * Domain variance 7e-6 to 2^31/H² (3,640 at H = 768), any mean that fits: what a large mean adds cancels modulo 2^64.
  * Error 3e-6 for σ from 0.3 to 60 and means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the
  * variance: 1e-12 vanishes.
  * Watched, a variance beyond that is reported, and one below unless it is less than 10^-7: then the answer is 0.
- * Cost   4.1 bytes each way an element and 9 rounds. View: openings under masks of their own. Source protocols section
+ * Cost   4.1 bytes each way an element and 5 rounds. View: openings under masks of their own. Source protocols section
  * 10, an opening as its own operand section 4.
  */
 export function layerNorm(e: Emitter, x: number, epsilon: number): number {
@@ -84,12 +84,20 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
     bits: 64,
     magnitude: top,
   });
-  const variance = e.emit('open', [safe], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
+  const variance = e.emit('open', [safe], { shift, width, offsetLog: -1, share: 'none', bits: 0 });
   // A row that is constant but for its last bits has no spread to be wrong about
   const least = floor + 2 < 2 ** LOWEST ? [BigInt(floor) + 2n, 1n << BigInt(LOWEST)] : [];
-  const inverse = octave(e, variance, LOWEST, width - 1, 'rsqrt', 2 ** (p - q / 2), least);
-  const cut = e.share(inverse).fracBits - SCALE_BITS;
-  const scale = e.emit('open', [inverse], { shift: cut, width: 64 - cut, offsetLog: -1, share: 'lift', bits: 64 });
+  const range = { lo: LOWEST, hi: width - 1, kind: 'rsqrt', factor: 2 ** (p - q / 2) } as const;
+  const root = inverse(e, variance, range, { below: least });
+  const inverseType = e.share(root);
+  const scale = e.emit('open', [root], {
+    shift: inverseType.fracBits - SCALE_BITS,
+    width: SCALE_BITS + inverseType.magnitude + 1,
+    offsetLog: -1,
+    share: 'lift',
+    bits: 64,
+    within: [0, 2 ** inverseType.magnitude],
+  });
   // |x̂| ≤ √H, and 2^p more before it is read as x̂
   const magnitude = Math.ceil(Math.log2(h) / 2);
   const normal = e.guarded(() => {

@@ -3,6 +3,7 @@ import { COARSE, lessThan } from './bits.js';
 import { bounded, watchInterval, watchLift } from './domain.js';
 import type { Emitter } from './emitter.js';
 import { FRAC_BITS } from './formats.js';
+import { inverse } from './inverse.js';
 import { octave } from './octave.js';
 
 /** Fractional and all bits of the scores in the tournament: |s| ≤ 1023. */
@@ -13,6 +14,9 @@ const SCORE_MAGNITUDE = 10;
 const EXP_BITS = 20;
 /** The tournament's maximum is right to within ½: with this slack u is never negative. */
 const SLACK = 0.75;
+
+/** Fractional bits of 1/Σ as an operand. */
+const INVERSE_BITS = 26;
 
 /** Bits of u = max + ¾ − s: modulo 4096, and modulo 2^14 where the spread of a row is watched. */
 const DISTANCE_WIDTH = 28;
@@ -159,7 +163,7 @@ function watchSpread(e: Emitter, distance: number): void {
  *
  *   1. coarse maximum                                                     3 rounds a level
  *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
- *   3. 1/Σ by octave and series                                            7 rounds
+ *   3. 1/Σ by octaves of four                                              3 rounds
  *
  * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
  * sure, as long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows
@@ -168,8 +172,15 @@ function watchSpread(e: Emitter, distance: number): void {
  */
 export function exactSoftmax(e: Emitter, x: number): Unnormalised {
   const { numerator, row, high } = exponentials(e, x, false);
-  const inverse = octave(e, row, EXP_BITS - 2, high, 'reciprocal');
-  const operand = e.emit('open', [inverse], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
+  const share = inverse(e, row, { lo: EXP_BITS - 2, hi: high, kind: 'reciprocal' });
+  const operand = e.emit('open', [share], {
+    shift: e.share(share).fracBits - INVERSE_BITS,
+    width: INVERSE_BITS + 3,
+    offsetLog: -1,
+    share: 'lift',
+    bits: 64,
+    within: [0, 4],
+  });
   return { numerator, operandWidth: 52, productShift: EXP_BITS, productWidth: 32, inverse: operand };
 }
 
@@ -200,13 +211,15 @@ const QUAD_SHIFT = 20;
 const QUAD_MAGNITUDE = 11;
 /** Fractional bits of 1/Σ as an operand. */
 const QUAD_INVERSE_BITS = 34;
+/** Bits that it is computed with where it is largest: in sums above 2^15 it has 18 significant ones. */
+const QUAD_RESULT_BITS = 52;
 
 /**
  * 2Quad over the last axis: (s + c)²/Σ(s + c)², with a multiplicative mask of zeros and ones if given.
  *
  *   1. open m of s + c; its square is local; truncated to 16 bits          2 rounds
  *   2. the mask multiplies the square                                       local
- *   3. 1/Σ by octave and series                                            7 rounds
+ *   3. 1/Σ by octaves of four                                              3 rounds
  *
  * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
  * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
@@ -236,15 +249,15 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
     within: [0, QUAD_SUM.high],
   };
   const row = e.emit('open', [total], how);
-  const inverse = octave(e, row, low, high, 'reciprocal', 1, [1n << BigInt(low)]);
-  const drop = e.share(inverse).fracBits - QUAD_INVERSE_BITS;
-  const operand = e.emit('open', [inverse], {
-    shift: drop,
-    width: 44,
+  const reported = { below: [1n << BigInt(low)], from: 1n << BigInt(high) };
+  const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal', most: QUAD_RESULT_BITS }, reported);
+  const operand = e.emit('open', [share], {
+    shift: e.share(share).fracBits - QUAD_INVERSE_BITS,
+    width: QUAD_INVERSE_BITS + 5,
     offsetLog: -1,
     share: 'lift',
     bits: 64,
-    within: [0, 256],
+    within: [0, 16],
   });
   return {
     numerator,

@@ -197,7 +197,7 @@ function nearThreshold(
   const { program, types } = checked;
   const first = program.inputs.length;
   let i = program.instructions[index]!;
-  while (i.op !== 'compare') {
+  while (i.op !== 'compare' && i.op !== 'compareTable') {
     const from = i.in[0]! - first;
     if (from < 0) return false;
     i = program.instructions[from]!;
@@ -207,6 +207,10 @@ function nearThreshold(
   // Not kept: nobody could tell
   if (!x) return true;
   const unit = 2 ** ((i.position as number) - (types[i.in[0]!] as OpenedType).fracBits);
-  const value = x[at % x.length]!;
-  return (i.thresholds as string[]).some((tau) => value < Number(tau) * unit && value >= (Number(tau) - 1) * unit);
+  const value = x[at % x.length]! / unit;
+  const near = (v: number, thresholds: readonly number[]) => thresholds.some((tau) => v < tau && v >= tau - 1);
+  if (i.op === 'compare') return near(value, (i.thresholds as string[]).map(Number));
+  // A table's window is meant modulo its size, where it starts anew
+  const size = 2 ** (i.window as number);
+  return near(value - size * Math.floor(value / size), [...(i.thresholds as number[]), size]);
 }

@@ -1,7 +1,7 @@
 /** What comparisons, planes of bits and what is selected by them take of a node's memory (see footprints). */
 import { planeWords } from '@secformer/ring';
 import type { MemoryContext } from '../instruction/primitive.js';
-import { type BitsType, type ChunksType, planesOf } from '../instruction/types.js';
+import { type BitsType, type ChunksType, planesOf, type ValueType } from '../instruction/types.js';
 import { DIGEST_BITS } from './digest.js';
 import { type Context, dealsWords, type Footprint, lengthOf, readsWhole, shareOf } from './operand-memory.js';
 import { lowerRows } from './outside.js';
@@ -22,6 +22,21 @@ export const bitFootprints: Readonly<Record<string, Footprint>> = {
         // Two tables of four bits a chunk at most
         const rows = 2 * (c.out as ChunksType).chunks - 1;
         c.takes(rows * Math.ceil(n / 4) + planeWords(n));
+        return {};
+      },
+    },
+  },
+  compareTable: {
+    // A table takes as long to make and to send as so many elements
+    work: (ins: ValueType[], a: { window: number }) => lengthOf(ins[0]!) * 2 ** (a.window - 6),
+    memory: {
+      finish(c: Context) {
+        readsWhole(c, 0);
+        return { planes: c.make(planesOf(c.out) * planeWords(lengthOf(c.out))) };
+      },
+      deal(c: MemoryContext<{ window: number }>) {
+        readsWhole(c, 0);
+        c.takes(lengthOf(c.out) * 2 ** (c.a.window - 6));
         return {};
       },
     },

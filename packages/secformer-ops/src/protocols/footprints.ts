@@ -10,6 +10,7 @@ import { sizeOf, type ValueType } from '../instruction/types.js';
 import { bitFootprints } from './bit-footprints.js';
 import { isWhole } from './layout.js';
 import { matMulShape } from './mat-mul.js';
+import { isFar, type Octaves, octavesOf, wordsOf } from './octave-series.js';
 import {
   broadcast,
   type Context,
@@ -67,6 +68,9 @@ function views(
   c.takes(4 * lengthOf(c.types[0]!));
   return Object.fromEntries(stored.map((name) => [name, made()]));
 }
+
+/** Octaves whose angles are cut. */
+const far = (a: Octaves) => octavesOf(a).filter((o) => isFar(o.low)).length;
 
 const seriesWork = (sets: number) => (ins: ValueType[], a: { coefficients: unknown[] }) =>
   2 * sets * a.coefficients.length * lengthOf(ins[0]!);
@@ -274,6 +278,25 @@ export const footprints: Readonly<Record<string, Footprint>> = {
         return { share: c.make(lengthOf(c.out)) };
       },
       ...dealsWords((c: Series) => 4 * c.a.coefficients.length, 2),
+    },
+  },
+  octaveSeries: {
+    work: (ins: ValueType[], a: Octaves) => octavesOf(a).reduce((sum, o) => sum + wordsOf(o, a), 0) * lengthOf(ins[0]!),
+    memory: {
+      finish(c: MemoryContext<Octaves>) {
+        const n = lengthOf(c.out);
+        readsWhole(c, 0);
+        // What is picked, a part of the sum, and an octave's angles
+        c.takes((2 * c.a.coefficients.length + 2 + 2 * far(c.a)) * n);
+        return { share: c.make(n) };
+      },
+      deal(c: MemoryContext<Octaves>) {
+        const n = lengthOf(c.out);
+        const all = octavesOf(c.a).reduce((sum, o) => sum + wordsOf(o, c.a), 0);
+        readsWhole(c, 0);
+        c.takes((all + 2 * c.a.coefficients.length + 2 * far(c.a)) * n);
+        return {};
+      },
     },
   },
   expNegative: {

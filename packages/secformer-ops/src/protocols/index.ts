@@ -1,12 +1,14 @@
 import type { Primitive } from '../instruction/primitive.js';
 import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
+import { compareTable } from './compare-table.js';
 import { digest } from './digest.js';
 import { footprints } from './footprints.js';
 import { concat, layout, pick } from './layout.js';
 import { add, affine, constant, cumSum, drop, mulPublic, rowSum, sub } from './linear.js';
 import { bucketSums } from './lookup.js';
 import { matMul } from './mat-mul.js';
+import { octaveSeries } from './octave-series.js';
 import { extend, open } from './open.js';
 import { subOpened, unwrap } from './opened.js';
 import { outside } from './outside.js';
@@ -39,6 +41,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     mul,
     square,
     compare,
+    compareTable,
     combine,
     quotient,
     outside,
@@ -50,6 +53,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     bitMultiply,
     trig,
     trigReal,
+    octaveSeries,
     expNegative,
   ].map((p) => [p.name, { ...p, ...footprints[p.name] } as unknown as Primitive<never>]),
 );

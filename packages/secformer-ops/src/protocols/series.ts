@@ -40,7 +40,7 @@ function seriesType(
 }
 
 /** Σ a_k cos kφ + b_k sin kφ of an angle in turns. */
-function seriesOf(constantTerm: number, pairs: readonly (readonly [number, number])[], turns: number): number {
+export function seriesOf(constantTerm: number, pairs: readonly (readonly [number, number])[], turns: number): number {
   return pairs.reduce(
     (s, [a, b], k) => s + a * Math.cos(2 * Math.PI * (k + 1) * turns) + b * Math.sin(2 * Math.PI * (k + 1) * turns),
     constantTerm,
