@@ -14,6 +14,7 @@ export const worstRows: Record<string, Rows> = {
   'a leader 8 above the others': (at, next) => (at === 5 ? 8 : 0.01 * normal(next)),
   'a leader 12.5 above': (at, next) => (at === 77 ? 12.5 : 0.3 * normal(next)),
   'a leader 15 above, at the edge of the window': (at, next) => (at === 77 ? 15 : 0.2 * normal(next)),
+  'two leaders alike': (at, next) => (at % 100 === 9 ? 40 : 3 * normal(next)),
   'two leaders far above': (at, next) =>
     at % 64 === 3 ? 900 : Math.min(880, Math.max(-1000, -100 + 300 * normal(next))),
   'masked columns': (at, next) => (at >= 112 ? -800 : 4 * normal(next)),

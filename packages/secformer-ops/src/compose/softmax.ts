@@ -12,6 +12,12 @@ const SCORE_WIDTH = 16;
 const SCORE_MAGNITUDE = 10;
 /** Fractional bits of e^(−u) after the selection. */
 const EXP_BITS = 20;
+/**
+ * e^(−u) as a row of up to 255 is summed before it is truncated. Of 55 bits e^r' has 14, which its own row's leaders
+ * feel, and its factors have 41, which many small terms together feel.
+ */
+const SUMMED = { origin: 0, factor: 0.5, half: 20, tableBits: 14 } as const;
+const SUMMED_BITS = 55;
 /** The tournament's maximum is right to within ½: with this slack u is never negative. */
 const SLACK = 0.75;
 
@@ -125,7 +131,11 @@ function exponentials(
   watchSpread(e, distance);
   const limit = (16 * COARSE.perUnit) / 2 ** more;
   const near = e.emit('openBits', [lessThan(e, distance, COARSE.position + more, COARSE.window, [limit])]);
-  const power = e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
+  // Sums of so many that they fit at a finer scale are opened beside the numerators, and else of what these are then
+  const fits = !keepDistance && SUMMED_BITS + Math.ceil(Math.log2(n + 1)) < 64;
+  const power = fits
+    ? e.reinterpret(e.emit('expNegative', [distance, near], SUMMED), SUMMED_BITS, 1)
+    : e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
   const numerator = e.emit('open', [power], {
     shift: e.share(power).fracBits - EXP_BITS,
     width: EXP_BITS + 2,
@@ -133,15 +143,14 @@ function exponentials(
     share: 'lift',
     bits: 64,
   });
-  const total = e.sum(e.emit('unwrap', [numerator]), [t.shape.length - 1]);
+  const total = e.sum(fits ? power : e.emit('unwrap', [numerator]), [t.shape.length - 1]);
   // The leader's term is at least e^(−5/4) > 1/4
   const high = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));
   const row = e.emit('open', [total], {
-    shift: 0,
+    shift: e.share(total).fracBits - EXP_BITS,
     width: high + 1,
     offsetLog: -1,
-    share: 'source',
-    bits: 64,
+    ...(keepDistance ? { share: 'source', bits: 64 } : { share: 'none', bits: 0 }),
     within: [0, 2 ** (high - EXP_BITS)],
   });
   return { distance, numerator, row, high };
@@ -163,7 +172,7 @@ function watchSpread(e: Emitter, distance: number): void {
  *
  *   1. coarse maximum                                                     3 rounds a level
  *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
- *   3. 1/Σ by octaves of four                                              3 rounds
+ *   3. 1/Σ by octaves of four; Σ opened beside the numerators, or after them in rows of 256 and more    2 or 3 rounds
  *
  * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
  * sure, as long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows

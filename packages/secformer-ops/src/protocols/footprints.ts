@@ -306,7 +306,7 @@ export const footprints: Readonly<Record<string, Footprint>> = {
         if (c.a.origin !== 0) c.takes(lengthOf(c.out));
         return { share: c.make(lengthOf(c.out)) };
       },
-      ...dealsWords(() => 4),
+      ...dealsWords((c: MemoryContext<{ tableBits?: number }>) => (c.a.tableBits === undefined ? 4 : 8)),
     },
   },
 };

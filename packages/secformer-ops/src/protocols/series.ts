@@ -206,6 +206,10 @@ export const trigReal = primitive({
   error: (a) => seriesError(a),
 });
 
+/** Bits of e^r' and of its public factors as kernels have them. */
+const EXP_TABLE_BITS = 20;
+const EXP_CONSTANT_BITS = 42;
+
 /**
  * bit·factor·e^(−u), u = x − origin ≥ 0, for an opened x of 16 fractional bits, the bit saying u < R or less, R =
  * 2^(half − 16) (16 or 8).
@@ -213,26 +217,32 @@ export const trigReal = primitive({
  *   With m (less the public origin), r modulo 2R, r = R·h + r', m = R·g + m' (h, g the top bits): for u < R a wrap can
  *   only have happened when h = 1
  *   and g = 0, so
- *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 42 bits, e^r' at 20
- *   (local)
+ *   e^(−u) = c_g·⟦(1−h)e^r'⟧ + c_(1−g)·⟦h·e^r'⟧, c_0 = factor·e^(−m'), c_1 = c_0·e^(−R) at 42 bits, e^r' at 20 or
+ *   fewer (local)
  *   T also shares both times β, so that the selection is c·e + (1 − 2c)·⟦βe⟧.
  *
  * Domain where the bit is 1, 0 ≤ u < R. Error 2.5e-6 with R = 16 and the truncation to 20 bits that softmax takes; with
  * R = 8 a relative 2e-6. Where the
- *        bit is 0 exactly 0.
+ *        bit is 0 exactly 0. With e^r' at b bits the result has b + 42, and 2^−(b+1) is what e^r' may be off by.
  * Cost   no round; dealer 32 bytes an element.
  * View   nothing is sent between the parties. Source protocols section 7.
  */
 export const expNegative = primitive({
   name: 'expNegative',
-  attributes: z.object({ origin: int(0, 2 ** 30), factor: z.number().min(0.5).max(1), half: int(19, 20) }),
+  attributes: z.object({
+    origin: int(0, 2 ** 30),
+    factor: z.number().min(0.125).max(1),
+    half: int(19, 20),
+    /** of e^r' */
+    tableBits: int(12, EXP_TABLE_BITS - 1).optional(),
+  }),
   infer(ins, a): ShareType {
     const [x, b] = ins;
     const angle =
       x?.kind === 'opened' && x.fracBits === 16 && x.width > a.half && (x.offsetLog < 0 || x.offsetLog > a.half);
     const ok = ins.length === 2 && angle && b?.kind === 'openBits' && b.planes === 1;
     check(ok && sameElements(x, b), () => `expNegative of ${describeAll(ins)}`);
-    return shareType(x.shape, 62, 64, 1);
+    return shareType(x.shape, EXP_CONSTANT_BITS + (a.tableBits ?? EXP_TABLE_BITS), 64, 1);
   },
   needs: () => [0, 0],
   material: (ins) => Array(4).fill({ count: sizeOf(ins[0]!.shape), bits: 64 }),
@@ -240,6 +250,11 @@ export const expNegative = primitive({
     const r = ins[0]!.r!;
     const all = scratch(4 * r.length);
     kernels.expTables(all, r, ins[1]!.beta!, a.half);
+    const shift = EXP_TABLE_BITS - (a.tableBits ?? EXP_TABLE_BITS);
+    if (shift > 0) {
+      const how = { offset: 1n << BigInt(shift - 1), bits: 64, shift, width: 64 };
+      kernels.maskForOpening(all, all, zeros(all.length), how);
+    }
     return { value: {}, material: [0, 1, 2, 3].map((p) => all.subarray(p * r.length, (p + 1) * r.length)) };
   },
   finish({ kernels, a, ins, material }) {
@@ -251,8 +266,10 @@ export const expNegative = primitive({
     return { share };
   },
   plain: ({ a, ins }) => ins[0]!.map((x, i) => (ins[1]![i] ? a.factor * Math.exp(a.origin / 65536 - x) : 0)),
-  // Half a unit of 2^−20 of e^r' times 1, and of 2^−42 of the constant times e^R
-  error: (a) => 2 ** -21 + 2 ** -43 * Math.exp(2 ** (a.half - 16)),
+  // Half a unit of e^r' times 1, twice where it is rounded again, and half of 2^−42 of the constant times e^R
+  error: (a) =>
+    a.factor * (a.tableBits === undefined ? 2 ** -21 : 2 ** -21 + 2 ** -(a.tableBits + 1)) +
+    2 ** -43 * Math.exp(2 ** (a.half - 16)),
 });
 
 function sameElements(x: OpenedType, b: OpenBitsType): boolean {
