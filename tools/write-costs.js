@@ -9,9 +9,11 @@ import {
   divide,
   Emitter,
   elementwise,
+  exactSoftmax,
   functionOf,
   logSoftmax,
   maxWithIndex,
+  normalise,
   oneHotOf,
   ProgramBuilder,
   primitives,
@@ -111,6 +113,9 @@ function otherTable() {
       rowsOf(e, x, [0, 99]),
     ),
     'the same by indices that may be outside': costOf([ELEMENTS / 64], (e, x) => rowsOf(e, x)),
+    'softmax of rows of 128 in few rounds (`exact`)': costOf([32, 128], (e, x) =>
+      normalise(e, exactSoftmax(e, x, true)),
+    ),
     'log-softmax of rows of 128': costOf([32, 128], (e, x) => logSoftmax(e, x)),
   };
   return table(
@@ -145,6 +150,15 @@ const share = (bits = 64, fracBits = 16) => ({ kind: 'share', shape: [ELEMENTS],
 const planes = (kind, n, more = {}) => ({ kind, shape: [ELEMENTS], planes: n, ...more });
 const cosine = (n) => Array.from({ length: n }, () => [1, 0]);
 
+/** Top bits of scores in groups, and the opened bits of all pairs of a group. */
+const topBits = (group) => ({ ...modular(13, [ELEMENTS / group, group]), fracBits: 1, bits: 0, magnitude: 11 });
+const pairsOf = (group) =>
+  Array.from({ length: group - 1 }, (_, i) => ({
+    kind: 'openBits',
+    shape: [ELEMENTS / group, group - 1 - i],
+    planes: 1,
+  }));
+
 /** Instructions with operands that a BERT gives them. */
 const INSTRUCTIONS = [
   ['open', '32 bits, a lift to 64', [share(64, 32)], { shift: 16, width: 32, offsetLog: 30, share: 'lift', bits: 64 }],
@@ -176,6 +190,9 @@ const INSTRUCTIONS = [
   ],
   ['combine', 'four chunks, one threshold', [planes('chunks', 1, { chunks: 4 })], {}],
   ['combine', 'eight chunks, one threshold', [planes('chunks', 1, { chunks: 8 })], {}],
+  ['losses', 'groups of eight, modulo 2^3', pairsOf(8), { bits: 3 }],
+  ['winner', 'of four, by their bits', [topBits(4), ...pairsOf(4)], { magnitude: 11 }],
+  ['winner', 'of eight, by their losses', [topBits(8), { ...topBits(8), fracBits: 0, width: 3 }], { magnitude: 11 }],
   ['outside', 'of three bits', [opened(32)], { position: 29, bits: 3, origin: '0', count: 4 }],
   ['outside', 'of four bits', [opened(32)], { position: 28, bits: 4, origin: '0', count: 8 }],
   ['digest', 'of one plane', [planes('bits', 1)], {}],

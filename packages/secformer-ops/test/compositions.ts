@@ -42,6 +42,7 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
       ],
     ]),
   ),
+  'exact softmax in few rounds': (e, x) => normalise(e, exactSoftmax(e, x, true)),
   product: (e, x) => e.truncated(e.matMul(x, x, false, true)),
   'elementwise product': (e, x) => e.truncated(e.mul(x, e.addConstant(x, 1))),
   square: (e, x) => e.truncated(e.square(x)),
@@ -75,6 +76,7 @@ const watched =
 export const watchedCompositions: Record<string, (e: Emitter, x: number) => number[]> = Object.fromEntries(
   Object.entries({
     softmax: (e: Emitter, x: number) => normalise(e, exactSoftmax(e, x)),
+    'softmax in few rounds': (e: Emitter, x: number) => normalise(e, exactSoftmax(e, x, true)),
     quad: (e: Emitter, x: number) => normalise(e, quadSoftmax(e, x, 5)),
     gelu: (e: Emitter, x: number) => gelu(e, x),
     layerNorm: (e: Emitter, x: number) => layerNorm(e, x, 1e-5),

@@ -102,7 +102,12 @@ test('rows of softmax: their spread, wherever they lie', async (t) => {
     [7000, -7000, 0],
     [-16384, -2600, -2600],
   ];
-  for (const compose of [(e, x) => normalise(e, exactSoftmax(e, x)), logSoftmax] as Compose[]) {
+  const softmaxes = [false, true].map(
+    (fewRounds): Compose =>
+      (e, x) =>
+        normalise(e, exactSoftmax(e, x, fewRounds)),
+  );
+  for (const compose of [...softmaxes, logSoftmax]) {
     for (const [rows, want] of [
       [within, false],
       [beyond, true],

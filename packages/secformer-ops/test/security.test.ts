@@ -59,6 +59,7 @@ type Outputs = (e: Emitter, inputs: number[]) => number[];
 const layers: Outputs = (e, [x]) => [
   gelu(e, x!),
   normalise(e, exactSoftmax(e, x!)),
+  normalise(e, exactSoftmax(e, x!, true)),
   layerNorm(e, x!, 1e-12),
   relu(e, e.matMul(x!, x!, false, true)),
 ];
@@ -116,9 +117,9 @@ test.serial('the same test fails where masking is switched off', async (t) => {
     ];
     // Most frames are still under the streams of corrections; those of what was lifted before are not
     const worst = (of: (frame: number) => number) => Math.max(...a.p0.map((f, i) => (f.length < 200 ? 0 : of(i))));
-    t.true(worst((i) => chiSquare([a.p0[i]!])) > 2 * BAR, 'unmasked openings of zeros look uniform');
+    t.true(worst((i) => chiSquare([a.p0[i]!])) > BAR, 'unmasked openings of zeros look uniform');
     t.true(
-      worst((i) => chiSquareOfTwo([a.p0[i]!], [b.p0[i]!])) > 2 * BAR,
+      worst((i) => chiSquareOfTwo([a.p0[i]!], [b.p0[i]!])) > BAR,
       'unmasked openings of different inputs look alike',
     );
   } finally {

@@ -68,6 +68,7 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
   'product of a product': [[-2, 2], (e, x) => e.truncated(e.matMul(e.truncated(e.matMul(x, x, false, true)), x))],
   attention: [[-2, 2], (e, x) => attend(e, exactSoftmax(e, e.truncated(e.matMul(x, x, false, true))), x, false)],
   'softmax of a product': [[-2, 2], (e, x) => normalise(e, exactSoftmax(e, e.matMul(x, x, false, true)))],
+  'softmax in few rounds': [[-9, 9], (e, x) => normalise(e, exactSoftmax(e, e.reshape(x, [3, 80]), true))],
   'one-hot rows': [[-9, 9], (e, x) => oneHotOf(e, suites.exact!, maxWithIndex(e, x, true).index!, 40, [0, 39])],
   'elements by place': [[-9, 9], (e, x) => e.pick(x, [3, 17, -1, 200, 3], [5])],
   'a digest of what is watched': [[-9, 9], (e, x) => watchedCompositions['gelu, watched']!(e, x).at(-1)!],

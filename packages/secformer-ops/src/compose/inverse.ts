@@ -5,8 +5,8 @@ import { watchPlane } from './domain.js';
 import type { Emitter } from './emitter.js';
 
 /**
- * Series of period 8 on [7/8, 4]: Σ c_k cos(kπv/4) + s_k sin(kπv/4), exact to 2.38e-6 (1/v) and 3.00e-7 (1/√v), relative. Fits
- * with larger coefficients are closer, and pass the rounding of the tables on larger.
+ * Series of period 8 on [7/8, 4]: Σ c_k cos(kπv/4) + s_k sin(kπv/4), exact to 2.4e-6 (1/v) and 3e-7 (1/√v), relative.
+ * Fits with larger coefficients are closer, and pass the rounding of the tables on larger.
  */
 const SERIES = {
   reciprocal: {

@@ -3,6 +3,7 @@ import { COARSE, lessThan } from './bits.js';
 import { bounded, watchInterval, watchLift } from './domain.js';
 import type { Emitter } from './emitter.js';
 import { FRAC_BITS } from './formats.js';
+import { distanceToMax } from './group-max.js';
 import { inverse } from './inverse.js';
 import { octave } from './octave.js';
 
@@ -100,21 +101,10 @@ function workable(e: Emitter, x: number): number {
   return shift >= 0 && whole && t.fracBits >= FRAC_BITS ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
 }
 
-/**
- * u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row
- * sums.
- */
-function exponentials(
-  e: Emitter,
-  x: number,
-  keepDistance: boolean,
-): { distance: number; numerator: number; row: number; high: number } {
-  const scores = workable(e, x);
+/** u = max + ¾ − s of the coarse maximum, opened in as many bits. */
+function byTournament(e: Emitter, scores: number, width: number, kept: boolean): number {
   const t = e.share(scores);
-  const n = t.shape.at(-1)!;
-  check(n >= 1 && n <= 4096, () => `softmax over ${n} values; rows of 1 to 4096 are supported`);
-  const max = coarseMax(e, scores);
-  const top = e.emit('affine', [max], {
+  const top = e.emit('affine', [coarseMax(e, scores)], {
     scale: String(1 << (FRAC_BITS - SCORE_BITS)),
     offset: String(SLACK * 2 ** FRAC_BITS),
     fracBits: FRAC_BITS,
@@ -123,12 +113,42 @@ function exponentials(
   });
   const cut = t.fracBits === FRAC_BITS ? scores : e.emit('drop', [scores], { shift: t.fracBits - FRAC_BITS });
   const u = e.emit('sub', [top, cut], { magnitude: SCORE_MAGNITUDE + 1 });
-  const kept = keepDistance ? { share: 'lift', bits: 64 } : { share: 'none', bits: 0 };
+  const share = kept ? { share: 'lift', bits: 64 } : { share: 'none', bits: 0 };
+  return e.emit('open', [u], { shift: 0, width, offsetLog: -1, ...share, within: [0, 2048] });
+}
+
+/** u = max + ½ − s of the scores' own opening, in as many bits. */
+function byGroups(e: Emitter, scores: number, width: number): number {
+  const opened = e.emit('open', [scores], {
+    shift: e.share(scores).fracBits - FRAC_BITS,
+    width,
+    offsetLog: -1,
+    share: 'modular',
+    bits: width,
+    within: [-(2 ** SCORE_MAGNITUDE), 2 ** SCORE_MAGNITUDE],
+  });
+  return distanceToMax(e, opened, SCORE_MAGNITUDE + 1);
+}
+
+/**
+ * u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row
+ * sums.
+ */
+function exponentials(
+  e: Emitter,
+  x: number,
+  keepDistance: boolean,
+  fewRounds = false,
+): { distance: number; numerator: number; row: number; high: number } {
+  const scores = workable(e, x);
+  const t = e.share(scores);
+  const n = t.shape.at(-1)!;
+  check(n >= 1 && n <= 4096, () => `softmax over ${n} values; rows of 1 to 4096 are supported`);
   const width = distanceWidth(e);
+  const distance = fewRounds ? byGroups(e, scores, width) : byTournament(e, scores, width, keepDistance);
+  watchSpread(e, distance);
   // The comparison with 16 moves up with them, and holds as much as they tell
   const more = width - DISTANCE_WIDTH;
-  const distance = e.emit('open', [u], { shift: 0, width, offsetLog: -1, ...kept, within: [0, 2048] });
-  watchSpread(e, distance);
   const limit = (16 * COARSE.perUnit) / 2 ** more;
   const near = e.emit('openBits', [lessThan(e, distance, COARSE.position + more, COARSE.window, [limit])]);
   // Sums of so many that they fit at a finer scale are opened beside the numerators, and else of what these are then
@@ -160,7 +180,8 @@ function exponentials(
  * Reports u beyond [0, 2048): all from 2560 to 15,360, by units of 1024 modulo 2^14 and of 512 modulo 2^12 together,
  * and none within; what is in between is right, for the comparison holds ±8192. Where scores are further apart than
  * that, the tournament's maximum may not be one: u is below −8192 then, and above 2560 modulo 2^14 as long as the
- * spread is below 13,824.
+ * spread is below 13,824. By groups it may be any number then, of which two scores are not both within 3584 modulo 2^14
+ * where the spread is below 12,800.
  */
 function watchSpread(e: Emitter, distance: number): void {
   watchInterval(e, distance, 10 + FRAC_BITS, 4, 0, 2);
@@ -171,16 +192,21 @@ function watchSpread(e: Emitter, distance: number): void {
  * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
  *
  *   1. coarse maximum                                                     3 rounds a level
- *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits      4 rounds
- *   3. 1/Σ by octaves of four; Σ opened beside the numerators, or after them in rows of 256 and more    2 or 3 rounds
+ *      in few rounds by all pairs in groups instead, and u with it         3 to 4 rounds a level
+ *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits
+ *                                                                          4 rounds, or 3
+ *   3. 1/Σ by octaves of four; Σ is opened beside the numerators, or after them in rows of 256 and more
+ *                                                                          2 or 3 rounds
  *
  * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
- * sure, as long as it is below 13,824. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows
+ * sure, as long as it is below 13,824 (in few rounds 12,800). Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows
  * of 128), 1e-4 (512), on the worst rows.
+ * @param fewRounds the maximum by all pairs in groups: a row of 128 in 16 rounds with its division and not 27, for twice
+ *   as many comparisons
  * Source protocols sections 7 to 9.
  */
-export function exactSoftmax(e: Emitter, x: number): Unnormalised {
-  const { numerator, row, high } = exponentials(e, x, false);
+export function exactSoftmax(e: Emitter, x: number, fewRounds = false): Unnormalised {
+  const { numerator, row, high } = exponentials(e, x, false, fewRounds);
   const share = inverse(e, row, { lo: EXP_BITS - 2, hi: high, kind: 'reciprocal' });
   const operand = e.emit('open', [share], {
     shift: e.share(share).fracBits - INVERSE_BITS,

@@ -11,7 +11,8 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'oneHotOf' /** a secret whole number: a row of zeros where it is none of 0 to depth − 1 */; depth: number }
   | { op: 'constant'; values: number[] }
   | ({ op: ElementwiseOp } & { [parameter: string]: unknown })
-  | { op: 'add' | 'sub' | 'mul' | 'div' | 'prelu' | 'square' | 'reshape' | 'softmax' | 'logSoftmax' }
+  | { op: 'add' | 'sub' | 'mul' | 'div' | 'prelu' | 'square' | 'reshape' | 'logSoftmax' }
+  | { op: 'softmax' /** for a network of long round trips */; fewRounds?: boolean }
   | { op: 'matMul'; transposeA: boolean; transposeB: boolean }
   | { op: 'transpose'; perm: number[] }
   | { op: 'slice'; begin: number[]; strides?: number[] }

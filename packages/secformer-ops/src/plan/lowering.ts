@@ -116,7 +116,7 @@ export class Lowering {
       case 'gelu':
         return { value: this.#nodes.suite.gelu(e, x(), node.form) };
       case 'softmax':
-        return weights(this.#nodes.suite.softmax(e, x()));
+        return weights(this.#nodes.suite.softmax(e, x(), node.fewRounds));
       case 'quad':
         return quadWeights(this.#nodes, node, this.#ranges);
       case 'logSoftmax':

@@ -202,13 +202,17 @@ function nearThreshold(
     if (from < 0) return false;
     i = program.instructions[from]!;
   }
-  if (i.position === 0) return false;
+  const of = types[i.in[0]!] as OpenedType;
+  // Nobody has a share of top bits, and each side of a difference of two may be a unit more than it says
+  const top = i.op === 'compare' && of.modular && of.bits === 0;
+  if (i.position === 0 && !top) return false;
   const x = lookUp(i.in[0]!);
   // Not kept: nobody could tell
   if (!x) return true;
-  const unit = 2 ** ((i.position as number) - (types[i.in[0]!] as OpenedType).fracBits);
+  const unit = 2 ** ((i.position as number) - of.fracBits);
   const value = x[at % x.length]! / unit;
   const near = (v: number, thresholds: readonly number[]) => thresholds.some((tau) => v < tau && v >= tau - 1);
+  if (top) return (i.thresholds as string[]).some((tau) => Math.abs(value - Number(tau)) <= 1);
   if (i.op === 'compare') return near(value, (i.thresholds as string[]).map(Number));
   // A table's window is meant modulo its size, where it starts anew
   const size = 2 ** (i.window as number);

@@ -5,6 +5,7 @@ import { type BitsType, type ChunksType, planesOf, type ValueType } from '../ins
 import { DIGEST_BITS } from './digest.js';
 import { type Context, dealsWords, type Footprint, lengthOf, readsWhole, shareOf } from './operand-memory.js';
 import { lowerRows } from './outside.js';
+import { entriesLog } from './pairs.js';
 
 /** Planes of 64 elements a word that one product of four masked bits takes in WebAssembly. */
 const MASKED_PRODUCT_PLANES = 12;
@@ -52,6 +53,55 @@ export const bitFootprints: Readonly<Record<string, Footprint>> = {
       deal(c: Context) {
         c.takes(c.material.bytes / 8);
         return {};
+      },
+    },
+  },
+  topBits: {
+    memory: {
+      finish(c: Context) {
+        readsWhole(c, 0);
+        c.takes(lengthOf(c.out));
+        return { m: c.make(lengthOf(c.out)) };
+      },
+      deal(c: Context) {
+        readsWhole(c, 0);
+        c.takes(lengthOf(c.out));
+        return { r: c.make(lengthOf(c.out)) };
+      },
+    },
+  },
+  losses: {
+    memory: {
+      finish: (c: Context) => ({ share: c.make(lengthOf(c.out)) }),
+      deal(c: Context) {
+        c.takes(c.material.bytes / 8);
+        return {};
+      },
+    },
+  },
+  winner: {
+    work: (ins: ValueType[]) => lengthOf(ins[0]!) * 2 ** entriesLog(ins),
+    memory: {
+      finish(c: Context) {
+        readsWhole(c, 0);
+        return { share: c.make(lengthOf(c.out)) };
+      },
+      deal(c: Context) {
+        readsWhole(c, 0);
+        c.takes(c.material.bytes / 8);
+        return {};
+      },
+    },
+  },
+  distanceBelow: {
+    memory: {
+      finish(c: Context) {
+        for (const i of [0, 1]) readsWhole(c, i);
+        return { m: c.make(lengthOf(c.out)) };
+      },
+      deal(c: Context) {
+        for (const i of [0, 1]) readsWhole(c, i);
+        return { r: c.make(lengthOf(c.out)) };
       },
     },
   },

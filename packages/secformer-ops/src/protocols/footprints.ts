@@ -132,6 +132,7 @@ export const footprints: Readonly<Record<string, Footprint>> = {
     memory: {
       finish(c: Context) {
         const n = lengthOf(c.out);
+        if (openedType(c, 0).bits === 0) return { m: c.make(n) };
         const halves = [0, 1].every((i) => c.ins[i]!.half || isStored(c, i));
         for (const i of [0, 1]) {
           readsWhole(c, i);

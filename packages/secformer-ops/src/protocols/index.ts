@@ -12,6 +12,7 @@ import { octaveSeries } from './octave-series.js';
 import { extend, open } from './open.js';
 import { subOpened, unwrap } from './opened.js';
 import { outside } from './outside.js';
+import { distanceBelow, losses, topBits, winner } from './pairs.js';
 import { mul, square } from './product.js';
 import { quotient } from './quotient.js';
 import { rotate } from './rotate.js';
@@ -44,6 +45,10 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     compareTable,
     combine,
     quotient,
+    topBits,
+    losses,
+    winner,
+    distanceBelow,
     outside,
     digest,
     oneHot,

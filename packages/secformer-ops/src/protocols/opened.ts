@@ -23,7 +23,10 @@ export const unwrap = primitive({
   plain: ({ ins }) => ins[0],
 });
 
-/** a − b of two modular openings: m, share and mask subtract alike, so the difference is open without a message. */
+/**
+ * a − b of two modular openings: m, share and mask subtract alike, so the difference is open without a message; without
+ * a share where they have none.
+ */
 export const subOpened = primitive({
   name: 'subOpened',
   attributes: z.object({ magnitude }),
@@ -36,8 +39,7 @@ export const subOpened = primitive({
       x.modular &&
       y.modular &&
       x.width === y.width &&
-      x.bits > 0 &&
-      y.bits > 0;
+      x.bits > 0 === y.bits > 0;
     check(
       ok && x.offsetLog === y.offsetLog && x.fracBits === y.fracBits && sameShape(x.shape, y.shape),
       () => `subOpened of ${describeAll(ins)}`,
@@ -64,6 +66,7 @@ export const subOpened = primitive({
     const m = scratch(ins[0]!.m!.length);
     kernels.sub(m, ins[0]!.m!, ins[1]!.m!);
     kernels.affine(m, m, 1n, 0n, width);
+    if ((out as OpenedType).bits === 0) return { m };
     const [x, y] = [ins[0]!.half, ins[1]!.half];
     const difference = scratch(m.length);
     kernels.sub(difference, x && y ? x : shareOf(c, 0), x && y ? y : shareOf(c, 1));

@@ -18,8 +18,11 @@ export interface Suite {
    * it
    */
   replaces?: readonly ('softmax' | 'gelu')[];
-  /** attention weights over the last axis: probabilities, or numerators whose division is still to come */
-  softmax(e: Emitter, x: number): number | Unnormalised;
+  /**
+   * attention weights over the last axis: probabilities, or numerators whose division is still to come
+   * @param fewRounds in fewer rounds, if the suite knows how, for more bytes of the dealer and more comparisons
+   */
+  softmax(e: Emitter, x: number, fewRounds?: boolean): number | Unnormalised;
   /**
    * modulus, in bits, of scores at so many fractional bits that `softmax` reads them from as they are; where it is
    * absent, softmax truncates them first
