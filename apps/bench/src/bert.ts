@@ -29,6 +29,7 @@ export interface BertFlags {
   limit: number;
   calibrate?: boolean;
   shadow?: boolean;
+  tune: 'lan' | 'wan';
   schedule?: boolean;
   trace?: string;
   json?: string;
@@ -155,6 +156,7 @@ export async function bert(f: BertFlags): Promise<void> {
     const { urls, token } = nodes ?? {};
     configure({
       suite: f.suite,
+      network: f.tune,
       ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
     });
     await tf.setBackend('secformer');
@@ -163,6 +165,7 @@ export async function bert(f: BertFlags): Promise<void> {
       const calibration = await calibrate(outputOf, all);
       configure({
         suite: f.suite,
+        network: f.tune,
         calibration,
         ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
       });
@@ -244,6 +247,7 @@ export async function bert(f: BertFlags): Promise<void> {
       batch: f.batch,
       output: f.output,
       suite: f.suite,
+      tune: f.tune,
       link: f.link,
       net: f.net,
       kernels,

@@ -67,6 +67,11 @@ export async function main(argv: string[]): Promise<void> {
     )
     .option('--limit <n>', 'sentences of --texts', whole, 64)
     .option('--calibrate', 'find the ranges of every operation on these inputs first, in plaintext')
+    .addOption(
+      new Option('--tune <network>', 'plan for a network: fewer rounds, or fewer comparisons')
+        .choices(['lan', 'wan'])
+        .default('lan'),
+    )
     .option('--schedule', 'plan alone: the rounds, and what is opened in each')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)

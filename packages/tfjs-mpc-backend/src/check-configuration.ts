@@ -60,12 +60,11 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
   prepareAhead: checkBoolean,
   fold: checkBoolean,
   onRange: (value, name) => {
-    if (value !== 'throw' && value !== 'warn' && value !== 'ignore') {
-      throw bad(
-        `${name}: expected 'throw', 'warn' or 'ignore', got ` +
-          `${typeof value === 'string' ? `'${value}'` : kindOf(value)}`,
-      );
-    }
+    if (value !== 'throw' && value !== 'warn' && value !== 'ignore')
+      throw bad(`${name}: expected 'throw', 'warn' or 'ignore', got ${quoted(value)}`);
+  },
+  network: (value, name) => {
+    if (value !== 'lan' && value !== 'wan') throw bad(`${name}: expected 'lan' or 'wan', got ${quoted(value)}`);
   },
   syncTimeoutMs: (value, name) => {
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
@@ -75,6 +74,8 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
     if (typeof value !== 'function') throw bad(`${name}: expected a function, got ${kindOf(value)}`);
   },
 };
+
+const quoted = (value: unknown) => (typeof value === 'string' ? `'${value}'` : kindOf(value));
 
 function checkBoolean(value: unknown, name: string): void {
   if (typeof value !== 'boolean') throw bad(`${name}: expected true or false, got ${kindOf(value)}`);

@@ -39,6 +39,11 @@ export interface Configuration {
    * default), warns on the console, or never hears of it ('ignore': a percent or two fewer bytes)
    */
   onRange?: OnRange;
+  /**
+   * what lies between the nodes: 'lan' (default), or 'wan', where a round trip takes milliseconds. Then 'exact' takes
+   * a softmax in fewer rounds, for more comparisons and more of the dealer. The results are as good
+   */
+  network?: 'lan' | 'wan';
   /** longest wait of dataSync, in milliseconds */
   syncTimeoutMs?: number;
   /**

@@ -45,6 +45,7 @@ test.serial('a setting that there is not is named, beside those that there are',
     'prepareAhead',
     'fold',
     'onRange',
+    'network',
     'syncTimeoutMs',
   ])
     t.regex(error!.message, new RegExp(`\\b${key}\\b`));
@@ -55,6 +56,8 @@ test.serial('each setting has its type and range; the message says what came, an
   const cases: [Record<string, unknown>, RegExp][] = [
     [{ prepareAhead: 'false' }, /prepareAhead: expected true or false, got a string/],
     [{ prepareAhead: null }, /prepareAhead: .* got null/],
+    [{ network: 'wlan' }, /network: expected 'lan' or 'wan', got 'wlan'/],
+    [{ network: 1 }, /network: .* got 1/],
     [{ syncTimeoutMs: '100' }, /syncTimeoutMs: expected a number of milliseconds above 0, got a string/],
     [{ syncTimeoutMs: 0 }, /got 0/],
     [{ syncTimeoutMs: -1 }, /got -1/],

@@ -199,10 +199,10 @@ function watchSpread(e: Emitter, distance: number): void {
  *                                                                          2 or 3 rounds
  *
  * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
- * sure, as long as it is below 13,824 (in few rounds 12,800). Of a product with V, |Σe^(−u)·V| < 2^14. Error of the probabilities 4e-5 (rows
- * of 128), 1e-4 (512), on the worst rows.
- * @param fewRounds the maximum by all pairs in groups: a row of 128 in 16 rounds with its division and not 27, for twice
- *   as many comparisons
+ * sure, as long as it is below 13,824 (in few rounds 12,800). Of a product with V, |Σe^(−u)·V| < 2^14. Error of the
+ * probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
+ * @param fewRounds the maximum by all pairs in groups: a row of 128 in 16 rounds with its division and not 27, for
+ *   twice as many comparisons
  * Source protocols sections 7 to 9.
  */
 export function exactSoftmax(e: Emitter, x: number, fewRounds = false): Unnormalised {

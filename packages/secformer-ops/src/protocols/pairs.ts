@@ -1,7 +1,7 @@
 /**
- * The largest of a group, by all pairs of it at once. What compares is whole: the top bits of an opening are those of an
- * opened integer, ⌊x/2^s⌋ or one more, whose order is transitive; so nothing is opened for the comparisons but their
- * bits. See docs/protocols.md, section 9.
+ * The largest of a group, by all pairs of it at once. What compares is whole: the top bits of an opening are those of
+ * an opened integer, ⌊x/2^s⌋ or one more, whose order is transitive; so nothing is opened for the comparisons but
+ * their bits. See docs/protocols.md, section 9.
  */
 import { halvesOf, type Kernels, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
@@ -87,8 +87,8 @@ function eachPair(
 }
 
 /**
- * How many of its group each member is less than: of opened bits b_ij = [y_i < y_j], i < j, member i loses where the bit
- * is 1 and j where it is 0, so that of equals the first wins. Modulo 2^bits.
+ * How many of its group each member is less than: of opened bits b_ij = [y_i < y_j], i < j, member i loses where the
+ * bit is 1 and j where it is 0, so that of equals the first wins. Modulo 2^bits.
  *
  *   b = c + (1 − 2c)·⟦β⟧ as in `bitValue`, summed                          (local)
  *
@@ -137,7 +137,7 @@ export const losses = primitive({
   plain: () => undefined,
 });
 
-/** What the public bits of a group's pairs name for every member: bit j of it is that of its pair with the j-th other. */
+/** What the bits of a group's pairs name for every member: bit j of it is that of its pair with the j-th other. */
 function patternsOf(planes: readonly Words[], groups: number, size: number): Uint8Array {
   const out = new Uint8Array(groups * size);
   planes.forEach((plane, index) => {

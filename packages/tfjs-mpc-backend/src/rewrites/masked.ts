@@ -4,6 +4,7 @@
  */
 import { EncodingError } from '@secformer/ring';
 import { type GraphNode, QUAD_CONSTANT, suiteOf } from '@secformer/secformer-ops';
+import { configuration } from '../config.js';
 import type { Emission } from '../emission.js';
 import { passing, publicNumber, type SecretNode, VIEWS } from '../node-values.js';
 import { plaintextOf, youngestOf } from '../own.js';
@@ -81,7 +82,11 @@ function openRowsOf(x: SecretNode, scores: SecretNode, addend: SecretNode): Secr
 /** A softmax, as the suite has it: under 2Quad a mask is a factor beside a bias. */
 export function softmaxOf(e: Emission, n: SecretNode, x: SecretNode): number {
   const { quadratic, maskFloor, shiftable } = suiteOf(e.suite);
-  if (!quadratic) return e.push({ op: 'softmax', in: [atFloor(e, x, floorOf(maskFloor, shiftable))], shape: n.shape });
+  if (!quadratic) {
+    const fewRounds = configuration().network === 'wan';
+    const from = atFloor(e, x, floorOf(maskFloor, shiftable));
+    return e.push({ op: 'softmax', in: [from], shape: n.shape, ...(fewRounds && { fewRounds }) });
+  }
   warnOfQuad(e.suite);
   const { scores, addend } = addendOf(x, FAR_BELOW_SOFTMAX);
   if (!addend || (!scores && x.op !== 'add' && x.op !== 'sub' && !traitsOf(addend).far))
