@@ -5,6 +5,7 @@ import type { Emission } from './emission.js';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, isGated, plaintextOf, youngestOf } from './own.js';
 import { floorOf } from './rewrites/addends.js';
+import { layerNormOf } from './rewrites/centred.js';
 import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
@@ -80,7 +81,11 @@ export class Compiler implements Emission {
    * does not count: what it stands for is computed when it is read.
    */
   usedOnce(n: SecretNode): boolean {
-    return (this.#uses.get(n) ?? 0) <= 1;
+    return this.uses(n) <= 1;
+  }
+
+  uses(n: SecretNode): number {
+    return this.#uses.get(n) ?? 0;
   }
 
   push(node: GraphNode): number {
@@ -210,11 +215,11 @@ export class Compiler implements Emission {
     if (gelu)
       return this.push({ op: 'gelu', form: gelu.form, in: [atFloor(this, gelu.x, SATURATING.gelu!)], shape: n.shape });
     const norm = matchLayerNorm(n);
-    if (norm) return this.push({ op: 'layerNorm', epsilon: norm.epsilon, in: [this.node(norm.x)], shape: n.shape });
+    if (norm) return layerNormOf(this, n, norm, n.shape);
     const folded = matchFoldedLayerNorm(n);
     if (folded) {
       const { shape } = n;
-      const normal = this.push({ op: 'layerNorm', epsilon: folded.epsilon, in: [this.node(folded.x)], shape });
+      const normal = layerNormOf(this, n, folded, shape);
       const scaled = folded.gain ? this.push({ op: 'mul', in: [normal, this.node(folded.gain)], shape }) : normal;
       return this.push({ op: 'add', in: [scaled, this.node(folded.bias)], shape });
     }

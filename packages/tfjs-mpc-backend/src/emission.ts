@@ -9,6 +9,8 @@ export interface Emission {
   readonly bare: WeakSet<SecretNode>;
   /** Is this node needed by one recorded node only? Then a rewrite may change its scale. */
   usedOnce(n: SecretNode): boolean;
+  /** How many recorded nodes take this one, each as often as it does. */
+  uses(n: SecretNode): number;
   /** Appends a node. @returns its place in the graph, as do the others */
   push(node: GraphNode): number;
   /** A recorded value and all that it takes, each once. */

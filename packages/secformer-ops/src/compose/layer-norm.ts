@@ -11,6 +11,18 @@ const LOWEST = 7;
 /** Bits of 1/(H·σ), as an operand. */
 const SCALE_BITS = 26;
 
+/** Sums of rows, and their openings modulo 2^64. */
+interface Sums {
+  share: number;
+  opened: number;
+}
+
+function rowSums(e: Emitter, x: number, axis: number): Sums {
+  const share = e.sum(e.emit('unwrap', [x]), [axis]);
+  const how = { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 };
+  return { share, opened: e.emit('open', [share], how) };
+}
+
 /** Bits of Σ(x − mean)² that its range is told from, of 64. */
 const SQUARES_BITS = 24;
 
@@ -19,12 +31,13 @@ const SQUARES_BITS = 24;
  * is Σ(x − mean)², which is H times smaller and has not. Told to 24 bits: all from 2^31/H² on to 2^32/H, none below
  * 0.99 of that. Cost 7 bytes a row, 2 bits a threshold and chunk of them; no round of LayerNorm's more.
  */
-function watchVariance(e: Emitter, total: number, sums: number, squares: number, h: number): void {
+function watchVariance(e: Emitter, sums: Sums | undefined, squares: number, h: number): void {
   if (!e.watch) return;
   const room = 63 - 2 * FRAC_BITS;
   const wide = e.guarded(() => {
-    const mean = e.factor(e.scale(total, 1 / h));
-    const cross = e.times64(e.times(mean, sums, room), -2);
+    if (!sums) return squares;
+    const mean = e.factor(e.scale(sums.share, 1 / h));
+    const cross = e.times64(e.times(mean, sums.opened, room), -2);
     const own = e.times64(e.emit('square', [mean], { magnitude: room }), h);
     const sum = (a: number, b: number) => e.emit('add', [a, b], { magnitude: room });
     return sum(squares, sum(cross, own));
@@ -51,10 +64,12 @@ function watchVariance(e: Emitter, total: number, sums: number, squares: number,
  * Error 3e-6 for σ from 0.3 to 60 and means up to 50, 1.2e-4 at σ = 0.03 (the input's own 16 bits). ε is added to the
  * variance: 1e-12 vanishes.
  * Watched, a variance beyond that is reported, and one below unless it is less than 10^-7: then the answer is 0.
+ * @param centred the rows' mean is 0 but for rounding: S is, and is not opened; a round less
+ *
  * Cost   4.1 bytes each way an element and 5 rounds. View: openings under masks of their own. Source protocols section
  * 10, an opening as its own operand section 4.
  */
-export function layerNorm(e: Emitter, x: number, epsilon: number): number {
+export function layerNorm(e: Emitter, x: number, epsilon: number, centred = false): number {
   const h = e.type(x).shape.at(-1)!;
   const last = e.type(x).shape.length - 1;
   check(h >= 2 && h <= 8192, () => `layerNorm over ${h} values; 2 to 8192 are supported`);
@@ -62,14 +77,15 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const p = Math.ceil(Math.log2(h));
   const t = e.share(x);
   const opened = e.factor(t.fracBits < FRAC_BITS ? e.atScale(x, FRAC_BITS) : x);
-  const total = e.sum(e.emit('unwrap', [opened]), [last]);
-  const sums = e.emit('open', [total], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   // The two squares may pass 2^64 where their difference does not
   const room = 63 - 2 * FRAC_BITS;
   const squares = e.guarded(() => e.sum(e.emit('square', [opened], { magnitude: room }), [last]));
-  watchVariance(e, total, sums, squares, h);
+  const sums = centred ? undefined : rowSums(e, opened, last);
+  watchVariance(e, sums, squares, h);
   const spread = e.guarded(() => {
-    return e.emit('sub', [e.times64(squares, h), e.emit('square', [sums], { magnitude: room })], { magnitude: room });
+    const own = e.times64(squares, h);
+    if (!sums) return own;
+    return e.emit('sub', [own, e.emit('square', [sums.opened], { magnitude: room })], { magnitude: room });
   });
   const shift = 2 * FRAC_BITS + q - VARIANCE_BITS;
   const width = 64 - shift;
@@ -102,7 +118,9 @@ export function layerNorm(e: Emitter, x: number, epsilon: number): number {
   const magnitude = Math.ceil(Math.log2(h) / 2);
   const normal = e.guarded(() => {
     const each = e.times64(e.times(opened, scale, 63 - FRAC_BITS - SCALE_BITS), h);
-    return e.emit('sub', [each, e.times(sums, scale, 63 - FRAC_BITS - SCALE_BITS)], { magnitude: magnitude + p });
+    if (!sums) return e.reinterpret(each, e.share(each).fracBits, magnitude + p);
+    const mean = e.times(sums.opened, scale, 63 - FRAC_BITS - SCALE_BITS);
+    return e.emit('sub', [each, mean], { magnitude: magnitude + p });
   });
   const out = e.reinterpret(normal, e.share(normal).fracBits + p, magnitude);
   e.watch?.safe(out);

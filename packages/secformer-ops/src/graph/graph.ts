@@ -20,13 +20,17 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | { op: 'pick' /** places of the operand, row by row; −1 for a zero */; indices: number[] }
   | { op: 'concat'; axis: number }
   | { op: 'broadcast' }
-  | { op: 'sum'; axes: number[] }
+  | {
+      op: 'sum';
+      axes: number[] /** it is meant to stay in the range of its operand, as of rows of a norm */;
+      small?: boolean;
+    }
   | { op: 'gelu'; form: 'erf' | 'tanh' }
   | {
       op: 'quad' /** of scores, perhaps a mask of zeros and ones, perhaps a bias that is 0 wherever the mask is */;
       c: number;
     }
-  | { op: 'layerNorm'; epsilon: number }
+  | { op: 'layerNorm'; epsilon: number /** its rows are less their mean already */; centred?: boolean }
   | { op: 'max' | 'argMax' }
   | { op: 'topK'; k: number; index: boolean }
   | { op: 'cumSum'; exclusive: boolean; reverse: boolean }

@@ -122,7 +122,7 @@ export class Lowering {
       case 'logSoftmax':
         return { value: logSoftmax(e, x()) };
       case 'layerNorm':
-        return { value: this.#nodes.suite.layerNorm(e, x(), node.epsilon) };
+        return { value: this.#nodes.suite.layerNorm(e, x(), node.epsilon, node.centred) };
       case 'matMul': {
         const made = () => product(this.#nodes, node, this.#inputs.hits, this.#salt, this.#scores.get(node));
         return { value: this.#rewritten.has(node) ? e.unwatched(made) : made() };
@@ -146,13 +146,10 @@ export class Lowering {
             node.axis,
           ),
         };
-      case 'sum':
-        return {
-          value: e.sum(
-            this.#arithmetic.summable(x(), sizeOf(node.axes.map((a) => this.#nodes.shapeOf(node.in[0]!)[a]!))),
-            node.axes,
-          ),
-        };
+      case 'sum': {
+        const terms = sizeOf(node.axes.map((a) => this.#nodes.shapeOf(node.in[0]!)[a]!));
+        return { value: e.sum(node.small ? x() : this.#arithmetic.summable(x(), terms), node.axes) };
+      }
       case 'max':
       case 'argMax': {
         const positive = notNegative(this.#nodes.graph, node.in[0]!);

@@ -15,6 +15,7 @@ export const exact: Suite = {
   quad: quadSoftmax,
   gelu,
   layerNorm,
+  takesCentred: true,
   elementwise,
   functions: { gelu: geluOf, softmax: softmaxRow, layerNorm: normalRow },
   formulas: { gelu: geluOf, softmax: softmaxRow, layerNorm: normalRow },

@@ -32,8 +32,13 @@ export interface Suite {
   quad(e: Emitter, x: number, c: number, mask?: number): number | Unnormalised;
   /** GeLU of a share, as the model writes it or as the suite replaces it */
   gelu(e: Emitter, x: number, form: 'erf' | 'tanh'): number;
-  /** (x − mean)/√(variance + ε) over the last axis of a share */
-  layerNorm(e: Emitter, x: number, epsilon: number): number;
+  /**
+   * (x − mean)/√(variance + ε) over the last axis of a share
+   * @param centred the mean is 0 but for rounding
+   */
+  layerNorm(e: Emitter, x: number, epsilon: number, centred?: boolean): number;
+  /** layerNorm costs less where the mean is 0; absent where it is the same */
+  takesCentred?: boolean;
   elementwise: Readonly<Record<ElementwiseOp, Elementwise>>;
   /** the functions meant: the model's own, or what the system puts in their place (Quad, 2Quad, the tanh form) */
   functions: RealFunctions;

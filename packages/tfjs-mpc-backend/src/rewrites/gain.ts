@@ -1,6 +1,7 @@
 import { FOLDED_BITS } from '@secformer/secformer-ops';
 import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
+import { layerNormOf } from './centred.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 
 /** A LayerNorm with its gain and bias apart, both tensors that the caller wrote. */
@@ -64,9 +65,9 @@ function affineNorm(e: Emission, n: SecretNode, depth: number): Affine | undefin
     v?.op === 'leaf' && v.values !== undefined && v.owner === 'caller' && v.shape.length === 1 && v.shape[0] === depth;
   const folded = matchFoldedLayerNorm(n);
   if (folded) {
-    const { x, epsilon, gain, bias } = folded;
+    const { gain, bias } = folded;
     if (!own(bias) || (gain && !own(gain))) return undefined;
-    return { normal: e.push({ op: 'layerNorm', epsilon, in: [e.node(x)], shape: n.shape }), gain, bias };
+    return { normal: layerNormOf(e, n, folded, n.shape), gain, bias };
   }
   if (n.op !== 'add') return undefined;
   for (const [scaled, bias] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
