@@ -1,6 +1,6 @@
 /**
- * Rows that a LayerNorm takes, less their mean before they exist. The norm of x is that of x − mean(x), and where x is a
- * dense layer and what passes by it, its mean is that of both: the owner of the weights takes it from them, and the
+ * Rows that a LayerNorm takes, less their mean before they exist. The norm of x is that of x − mean(x), and where x is
+ * a dense layer and what passes by it, its mean is that of both: the owner of the weights takes it from them, and the
  * other's is known long before it is needed. The norm then opens no sums of its rows.
  */
 import { type Shape, suiteOf } from '@secformer/secformer-ops';
