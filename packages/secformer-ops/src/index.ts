@@ -5,7 +5,7 @@ export * from './compose/emitter.js';
 export * from './compose/fits.js';
 export * from './compose/formats.js';
 export { groupsOf } from './compose/group-max.js';
-export { inverse } from './compose/inverse.js';
+export { type InverseRange, type InverseWatch, inverse } from './compose/inverse.js';
 export * from './compose/layer-norm.js';
 export { divide, log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.js';
 export * from './compose/one-hot.js';

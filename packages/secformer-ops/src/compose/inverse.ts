@@ -94,7 +94,7 @@ function byComparisons(e: Emitter, opened: number, windows: readonly Window[]): 
 }
 
 /** What an inverse is of, and which. */
-interface Range {
+export interface InverseRange {
   /** V is in [2^lo, 2^hi) */
   lo: number;
   hi: number;
@@ -105,7 +105,7 @@ interface Range {
 }
 
 /** Where an opened value is watched, and what of it. */
-interface Watched {
+export interface InverseWatch {
   /** V from the last but one of these to the last, or below it, is reported */
   below?: readonly bigint[];
   /** and V from here on */
@@ -135,8 +135,8 @@ interface Watched {
 export function inverse(
   e: Emitter,
   opened: number,
-  { lo, hi, kind, factor = 1, most = MOST_RESULT_BITS }: Range,
-  watched: Watched = {},
+  { lo, hi, kind, factor = 1, most = MOST_RESULT_BITS }: InverseRange,
+  watched: InverseWatch = {},
 ): number {
   const { fracBits: f, width } = e.opened(opened);
   check(hi + 1 <= width && lo + 2 < hi, () => `octaves from 2^${lo} to 2^${hi} in an opening of ${width} bits`);
@@ -160,7 +160,7 @@ export function inverse(
   });
 }
 
-function watch(e: Emitter, opened: number, { below = [], from }: Watched): void {
+function watch(e: Emitter, opened: number, { below = [], from }: InverseWatch): void {
   const thresholds = [...below, ...(from === undefined ? [] : [from])];
   if (!e.watch || thresholds.length === 0) return;
   const between = e.emit('oneHot', [lessThan(e, opened, 0, e.opened(opened).width, thresholds)]);
