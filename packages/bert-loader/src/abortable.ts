@@ -11,7 +11,9 @@ export interface Abortable {
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal === undefined || signal === null) return;
   if (typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function')
-    throw new TypeError(`signal is a ${typeof signal}; expected an AbortSignal, such as new AbortController().signal`);
+    throw new TypeError(
+      `signal is of type ${typeof signal}; expected an AbortSignal, such as new AbortController().signal`,
+    );
   if (signal.aborted) throw signal.reason;
 }
 

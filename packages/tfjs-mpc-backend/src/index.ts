@@ -82,8 +82,11 @@ export function asPublic<T extends Tensor>(t: T): T {
  */
 export async function read<D extends DataType = NumericDataType>(
   t: Tensor,
-  { signal }: Abortable = {},
+  options: Abortable = {},
 ): Promise<DataTypeMap[D]> {
+  const { signal } = options ?? {};
+  if (signal === undefined && options instanceof AbortSignal)
+    throw new TypeError('read takes options: read(tensor, { signal }) in place of read(tensor, signal)');
   const b = active();
   const { dataId, dtype } = present(t);
   // Of texts, and of another backend's tensors, nothing is at the nodes

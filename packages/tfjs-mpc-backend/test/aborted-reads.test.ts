@@ -211,3 +211,18 @@ test.serial('how far a read is never falls, and ends at the whole', async (t) =>
   const last = events.at(-1)!;
   t.deepEqual([last.phase, last.done], ['done', last.of]);
 });
+
+test.serial('many reads with one signal: one listener, all of them end, and a signal is no options', async (t) => {
+  t.timeout(60_000);
+  const stop = new AbortController();
+  const reads = Array.from({ length: 20 }, () => reasonOf(read(soft(given()), { signal: stop.signal })));
+  t.is(listeners(stop.signal), 1);
+  stop.abort(REASON);
+  t.deepEqual(new Set(await Promise.all(reads)), new Set([REASON]));
+  t.is(listeners(stop.signal), 0);
+  await t.throwsAsync(read(given(), stop.signal as never), {
+    instanceOf: TypeError,
+    message: /read\(tensor, \{ signal/,
+  });
+  t.true(right(await read(soft(given()))));
+});

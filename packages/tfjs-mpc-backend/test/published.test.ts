@@ -104,6 +104,12 @@ test.serial('execute gives outputs by name, and another batch takes another prog
   t.regex(other!.message, /float32 \[3,4\]; it takes x: float32 \[2,4\], or x: float32 \[5,4\]/);
   t.throws(() => model.predict(tf.zeros([2, 4], 'int32')), { code: 'SHAPES_NOT_PUBLISHED' });
   t.throws(() => model.predict({ y: x() }), { code: 'SHAPES_NOT_PUBLISHED' });
+  for (const [no, what] of [
+    [{ x: undefined }, /takes tensors for x; 'x' is of type undefined/],
+    [[[1]], /takes tensors for x; input 0 is of type object/],
+    [undefined, /what was given is of type undefined/],
+  ] as [never, RegExp][])
+    t.throws(() => model.predict(no), { code: 'SHAPES_NOT_PUBLISHED', message: what });
   t.throws(() => (model.predict(x()) as tf.NamedTensorMap).logits!.dataSync(), { code: 'NO_SYNC_READ' });
   model.dispose();
   await t.throwsAsync((model.predict(x()) as tf.NamedTensorMap).logits!.data(), { code: 'MODEL_DISPOSED' });

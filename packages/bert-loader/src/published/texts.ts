@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 /** A published model that takes texts, with the tokenizer and the labels that its publisher has put beside it. */
 import * as tf from '@tensorflow/tfjs-core';
-import { type Abortable, throwIfAborted, unless } from '../abortable.js';
+import { type Abortable, throwIfAborted } from '../abortable.js';
 import { asyncDispose, dispose } from '../disposing.js';
 import { tokenizeTexts } from '../tokenizer/batch.js';
 import type { BertTokenizer } from '../tokenizer/tokenizer.js';
@@ -132,7 +132,8 @@ export class TextModel implements Disposable, AsyncDisposable {
     const output = [this.#model.execute(given, name, { signal })].flat();
     try {
       const [first] = output;
-      const values = (await unless(signal, () => first!.data())) as Float32Array;
+      // Rejects where the signal comes
+      const values = (await first!.data()) as Float32Array;
       const [batch, ...shape] = first!.shape as [number, ...number[]];
       const size = values.length / batch;
       return Array.from({ length: batch }, (_, i) => ({ name, shape, values: values.slice(i * size, (i + 1) * size) }));

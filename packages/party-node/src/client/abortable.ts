@@ -14,11 +14,48 @@ export interface GivenUp<T> {
   late?: (value: T) => void;
 }
 
+/** What hears a signal: one listener for all of it, since runtimes warn of a signal that has many. */
+const heard = new WeakMap<AbortSignal, { calls: Set<() => void>; listener: () => void }>();
+
+/** Calls `f` once, when the signal comes. @returns what has it not called any more */
+function onAbort(signal: AbortSignal, f: () => void): () => void {
+  let on = heard.get(signal);
+  if (!on) {
+    const calls = new Set<() => void>();
+    const listener = () => {
+      heard.delete(signal);
+      const failures: unknown[] = [];
+      for (const call of calls) {
+        try {
+          call();
+        } catch (error) {
+          failures.push(error);
+        }
+      }
+      if (failures.length > 0) throw failures[0];
+    };
+    on = { calls, listener };
+    heard.set(signal, on);
+    signal.addEventListener('abort', listener, { once: true });
+  }
+  const { calls, listener } = on;
+  // The same function may be given twice
+  const call = () => f();
+  calls.add(call);
+  return () => {
+    if (!calls.delete(call) || calls.size > 0 || heard.get(signal)?.calls !== calls) return;
+    heard.delete(signal);
+    signal.removeEventListener('abort', listener);
+  };
+}
+
 /** @throws TypeError where it is something else than an AbortSignal, or the signal's reason where it has come */
 export function throwIfAborted(signal: AbortSignal | undefined): void {
   if (signal === undefined || signal === null) return;
   if (typeof signal.aborted !== 'boolean' || typeof signal.addEventListener !== 'function')
-    throw new TypeError(`signal is a ${typeof signal}; expected an AbortSignal, such as new AbortController().signal`);
+    throw new TypeError(
+      `signal is of type ${typeof signal}; expected an AbortSignal, such as new AbortController().signal`,
+    );
   if (signal.aborted) throw signal.reason;
 }
 
@@ -41,15 +78,15 @@ export async function unless<T>(
       reject(signal.reason);
       stop?.();
     };
-    signal.addEventListener('abort', aborted, { once: true });
+    const release = onAbort(signal, aborted);
     f().then(
       (value) => {
-        signal.removeEventListener('abort', aborted);
+        release();
         if (over) late?.(value);
         else resolve(value);
       },
       (error) => {
-        signal.removeEventListener('abort', aborted);
+        release();
         reject(error);
       },
     );
@@ -59,11 +96,11 @@ export async function unless<T>(
 /** Does `f`, which ends by itself once `stop` was called: that is done where the signal comes, or has come before. */
 export async function during<T>(signal: AbortSignal | undefined, stop: () => void, f: () => Promise<T>): Promise<T> {
   if (signal?.aborted) stop();
-  signal?.addEventListener('abort', stop, { once: true });
+  const release = signal && !signal.aborted ? onAbort(signal, stop) : undefined;
   try {
     return await f();
   } finally {
-    signal?.removeEventListener('abort', stop);
+    release?.();
   }
 }
 
@@ -73,6 +110,5 @@ export function revocable(signal: AbortSignal | undefined): { signal: AbortSigna
   throwIfAborted(signal);
   const controller = new AbortController();
   const pass = () => controller.abort(signal.reason);
-  signal.addEventListener('abort', pass, { once: true });
-  return { signal: controller.signal, release: () => signal.removeEventListener('abort', pass) };
+  return { signal: controller.signal, release: onAbort(signal, pass) };
 }

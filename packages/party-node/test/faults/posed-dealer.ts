@@ -5,6 +5,8 @@ import type { Link } from '../../src/wire/link.js';
 import { type Socket, SocketLink } from '../../src/wire/socket-link.js';
 import type { NodeRole } from '../../src/wire/tokens.js';
 
+/** How long the port of the dealer may be taken. */
+const LISTEN_MS = 60_000;
 /** How long a party may take to dial again: its longest pause between attempts, and a busy machine. */
 const DIAL_MS = 8_000;
 
@@ -30,13 +32,17 @@ export class PosedDealer {
   }
 
   static async listen(url: string, by: ProvingBy, process: string): Promise<PosedDealer> {
-    const server = new WebSocketServer({
-      host: '127.0.0.1',
-      port: Number(new URL(url).port),
-      perMessageDeflate: false,
-    });
-    await once(server, 'listening');
-    return new PosedDealer(server, by, process);
+    for (const end = performance.now() + LISTEN_MS; ; await new Promise((resolve) => setTimeout(resolve, 100))) {
+      const port = Number(new URL(url).port);
+      const server = new WebSocketServer({ host: '127.0.0.1', port, perMessageDeflate: false });
+      try {
+        await once(server, 'listening');
+        return new PosedDealer(server, by, process);
+      } catch (error) {
+        // A connection of another program may have the port while nobody listens there
+        if ((error as { code?: string }).code !== 'EADDRINUSE' || performance.now() > end) throw error;
+      }
+    }
   }
 
   /** The link of a party, which may have to dial first; undefined where it does not come. */

@@ -156,6 +156,13 @@ export class PublishedModel implements InferenceModel, Disposable, AsyncDisposab
 
   #programFor(inputs: Inputs): number {
     const { programs } = this.manifest;
+    const other = namedValues(inputs).find(([, x]) => !(x instanceof Tensor));
+    if (other) {
+      const names = programs.map((p) => p.inputs.map(({ name }) => name).join(', '));
+      throw this.#bad(
+        `takes tensors for ${[...new Set(names)].join(', or ')}; ${other[0]} is of type ${typeof other[1]}`,
+      );
+    }
     const fits = (t: Tensor, { shape, dtype }: TensorSpec) => t.shape.join() === shape.join() && t.dtype === dtype;
     const at = programs.findIndex((p) => this.#ordered(inputs, p.inputs)?.every((t, i) => fits(t, p.inputs[i]!)));
     if (at >= 0) return at;
@@ -179,6 +186,13 @@ export class PublishedModel implements InferenceModel, Disposable, AsyncDisposab
   #bad(why: string): SecformerError {
     return new SecformerError('SHAPES_NOT_PUBLISHED', `${this.manifest.name}@${this.manifest.version} ${why}`);
   }
+}
+
+/** What was given for a model's inputs, whatever that is, and by which name. */
+function namedValues(inputs: unknown): [name: string, value: unknown][] {
+  if (inputs instanceof Tensor) return [];
+  if (typeof inputs !== 'object' || inputs === null) return [['what was given', inputs]];
+  return Object.entries(inputs).map(([name, x]) => [Array.isArray(inputs) ? `input ${name}` : `'${name}'`, x]);
 }
 
 /** Types of tensors, by name where they have names. */
