@@ -30,7 +30,10 @@ function importedIn(name) {
 test('there are examples, and the list of them has all', (t) => {
   t.true(names.length >= 7);
   for (const list of ['README.md', 'examples/README.md'])
-    for (const name of names) t.regex(read(list), new RegExp(`\\]\\((examples/)?${name}(/README\\.md)?\\)`), `${list}: ${name}`);
+    for (const name of names) {
+      const link = new RegExp(`\\]\\((examples/)?${name}(/README\\.md)?\\)`);
+      t.regex(read(list), link, `${list}: ${name}`);
+    }
 });
 
 for (const name of names)
