@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import type { Page } from 'playwright-core';
 import { CHROMIUM, connectionTo, plaintext, Site } from './site.js';
+import { Wire } from './wire.js';
 
 const SENTENCES = [
   'A warm, funny and beautifully acted film.',
@@ -68,7 +69,14 @@ async function settled(page: Page): Promise<{ answer?: string; failure?: string 
   return (await end.jsonValue()) as { answer?: string; failure?: string };
 }
 
-const hexOf = (page: Page, server: string) => page.locator(`#${server} .hex`).allTextContents();
+/** The page draws what has changed with its next frame. */
+const drawn = (page: Page) =>
+  page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+
+async function hexOf(page: Page, server: string): Promise<string[]> {
+  await drawn(page);
+  return page.locator(`#${server} .hex`).allTextContents();
+}
 const ready = (page: Page) => page.waitForFunction(() => document.getElementById('phase')!.textContent === 'Ready');
 
 inBrowser(
@@ -135,7 +143,7 @@ inBrowser(
   async (t) => {
     const { page } = await site.open();
     t.true(await page.locator('#plain').isDisabled());
-    await asked(page, SENTENCES[0]!);
+    t.truthy((await asked(page, SENTENCES[0]!)).answer);
     const first = { party0: await hexOf(page, 'party0'), party1: await hexOf(page, 'party1') };
     t.true(first.party0.length > 0 && first.party1.length > 0);
     for (const hex of [...first.party0, ...first.party1]) t.regex(hex, /^[0-9a-f]{2}(\s[0-9a-f]{2}){31}/);
@@ -159,6 +167,7 @@ inBrowser(
     }
     await page.click('#plain');
     t.is(await page.getAttribute('#plain', 'aria-pressed'), 'true');
+    await drawn(page);
     const open = (await page.textContent('#party0'))!;
     const [bytes] = await hexOf(page, 'party0');
     // [CLS] a warm, of BERT's vocabulary
@@ -259,6 +268,31 @@ inBrowser(
     await page.context().close();
   },
 );
+
+inBrowser('a slow network is said in words, and its answer comes all the same; the next try works', async (t) => {
+  t.timeout(240_000);
+  const network = site.classifier.network as Record<string, { url: string }>;
+  const wire = await Wire.to(network.party0!.url);
+  t.teardown(() => wire.close());
+  site.config = { ...site.classifier, network: { ...network, party0: { ...network.party0, url: wire.url } } };
+  const { page } = await site.open();
+  t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+  wire.hold();
+  await page.fill('#first', SENTENCES[0]!);
+  await page.click('#submit');
+  await page.waitForFunction(
+    () =>
+      /the network or the servers are slow\. You can wait, or stop\./.test(
+        document.getElementById('phase')!.textContent,
+      ),
+    undefined,
+    { timeout: ANSWER_MS },
+  );
+  wire.release();
+  t.is((await settled(page)).answer, 'positive');
+  t.is((await asked(page, SENTENCES[1]!)).answer, 'negative');
+  await page.context().close();
+});
 
 const LOOKS = [1280, 390].flatMap((width) => (['light', 'dark'] as const).map((scheme) => ({ width, scheme })));
 
