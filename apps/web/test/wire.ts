@@ -1,4 +1,4 @@
-/** A network that can stand still: TCP connections through this process, which passes nothing on while they are held. */
+/** A network that can stand still: connections through this process, which passes nothing on while they are held. */
 import { once } from 'node:events';
 import { type AddressInfo, createConnection, createServer, type Server, type Socket } from 'node:net';
 
