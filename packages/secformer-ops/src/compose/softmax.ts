@@ -188,6 +188,18 @@ function watchSpread(e: Emitter, distance: number): void {
   watchInterval(e, distance, 9 + FRAC_BITS, 3, 0, 4);
 }
 
+/** 1/Σ, below 2^log, opened as an operand of so many fractional bits. View: under a mask of its own. */
+function inverseOperand(e: Emitter, share: number, fracBits: number, log: number): number {
+  return e.emit('open', [share], {
+    shift: e.share(share).fracBits - fracBits,
+    width: fracBits + log + 1,
+    offsetLog: -1,
+    share: 'lift',
+    bits: 64,
+    within: [0, 2 ** log],
+  });
+}
+
 /**
  * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
  *
@@ -208,14 +220,7 @@ function watchSpread(e: Emitter, distance: number): void {
 export function exactSoftmax(e: Emitter, x: number, fewRounds = false): Unnormalised {
   const { numerator, row, high } = exponentials(e, x, false, fewRounds);
   const share = inverse(e, row, { lo: EXP_BITS - 2, hi: high, kind: 'reciprocal' });
-  const operand = e.emit('open', [share], {
-    shift: e.share(share).fracBits - INVERSE_BITS,
-    width: INVERSE_BITS + 3,
-    offsetLog: -1,
-    share: 'lift',
-    bits: 64,
-    within: [0, 4],
-  });
+  const operand = inverseOperand(e, share, INVERSE_BITS, 2);
   return { numerator, operandWidth: 52, productShift: EXP_BITS, productWidth: 32, inverse: operand };
 }
 
@@ -286,14 +291,7 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const row = e.emit('open', [total], how);
   const reported = { below: [1n << BigInt(low)], from: 1n << BigInt(high) };
   const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal', most: QUAD_RESULT_BITS }, reported);
-  const operand = e.emit('open', [share], {
-    shift: e.share(share).fracBits - QUAD_INVERSE_BITS,
-    width: QUAD_INVERSE_BITS + 5,
-    offsetLog: -1,
-    share: 'lift',
-    bits: 64,
-    within: [0, 16],
-  });
+  const operand = inverseOperand(e, share, QUAD_INVERSE_BITS, 4);
   return {
     numerator,
     operandWidth: QUAD_PRODUCT,
