@@ -16,6 +16,7 @@ const sum = join(out, 'kernels.sha256');
 const wide = process.arch === 'x64';
 const sources = [
   ['binding', []],
+  ['channel', []],
   ['plain', []],
   ...(wide
     ? [

@@ -48,7 +48,7 @@ export const limits = {
   unprovenConnections: 1_024,
   /** Clients of a node. The other two nodes' connections do not count: they always find room. */
   clients: 256,
-  /** Pings of a link, and how long one may stay unanswered: a killed machine is noticed within 15 s. */
+  /** How often a link asks whether the other end lives, and how long it may be silent: noticed within 15 s. */
   pingMs: 3_000,
   pongMs: 10_000,
   /** The same of a client at a node: one that slept for half a minute finds its tensors. */
@@ -257,4 +257,4 @@ export const limits = {
 } as const;
 
 /** The version of the frames and messages on a link. */
-export const WIRE_VERSION = 4;
+export const WIRE_VERSION = 5;

@@ -10,6 +10,9 @@
 #endif
 #include <pthread.h>
 
+// In channel.cc
+void exportChannel(napi_env env, napi_value exports);
+
 double kernelTables[4096 * 4 + 4 * 1024];
 
 static thread_local struct { u64 *words; size_t length; } scratch;
@@ -353,5 +356,6 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "levels", f);
   napi_create_function(env, "giveBack", NAPI_AUTO_LENGTH, giveBack, nullptr, &f);
   napi_set_named_property(env, exports, "giveBack", f);
+  exportChannel(env, exports);
   return exports;
 }

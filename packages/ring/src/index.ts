@@ -1,9 +1,10 @@
 export { Arena, scratch, scratchBytes, zeros } from './arena.js';
 export * from './errors.js';
 export * from './fixed-point.js';
+export * from './frame-channel.js';
 export * from './kernels.js';
 export * from './layout.js';
-export { availableKernels, giveMemoryBack, loadKernels } from './load.js';
+export { availableKernels, frameChannel, giveMemoryBack, loadKernels } from './load.js';
 export * from './share.js';
 export { StoredWords } from './stored-words.js';
 export * from './streams.js';

@@ -1,5 +1,6 @@
 import { openNative } from '#native';
 import { SecformerError } from './errors.js';
+import type { FrameChannel } from './frame-channel.js';
 import type { Kernels } from './kernels.js';
 import { NativeKernels } from './native-kernels.js';
 import { WasmKernels } from './wasm-kernels.js';
@@ -52,4 +53,9 @@ export function loadKernels(
  */
 export function giveMemoryBack(): void {
   openNative()?.giveBack();
+}
+
+/** What seals frames where they lie and hands descriptors over, where this platform's kernels have it. */
+export function frameChannel(): FrameChannel | undefined {
+  return openNative()?.channel;
 }

@@ -11,6 +11,7 @@ import {
   sparseLengths,
   streamLength,
 } from './checks.js';
+import type { FrameChannel } from './frame-channel.js';
 import {
   type Extension,
   HARMONICS,
@@ -36,6 +37,7 @@ export interface NativeModule {
   load(tables: Float64Array, level: string): Native;
   /** gives free memory of this process back to the machine, where its allocator keeps it */
   giveBack(): void;
+  channel?: FrameChannel;
 }
 
 const NO_NONCE = new Uint8Array(12);

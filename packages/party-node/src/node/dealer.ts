@@ -188,7 +188,9 @@ export class Dealer extends Engine<DealerRunState> {
     // What is prepared for whoever asks is dealt before anybody does
     if (run.mode !== 'pool') await announced;
     run.check();
-    const { link } = peers.get('party1')!;
+    // All of a run's go the same way, which keeps their order
+    const party1 = peers.get('party1')!;
+    const link = party1.data ?? party1.link;
     // Small corrections travel together
     const buffer = new Uint8Array(limits.frameBytes - 1024);
     let filled = 0;

@@ -1,6 +1,6 @@
 import { createServer as createPlain, type IncomingMessage } from 'node:http';
 import { createServer as createTls } from 'node:https';
-import type { AddressInfo, Socket as NetSocket } from 'node:net';
+import { type AddressInfo, createServer, type Socket as NetSocket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { NodeError } from '../errors.js';
@@ -9,8 +9,9 @@ import { CROWDED } from '../wire/handshake.js';
 import type { Link } from '../wire/link.js';
 import { type Socket, SocketLink } from '../wire/socket-link.js';
 import type { WireRole } from '../wire/tokens.js';
+import { isDataPreamble } from './data/preamble.js';
 import type { Log } from './log.js';
-import { bindingOf, keepAlive } from './sockets.js';
+import { bindingOf } from './sockets.js';
 
 export interface DoorOptions {
   host: string;
@@ -20,6 +21,8 @@ export interface DoorOptions {
   behindTlsProxy?: boolean | undefined;
   /** takes a WebSocket, and calls `proven` once whoever is at its other end has shown who it is */
   enter: (link: Link, proven: (role: WireRole) => void) => void;
+  /** takes a connection that began as one for data, with all that has been read of it; none is taken if absent */
+  data?: (socket: NetSocket, bytes: Uint8Array) => void;
   log: Log;
 }
 
@@ -48,7 +51,9 @@ const SLACK = 64;
  */
 export class Door {
   readonly #o: DoorOptions;
-  readonly #server;
+  readonly #server = createServer();
+  /** what begins as TLS or HTTP, and no data connection, goes on here */
+  readonly #web;
   readonly #sockets: WebSocketServer;
   /** by name; oldest first */
   readonly #strangers = new Map<string, Stranger>();
@@ -62,22 +67,22 @@ export class Door {
       keepAliveTimeout: 1,
       connectionsCheckingInterval: 1_000,
     };
-    this.#server = options.tls
+    this.#web = options.tls
       ? createTls({ ...options.tls, ...times, handshakeTimeout: limits.handshakeMs })
       : createPlain(times);
     this.#server.maxConnections = limits.unprovenConnections + limits.clients + SLACK;
     this.#sockets = new WebSocketServer({ noServer: true, perMessageDeflate: false, maxPayload: limits.frameBytes });
     this.#server.on('connection', (socket: NetSocket) => this.#arrived(socket));
-    this.#server.on('request', (_, response) => {
+    this.#web.on('request', (_, response) => {
       response.writeHead(426, { Connection: 'close', Upgrade: 'websocket', 'Content-Type': 'text/plain' });
       response.end('This is a node of a private inference; it speaks WebSocket.\n');
     });
-    this.#server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    this.#web.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
       socket.on('error', () => {});
       this.#sockets.handleUpgrade(request, socket, head, (web) => this.#upgraded(web, request.socket));
     });
-    this.#server.on('clientError', (_, socket) => socket.destroy());
-    this.#server.on('tlsClientError', (_: Error, socket: NetSocket) => socket.destroy());
+    this.#web.on('clientError', (_, socket) => socket.destroy());
+    this.#web.on('tlsClientError', (_: Error, socket: NetSocket) => socket.destroy());
   }
 
   /** @returns the port. @throws NodeError BAD_CONFIGURATION where the address is taken or not this machine's */
@@ -96,7 +101,7 @@ export class Door {
     clearInterval(this.#looking);
     for (const { socket } of this.#strangers.values()) socket.destroy();
     for (const web of this.#sockets.clients) web.terminate();
-    this.#server.closeAllConnections();
+    this.#web.closeAllConnections();
     await new Promise((resolve) => this.#server.close(resolve));
   }
 
@@ -117,6 +122,22 @@ export class Door {
     socket.once('close', () => this.#forget(stranger));
     if (this.#strangers.size > limits.unprovenConnections)
       this.#turnAway(this.#strangers.values().next().value!, `${CROWDED}: try again`);
+    socket.once('readable', () => this.#began(stranger));
+  }
+
+  /** The first bytes of a connection say what it is for; TLS and HTTP find them where they were. */
+  #began(stranger: Stranger): void {
+    const { socket } = stranger;
+    const bytes: Buffer | null = socket.read();
+    if (bytes === null) return;
+    if (isDataPreamble(bytes)) {
+      this.#forget(stranger);
+      if (this.#o.data) this.#o.data(socket, bytes);
+      else socket.destroy();
+      return;
+    }
+    socket.unshift(bytes);
+    this.#web.emit('connection', socket);
   }
 
   #upgraded(web: WebSocket, over: NetSocket): void {
@@ -129,9 +150,10 @@ export class Door {
     }
     Object.assign(stranger, { web, over });
     const channel = this.#o.behindTlsProxy ? {} : { binding: bindingOf(over) };
-    this.#o.enter(new SocketLink(web as unknown as Socket, channel), (role) => {
+    const link = new SocketLink(web as unknown as Socket, channel);
+    this.#o.enter(link, (role) => {
       this.#forget(stranger);
-      keepAlive(web, role === 'client' ? limits.clientPongMs : limits.pongMs);
+      link.keepAlive(role === 'client' ? limits.clientPongMs : limits.pongMs);
     });
   }
 

@@ -11,6 +11,7 @@ import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import type { Principal } from '../wire/principal.js';
 import type { NodeRole, WireRole } from '../wire/tokens.js';
+import type { DataConnection } from './data/data-connections.js';
 import { Dealer } from './dealer.js';
 import { Gate } from './gate.js';
 import { Party } from './party.js';
@@ -37,9 +38,12 @@ export type ToEngine =
   | { dialled: NodeRole; port: MessagePort }
   | { dialled: NodeRole; failed: string }
   | { ask: EngineQuestion }
-  | { plan: PlanQuestion };
+  | { plan: PlanQuestion }
+  | { data: DataConnection };
 export type FromEngine =
   | { dial: NodeRole }
+  /** it was proved */
+  | { opened: DataConnection }
   | { tidied: true }
   | { event: NodeEvent }
   | { state: EngineState }
@@ -101,6 +105,8 @@ function take(m: ToEngine): void {
     if (m.ask === 'state') post({ state: engine.state() });
     else if (m.ask === 'drain') void engine.drain().then(() => post({ drained: true }));
     else void engine.stop();
+  } else if ('data' in m) {
+    engine.connect(m.data, () => post({ opened: m.data }));
   } else if ('plan' in m) {
     const { model, program } = m.plan;
     post({ planned: { ...m.plan, plan: engine.plan(model, program) } });

@@ -1,4 +1,3 @@
-import { bytesToHex } from '@noble/hashes/utils.js';
 import { Arena, type Kernels, loadKernels, type Words } from '@secformer/ring';
 import { type ErrorReport, errorOf, NodeError, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -12,6 +11,8 @@ import { Agreements, agree } from './agreements.js';
 import { Budget } from './budget.js';
 import { BurntTickets } from './burnt-tickets.js';
 import { type ClientCommands, ClientLink } from './client-link.js';
+import type { DataConnection } from './data/data-connections.js';
+import { joinData } from './data/join-data.js';
 import { Draining } from './draining.js';
 import type { EngineOptions, Welcomed } from './engine-options.js';
 import { askedRun } from './models/asked.js';
@@ -20,9 +21,10 @@ import { DiskKeeper } from './models/disk-keeper.js';
 import type { PoolItem } from './models/pool.js';
 import { ModelMemory } from './models/publishing.js';
 import { nobody } from './nobody.js';
+import { mostFromNode } from './node-messages.js';
 import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
-import { endedRun, planOfModel, stateOf } from './reporting.js';
+import { endedRun, newTraffic, planOfModel, stateOf } from './reporting.js';
 import { Resting } from './resting.js';
 import type { NodeRun, RunParts } from './run.js';
 import type { NodeSession } from './session.js';
@@ -50,6 +52,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly #peers: Peers;
   readonly #agreements = new Agreements();
   readonly #burnt = new BurntTickets();
+  /** of data connections */
+  readonly #traffic = newTraffic();
   readonly #links = new Set<MessageLink>();
   readonly #clients = new Set<ClientLink>();
   readonly #tidying: Tidying;
@@ -125,13 +129,14 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     const peer: Peer = { role, seed, link };
     this.#peers.add(peer);
     link.send({ t: 'have' }, jsonBytes(this.catalogue.mine)).catch(() => {});
-    link.accept = (m) => this.#acceptFromNode(role, m);
+    link.accept = (m) => mostFromNode(role, m, (m) => this.acceptPayload(role, m));
     link.room = (m, bytes) =>
       m.t === 'round' || m.t === 'material' ? this.arena.borrow(bytes) : new Uint8Array(bytes);
     link.dropped = (payload) => this.arena.release([payload]);
     link.onMessage = (m, payload) => this.#fromNode(peer, m, payload);
     link.onClose = (why) => {
       this.#peers.remove(peer);
+      peer.data?.close(why);
       for (const run of [...this.runs.values()])
         this.abort(
           run,
@@ -139,15 +144,6 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
         );
       closed(why);
     };
-  }
-
-  #acceptFromNode(role: NodeRole, m: Message): number {
-    if (m.t === 'agree' || m.t === 'abort' || m.t === 'turn' || m.t === 'confirm' || m.t === 'credit' || m.t === 'kept')
-      return 0;
-    if (m.t === 'pool' || m.t === 'ready' || m.t === 'computed') return 0;
-    if (m.t === 'round' || m.t === 'material') return this.acceptPayload(role, m);
-    if (m.t === 'have') return limits.listBytes;
-    throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
   }
 
   async #fromNode(peer: Peer, m: Message, payload: Uint8Array): Promise<void> {
@@ -170,13 +166,27 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     } else if (m.t === 'pool' && role === 'dealer') {
       this.#pooled(m);
     } else if ('ticket' in m) {
-      const run = this.runs.get(m.ticket);
-      if (run) await this.receive(run, role, m, payload);
-      else {
-        this.arena.release([payload]);
-        this.late(m);
-      }
+      await this.#toRun(role, m, payload);
     }
+  }
+
+  #toRun(role: NodeRole, m: Message & { ticket: string }, payload: Uint8Array): void | Promise<void> {
+    const run = this.runs.get(m.ticket);
+    if (run) return this.receive(run, role, m, payload);
+    this.arena.release([payload]);
+    this.late(m);
+  }
+
+  /** A data connection of another node, which has yet to prove itself. @param opened called when it has */
+  connect(connection: DataConnection, opened: () => void): void {
+    const { role } = connection;
+    joinData(connection, this.#peers.of(role), {
+      arena: this.arena,
+      traffic: this.#traffic[role],
+      accept: (m) => this.acceptPayload(role, m),
+      take: (m, payload) => this.#toRun(role, m, payload),
+      opened,
+    });
   }
 
   /** The dealer has a run prepared, of what this node serves as well. */
@@ -219,11 +229,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     if (this.runs.has(m.ticket) || this.#burnt.has(m.ticket))
       throw new NodeError('client', 'BAD_MESSAGE', 'used a ticket twice');
     const { subject } = session;
-    const most = session.principal.kind === 'asker' ? limits.subjectRuns : limits.sessionRuns;
-    if (subject.runs >= most) {
-      const what = `${subject.runs} runs of this client are prepared or under way; run or cancel some of them`;
-      throw new NodeError(nodeName[this.role], 'BUSY', what, { retryAfterMs: limits.retryMs });
-    }
+    subject.checkRuns(nodeName[this.role], session.principal);
     this.#draining.check();
     const run = this.newRun(m.model ? askedRun(this.catalogue, session, m, inputs) : ownRun(session, m, inputs));
     run.counted = true;
@@ -304,11 +310,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   /** A client's run goes on as one that is prepared. */
   #adopt(run: R, pooled: string): void {
     const prepared = this.runs.get(pooled);
-    const same =
-      prepared?.isFree &&
-      prepared.model === run.model &&
-      bytesToHex(prepared.checked.hash) === bytesToHex(run.checked.hash);
-    if (!same) throw new NodeError(nodeName[this.role], 'BUSY', GONE, { retryAfterMs: limits.retryMs });
+    if (!prepared?.isFreeFor(run))
+      throw new NodeError(nodeName[this.role], 'BUSY', GONE, { retryAfterMs: limits.retryMs });
     run.counted = false;
     run.handedOver = true;
     prepared.claim(run);
@@ -363,7 +366,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
 
   /** How things stand, for whoever watches this node. */
   state(): EngineState {
-    return stateOf(this.budget, this.runs.values(), this.catalogue);
+    return stateOf(this.budget, this.runs.values(), this.catalogue, this.#traffic);
   }
 
   /** What a served model's Program costs, for whoever watches this node. */

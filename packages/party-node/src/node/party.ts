@@ -31,6 +31,7 @@ import {
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
+import type { MessageLink } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom, leastRoom } from './ahead.js';
@@ -216,8 +217,7 @@ export class Party extends Engine<PartyRunState> {
     await run.within(run.turn.promise, limits.queueMs + limits.progressMs, 'dealer', 'its turn');
     this.#admit(run);
     const prepareStart = run.begin();
-    const dealer = peers.get('dealer')!;
-    const other = peers.get(this.#other)!;
+    const [dealer, other] = [peers.get('dealer')!, peers.get(this.#other)!];
     const streams = new RunStreams(this.kernels, deriveRunKey(dealer.seed, run.runId));
     const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
@@ -256,10 +256,11 @@ export class Party extends Engine<PartyRunState> {
 
     const given = await run.start();
     const start = performance.now();
-    const overhead = other.link.overheadBytes;
+    const link = other.data ?? other.link;
+    const overhead = link.overheadBytes;
     // Different inputs at the two parties would make the output depend on one share of the weights alone
     const hash = createHash('sha256').update(namesHash(given)).update(given.payload).digest('hex');
-    await other.link.send({ t: 'confirm', ticket, hash });
+    await link.send({ t: 'confirm', ticket, hash });
     // A wait that an abort does not end: what follows writes into the run's memory
     run.check();
     const sameInputs = async () => {
@@ -279,7 +280,7 @@ export class Party extends Engine<PartyRunState> {
       inputs,
       trace,
       ...(run.prepared && { prepared: run.prepared }),
-      exchange: (round, mine) => this.#exchange(run, other, round, mine, sameInputs),
+      exchange: (round, mine) => this.#exchange(run, link, round, mine, sameInputs),
     });
     let outputs: Uint8Array[];
     try {
@@ -299,15 +300,15 @@ export class Party extends Engine<PartyRunState> {
       ms: performance.now() - start,
       waitMs: trace.waitMs,
       bytesSent: trace.bytesSent,
-      overheadBytes: other.link.overheadBytes - overhead,
+      overheadBytes: link.overheadBytes - overhead,
       rounds: trace.rounds,
       perOp: [...trace.perOp.values()],
       memory: peakMemory(),
     };
     const events = trace.events ? new TextEncoder().encode(JSON.stringify(trace.events)) : undefined;
-    const { link } = run.session;
-    if (!events) await link.send(record, ...outputs);
-    else await link.send({ ...record, traceBytes: events.length }, ...outputs, events);
+    const client = run.session.link;
+    if (!events) await client.send(record, ...outputs);
+    else await client.send({ ...record, traceBytes: events.length }, ...outputs, events);
   }
 
   /**
@@ -364,7 +365,7 @@ export class Party extends Engine<PartyRunState> {
    */
   async #exchange(
     run: PartyRunState,
-    other: Peer,
+    link: MessageLink,
     round: number,
     mine: Uint8Array,
     sameInputs: () => Promise<void>,
@@ -372,14 +373,13 @@ export class Party extends Engine<PartyRunState> {
     run.nextRound = round;
     // Every round takes both parties, so one of them says it
     if (this.#index === 0) run.tellRounds(round);
-    const sent = other.link.send({ t: 'round', ticket: run.ticket, round }, mine);
+    const sent = link.send({ t: 'round', ticket: run.ticket, round }, mine);
     sent.catch(() => {});
     for (;;) {
       const theirs = run.frames.get(round);
       if (theirs) {
         await run.within(sent, limits.progressMs, nodeName[this.#other], 'room for a frame');
-        // Their hash came before their first frame, and costs no wait here
-        if (round === 0) await sameInputs();
+          if (round === 0) await sameInputs();
         run.check();
         run.frames.delete(round);
         return theirs;

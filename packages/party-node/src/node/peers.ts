@@ -14,6 +14,8 @@ export interface Peer {
   role: NodeRole;
   seed: Secret;
   link: MessageLink;
+  /** where it has one: for rounds and corrections */
+  data?: MessageLink | undefined;
 }
 
 export class Peers {
@@ -38,6 +40,11 @@ export class Peers {
   /** Removes a node whose link is closed, unless it has connected again since. */
   remove(peer: Peer): void {
     if (this.#there.get(peer.role) === peer) this.#there.delete(peer.role);
+  }
+
+  /** A node, if it is connected. */
+  of(role: NodeRole): Peer | undefined {
+    return this.#there.get(role);
   }
 
   /** Nodes that are connected. */

@@ -1,8 +1,10 @@
 /** What a node's instruments are told of its runs and of its memory. */
 import { bytesToHex } from '@noble/hashes/utils.js';
+import type { Traffic } from '../operation/counted-link.js';
 import { type ProgramPlan, planOf } from '../operation/dashboard/program-plan.js';
 import type { About, EngineState, ModelState, RunEnded } from '../operation/events.js';
-import type { NodeRole } from '../wire/tokens.js';
+import { nodeName } from '../wire/handshake.js';
+import { NODES, type NodeRole } from '../wire/tokens.js';
 import type { Budget } from './budget.js';
 import type { Catalogue } from './models/catalogue.js';
 import type { NodeRun } from './run.js';
@@ -34,7 +36,20 @@ function aboutOf({ model, session: { principal } }: NodeRun): About {
   return { publisher: model.publisher, model: model.title, ...subject };
 }
 
-export function stateOf(budget: Budget, runs: Iterable<NodeRun>, catalogue: Catalogue): EngineState {
+/** Bytes that crossed data connections, by the node at the other end. */
+export type DataTraffic = Record<NodeRole, Traffic>;
+
+export function newTraffic(): DataTraffic {
+  const none = () => ({ sent: 0, received: 0 });
+  return { party0: none(), party1: none(), dealer: none() };
+}
+
+export function stateOf(
+  budget: Budget,
+  runs: Iterable<NodeRun>,
+  catalogue: Catalogue,
+  traffic: DataTraffic,
+): EngineState {
   // A run that the pool has prepared has two names once somebody has it
   const all = [...new Set(runs)];
   const idle = all.filter((run) => (run.mode === 'spare' && !run.started) || run.isFree);
@@ -50,6 +65,7 @@ export function stateOf(budget: Budget, runs: Iterable<NodeRun>, catalogue: Cata
       bytes: idle.reduce((n, run) => n + run.reserved, 0),
     },
     { kind: 'models', models: modelsOf(catalogue) },
+    { kind: 'traffic', nodes: NODES.map((role) => ({ node: nodeName[role], ...traffic[role] })) },
   ];
 }
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { randomBytes } from '@noble/hashes/utils.js';
+import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import type { CheckedProgram, RunTrace, StoredOpening } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
@@ -120,6 +120,11 @@ export abstract class NodeRun {
   /** Is it there for whoever asks first? */
   get isFree(): boolean {
     return this.mode === 'pool' && !this.#taken;
+  }
+
+  /** Could it go on as another run, of a client? */
+  isFreeFor(run: NodeRun): boolean {
+    return this.isFree && this.model === run.model && bytesToHex(this.checked.hash) === bytesToHex(run.checked.hash);
   }
 
   /** Does its client wait for it? Not for what is prepared and has yet to be started. */

@@ -2,6 +2,7 @@
 import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MessageChannel, Worker } from 'node:worker_threads';
+import { frameChannel } from '@secformer/ring';
 import { Deferred } from '../deferred.js';
 import { asyncDispose } from '../disposing.js';
 import { NodeError } from '../errors.js';
@@ -11,6 +12,7 @@ import { publicKeyText } from '../wire/keys.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import { defaultMemory } from './budget.js';
+import { DataConnections } from './data/data-connections.js';
 import { Door } from './door.js';
 import { drainNode } from './drain-node.js';
 import { engineFile } from './engine-file.js';
@@ -103,7 +105,7 @@ export interface ServedNode extends AsyncDisposable {
  * @throws NodeError BAD_CONFIGURATION
  */
 export async function serve(o: ServeOptions): Promise<ServedNode> {
-  const { tls, known, tokens, models, unboundNodes, dialled, dial } = setUp(o, true);
+  const { tls, known, tokens, models, unboundNodes, dialled, urlOf, dial } = setUp(o, true);
   const { host, port: wanted, through, admin, runLog } = o;
   const drained = new Deferred<void>();
   const ask = (what: EngineQuestion) => worker.postMessage({ ask: what } satisfies ToEngine);
@@ -117,7 +119,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     askPlan: (plan) => worker.postMessage({ plan } satisfies ToEngine),
   });
   const log = operation.observing(quiet(o.log));
-  const data: EngineWorkerData = {
+  const workerData: EngineWorkerData = {
     role: o.role,
     threads: o.threads ?? threadsAlone(),
     memory: o.memory ?? defaultMemory(o.role),
@@ -125,16 +127,26 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     ...(models && { models }),
   };
   const worker = new Worker(engineFile(), {
-    workerData: data,
+    workerData,
     execArgv: [],
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
   });
-  const welcome = ({ role, principal, seed, link }: Proven, left: (why: string) => void) => {
+  // What stands between is to see all that is sent
+  const data = new DataConnections(
+    { role: o.role, dialled, urlOf, give: (c) => worker.postMessage({ data: c } satisfies ToEngine), log },
+    through ? undefined : frameChannel(),
+  );
+  const welcome = (proven: Proven, left: (why: string) => void) => {
+    const { role, principal, seed, link } = proven;
     const { port1, port2 } = new MessageChannel();
-    // A socket still reads a frame when its `send` has resolved
-    bridge(operation.counted(link, nodeName[role]), new PortLink(port1, true), left);
     const message: ToEngine = { proven: role, principal, seed: seed.bytes, port: port2 };
     worker.postMessage(message, [port2]);
+    const closed = data.met(proven);
+    // A socket still reads a frame when its `send` has resolved
+    bridge(operation.counted(link, nodeName[role]), new PortLink(port1, true), (why) => {
+      closed();
+      left(why);
+    });
   };
   const dials = Object.fromEntries(dialled.map((role) => [role, () => dial(role)]));
   const gate = new Gate({ role: o.role, tokens, identities: known, unboundNodes, dial: dials, welcome, log });
@@ -144,6 +156,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     ...(tls && { tls }),
     behindTlsProxy: o.behindTlsProxy ?? false,
     enter: (link, proven) => gate.accept(through?.(link) ?? link, proven, link.channel),
+    data: (socket, bytes) => data.accept(socket, bytes),
     log,
   });
   let port: number;
@@ -165,6 +178,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     else if ('event' in m) operation.event(m.event);
     else if ('state' in m) operation.engine(m.state);
     else if ('planned' in m) operation.planned(m.planned);
+    else if ('opened' in m) data.opened(m.opened);
     else if ('drained' in m) drained.resolve();
   });
   const failed = (error: Error) => {
@@ -175,7 +189,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
   const fingerprint = known && { key: publicKeyText(known.key.public) };
   log('listening', {
     address: `${tls ? 'wss' : 'ws'}://${host}:${port}`,
-    memory: data.memory,
+    memory: workerData.memory,
     ...fingerprint,
     ...(watched && { admin: watched }),
   });
@@ -183,6 +197,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
   const stop = async () => {
     worker.off('error', failed);
     gate.stop();
+    data.stop();
     await worker.terminate();
     await door.close();
     await operation.close();

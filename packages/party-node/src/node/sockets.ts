@@ -12,27 +12,6 @@ import { type Failure, reasonOf } from './unreachable.js';
 
 export { checkUrl, isLoopback } from '../wire/url.js';
 
-/**
- * Pings an open socket; one that does not answer for `pongMs` is closed. Runs on a thread that no kernel blocks; if it
- * was blocked or the machine slept all the same, the other end is given its time again, because its answers have not
- * been read.
- */
-export function keepAlive(socket: WebSocket, pongMs: number = limits.pongMs): void {
-  let last = performance.now();
-  let looked = last;
-  socket.on('pong', () => {
-    last = performance.now();
-  });
-  const timer = setInterval(() => {
-    const now = performance.now();
-    if (now - looked > 2 * limits.pingMs) last = now;
-    looked = now;
-    if (now - last > pongMs) socket.terminate();
-    else if (socket.readyState === WebSocket.OPEN) socket.ping();
-  }, limits.pingMs);
-  socket.on('close', () => clearInterval(timer));
-}
-
 /** Names what is exported; no other protocol over the same connection exports the same. */
 const BINDING = 'EXPORTER-secformer';
 
@@ -87,8 +66,9 @@ export function dialSocket(url: string, node: NodeName, options: string | DialOp
       if (below instanceof TLSSocket) channel = { binding: bindingOf(below), unverified: whyUnverified(below) };
     });
     socket.on('open', () => {
-      keepAlive(socket);
-      resolve(new SocketLink(socket as unknown as SocketType, channel));
+      const link = new SocketLink(socket as unknown as SocketType, channel);
+      link.keepAlive(limits.pongMs);
+      resolve(link);
     });
     socket.on('error', (cause: Failure) => {
       // It was there and ended the connection: who has to make room before a WebSocket is open cannot be told so

@@ -1,5 +1,5 @@
 /** In whose name a client is here: what all of its connections share. */
-import { NodeError } from '../errors.js';
+import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import type { Grant, Principal } from '../wire/principal.js';
 import { Account, type Budget } from './budget.js';
@@ -14,6 +14,13 @@ export class Subject {
 
   constructor(account = new Account()) {
     this.account = account;
+  }
+
+  /** @throws NodeError BUSY where as many of its runs as may be are not over */
+  checkRuns(node: NodeName, { kind }: Principal): void {
+    if (this.runs < (kind === 'asker' ? limits.subjectRuns : limits.sessionRuns)) return;
+    const what = `${this.runs} runs of this client are prepared or under way; run or cancel some of them`;
+    throw new NodeError(node, 'BUSY', what, { retryAfterMs: limits.retryMs });
   }
 
   /**

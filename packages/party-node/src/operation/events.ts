@@ -4,6 +4,7 @@
  */
 import type { OperationCost } from '@secformer/secformer-ops';
 import type { NodeName } from '../errors.js';
+import type { Traffic } from './counted-link.js';
 
 /**
  * Whose run it was: a published model's; with a publisher alone, one that opens weights to be published; with none of
@@ -60,10 +61,12 @@ export type NodeEvent =
   | { kind: 'pool'; runs: number; preparing: number; bytes: number }
   /** published models that this node or another one has */
   | { kind: 'models'; models: readonly ModelState[] }
+  /** bytes that crossed data connections since this process began, by the node at the other end */
+  | { kind: 'traffic'; nodes: readonly ({ node: NodeName } & Traffic)[] }
   | { kind: 'draining' };
 
 /** What the engine says of itself when it is asked: an event of each kind that is a state. */
-export type EngineState = readonly Extract<NodeEvent, { kind: 'memory' | 'queue' | 'pool' | 'models' }>[];
+export type EngineState = readonly Extract<NodeEvent, { kind: 'memory' | 'queue' | 'pool' | 'models' | 'traffic' }>[];
 
 /** Lines of the log that are events too. */
 export function eventOf(event: string, fields: Record<string, unknown> = {}): NodeEvent | undefined {

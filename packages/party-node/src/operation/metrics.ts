@@ -49,6 +49,8 @@ export class Metrics {
   readonly #models = new Names(limits.metricModels);
   readonly #codes = new Names(limits.metricCodes);
   readonly #traffic = new Map<NodeName, Traffic>();
+  /** the same of data connections, as the engine said last */
+  readonly #data = new Map<NodeName, Traffic>();
   readonly #runs;
   readonly #seconds;
   readonly #rounds;
@@ -115,7 +117,7 @@ export class Metrics {
     );
     this.#draining = gauge('draining', '1 from the moment on that the node was told to stop');
     this.#draining.set(0);
-    const traffic = this.#traffic;
+    const [traffic, data] = [this.#traffic, this.#data];
     new Counter({
       name: 'secformer_link_bytes_total',
       help: 'Bytes of frames that crossed the links to another node or to all clients, without those of TLS',
@@ -124,7 +126,7 @@ export class Metrics {
       // Counted as plain numbers: a round has many frames, and a label costs more than a small one
       collect() {
         this.reset();
-        for (const [node, { sent, received }] of traffic) {
+        for (const [node, { sent, received }] of [...traffic, ...data]) {
           this.inc({ node, direction: 'sent' }, sent);
           this.inc({ node, direction: 'received' }, received);
         }
@@ -161,6 +163,8 @@ export class Metrics {
       const missing = e.models.filter(({ why }) => why !== undefined).length;
       this.#served.set({ state: 'served' }, e.models.length - missing);
       this.#served.set({ state: 'missing' }, missing);
+    } else if (e.kind === 'traffic') {
+      for (const { node, ...bytes } of e.nodes) if (bytes.received > 0) this.#data.set(node, bytes);
     } else if (e.kind === 'draining') {
       this.#draining.set(1);
     }

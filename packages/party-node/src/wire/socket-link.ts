@@ -20,11 +20,17 @@ export interface Socket {
   resume?(): void;
   /** of `ws` only: ends the connection without a closing handshake */
   terminate?(): void;
-  /** of `ws` only */
-  ping?(): void;
-  /** of `ws` only */
-  on?(event: 'pong', listener: () => void): void;
 }
+
+/**
+ * Frames of one byte, which no message has: whether the other end lives, and that it does. They go the way of all
+ * others, so that whatever holds those up holds these up too; the pings of a WebSocket may be answered by what stands
+ * between, and a browser sends none.
+ */
+const ASK = 0;
+const ALIVE = 1;
+/** Who does not take so much is not asking whether this end lives. */
+const UNTAKEN = 65_536;
 
 /** Frames through an open WebSocket; each that arrives is a buffer of its own, which stays valid. */
 export class SocketLink implements Link {
@@ -33,8 +39,10 @@ export class SocketLink implements Link {
   readonly #socket: Socket;
   #closed = '';
   #waiting = 0;
-  /** what waits for a pong, or for the end */
+  /** what waits for an answer, or for the end */
   readonly #asking = new Set<(alive: boolean) => void>();
+  #heard = performance.now();
+  #beats: ReturnType<typeof setInterval> | undefined;
 
   constructor(
     socket: Socket,
@@ -45,15 +53,19 @@ export class SocketLink implements Link {
     socket.addEventListener('message', ({ data }) => this.#receive(data));
     socket.addEventListener('close', ({ reason }) => this.#end(reason || 'the connection was closed'));
     socket.addEventListener('error', ({ message }) => this.#end(message || 'the connection failed'));
-    socket.on?.('pong', () => this.#answered(true));
   }
 
   #receive(data: unknown): void {
     if (this.#closed) return;
+    this.#heard = performance.now();
     // Of no use to anybody; and `ws` hands out the same buffer for each empty message, which can be transferred once
     // only
     if (!(data instanceof ArrayBuffer) || data.byteLength === 0) {
       this.close('only binary frames that are not empty are understood');
+      return;
+    }
+    if (data.byteLength === 1) {
+      this.#sign(new Uint8Array(data)[0]!);
       return;
     }
     let pending: void | Promise<void>;
@@ -71,6 +83,29 @@ export class SocketLink implements Link {
       },
       (error: Error) => this.close(error.message),
     );
+  }
+
+  #sign(what: number): void {
+    if (what === ALIVE) this.#answered(true);
+    else if (what !== ASK) this.close('a frame of one byte says something unknown');
+    else if (this.#socket.bufferedAmount < UNTAKEN) this.#socket.send(Uint8Array.of(ALIVE));
+  }
+
+  /**
+   * Asks now and then whether the other end lives, and ends the link where nothing came for `ms`. To be called on a
+   * thread that no kernel blocks; if it was blocked or the machine slept all the same, the other end is given its time
+   * again, because what it has sent has not been read.
+   */
+  keepAlive(ms: number): void {
+    let looked = performance.now();
+    this.#beats = setInterval(() => {
+      const now = performance.now();
+      // What is not read for want of room here is no silence of theirs
+      if (now - looked > 2 * limits.pingMs || this.#waiting > 0) this.#heard = now;
+      looked = now;
+      if (now - this.#heard <= ms) this.#socket.send(Uint8Array.of(ASK));
+      else this.close('the other end gave no sign of life');
+    }, limits.pingMs);
   }
 
   async send(frame: Uint8Array): Promise<void> {
@@ -99,6 +134,7 @@ export class SocketLink implements Link {
   #end(why: string): void {
     if (this.#closed) return;
     this.#closed = why;
+    clearInterval(this.#beats);
     // Who is gone answers nothing more
     this.#answered(false);
     told(this, why);
@@ -109,10 +145,8 @@ export class SocketLink implements Link {
     this.#asking.clear();
   }
 
-  /** Of `ws` only: a browser answers pings and sends none. */
   async answers(ms: number): Promise<boolean> {
     if (this.#closed) return false;
-    if (!this.#socket.ping || !this.#socket.on) return true;
     return new Promise((resolve) => {
       const late = setTimeout(() => {
         this.#asking.delete(tell);
@@ -123,7 +157,7 @@ export class SocketLink implements Link {
         resolve(alive);
       };
       this.#asking.add(tell);
-      this.#socket.ping!();
+      this.#socket.send(Uint8Array.of(ASK));
     });
   }
 }

@@ -3,13 +3,14 @@ import { type AddressInfo, createConnection, createServer, type Server, type Soc
 import { sleep, type Target } from '../attacks/kit.js';
 import { Pipe } from './pipe.js';
 import type { Direction, Script, Step } from './script.js';
-import { tlsReader, webSocketReader } from './units.js';
+import { nodeReaders, type Readers } from './units.js';
 
 /** One connection through the proxy. */
 interface Through {
   near: Socket;
   far: Socket;
   pipes: Record<Direction, Pipe>;
+  readers: Readers;
   late: ReturnType<typeof setTimeout>[];
 }
 
@@ -22,6 +23,10 @@ export class FaultProxy {
   readonly #target: () => Target;
   readonly #open = new Set<Through>();
   #pending: Step[] = [];
+  /** whether scripts are for data connections, and nothing happens to others */
+  onlyData = false;
+  /** lets no data connection through */
+  refuseData = false;
   /** steps that have been carried out, in that order */
   readonly fired: Step[] = [];
 
@@ -44,6 +49,11 @@ export class FaultProxy {
 
   get url(): string {
     return `${this.#target().tls ? 'wss' : 'ws'}://127.0.0.1:${this.port}`;
+  }
+
+  /** data connections that are open now */
+  get dataConnections(): number {
+    return [...this.#open].filter(({ readers }) => readers.isData).length;
   }
 
   /** connections that are open now */
@@ -81,7 +91,7 @@ export class FaultProxy {
   #arrived(near: Socket): void {
     const target = this.#target();
     const far = createConnection({ host: target.host, port: target.port, allowHalfOpen: true, noDelay: true });
-    const reader = target.tls ? tlsReader : webSocketReader;
+    const readers = nodeReaders(target.tls ?? false);
     const cut = (reset: boolean) => {
       for (const socket of [near, far]) {
         // Of a socket that is being shut down already Node cannot make a reset, and would leave it open
@@ -89,18 +99,22 @@ export class FaultProxy {
         else socket.destroy();
       }
     };
-    const due = (direction: Direction) => (frames: number, bytes: number) =>
-      this.#due((s) => {
+    const due = (direction: Direction) => (frames: number, bytes: number) => {
+      if (readers.isData && this.refuseData) cut(false);
+      return this.#due((s) => {
+        if (this.onlyData && !readers.isData) return false;
         if (s.direction !== direction || 'ms' in s.after) return false;
         return 'frames' in s.after ? frames > s.after.frames : bytes > s.after.bytes;
       });
+    };
     const through: Through = {
       near,
       far,
       pipes: {
-        up: new Pipe(near, far, reader(), due('up'), cut),
-        down: new Pipe(far, near, reader(), due('down'), cut),
+        up: new Pipe(near, far, readers.up, due('up'), cut),
+        down: new Pipe(far, near, readers.down, due('down'), cut),
       },
+      readers,
       late: [],
     };
     this.#open.add(through);
@@ -118,10 +132,10 @@ export class FaultProxy {
     }
   }
 
-  #begin({ pipes, late }: Through): void {
+  #begin({ pipes, readers, late }: Through): void {
     for (const pipe of Object.values(pipes)) pipe.count();
     for (const step of this.#pending) {
-      if (!('ms' in step.after)) continue;
+      if (!('ms' in step.after) || (this.onlyData && !readers.isData)) continue;
       const act = () => {
         for (const { do: fault } of this.#due((s) => s === step)) void pipes[step.direction].apply(fault);
       };

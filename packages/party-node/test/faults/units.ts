@@ -46,6 +46,56 @@ export function tlsReader(): Reader {
   };
 }
 
+/** The side that dials says so much before frames of a data connection, and the other side so much. */
+const DATA_OPENING = { up: 56, down: 16 };
+
+/** Reads one direction of a data connection: what its frames are sealed with, then frames. */
+function dataReader(direction: 'up' | 'down'): Reader {
+  let open = false;
+  return (bytes) => {
+    if (!open) {
+      const length = DATA_OPENING[direction];
+      if (bytes.length < length) return undefined;
+      open = true;
+      return { bytes: bytes.subarray(0, length), kind: 'opening', head: length };
+    }
+    if (bytes.length < 4) return undefined;
+    const content = bytes.readUInt32LE() % 2 ** 31;
+    const length = content + 20;
+    if (bytes.length < length) return undefined;
+    // One without content is a sign of life
+    return { bytes: bytes.subarray(0, length), kind: content === 0 ? 'control' : 'data', head: 4 };
+  };
+}
+
+/** Both directions of one connection. */
+export interface Readers {
+  up: Reader;
+  down: Reader;
+  /** whether it is a data connection, once that can be told */
+  readonly isData: boolean;
+}
+
+/** Of a connection to a node: the side that dials shows by its first byte what it is for. */
+export function nodeReaders(tls: boolean): Readers {
+  const web = tls ? tlsReader : webSocketReader;
+  let isData = false;
+  const chosen: Partial<Record<'up' | 'down', Reader>> = {};
+  const read = (direction: 'up' | 'down') => (bytes: Buffer) => {
+    if (bytes.length === 0) return undefined;
+    if (direction === 'up' && !chosen.up) isData = bytes[0] === 0;
+    chosen[direction] ??= isData ? dataReader(direction) : web();
+    return chosen[direction](bytes);
+  };
+  return {
+    up: read('up'),
+    down: read('down'),
+    get isData() {
+      return isData;
+    },
+  };
+}
+
 /** Cuts what arrives into units. What is incomplete waits for the rest. */
 export class Units {
   readonly #read: Reader;
