@@ -379,7 +379,7 @@ export class Party extends Engine<PartyRunState> {
       const theirs = run.frames.get(round);
       if (theirs) {
         await run.within(sent, limits.progressMs, nodeName[this.#other], 'room for a frame');
-          if (round === 0) await sameInputs();
+        if (round === 0) await sameInputs();
         run.check();
         run.frames.delete(round);
         return theirs;
