@@ -31,6 +31,8 @@ export interface DataLinkOptions {
   traffic: Traffic;
   /** Called in the same tick as the other end's first frame, which shows that it has the keys. */
   ready: () => void;
+  /** how long that may take, in milliseconds */
+  withinMs?: number;
 }
 
 /**
@@ -76,7 +78,7 @@ export class DataLink implements Link {
     this.#socket = socket;
     const late = () => this.#isReady || this.close('the other end did not show its keys in time');
     // If this thread was busy meanwhile, what has come is read first
-    this.#late = setTimeout(() => setImmediate(late), limits.handshakeMs);
+    this.#late = setTimeout(() => setImmediate(late), options.withinMs ?? limits.handshakeMs);
     this.#beats = setInterval(() => this.#beat(), limits.pingMs);
     socket.setNoDelay(true);
     socket.on('error', (error) => this.#end(error.message));
