@@ -51,6 +51,7 @@ export async function main(argv: string[]): Promise<void> {
     .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'tiny')
     .option('--seq <n>', 'tokens', whole, 128)
     .option('--batch <n>', 'sentences', whole, 1)
+    .option('--gang <n>', 'besides, so many independent runs at the same time, as of different clients', whole, 1)
     .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
     .option('--runs <n>', 'measured runs', whole, 3)
     .addOption(

@@ -30,8 +30,12 @@ export interface LocalNodes extends Disposable, AsyncDisposable {
 /**
  * Starts the nodes with fresh tokens in a temporary folder.
  * @param script what Node runs as a node, and arguments before the node's own; the command `party-node` if absent
+ * @param flags of all of them, beside their own
  */
-export async function startLocalNodes(script: readonly string[] = command): Promise<LocalNodes> {
+export async function startLocalNodes(
+  script: readonly string[] = command,
+  flags: readonly string[] = [],
+): Promise<LocalNodes> {
   const folder = mkdtempSync(join(tmpdir(), 'secformer-'));
   const tokens = { node: randomBytes(32).toString('base64'), client: randomBytes(32).toString('base64') };
   for (const [name, text] of Object.entries(tokens)) writeFileSync(join(folder, name), text, { mode: 0o600 });
@@ -44,7 +48,7 @@ export async function startLocalNodes(script: readonly string[] = command): Prom
   };
   const start = async (role: NodeRole, port: string) => {
     const files = ['--node-token-file', join(folder, 'node'), '--client-token-file', join(folder, 'client')];
-    const got = await processes.start(role, port, join(folder, role), [...dials[role](), ...files]);
+    const got = await processes.start(role, port, join(folder, role), [...dials[role](), ...files, ...flags]);
     urls[role] = `ws://127.0.0.1:${got}`;
   };
   const stop = () => {
