@@ -5,14 +5,15 @@ import type { BertInputs, BertModel } from '@secformer/bert-loader';
 import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
+import { table } from './bert-table.js';
 import { budgetOf } from './budget.js';
-import { type GangFigures, type GangRun, gangFigures, gangRun } from './gang.js';
+import { type GangRun, gangFigures, gangRun } from './gang.js';
 import { chooseKernels } from './kernels.js';
 import { loadModel, SHAPES, sentencesOf } from './named-models.js';
 import { type Network, networks } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
-import { columns, end, median, megabytes, milliseconds, report, Steps, UsageError } from './report.js';
+import { end, median, report, Steps, UsageError } from './report.js';
 import { reportSchedule } from './schedule.js';
 import { useWasm } from './wasm.js';
 
@@ -267,6 +268,9 @@ export async function bert(f: BertFlags): Promise<void> {
         bytes: { p0p1: last.bytes.p0p1, p1p0: last.bytes.p1p0 },
         rounds: last.rounds,
         waitMs: records.map((r) => r.waitMs),
+        // Of party 0: by the processes' clocks for system time, which the threads of one process share
+        systemMs: records.map((r) => r.spent.party0.systemMs),
+        collectorMs: records.map((r) => r.spent.party0.collectorMs),
         overheadBytes: last.bytes.overhead,
       },
       offline: { ms: records.map((r) => r.prepareMs), bytes: { dealer: last.bytes.dealer } },
@@ -313,72 +317,4 @@ function explained({ roundTripMs, bytesPerSecond, withoutMs }: Network & { witho
     delayMs: (rounds * roundTripMs) / 2,
     transferMs: ((Math.max(bytes.p0p1, bytes.p1p0) + bytes.inputs) / bytesPerSecond) * 1000,
   };
-}
-
-interface Printed {
-  model: string;
-  seq: number;
-  suite: string;
-  link: string;
-  kernels: string;
-  online: { ms: number[]; bytes: { p0p1: number; p1p0: number }; rounds: number };
-  offline: { ms: number[]; bytes: { dealer: number } };
-  total: { ms: number[] };
-  gang?: GangFigures;
-  network?: { withoutMs: number[]; addedMs: number; delayMs: number; transferMs: number };
-  perOp: { op: string; ms: number; bytes: number; rounds: number; budget?: { bytes: number; rounds: number } }[];
-}
-
-function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosine: number }, plain: number[]): string {
-  const { p0p1, p1p0 } = r.online.bytes;
-  const rows = [
-    ['plaintext (wasm)', milliseconds(plain), '', ''],
-    ['offline', milliseconds(r.offline.ms), megabytes(r.offline.bytes.dealer), ''],
-    ['online', milliseconds(r.online.ms), megabytes(p0p1 + p1p0), `${r.online.rounds} rounds`],
-    ...(r.network
-      ? [
-          [
-            'without the network',
-            milliseconds(r.network.withoutMs),
-            '',
-            `it adds ${r.network.addedMs.toFixed(0)} ms; its delay ${r.network.delayMs.toFixed(0)}, its bandwidth ` +
-              `${r.network.transferMs.toFixed(0)}`,
-          ],
-        ]
-      : []),
-    ...(r.gang
-      ? [
-          [
-            `${r.gang.sentences} at the same time`,
-            milliseconds(r.gang.ms),
-            '',
-            `${r.gang.perSentenceMs.toFixed(0)} ms a sentence, ${r.gang.ofAlone.toFixed(2)} of one alone`,
-          ],
-        ]
-      : []),
-    ['total', milliseconds(r.total.ms), '', `${(median(r.total.ms) / median(plain)).toFixed(1)} × plaintext`],
-  ];
-  const ops = [
-    ['operation', 'ms', 'sent by one party', 'rounds', 'model: sent', 'rounds'],
-    ...[...r.perOp]
-      .sort((a, b) => b.ms - a.ms)
-      .map((o) => [
-        o.op,
-        o.ms.toFixed(1),
-        megabytes(o.bytes),
-        o.rounds,
-        o.budget ? megabytes(o.budget.bytes) : '',
-        o.budget ? o.budget.rounds : '',
-      ]),
-  ];
-  return [
-    `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received ` +
-      `by one party)`,
-    columns(rows),
-    '',
-    columns(ops),
-    '',
-    `hidden states: largest error ${error.maxAbs.toExponential(2)}, mean ${error.meanAbs.toExponential(2)}; cosine ` +
-      `of the mean-pooled embedding ${error.cosine.toFixed(8)}`,
-  ].join('\n');
 }

@@ -59,12 +59,15 @@ export function recordOf(
     },
     perOp: a.header.perOp,
     waitMs: a.header.waitMs,
+    spent: { party0: spentOf(a), party1: spentOf(b) },
     memory: { party0: a.header.memory, party1: b.header.memory, dealer: dealt.header.memory },
     ...(trace && {
       traces: [a, b].map((answer, i) => ({ node: nodeName[i === 0 ? 'party0' : 'party1'], events: eventsOf(answer) })),
     }),
   };
 }
+
+const spentOf = ({ header: { systemMs, collectorMs } }: Answer<'result'>) => ({ systemMs, collectorMs });
 
 /** The timeline, which follows the outputs in a result's payload. */
 function eventsOf({ header, payload }: Answer<'result'>): TraceEvent[] {

@@ -36,6 +36,8 @@ export interface RunRecord {
   bytes: { p0p1: number; p1p0: number; dealer: number; overhead: number; inputs: number };
   perOp: { op: string; ms: number; bytes: number; rounds: number }[];
   waitMs: number;
+  /** of each party beside computing: processor time of its process in the system's name, and V8's collector */
+  spent: Record<'party0' | 'party1', { systemMs: number; collectorMs: number }>;
   memory: { party0: number; party1: number; dealer: number };
   /** timelines of both parties, if they were asked for */
   traces?: { node: NodeName; events: TraceEvent[] }[];

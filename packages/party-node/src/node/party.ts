@@ -7,7 +7,6 @@ import {
   packedBytes,
   RunStreams,
   Secret,
-  type StoredWords,
   scratch,
   sizeOf,
   type Words,
@@ -16,8 +15,6 @@ import {
 import {
   giveUp,
   newTrace,
-  oneHotMask,
-  openOneHot,
   type PartyValue,
   type PreparedParty,
   prepareParty,
@@ -40,9 +37,11 @@ import { Engine } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
 import { holdKept, keepValues } from './kept-values.js';
 import { MaterialQueue } from './material-queue.js';
+import { inputMasks, inputsOf } from './party-inputs.js';
 import { peakMemory } from './peak-memory.js';
 import type { Peer } from './peers.js';
 import { type Given, type NodeRole, NodeRun, namesHash, type RunParts } from './run.js';
+import { spending } from './spent.js';
 
 /** Of a share that P0 expands by itself. */
 const SEED_BYTES = 32;
@@ -221,7 +220,7 @@ export class Party extends Engine<PartyRunState> {
     const streams = new RunStreams(this.kernels, deriveRunKey(dealer.seed, run.runId));
     const pair = new RunStreams(this.kernels, deriveRunKey(other.seed, run.runId));
     const waitForMaterial = (p: Promise<void>) => run.within(p, limits.progressMs, 'dealer', 'a correction');
-    const masks = this.#inputMasks(run, streams);
+    const masks = inputMasks(run.checked, streams);
     // Memory for the masked inputs: borrowed now, off the online path
     const room = this.arena.during(
       () => new Map([...masks].map(([i, mask]) => [i, scratch(mask.length)])),
@@ -255,7 +254,7 @@ export class Party extends Engine<PartyRunState> {
     });
 
     const given = await run.start();
-    const start = performance.now();
+    const [start, spent] = [performance.now(), spending()];
     const link = other.data ?? other.link;
     const overhead = link.overheadBytes;
     // Different inputs at the two parties would make the output depend on one share of the weights alone
@@ -274,7 +273,7 @@ export class Party extends Engine<PartyRunState> {
     };
     const trace = newTrace(given.traced);
     run.trace = trace;
-    const inputs = this.#inputs(run, given, masks, room);
+    const inputs = inputsOf(this.kernels, run, given, masks, room);
     const values = await runParty({
       ...from,
       inputs,
@@ -304,6 +303,7 @@ export class Party extends Engine<PartyRunState> {
       rounds: trace.rounds,
       perOp: [...trace.perOp.values()],
       memory: peakMemory(),
+      ...spent(),
     };
     const events = trace.events ? new TextEncoder().encode(JSON.stringify(trace.events)) : undefined;
     const client = run.session.link;
@@ -327,35 +327,6 @@ export class Party extends Engine<PartyRunState> {
       throw error;
     }
     keepValues(this.kernels, run, given.keeps, values, bytes);
-  }
-
-  /** This party's masks of one-hot inputs, by input. */
-  #inputMasks(run: PartyRunState, streams: RunStreams): Map<number, Words> {
-    const masks = new Map<number, Words>();
-    run.checked.program.inputs.forEach((input, i) => {
-      if (input.kind === 'oneHot') masks.set(i, oneHotMask(sizeOf(input.shape), input.width, streams, i));
-    });
-    return masks;
-  }
-
-  #inputs(
-    run: PartyRunState,
-    { payload, shares }: Given,
-    masks: Map<number, Words>,
-    room: Map<number, Words>,
-  ): PartyValue[] {
-    let [at, share] = [0, 0];
-    return run.inputs.map((b, i) => {
-      if (b.kind === 'oneHot') {
-        const { shape, width } = run.checked.program.inputs[i] as { shape: number[]; width: number };
-        const packed = payload.subarray(at, at + packedBytes(sizeOf(shape), width));
-        at += packed.length;
-        return openOneHot(this.kernels, packed, width, masks.get(i)!, room.get(i)!);
-      }
-      if (b.kind === 'share') return sharedValue(run.session.tensor(shares[share++]!).share!);
-      if (b.kind === 'weight') return sharedValue(run.model!.share(b.tensor)!);
-      return run.opening(b).atParty();
-    });
   }
 
   /**
@@ -388,13 +359,4 @@ export class Party extends Engine<PartyRunState> {
       await run.within(run.frameArrived.promise, limits.progressMs, nodeName[this.#other], `round ${round}`);
     }
   }
-}
-
-/** A tensor's share, read only on use: a program lists its weights' shares too, but mostly needs their openings. */
-function sharedValue(share: StoredWords): PartyValue {
-  return {
-    get share() {
-      return share.words;
-    },
-  };
 }

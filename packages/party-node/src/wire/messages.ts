@@ -189,6 +189,8 @@ export const message = z.discriminatedUnion('t', [
     rounds: z.number(),
     perOp: z.array(cost),
     memory: z.number(),
+    systemMs: z.number(),
+    collectorMs: z.number(),
     /** bytes of JSON behind the outputs */
     traceBytes: z.number().int().min(0).optional(),
   }),

@@ -170,7 +170,9 @@ function lasting(value: unknown): unknown {
   if (typeof value === 'string') return /^[0-9a-f]{32,}$/.test(value) ? '#' : value;
   if (Array.isArray(value)) return value.map(lasting);
   if (typeof value !== 'object' || value === null) return value;
-  const kept = Object.entries(value).filter(([name]) => !/^(ms|waitMs|memory|overheadBytes)$/.test(name));
+  const kept = Object.entries(value).filter(
+    ([name]) => !/^(ms|waitMs|systemMs|collectorMs|memory|overheadBytes)$/.test(name),
+  );
   return Object.fromEntries(kept.map(([name, v]) => [name, lasting(v)]));
 }
 
