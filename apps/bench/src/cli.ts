@@ -87,6 +87,13 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
+  command('anchors', 'a private BERT as three processes beside plaintext and beside other systems, in one table')
+    .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'base')
+    .option('--seq <n>', 'tokens', whole, 128)
+    .option('--runs <n>', 'measured runs of each suite', whole, 5)
+    .option('--suites <names>', 'separated by commas', 'exact,fast,secformer')
+    .addOption(json)
+    .action(async (f) => (await import('./anchors.js')).anchors(f));
   command('load', 'many clients of a published model at once, at three processes')
     .option('--model <name|folder>', 'tiny, minilm, base (random weights), or a checkpoint folder', SST2)
     .option('--seq <n>', 'tokens', whole, 64)
