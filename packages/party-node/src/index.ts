@@ -6,6 +6,7 @@ export { type Abortable, type GivenUp, throwIfAborted, unless } from './client/a
 export * from './client/asking.js';
 export type { Credentials } from './client/credentials.js';
 export type { Dial } from './client/node-links.js';
+export { FormsLacking } from './client/planner.js';
 export type { Published, PublishProgram, PublishProgress, PublishRequest, PublishSlot } from './client/publishing.js';
 export { type OnProgress, type RunProgress, rising } from './client/run-progress.js';
 export type { Prepared, RunOptions, RunRecord, RunRequest, RunResult, RunSlot } from './client/run-request.js';

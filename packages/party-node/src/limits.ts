@@ -191,6 +191,11 @@ export const limits = {
    * again when they are asked for.
    */
   checkedPrograms: 8,
+  /**
+   * Elements of a tensor that a client writes as an opening, if that is all a graph takes of it. Below, sharing and
+   * opening it takes no time, and what changes with every run, such as a model's input, is mostly smaller.
+   */
+  openedElements: 2 ** 14,
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */
   expandWords: 2 ** 18,
 

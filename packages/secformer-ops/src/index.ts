@@ -26,6 +26,7 @@ export * from './instruction/reals.js';
 export * from './instruction/stored-opening.js';
 export * from './instruction/types.js';
 export * from './limits.js';
+export * from './plan/forms.js';
 export { type Binding, type InputState, writtenTensor } from './plan/inputs.js';
 export * from './plan/lookup.js';
 export * from './plan/plan.js';
@@ -42,6 +43,14 @@ export * from './program/program.js';
 export * from './program/shadow.js';
 export * from './program/together.js';
 export { newTrace, type OperationCost, type RunTrace, type TraceEvent } from './program/trace.js';
+export {
+  type Breath,
+  dealerWritten,
+  type MaskKeys,
+  partyWritten,
+  writtenBytes,
+  writtenOpening,
+} from './program/written-opening.js';
 export { primitives } from './protocols/index.js';
 export * from './suites/index.js';
 export type * from './suites/suite.js';

@@ -48,6 +48,12 @@ export const programLimits = {
   instructionWork: 2 ** 38,
   /** Multiply-adds of all instructions: BERT-large on 16 × 512 tokens takes 2^42. */
   work: 2 ** 44,
+  /**
+   * Elements of a tensor that are opened by its owner, or taken so by a node, before messages are looked at: below a
+   * millisecond, in which they stay in the cache. A power of two of at least 512, so that a slice of any width is whole
+   * blocks of a stream.
+   */
+  sliceWords: 2 ** 16,
   /** Names of logical operations: a result lists what each of them took, in the header of one message. */
   tags: 256,
 } as const;

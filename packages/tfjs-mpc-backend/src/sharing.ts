@@ -2,13 +2,13 @@
  * What the present session has of the tensors that the caller wrote, and how it comes to it. Connections outlive a
  * backend instance, which TF.js disposes and makes again, so there is one of it.
  */
-import { errorOf, type OnProgress, reportOf, throwIfAborted, unless } from '@secformer/party-node';
+import { errorOf, limits, type OnProgress, reportOf, throwIfAborted, unless } from '@secformer/party-node';
 import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
-import { writtenTensor } from '@secformer/secformer-ops';
+import { type Forms, writtenTensor } from '@secformer/secformer-ops';
 import { runtime } from '#runtime';
 import type { Resolved } from './config.js';
 import { checkFactor } from './factors.js';
-import type { Reply, Request, Write } from './runtime/messages.js';
+import type { Fresh, Reply, Request, RunJob, Write } from './runtime/messages.js';
 
 /** Values that travel to the session's thread at a time. */
 const BATCH_BYTES = 4 * 2 ** 20;
@@ -19,6 +19,11 @@ export interface Sources {
   sources: ReadonlyMap<number, () => Write>;
   /** those that products of matrices take as they are */
   factors: ReadonlySet<number>;
+}
+
+/** What a read needs of the caller's tensors, and what for. */
+export interface Needed extends Sources {
+  job: RunJob;
 }
 
 let nextRequest = 1;
@@ -55,7 +60,7 @@ function sharing(writes: Write[], c: Resolved): Request {
  * @throws EncodingError where a value is not finite or out of range, before anything is sent
  */
 export async function share(
-  needed: Sources,
+  needed: Needed,
   c: Resolved,
   missing?: number[],
   hear: OnProgress | undefined = c.onProgress,
@@ -63,9 +68,12 @@ export async function share(
 ): Promise<number> {
   const all = async () => {
     throwIfAborted(signal);
+    const given = checkedSources(needed, missing);
+    const asking = formsRequest(given, needed.job, c);
+    const forms = asking && formsIn(await runtime.ask(asking, undefined, signal));
     let ms = 0;
     let done = 0;
-    for (const { writes, bytes, of } of writesOf(needed, missing)) {
+    for (const { writes, bytes, of } of batchesOf(given, forms)) {
       hear?.({ phase: 'sharing', done, of });
       ms += settled(await runtime.ask(sharing(writes, c), hear, signal), writes);
       done += bytes;
@@ -84,11 +92,61 @@ export async function share(
 /**
  * The same while this thread waits. What another call has under way is sent again; the session knows that it has it.
  */
-export function shareSync(needed: Sources, c: Resolved, missing?: number[]): number {
+export function shareSync(needed: Needed, c: Resolved, missing?: number[]): number {
   let ms = 0;
-  for (const { writes } of writesOf(needed, missing))
+  const given = checkedSources(needed, missing);
+  const asking = formsRequest(given, needed.job, c);
+  const forms = asking && formsIn(runtime.askSync(asking, c.syncTimeoutMs));
+  for (const { writes } of batchesOf(given, forms))
     ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
   return ms;
+}
+
+/** A tensor to share, whose values have been looked at. */
+export interface Source extends Fresh {
+  elements: number;
+  write: () => Write;
+}
+
+/**
+ * What is to be shared. All of it is looked at before any leaves: nodes that see an upload end early would learn that
+ * a value was out of range.
+ * @throws EncodingError where a value is not finite or out of range
+ */
+export function checkedSources({ sources, factors }: Sources, missing: number[] | undefined): Source[] {
+  const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
+  const given = wanted.flatMap((tensor): Source[] => {
+    const write = sources.get(tensor);
+    if (!write) return [];
+    const made = write();
+    checkWrite(made);
+    if (factors.has(tensor) && !checkedFactors.has(tensor)) {
+      checkFactor(made);
+      checkedFactors.add(tensor);
+    }
+    return [{ tensor, fracBits: made.fracBits, elements: made.values.length, write }];
+  });
+  for (const t of factors) {
+    const source = checkedFactors.has(t) ? undefined : sources.get(t);
+    if (!source) continue;
+    checkFactor(source());
+    checkedFactors.add(t);
+  }
+  return given;
+}
+
+/** Asks in which forms to share them, if there is one that may have another than a share. */
+function formsRequest(given: readonly Source[], job: RunJob, c: Resolved): Request | undefined {
+  if (!given.some(({ elements }) => elements >= limits.openedElements)) return undefined;
+  const fresh = given.map(({ tensor, fracBits }) => ({ tensor, fracBits }));
+  return { ...requestOf(c), kind: 'forms', job, fresh };
+}
+
+/** Where they cannot be said, what goes wrong is met by the run. */
+function formsIn(reply: Reply): ReadonlyMap<number, Forms> {
+  meet(reply);
+  if ('error' in reply) throw raised(reply.error);
+  return new Map('answer' in reply ? reply.answer.forms : []);
 }
 
 /** Tensors that travel together, their bytes, and those of all that are shared. */
@@ -99,28 +157,15 @@ interface Batch {
 }
 
 /** A few at a time, so that a model is never copied as a whole. */
-export function* writesOf({ sources, factors }: Sources, missing: number[] | undefined): Iterable<Batch> {
-  const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
-  const given = wanted.flatMap((t) => sources.get(t) ?? []);
-  // All of them before any leaves: nodes that see an upload end early would learn that a value was out of range
-  let of = 0;
-  for (const source of given) {
-    const write = source();
-    checkWrite(write);
-    of += write.values.byteLength;
-  }
-  for (const t of factors) {
-    const source = checkedFactors.has(t) ? undefined : sources.get(t);
-    if (!source) continue;
-    checkFactor(source());
-    checkedFactors.add(t);
-  }
+export function* batchesOf(given: readonly Source[], forms?: ReadonlyMap<number, Forms>): Iterable<Batch> {
+  const of = given.reduce((n, { elements }) => n + 4 * elements, 0);
   let batch: Write[] = [];
   let bytes = 0;
-  for (const source of given) {
-    const write = source();
-    batch.push(write);
-    bytes += write.values.byteLength;
+  for (const { tensor, write } of given) {
+    const form = forms?.get(tensor);
+    const made = form ? { ...write(), forms: form } : write();
+    batch.push(made);
+    bytes += made.values.byteLength;
     if (bytes < BATCH_BYTES) continue;
     yield { writes: batch, bytes, of };
     [batch, bytes] = [[], 0];

@@ -149,6 +149,7 @@ test.serial('tensors are written before a model is published; the session is clo
     async write(_, values, shape) {
       happened.push(`write ${values.length} [${shape}]`);
     },
+    formsToPublish: () => new Map(),
     async publish({ name, programs, assets }, { onProgress } = {}) {
       onProgress?.({ phase: 'staging', done: 0, of: 1 });
       if (fail) throw fail;

@@ -200,7 +200,7 @@ export class Asking implements Disposable, AsyncDisposable {
       if (b.kind !== 'value' || shares.has(b.value)) continue;
       const tensor = this.#nextTensor++;
       shares.set(b.value, tensor);
-      await this.#tensors.write(tensor, values[b.value]!, b.shape, { fracBits: b.fracBits }, signal);
+      await this.#tensors.write(tensor, values[b.value]!, b.shape, { fracBits: b.fracBits }, { signal });
     }
   }
 

@@ -1,7 +1,7 @@
 /** What a client knows of its session's tensors: their types and shapes, and which runs have opened them. */
-import { randomBytes } from '@noble/hashes/utils.js';
-import { EncodingError, encodeFixed, type Kernels, KeyStream, packedBytes, Secret } from '@secformer/ring';
+import { checkFixed, EncodingError, type Kernels } from '@secformer/ring';
 import {
+  type Forms,
   type InputState,
   type Plan,
   programLimits,
@@ -10,18 +10,24 @@ import {
   writtenTensor,
 } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
-import { FREED, type Message } from '../wire/messages.js';
-import type { NodeRole } from '../wire/tokens.js';
-import { throwIfAborted, unless } from './abortable.js';
+import { FREED } from '../wire/messages.js';
+import { type Abortable, throwIfAborted, unless } from './abortable.js';
 import type { NodeLinks } from './node-links.js';
-import { persist } from './persist.js';
+import { writeOpening, writeShare } from './writing.js';
 
 interface Tensor {
   state: InputState;
   shape: readonly number[];
-  /** id of the run that made each opening, by width in bits */
+  /** id of the run that made each opening, or of what was written as one, by width in bits */
   openings: Map<number, string>;
 }
+
+/** How a tensor is written: as a share alone, where nothing is said. */
+export interface WriteOptions extends Abortable {
+  forms?: Forms | undefined;
+}
+
+const SHARED: Forms = { share: true, widths: [] };
 
 export class ClientTensors {
   readonly #kernels: Kernels;
@@ -39,8 +45,15 @@ export class ClientTensors {
     return this.#tensors.has(tensor);
   }
 
+  /** The forms that a tensor has at the nodes; undefined where it is not there. */
+  forms(tensor: number): Forms | undefined {
+    const t = this.#tensors.get(tensor);
+    return t && { share: !t.state.withoutShare, widths: [...t.openings.keys()].sort((a, b) => a - b) };
+  }
+
   /**
-   * Shares a tensor: P0 is sent a seed, P1 the difference, the dealer its type.
+   * Writes a tensor in the forms that are asked for and are not there yet: as a share, P0 is sent a seed, P1 the
+   * difference and the dealer the type; as an opening see `writtenOpening`.
    * @param signal gives it up: the nodes free what they have of it, before anything else is written of that number
    * @throws EncodingError where a value is out of range or not finite
    */
@@ -49,47 +62,51 @@ export class ClientTensors {
     values: Float32Array,
     shape: readonly number[],
     state: Partial<InputState> = {},
-    signal?: AbortSignal,
+    { signal, forms = SHARED }: WriteOptions = {},
   ): Promise<void> {
     throwIfAborted(signal);
     for (let left = this.#leaving.get(tensor); left; left = this.#leaving.get(tensor))
       await unless(signal, () => left!);
     const full: InputState = { ...writtenTensor, ...state, stored: [] };
-    const { fracBits, bits, magnitude } = full;
     if (values.length > programLimits.elements)
       throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
-    const words = encodeFixed(this.#kernels, values, fracBits, magnitude, `a tensor of shape [${shape}]`);
-    const seed = randomBytes(32);
-    const first = new KeyStream(this.#kernels, new Secret(seed)).words(words.length, bits);
-    this.#kernels.sub(words, words, first);
-    const bytes = new Uint8Array(packedBytes(words.length, bits));
-    this.#kernels.pack(bytes, words, bits);
-    const put = (re: number, withSeed: boolean): Message => ({
-      t: 'put',
-      re,
-      tensor,
-      shape: [...shape],
-      fracBits,
-      bits,
-      magnitude,
-      seed: withSeed,
+    checkFixed(values, full.magnitude, `a tensor of shape [${shape}]`);
+    const there = this.forms(tensor);
+    const send = { links: this.#links, kernels: this.#kernels, tensor, values, shape, state: full, signal };
+    const openings = new Map<number, string>();
+    const written = async () => {
+      for (const width of forms.widths)
+        if (!there?.widths.includes(width)) openings.set(width, await writeOpening(send, width));
+      if (forms.share && !there?.share) await writeShare(send);
+    };
+    const all = written();
+    try {
+      await unless(signal, () => all, { stop: () => this.#leave(tensor, all) });
+    } catch (error) {
+      // Nothing of it stays at some of the nodes, to be in the way of another attempt
+      if (!signal?.aborted) {
+        this.forget([tensor]);
+        this.freeAtNodes([tensor]);
+      }
+      throw error;
+    }
+    const isShared = forms.share || there?.share === true;
+    const before = this.#tensors.get(tensor)?.openings ?? [];
+    this.#tensors.set(tensor, {
+      state: { ...full, ...(!isShared && { withoutShare: true }) },
+      shape,
+      openings: new Map([...before, ...openings]),
     });
-    const share = (role: NodeRole, ...payload: Uint8Array[]) =>
-      persist(() => this.#links.ask(role, (re) => put(re, role === 'party0'), ...payload), signal);
-    const shares = Promise.allSettled([share('party0', seed), share('party1', bytes), share('dealer')]);
-    await unless(signal, () => shares, { stop: () => this.#leave(tensor, shares) });
-    const failed = (await shares).find((s) => s.status === 'rejected');
-    if (failed) throw failed.reason;
-    this.#tensors.set(tensor, { state: full, shape, openings: new Map() });
   }
 
   /** Frees a tensor that is being written, once nothing of it is on its way. */
-  #leave(tensor: number, shares: Promise<unknown>): void {
-    const left = shares.then(() => {
+  #leave(tensor: number, written: Promise<unknown>): void {
+    this.forget([tensor]);
+    const over = () => {
       this.#leaving.delete(tensor);
       this.freeAtNodes([tensor]);
-    });
-    this.#leaving.set(tensor, left);
+    };
+    this.#leaving.set(tensor, written.then(over, over));
   }
 
   /** Removes tensors here, not yet at the nodes. @returns the ids that existed */
@@ -115,7 +132,7 @@ export class ClientTensors {
     return { ...t.state, stored: [...t.openings.keys()].sort((a, b) => a - b) };
   }
 
-  /** Id of the run that made an opening of this width, which `state` must have listed. */
+  /** By what the nodes name an opening of this width, which `state` must have listed. */
   openedBy(tensor: number, width: number): string {
     return this.#tensors.get(tensor)!.openings.get(width)!;
   }

@@ -5,6 +5,8 @@ import type { Secret } from '@secformer/ring';
 import {
   type Binding,
   type CheckedProgram,
+  type Forms,
+  formsTaken,
   type Graph,
   type InputState,
   type NodeRanges,
@@ -121,12 +123,18 @@ export async function publish(
   const { links } = session;
   const salt = saltOf(randomBytes(7));
   const of = request.programs.length;
+  const made: Made[] = [];
   for (const [done, program] of request.programs.entries()) {
     onProgress({ phase: 'opening', done, of });
-    await openWeights(session, program, salt, signal);
+    let plan = weightsPlan(session.tensors, program, salt);
+    // Mostly its publisher has written them as openings
+    if (plan.keeps.length > 0) {
+      await openWeights(session, program, salt, signal);
+      plan = weightsPlan(session.tensors, program, salt);
+    }
     throwIfAborted(signal);
+    made.push(madeOf(program, plan));
   }
-  const made = request.programs.map((p) => planned(session, p, salt));
   const tensors = [...new Set(made.flatMap(tensorsOf))];
   const manifest = manifestOf(session, request, made, tensors);
   const signed = signManifest(manifest, request.key);
@@ -169,8 +177,44 @@ export async function publish(
   return { name, version, generation, programs: manifest.programs };
 }
 
+/** See `Session.formsToPublish`. What one program has opened the next ones take. */
+export function formsToPublish(
+  tensors: Pick<ClientTensors, 'state'>,
+  programs: readonly PublishProgram[],
+  fresh: ReadonlyMap<number, Partial<InputState>>,
+): Map<number, Forms> {
+  const forms = new Map<number, Forms>([...fresh.keys()].map((t) => [t, { share: false, widths: [] }]));
+  const there: Pick<ClientTensors, 'state'> = {
+    state: (tensor) => {
+      const state = fresh.get(tensor);
+      if (!state) return tensors.state(tensor);
+      return { ...writtenTensor, ...state, stored: [...forms.get(tensor)!.widths] };
+    },
+  };
+  for (const p of programs)
+    for (const [slot, { share, widths }] of formsTaken(weightsPlan(there, p))) {
+      const of = p.slots[slot]!;
+      const before = 'tensor' in of ? forms.get(of.tensor) : undefined;
+      if (!before) continue;
+      const all = [...new Set([...before.widths, ...widths])].sort((a, b) => a - b);
+      forms.set(tensorOf(of), { share: share || before.share, widths: all });
+    }
+  // A share is opened by the nodes, and what no program takes in any form is there as a share
+  for (const [t, { share, widths }] of forms) if (share || widths.length === 0) forms.set(t, SHARED);
+  return forms;
+}
+
+const SHARED: Forms = { share: true, widths: [] };
+
+/** What a program does, with what it opens of weights. */
+function weightsPlan(tensors: Pick<ClientTensors, 'state'>, p: PublishProgram, salt = 0): Plan {
+  const states = p.slots.map((s) => stateOf(tensors, p, s));
+  const options = { salt, watched: p.watched, revealBits: REVEALED_BITS };
+  return withoutUnusedInputs(plan(p.graph, suiteOf(p.suite), states, p.revealed, [], p.ranges, options));
+}
+
 /** What planning knows of a slot. */
-function stateOf({ tensors }: PublishingSession, { values }: PublishProgram, slot: PublishSlot): InputState {
+function stateOf(tensors: Pick<ClientTensors, 'state'>, { values }: PublishProgram, slot: PublishSlot): InputState {
   if ('tensor' in slot) return tensors.state(slot.tensor);
   const { fracBits } = 'value' in slot ? values[slot.value]! : writtenTensor;
   return { ...writtenTensor, fracBits, once: true };
@@ -185,7 +229,7 @@ async function openWeights(
   salt: number,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const states = p.slots.map((s) => stateOf(session, p, s));
+  const states = p.slots.map((s) => stateOf(session.tensors, p, s));
   const opening = withoutUnusedInputs(plan(p.graph, suiteOf(p.suite), states, [], [], p.ranges, { salt }));
   if (opening.keeps.length === 0) return;
   const bytes = encodeProgram(opening);
@@ -211,10 +255,7 @@ async function openWeights(
 }
 
 /** A graph's Program, of weights that are opened. */
-function planned(session: PublishingSession, p: PublishProgram, salt: number): Made {
-  const states = p.slots.map((s) => stateOf(session, p, s));
-  const options = { salt, watched: p.watched, revealBits: REVEALED_BITS };
-  const made = withoutUnusedInputs(plan(p.graph, suiteOf(p.suite), states, p.revealed, [], p.ranges, options));
+function madeOf(p: PublishProgram, made: Plan): Made {
   // One whose openings depend on what is revealed would have to be opened anew for every client
   const program = { ...made.program, keeps: [] };
   checkSize(program);

@@ -1,16 +1,23 @@
 import { type Kernels, loadKernels, type Secret } from '@secformer/ring';
-import type { InputState } from '@secformer/secformer-ops';
+import type { Forms, InputState } from '@secformer/secformer-ops';
 import { asyncDispose, dispose } from '../disposing.js';
 import { NodeError } from '../errors.js';
 import { NODES } from '../wire/tokens.js';
 import { type Abortable, during, revocable, throwIfAborted, unless } from './abortable.js';
-import { ClientTensors } from './client-tensors.js';
+import { ClientTensors, type WriteOptions } from './client-tensors.js';
 import type { Credentials } from './credentials.js';
 import { onesOfInputs } from './input-masks.js';
 import { type Dial, NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
 import { type Planned, Planner } from './planner.js';
-import { type Published, type PublishProgress, type PublishRequest, publish } from './publishing.js';
+import {
+  formsToPublish,
+  type Published,
+  type PublishProgram,
+  type PublishProgress,
+  type PublishRequest,
+  publish,
+} from './publishing.js';
 import { type OnProgress, rising } from './run-progress.js';
 import { keptAs, type Prepared, type RunOptions, type RunRequest, type RunResult, tensorOf } from './run-request.js';
 import { type Prepare, Runs, type Start } from './runs.js';
@@ -109,7 +116,8 @@ export class Session implements Disposable, AsyncDisposable {
   }
 
   /**
-   * Shares a tensor: P0 is sent a seed, P1 the difference, the dealer its type.
+   * Writes a tensor: as a share, of which P0 is sent a seed, P1 the difference and the dealer the type, or in the forms
+   * that are asked for (see `forms`) and are not there yet.
    * @throws EncodingError where a value is out of range or not finite; the signal's reason, and the tensor is freed
    */
   write(
@@ -117,9 +125,36 @@ export class Session implements Disposable, AsyncDisposable {
     values: Float32Array,
     shape: readonly number[],
     state?: Partial<InputState>,
-    { signal }: Abortable = {},
+    options?: WriteOptions,
   ): Promise<void> {
-    return this.#tensors.write(tensor, values, shape, state, signal);
+    return this.#tensors.write(tensor, values, shape, state, options);
+  }
+
+  /**
+   * In which forms tensors of a request are best written: large ones that it only multiplies by, as openings.
+   * @param fresh tensors that are not at the nodes, and what is known of them
+   * @throws NodeError TENSOR_LOST; ProgramError where the graph cannot be planned
+   */
+  forms(request: RunRequest, fresh: ReadonlyMap<number, Partial<InputState>>): Map<number, Forms> {
+    return this.#planner.forms(request, fresh);
+  }
+
+  /** In which forms a tensor is at the nodes; undefined where it is not. */
+  formsOf(tensor: number): Forms | undefined {
+    return this.#tensors.forms(tensor);
+  }
+
+  /**
+   * In which forms the tensors of a model to be published are best written: what its programs only multiply by, as
+   * openings.
+   * @param fresh tensors that are not at the nodes, and what is known of them
+   * @throws ProgramError where a graph cannot be planned
+   */
+  formsToPublish(
+    programs: readonly PublishProgram[],
+    fresh: ReadonlyMap<number, Partial<InputState>>,
+  ): Map<number, Forms> {
+    return formsToPublish(this.#tensors, programs, fresh);
   }
 
   /** Frees tensors at all three nodes; ids that are not there are passed over. */
@@ -133,8 +168,8 @@ export class Session implements Disposable, AsyncDisposable {
    * Plans, prepares and runs in one go; runs of a session follow one another. A program's third run finds its
    * randomness dealt.
    * @param options `onProgress` hears how far it is, from when the nodes prepare it on
-   * @throws NodeError naming the node that failed, and why; ProgramError where the graph cannot be planned; the
-   *   signal's reason
+   * @throws NodeError naming the node that failed, and why; FormsLacking where a tensor was written as an opening
+   *   alone and is taken as a share; ProgramError where the graph cannot be planned; the signal's reason
    */
   async run(request: RunRequest, { onProgress: hear = () => {}, signal }: RunOptions = {}): Promise<RunResult> {
     const run = async () => {

@@ -1,6 +1,6 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { type Kernels, sizeOf, type Words } from '@secformer/ring';
-import { type ProgramInput, programLimits, readProgram, shareType } from '@secformer/secformer-ops';
+import { type ProgramInput, programLimits, readProgram, StoredOpening, shareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import { type MessageLink, Unwanted } from '../wire/framing.js';
@@ -35,8 +35,10 @@ export interface ClientCommands extends Models {
   abort(run: NodeRun, cause: unknown): void;
   /** This node's share of a tensor that the client writes; the dealer has none. */
   put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words | undefined>;
+  /** This node's part of an opening that the client writes. */
+  putOpened(m: MessageOf<'putOpened'>, payload: Uint8Array): Promise<StoredOpening>;
   /** Bytes that the client sends to write a tensor, and bytes that the tensor then occupies. */
-  putBytes(m: MessageOf<'put'>): { sent: number; kept: number };
+  putBytes(m: MessageOf<'put' | 'putOpened'>): { sent: number; kept: number };
   /** Bytes of masked inputs in the client's message that starts a run. */
   inputBytes(run: NodeRun): number;
   /** Counts a command that was refused. */
@@ -91,7 +93,7 @@ export class ClientLink {
     if (refusal) throw new Unwanted(refusal, limits.frameBytes);
     if (m.t === 'open') return 0;
     const session = this.#mine;
-    if (m.t === 'put') {
+    if (m.t === 'put' || m.t === 'putOpened') {
       const n = sizeOf(m.shape);
       const { sent, kept } = this.#engine.putBytes(m);
       if (n > programLimits.elements)
@@ -161,6 +163,7 @@ export class ClientLink {
         return this.#link.send({ t: 'done', re: m.re });
       }
       case 'put':
+      case 'putOpened':
         await this.#put(m, payload);
         return this.#link.send({ t: 'done', re: m.re });
       case 'free':
@@ -197,22 +200,30 @@ export class ClientLink {
     this.#session = new NodeSession(id, this.#link, budget, nodeName[role], this.#principal, subject);
   }
 
-  async #put(m: MessageOf<'put'>, payload: Uint8Array): Promise<void> {
+  async #put(m: MessageOf<'put' | 'putOpened'>, payload: Uint8Array): Promise<void> {
     const session = this.#mine;
     const { sent, kept } = this.#engine.putBytes(m);
+    const { t, tensor, bits } = m;
     let over = sent + kept;
     try {
-      session.checkNew(m.tensor);
-      const type = shareType(m.shape, m.fracBits, m.bits, m.magnitude);
+      const type = shareType(m.shape, m.fracBits, bits, m.magnitude);
+      const check = () =>
+        t === 'put' ? session.checkNew(tensor, type) : session.checkNewOpening(tensor, type, m.width);
+      check();
+      const width = t === 'put' ? bits : m.width;
+      if (width > bits) throw bad(`sent an opening of ${width} bits of a tensor modulo 2^${bits}`);
       if (payload.length !== sent)
         throw bad(
-          `sent ${payload.length} bytes for a share of ${sizeOf(m.shape)} words modulo 2^${m.bits}; expected ${sent}`,
+          `sent ${payload.length} bytes for ${t === 'put' ? 'a share' : 'an opening'} of ${sizeOf(m.shape)} words ` +
+            `modulo 2^${width}; expected ${sent}`,
           'BAD_FRAME',
         );
-      const share = await this.#engine.put(m, payload);
+      const made = t === 'put' ? await this.#engine.put(m, payload) : await this.#engine.putOpened(m, payload);
       if (this.#closed) return;
-      session.checkNew(m.tensor);
-      session.store(this.#engine.kernels, m.tensor, type, share, kept);
+      check();
+      if (made instanceof StoredOpening)
+        session.storeWritten(tensor, type, (m as MessageOf<'putOpened'>).opening, made, kept);
+      else session.store(this.#engine.kernels, tensor, type, made, kept);
       over = sent;
     } finally {
       session.give(over);
@@ -237,7 +248,7 @@ export class ClientLink {
     if (keeps.length !== program.keeps.length)
       throw bad(`bound ${keeps.length} kept values of ${program.keeps.length}`);
     shares.forEach((tensor, i) => {
-      session.bound(tensor, mine[i] as ShareInput);
+      session.boundShare(tensor, mine[i] as ShareInput);
     });
     // A tensor may have been freed since the run was prepared
     for (const b of run.inputs) if (b.kind === 'opened') session.opening(b);

@@ -1,11 +1,19 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { deriveRunKey, Purpose, RunStreams, sizeOf } from '@secformer/ring';
-import { type DealerValue, dealOneHot, runDealer } from '@secformer/secformer-ops';
+import {
+  type DealerValue,
+  dealerWritten,
+  dealOneHot,
+  runDealer,
+  type StoredOpening,
+  writtenBytes,
+} from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
-import type { Message } from '../wire/messages.js';
+import type { Message, MessageOf } from '../wire/messages.js';
+import { breath } from './breath.js';
 import { memoryOf } from './budget.js';
 import { Engine } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
@@ -101,11 +109,16 @@ export class Dealer extends Engine<DealerRunState> {
     }
   }
 
-  putBytes(): { sent: number; kept: number } {
-    return { sent: 0, kept: 0 };
+  putBytes(m: MessageOf<'put' | 'putOpened'>): { sent: number; kept: number } {
+    const n = sizeOf(m.shape);
+    return m.t === 'put' ? { sent: 0, kept: 0 } : { sent: writtenBytes('dealer', n, m.width), kept: 8 * n };
   }
 
   async put(): Promise<undefined> {}
+
+  putOpened({ shape, width }: MessageOf<'putOpened'>, payload: Uint8Array): Promise<StoredOpening> {
+    return dealerWritten(this.kernels, sizeOf(shape), width, payload, breath);
+  }
 
   inputBytes(): number {
     return 0;

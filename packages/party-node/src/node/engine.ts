@@ -1,4 +1,5 @@
 import { Arena, type Kernels, loadKernels, type Words } from '@secformer/ring';
+import type { StoredOpening } from '@secformer/secformer-ops';
 import { type ErrorReport, errorOf, NodeError, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
 import type { EngineState } from '../operation/events.js';
@@ -214,7 +215,8 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   /** Gives up what the run holds: called once, when nothing of it is under way any more. */
   protected abstract release(run: R): void;
   abstract put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words | undefined>;
-  abstract putBytes(m: MessageOf<'put'>): { sent: number; kept: number };
+  abstract putOpened(m: MessageOf<'putOpened'>, payload: Uint8Array): Promise<StoredOpening>;
+  abstract putBytes(m: MessageOf<'put' | 'putOpened'>): { sent: number; kept: number };
   abstract inputBytes(run: R): number;
 
   // ---- runs

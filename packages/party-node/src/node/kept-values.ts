@@ -34,7 +34,10 @@ export function keepValues(
   tensors.forEach((tensor, i) => {
     const v = checked.program.keeps[i]!;
     const type = checked.types[v]!;
-    if (type.kind === 'share') session.store(kernels, tensor, type, values[v]!.share, bytes[i]!);
-    else session.storeOpening(tensor, bytesToHex(runId), values[v]!.stored!, bytes[i]!);
+    if (type.kind === 'share') {
+      // What its client may have written under that number since the run was started
+      session.forget(tensor);
+      session.store(kernels, tensor, type, values[v]!.share, bytes[i]!);
+    } else session.storeOpening(tensor, bytesToHex(runId), values[v]!.stored!, bytes[i]!);
   });
 }

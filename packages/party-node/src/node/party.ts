@@ -3,20 +3,18 @@ import { bytesToHex } from '@noble/hashes/utils.js';
 import {
   type Arena,
   deriveRunKey,
-  KeyStream,
   packedBytes,
   RunStreams,
-  Secret,
   scratch,
   sizeOf,
   type Words,
-  zeros,
 } from '@secformer/ring';
 import {
   giveUp,
   newTrace,
   type PartyValue,
   type PreparedParty,
+  partyWritten,
   prepareParty,
   programLimits,
   type Role,
@@ -24,6 +22,8 @@ import {
   reshareOutput,
   runParty,
   type ShareType,
+  type StoredOpening,
+  writtenBytes,
 } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError } from '../errors.js';
@@ -32,6 +32,7 @@ import type { MessageLink } from '../wire/framing.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
 import { type AheadRoom, aheadRoom, leastRoom } from './ahead.js';
+import { breath } from './breath.js';
 import { type Account, memoryOf } from './budget.js';
 import { Engine } from './engine.js';
 import type { EngineOptions } from './engine-options.js';
@@ -42,9 +43,7 @@ import { peakMemory } from './peak-memory.js';
 import type { Peer } from './peers.js';
 import { type Given, type NodeRole, NodeRun, namesHash, type RunParts } from './run.js';
 import { spending } from './spent.js';
-
-/** Of a share that P0 expands by itself. */
-const SEED_BYTES = 32;
+import { shareBytes, writtenShare } from './written-share.js';
 
 class PartyRunState extends NodeRun implements AheadRoom {
   readonly material: MaterialQueue;
@@ -179,29 +178,18 @@ export class Party extends Engine<PartyRunState> {
     }
   }
 
-  putBytes(m: MessageOf<'put'>): { sent: number; kept: number } {
+  putBytes(m: MessageOf<'put' | 'putOpened'>): { sent: number; kept: number } {
     const n = sizeOf(m.shape);
-    return { sent: m.seed ? SEED_BYTES : packedBytes(n, m.bits), kept: 8 * n };
+    if (m.t === 'putOpened') return { sent: writtenBytes(this.#index, n, m.width), kept: 8 * n };
+    return { sent: shareBytes(m), kept: 8 * n };
   }
 
-  /** A large share is expanded in slices, so that other clients need not wait for it. */
-  async put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words> {
-    const n = sizeOf(m.shape);
-    const share = zeros(n);
-    const stream = m.seed ? new KeyStream(this.kernels, new Secret(payload.slice())) : undefined;
-    for (let at = 0; at < n; at += limits.expandWords) {
-      const part = share.subarray(at, at + limits.expandWords);
-      if (stream) stream.words(part.length, m.bits, part);
-      // A slice is a multiple of 8 words, so that it begins at a byte for any width
-      else
-        this.kernels.unpack(
-          part,
-          payload.subarray((at / 8) * m.bits, (at / 8) * m.bits + packedBytes(part.length, m.bits)),
-          m.bits,
-        );
-      if (at + limits.expandWords < n) await new Promise((resolve) => setImmediate(resolve));
-    }
-    return share;
+  put(m: MessageOf<'put'>, payload: Uint8Array): Promise<Words> {
+    return writtenShare(this.kernels, m, payload);
+  }
+
+  putOpened({ shape, width }: MessageOf<'putOpened'>, payload: Uint8Array): Promise<StoredOpening> {
+    return partyWritten(this.kernels, sizeOf(shape), width, payload, breath);
   }
 
   inputBytes(run: PartyRunState): number {

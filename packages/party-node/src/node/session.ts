@@ -17,12 +17,17 @@ import type { Subject } from './subject.js';
 /** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
 export interface StoredTensor {
   type: ShareType;
+  /** whether the parties have a share of it; where not, its owner has written openings alone */
+  isShared: boolean;
   share?: StoredWords;
   /** by `width:run`, with what each was counted with */
   openings: Map<string, { opening: StoredOpening; bytes: number }>;
   /** what it was counted with, openings included */
   bytes: number;
 }
+
+/** What a Program says of a tensor that it takes. */
+type Wanted = Pick<ShareType, 'shape' | 'fracBits' | 'bits' | 'magnitude'>;
 
 /** Bytes of a checked Program in memory for one of its text. */
 const CHECKED_BYTES = 8;
@@ -145,21 +150,52 @@ export class NodeSession {
     for (const hash of [...this.#checked.keys()]) this.#dropChecked(hash);
   }
 
-  /** @throws NodeError where a tensor of that number is not wanted */
-  checkNew(id: number): void {
-    if (this.tensors.has(id)) throw bad(`tensor ${id} exists already`);
+  /** @throws NodeError where a share of that number is not wanted */
+  checkNew(id: number, type: ShareType): void {
+    const there = this.tensors.get(id);
+    if (!there) {
+      this.#checkCount();
+      return;
+    }
+    if (there.isShared) throw bad(`tensor ${id} exists already`);
+    this.bound(id, type);
+  }
+
+  /** @throws NodeError where an opening of that number is not wanted */
+  checkNewOpening(id: number, type: ShareType, width: number): void {
+    const there = this.tensors.get(id);
+    if (!there) {
+      this.#checkCount();
+      return;
+    }
+    this.bound(id, type);
+    for (const { opening } of there.openings.values())
+      if (opening.width === width) throw bad(`tensor ${id} has an opening of ${width} bits already`);
+  }
+
+  #checkCount(): void {
     const most = this.principal.kind === 'asker' ? limits.askerTensors : limits.sessionTensors;
     if (this.tensors.size >= most) throw bad(`more than ${most} tensors in one session`, 'LIMIT_EXCEEDED');
   }
 
-  /** Keeps a tensor whose bytes are counted already. */
+  /** Keeps a tensor whose bytes are counted already, or the share of one that there are openings of. */
   store(kernels: Kernels, id: number, type: ShareType, share: Words | undefined, bytes: number): void {
-    this.tensors.set(id, {
-      type,
-      ...(share && { share: new StoredWords(kernels, share) }),
-      openings: new Map(),
-      bytes,
-    });
+    const t = this.#stored(id, type);
+    t.isShared = true;
+    if (share) t.share = new StoredWords(kernels, share);
+    t.bytes += bytes;
+  }
+
+  /** Keeps an opening that its owner has written, whose bytes are counted already. */
+  storeWritten(id: number, type: ShareType, name: string, opening: StoredOpening, bytes: number): void {
+    this.#stored(id, type);
+    this.storeOpening(id, name, opening, bytes);
+  }
+
+  #stored(id: number, type: ShareType): StoredTensor {
+    const t = this.tensors.get(id) ?? { type, isShared: false, openings: new Map(), bytes: 0 };
+    this.tensors.set(id, t);
+    return t;
   }
 
   /**
@@ -214,8 +250,15 @@ export class NodeSession {
     });
   }
 
-  /** A tensor of the session, if it is what the program wants. */
-  bound(tensor: number, wants: Pick<ShareType, 'shape' | 'fracBits' | 'bits' | 'magnitude'>): StoredTensor {
+  /** A tensor of the session as a share, if it is what the program wants. */
+  boundShare(tensor: number, wants: Wanted): StoredTensor {
+    const t = this.bound(tensor, wants);
+    if (t.isShared) return t;
+    throw bad(`bound a share to tensor ${tensor}, which it has written as an opening alone`);
+  }
+
+  /** A tensor of the session, if it is of the type that the program wants. */
+  bound(tensor: number, wants: Wanted): StoredTensor {
     const t = this.tensor(tensor);
     const { shape, fracBits, bits, magnitude } = t.type;
     if (

@@ -10,12 +10,14 @@ export const FREED = 2000;
 
 const id = z.number().int().min(1).max(Number.MAX_SAFE_INTEGER);
 const ticket = hex(16);
+const width = z.number().int().min(2).max(64);
 const type = { shape, fracBits: z.number().int(), bits: z.number().int().min(1).max(64), magnitude: z.number().int() };
 
 /** What a run has to know of an input before it is prepared: of a share and of a masked one-hot matrix nothing. */
 const binding = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('share') }),
-  z.object({ kind: z.literal('opened'), tensor: id, width: z.number().int().min(2).max(64), run: hex(16) }),
+  /** run: the id of the run that has opened it, or what its owner has drawn */
+  z.object({ kind: z.literal('opened'), tensor: id, width, run: hex(16) }),
   z.object({ kind: z.literal('oneHot') }),
 ]);
 export type BoundInput = z.infer<typeof binding>;
@@ -131,6 +133,11 @@ export const message = z.discriminatedUnion('t', [
     ...type,
     /** P0 expands a seed, P1 is sent the difference, the dealer learns the type */ seed: z.boolean(),
   }),
+  /**
+   * a tensor as an opening of `width` bits that stays, by its owner, under an id that it draws: see `writtenBytes` for
+   * the payload. Beside its share, or in the place of it
+   */
+  z.object({ t: z.literal('putOpened'), re: id, tensor: id, ...type, width, opening: ticket }),
   z.object({ t: z.literal('free'), tensors: z.array(id).max(FREED) }),
   z.object({
     t: z.literal('prepare'),

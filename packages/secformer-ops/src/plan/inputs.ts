@@ -21,6 +21,8 @@ export interface InputState {
   bits: number;
   magnitude: number;
   stored: number[];
+  /** its owner has written openings alone: a plan that takes its share cannot be run */
+  withoutShare?: boolean;
   /** used by one run alone: openings of it are not kept */
   once?: boolean;
 }

@@ -1,6 +1,6 @@
-import { type OnProgress, type Session, throwIfAborted } from '@secformer/party-node';
+import { FormsLacking, type OnProgress, type Session, throwIfAborted } from '@secformer/party-node';
 import { Joined } from '../joined.js';
-import type { Answer, Request, RunJob, Write } from './messages.js';
+import type { Answer, Fresh, Request, RunJob, Write } from './messages.js';
 
 /** How a request is waited for. */
 export interface Hearing {
@@ -48,6 +48,7 @@ export class Connection {
     if (request.kind === 'share') return this.#using([], () => this.#share(request.writes, signal));
     const { job } = request;
     const tensors = tensorsOf(job);
+    if (request.kind === 'forms') return this.#using(tensors, async () => this.#forms(job, request.fresh));
     return this.#using(tensors, async () => {
       // One that fails is missing afterwards
       const writing = tensors.flatMap((t) => this.#writing.get(t) ?? []);
@@ -56,9 +57,11 @@ export class Connection {
       if (missing.length > 0) return missing;
       if (request.kind === 'run') {
         this.session.prepareAhead = request.configuration.prepareAhead ?? true;
-        return { ...(await this.session.run(job, { onProgress, signal })), setupMs: 0 };
+        const result = await orLacking(this.session.run(job, { onProgress, signal }));
+        return Array.isArray(result) ? result : { ...result, setupMs: 0 };
       }
-      const run = await this.session.prepare(job, { signal });
+      const run = await orLacking(this.session.prepare(job, { signal }));
+      if (Array.isArray(run)) return run;
       const start: PreparedRun['start'] = (trace, hearing) =>
         this.#using(tensors, async () => ({ ...(await run.run({ trace, ...hearing })), setupMs: 0 }));
       const number = prepared({ start, cancel: run.cancel });
@@ -71,6 +74,14 @@ export class Connection {
     this.#freeUnused(tensors);
   }
 
+  /** What a job would open of tensors that are not there: none where it takes others that are not there either. */
+  #forms(job: RunJob, fresh: readonly Fresh[]): Answer {
+    const unknown = new Map(fresh.flatMap((f) => (this.session.has(f.tensor) ? [] : [[f.tensor, f] as const])));
+    const known = tensorsOf(job).every((t) => unknown.has(t) || this.session.has(t));
+    const forms = known && unknown.size > 0 ? [...this.session.forms(job, statesOf(unknown))] : [];
+    return { outputs: [], record: undefined, setupMs: 0, forms };
+  }
+
   async #share(writes: readonly Write[], signal: AbortSignal | undefined): Promise<Answer> {
     throwIfAborted(signal);
     const start = performance.now();
@@ -78,7 +89,7 @@ export class Connection {
     const mine: Joined<void>[] = [];
     for (const w of writes) {
       this.#givenUp.delete(w.tensor);
-      if (this.session.has(w.tensor)) continue;
+      if (this.#has(w)) continue;
       let writing = this.#writing.get(w.tensor);
       if (!writing || writing.isGivenUp) {
         writing = this.#write(w, last);
@@ -90,11 +101,18 @@ export class Connection {
     return { outputs: [], record: undefined, setupMs: performance.now() - start };
   }
 
+  /** A share serves whatever is asked for. */
+  #has({ tensor, forms }: Write): boolean {
+    const there = this.session.formsOf(tensor);
+    if (!there || there.share) return there !== undefined;
+    return forms !== undefined && !forms.share && forms.widths.every((w) => there.widths.includes(w));
+  }
+
   /** @param before one after the other, so that one tensor's words are in memory at a time */
-  #write({ tensor, values, shape, fracBits }: Write, before: Promise<void>): Joined<void> {
+  #write({ tensor, values, shape, fracBits, forms }: Write, before: Promise<void>): Joined<void> {
     const writing = new Joined<void>(async (signal) => {
       await before;
-      await this.session.write(tensor, values, shape, { fracBits }, { signal });
+      await this.session.write(tensor, values, shape, { fracBits }, { signal, forms });
     });
     this.#writing.set(tensor, writing);
     void writing.over().then(() => {
@@ -125,6 +143,20 @@ export class Connection {
     const unused = tensors.filter((t) => !this.#uses.has(t) && !this.#writing.has(t) && this.#givenUp.delete(t));
     if (unused.length > 0) this.session.free(unused);
   }
+}
+
+/** Tensors that are taken in a form which they were not written in are missing, for whoever asks. */
+async function orLacking<T>(result: Promise<T>): Promise<T | number[]> {
+  try {
+    return await result;
+  } catch (error) {
+    if (error instanceof FormsLacking) return [...error.tensors];
+    throw error;
+  }
+}
+
+function statesOf(fresh: ReadonlyMap<number, Fresh>): Map<number, { fracBits: number }> {
+  return new Map([...fresh].map(([tensor, { fracBits }]) => [tensor, { fracBits }]));
 }
 
 function tensorsOf(job: RunJob): number[] {

@@ -1,5 +1,5 @@
 import type { ErrorReport, RunProgress, RunRecord, RunSlot } from '@secformer/party-node';
-import type { Graph, NodeRanges, Watched } from '@secformer/secformer-ops';
+import type { Forms, Graph, NodeRanges, Watched } from '@secformer/secformer-ops';
 import type { Resolved } from '../config.js';
 import type { ServiceOptions } from './network.js';
 
@@ -8,6 +8,14 @@ export interface Write {
   tensor: number;
   values: Float32Array;
   shape: readonly number[];
+  fracBits: number;
+  /** as a share, where it is not said */
+  forms?: Forms;
+}
+
+/** What planning has to know of a tensor that is not shared yet. */
+export interface Fresh {
+  tensor: number;
   fracBits: number;
 }
 
@@ -43,6 +51,8 @@ export type Request =
   | { id: number; kind: 'prepare'; job: RunJob; configuration: Resolved }
   | { id: number; kind: 'asking'; access: AskAccess; call: AskCall }
   | { id: number; kind: 'start'; prepared: number; trace: boolean }
+  /** in which forms tensors are best shared that a job takes and nobody has yet */
+  | { id: number; kind: 'forms'; job: RunJob; fresh: Fresh[]; configuration: Resolved }
   | { id: number; kind: 'share'; writes: Write[]; configuration: Resolved }
   | { id: 0; kind: 'free'; tensors: number[] }
   | { id: 0; kind: 'discard'; prepared: number };
@@ -53,6 +63,8 @@ export type Answer = {
   record: RunRecord | undefined;
   setupMs: number;
   left?: Watched[];
+  /** of tensors, by number */
+  forms?: [number, Forms][];
   /** what was asked of a published model */
   published?: unknown;
 };

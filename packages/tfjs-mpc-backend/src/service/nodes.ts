@@ -25,4 +25,4 @@ export type Answered = party.RunResult;
 export type Asking = Pick<party.Asking, 'manifest' | 'asset' | 'ask' | 'close' | 'dead'>;
 
 /** A publisher's session. */
-export type PublishingSession = Pick<party.Session, 'write' | 'publish' | 'close'>;
+export type PublishingSession = Pick<party.Session, 'formsToPublish' | 'write' | 'publish' | 'close'>;

@@ -2,9 +2,9 @@
 import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError, type Secret } from '@secformer/ring';
 import { ownKey } from '../runtime/network.js';
-import { type Sources, writesOf } from '../sharing.js';
+import { batchesOf, checkedSources, type Sources } from '../sharing.js';
 import { type InputShapes, type Publishable, shapedModel } from './models.js';
-import type { Published, PublishingSession, PublishProgress } from './nodes.js';
+import type { Published, PublishingSession, PublishProgram, PublishProgress } from './nodes.js';
 import { type Traced, trace } from './trace.js';
 
 /** How a model is published. */
@@ -95,7 +95,7 @@ export async function published(
     onProgress({ phase: 'connecting', done: 0, of: 1 });
     const session = await connect(signal);
     try {
-      await write(session, together(traced), onProgress, signal);
+      await write(session, request.programs, together(traced), onProgress, signal);
       return await session.publish(request, { onProgress, signal });
     } finally {
       session.close();
@@ -116,16 +116,19 @@ function together(traced: readonly Traced[]): Sources {
 /** Shares the model's tensors, one after the other, so that the words of one are in memory at a time. */
 async function write(
   session: PublishingSession,
+  programs: readonly PublishProgram[],
   needed: Sources,
   onProgress: (event: PublishProgress) => void,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const tensors = [...needed.sources.keys()];
+  const given = checkedSources(needed, [...needed.sources.keys()]);
+  const states = new Map(given.map(({ tensor, fracBits }) => [tensor, { fracBits }]));
+  const forms = session.formsToPublish(programs, states);
   let done = 0;
-  for (const { writes } of writesOf(needed, tensors)) {
-    for (const { tensor, values, shape, fracBits } of writes) {
-      onProgress({ phase: 'sharing', done: done++, of: tensors.length });
-      await session.write(tensor, values, shape, { fracBits }, { signal });
+  for (const { writes } of batchesOf(given, forms)) {
+    for (const { tensor, values, shape, fracBits, forms } of writes) {
+      onProgress({ phase: 'sharing', done: done++, of: given.length });
+      await session.write(tensor, values, shape, { fracBits }, { signal, forms });
     }
   }
 }

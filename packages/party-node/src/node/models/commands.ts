@@ -16,8 +16,8 @@ const ABOUT_MODELS: ReadonlySet<Message['t']> = new Set([...ASKING, ...PUBLISHIN
 
 /** What each kind of client may send. */
 const ALLOWED: Record<Exclude<Principal['kind'], 'node'>, ReadonlySet<Message['t']>> = {
-  owner: new Set([...OWN, 'program']),
-  publisher: new Set([...OWN, 'program', ...ABOUT_MODELS]),
+  owner: new Set([...OWN, 'putOpened', 'program']),
+  publisher: new Set([...OWN, 'putOpened', 'program', ...ABOUT_MODELS]),
   asker: new Set([...OWN, ...ASKING]),
 };
 

@@ -95,13 +95,17 @@ function neededOf({ programs }: Manifest, stored: readonly StoredTensor[]): Mode
     if (b.kind === 'weight') shares.add(b.tensor);
     if (b.kind === 'opened') widths.set(b.tensor, (widths.get(b.tensor) ?? new Set()).add(b.width));
   }
-  return stored.map(({ type, share, openings }, i) => ({
-    type,
-    ...(share && shares.has(i) && { share }),
-    openings: new Map(
-      [...openings.values()].flatMap(({ opening }) =>
-        widths.get(i)?.has(opening.width) ? [[opening.width, opening] as const] : [],
+  return stored.map(({ type, isShared, share, openings }, i) => {
+    if (shares.has(i) && !isShared)
+      throw new NodeError('client', 'BAD_MESSAGE', `published the share of tensor ${i}, which is here as an opening`);
+    return {
+      type,
+      ...(share && shares.has(i) && { share }),
+      openings: new Map(
+        [...openings.values()].flatMap(({ opening }) =>
+          widths.get(i)?.has(opening.width) ? [[opening.width, opening] as const] : [],
+        ),
       ),
-    ),
-  }));
+    };
+  });
 }

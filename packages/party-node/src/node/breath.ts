@@ -1,0 +1,2 @@
+/** Lets messages be looked at between slices of long work. */
+export const breath = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
