@@ -192,6 +192,12 @@ export const limits = {
    */
   checkedPrograms: 8,
   /**
+   * Tensors that a client writes at the same time, and their words: what fills a link while a node works on one, and
+   * fewer than the unfinished messages that a link has room for.
+   */
+  writingTensors: 16,
+  writingBytes: 32 * 2 ** 20,
+  /**
    * Elements of a tensor that a client writes as an opening, if that is all a graph takes of it. Below, sharing and
    * opening it takes no time, and what changes with every run, such as a model's input, is mostly smaller.
    */

@@ -79,7 +79,7 @@ test('a large weight is written as the opening that products read, and the parti
   s.close();
 });
 
-test('in a graph that was run before, what comes later is a share, so that runs of it are prepared ahead', async (t) => {
+test('in a graph that was run before, what comes later is a share, so that runs can be prepared', async (t) => {
   const s = await connect();
   const wide: RunRequest = request([1, 2, 3]);
   await writeAll(s);
@@ -137,7 +137,7 @@ test('a write that is refused leaves nothing in the way of another, and one that
   s.close();
 });
 
-test('an opening that does not fit is refused by its node, with what was expected, and nothing is counted', async (t) => {
+test('an opening that does not fit is refused by its node, with what was expected', async (t) => {
   const c = await RawClient.connect(trio.dial, trio.token);
   const n = 64;
   const good: Omit<MessageOf<'putOpened'>, 're'> = {
@@ -192,7 +192,7 @@ test('a share is not made of an opening: a run that is bound so ends with its cl
   t.truthy(await c.next(({ m }) => m.t === 'prepared'));
   for (const role of ['party0', 'party1', 'dealer'] as const) await c.start(role, ticket, { shares: [1], keeps: [1] });
   const ended = await c.next(({ m }) => m.t === 'abort');
-  t.regex((ended?.m as MessageOf<'abort'>).error.message, /tensor 1, which it has written as an opening alone/);
+  t.regex((ended!.m as MessageOf<'abort'>).error.message, /tensor 1, which it has written as an opening alone/);
   c.close();
   const s = await connect();
   await writeAll(s);

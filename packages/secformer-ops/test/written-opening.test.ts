@@ -42,7 +42,7 @@ async function sent(y: Words, width: number, keys: MaskKeys) {
 }
 
 for (const width of [2, 31, 32, 48, 49, 63, 64])
-  test(`what the nodes store is what an opening of ${width} bits leaves, in as many bytes as are declared`, async (t) => {
+  test(`what the nodes store is what an opening of ${width} bits leaves, in as many bytes as declared`, async (t) => {
     // A slice and a part of one
     const n = programLimits.sliceWords + 1001;
     const y = encodeFixed(kernels, uniform(n, -16384, 16384, width), 16, 14);

@@ -35,8 +35,13 @@ function through({ nodes }: Graph, i: number): number {
 /** @throws SecformerError VALUE_TOO_SMALL where nothing of a factor would be left to speak of */
 export function checkFactor({ values, shape }: Write): void {
   let top = 0;
-  for (const v of values) if (Math.abs(v) > top) top = Math.abs(v);
-  if (top === 0 || top >= LEAST_FACTOR) return;
+  for (let i = 0; i < values.length; i++) {
+    const size = Math.abs(values[i]!);
+    // Mostly one of the first
+    if (size >= LEAST_FACTOR) return;
+    if (size > top) top = size;
+  }
+  if (top === 0) return;
   throw new SecformerError(
     'VALUE_TOO_SMALL',
     `no value of a tensor of shape [${shape}] that is multiplied is larger than ${top.toPrecision(3)}, and private ` +

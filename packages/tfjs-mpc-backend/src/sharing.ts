@@ -13,6 +13,9 @@ import type { Fresh, Reply, Request, RunJob, Write } from './runtime/messages.js
 /** Values that travel to the session's thread at a time. */
 const BATCH_BYTES = 4 * 2 ** 20;
 
+/** How many of these are under way: one is made while another travels and a third is shared. */
+const BATCHES = 3;
+
 /** What a read needs of the caller's tensors. */
 export interface Sources {
   /** how to share each of them */
@@ -46,6 +49,22 @@ const checkedFactors = new Set<number>();
 let session = -1;
 let turn: Promise<unknown> = Promise.resolve();
 
+/** Does `f` for some of them at a time. @throws what the first failed with, once none is under way any more */
+export async function severalAtOnce<T>(all: Iterable<T>, f: (one: T) => Promise<void>): Promise<void> {
+  const underWay = new Set<Promise<void>>();
+  const failed: unknown[] = [];
+  for (const one of all) {
+    const mine: Promise<void> = f(one)
+      .catch((error: unknown) => void failed.push(error))
+      .then(() => void underWay.delete(mine));
+    underWay.add(mine);
+    if (underWay.size >= BATCHES) await Promise.race(underWay);
+    if (failed.length > 0) break;
+  }
+  await Promise.all(underWay);
+  if (failed.length > 0) throw failed[0];
+}
+
 /** The request that a few tensors are shared by. */
 function sharing(writes: Write[], c: Resolved): Request {
   return { ...requestOf(c), kind: 'share', writes };
@@ -71,15 +90,16 @@ export async function share(
     const given = checkedSources(needed, missing);
     const asking = formsRequest(given, needed.job, c);
     const forms = asking && formsIn(await runtime.ask(asking, undefined, signal));
-    let ms = 0;
+    const start = performance.now();
     let done = 0;
-    for (const { writes, bytes, of } of batchesOf(given, forms)) {
+    const send = async ({ writes, bytes, of }: Batch) => {
       hear?.({ phase: 'sharing', done, of });
-      ms += settled(await runtime.ask(sharing(writes, c), hear, signal), writes);
+      settled(await runtime.ask(sharing(writes, c), hear, signal), writes);
       done += bytes;
       if (done === of) hear?.({ phase: 'sharing', done, of });
-    }
-    return ms;
+    };
+    await severalAtOnce(batchesOf(given, forms), send);
+    return given.length > 0 ? performance.now() - start : 0;
   };
   const queued = () => {
     const mine = turn.then(all);

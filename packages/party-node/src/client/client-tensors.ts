@@ -10,9 +10,11 @@ import {
   writtenTensor,
 } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
+import { limits } from '../limits.js';
 import { FREED } from '../wire/messages.js';
 import { type Abortable, throwIfAborted, unless } from './abortable.js';
 import type { NodeLinks } from './node-links.js';
+import { Window } from './window.js';
 import { writeOpening, writeShare } from './writing.js';
 
 interface Tensor {
@@ -33,6 +35,7 @@ export class ClientTensors {
   readonly #kernels: Kernels;
   readonly #links: NodeLinks;
   readonly #tensors = new Map<number, Tensor>();
+  readonly #window = new Window(limits.writingBytes, limits.writingTensors);
   /** writes that were given up, until the nodes have nothing of them */
   readonly #leaving = new Map<number, Promise<void>>();
 
@@ -75,6 +78,15 @@ export class ClientTensors {
     const send = { links: this.#links, kernels: this.#kernels, tensor, values, shape, state: full, signal };
     const openings = new Map<number, string>();
     const written = async () => {
+      const leave = await this.#window.enter(8 * values.length);
+      try {
+        throwIfAborted(signal);
+        await writeAll();
+      } finally {
+        leave();
+      }
+    };
+    const writeAll = async () => {
       for (const width of forms.widths)
         if (!there?.widths.includes(width)) openings.set(width, await writeOpening(send, width));
       if (forms.share && !there?.share) await writeShare(send);

@@ -1,5 +1,5 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { type Kernels, sizeOf, type Words } from '@secformer/ring';
+import { type Arena, type Kernels, sizeOf, type Words } from '@secformer/ring';
 import { type ProgramInput, programLimits, readProgram, StoredOpening, shareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -21,12 +21,15 @@ const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError
 /** Messages whose payloads count while they arrive and are read; a tensor's is counted with the tensor. */
 const COUNTED: ReadonlySet<Message['t']> = new Set(['program', 'prepare', 'run', 'upload', 'stage']);
 
+const isWrite = (m: Message): m is MessageOf<'put' | 'putOpened'> => m.t === 'put' || m.t === 'putOpened';
+
 /** Carries out clients' commands: the part of a node's engine that their links need. */
 export interface ClientCommands extends Models {
   readonly role: NodeRole;
   readonly subjects: Subjects;
   readonly kernels: Kernels;
   readonly budget: Budget;
+  readonly arena: Arena;
   /** current runs of all sessions, by ticket */
   readonly runs: ReadonlyMap<string, NodeRun>;
   /** Begins a run and returns at once. @throws NodeError if it cannot begin */
@@ -60,6 +63,9 @@ export class ClientLink {
     this.#link = link;
     this.#principal = principal;
     link.accept = (m, bytes) => this.#accept(m, bytes);
+    // One tensor after another is written
+    link.room = (m, bytes) => (isWrite(m) ? engine.arena.borrow(bytes) : new Uint8Array(bytes));
+    link.dropped = (payload) => engine.arena.release([payload]);
     link.onMessage = (m, payload) => this.#received(m, payload);
     link.onUnwanted = (m, reason) => this.#refuse(m, reason);
   }
@@ -93,7 +99,7 @@ export class ClientLink {
     if (refusal) throw new Unwanted(refusal, limits.frameBytes);
     if (m.t === 'open') return 0;
     const session = this.#mine;
-    if (m.t === 'put' || m.t === 'putOpened') {
+    if (isWrite(m)) {
       const n = sizeOf(m.shape);
       const { sent, kept } = this.#engine.putBytes(m);
       if (n > programLimits.elements)
@@ -227,6 +233,7 @@ export class ClientLink {
       over = sent;
     } finally {
       session.give(over);
+      this.#engine.arena.release([payload]);
     }
   }
 

@@ -73,12 +73,14 @@ function centredDense(e: Emission, n: SecretNode): number {
     w,
     'centred',
     () => {
-      const at = turned ? (i: number, j: number) => j * depth + i : (i: number, j: number) => i * width + j;
-      const out = new Float32Array(w.values!.length);
+      const values = w.values!;
+      const [row, column] = turned ? [1, depth] : [width, 1];
+      const out = new Float32Array(values.length);
       for (let i = 0; i < depth; i++) {
         let sum = 0;
-        for (let j = 0; j < width; j++) sum += w.values![at(i, j)]!;
-        for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! - sum / width;
+        for (let j = 0, at = i * row; j < width; j++, at += column) sum += values[at]!;
+        const mean = sum / width;
+        for (let j = 0, at = i * row; j < width; j++, at += column) out[at] = values[at]! - mean;
       }
       return out;
     },

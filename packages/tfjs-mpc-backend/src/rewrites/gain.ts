@@ -30,15 +30,18 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
   const found = affineNorm(e, flat, depth);
   if (!found) return undefined;
   const { gain, bias } = found;
-  const at = turned ? (i: number, j: number) => j * depth + i : (i: number, j: number) => i * width + j;
+  const [row, column] = turned ? [1, depth] : [width, 1];
   const key = `gain ${gain?.id ?? 'none'} ${factor}`;
   const weights = e.variant(
     w,
     key,
     () => {
-      const out = new Float32Array(w.values!.length);
-      for (let i = 0; i < depth; i++)
-        for (let j = 0; j < width; j++) out[at(i, j)] = w.values![at(i, j)]! * (gain ? gain.values![i]! : 1) * factor;
+      const values = w.values!;
+      const out = new Float32Array(values.length);
+      for (let i = 0; i < depth; i++) {
+        const times = gain ? gain.values![i]! : 1;
+        for (let j = 0, at = i * row; j < width; j++, at += column) out[at] = values[at]! * times * factor;
+      }
       return out;
     },
     FOLDED_BITS,
@@ -47,9 +50,12 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
     w,
     `bias ${bias.id} ${factor}`,
     () => {
+      const values = w.values!;
       const out = new Float64Array(width);
-      for (let i = 0; i < depth; i++)
-        for (let j = 0; j < width; j++) out[j] = out[j]! + bias.values![i]! * w.values![at(i, j)]! * factor;
+      for (let i = 0; i < depth; i++) {
+        const times = bias.values![i]!;
+        for (let j = 0, at = i * row; j < width; j++, at += column) out[j] = out[j]! + times * values[at]! * factor;
+      }
       return Float32Array.from(out);
     },
     undefined,

@@ -85,15 +85,13 @@ export class Connection {
   async #share(writes: readonly Write[], signal: AbortSignal | undefined): Promise<Answer> {
     throwIfAborted(signal);
     const start = performance.now();
-    let last: Promise<void> = Promise.resolve();
     const mine: Joined<void>[] = [];
     for (const w of writes) {
       this.#givenUp.delete(w.tensor);
       if (this.#has(w)) continue;
       let writing = this.#writing.get(w.tensor);
       if (!writing || writing.isGivenUp) {
-        writing = this.#write(w, last);
-        last = writing.over();
+        writing = this.#write(w);
       }
       mine.push(writing);
     }
@@ -108,12 +106,10 @@ export class Connection {
     return forms !== undefined && !forms.share && forms.widths.every((w) => there.widths.includes(w));
   }
 
-  /** @param before one after the other, so that one tensor's words are in memory at a time */
-  #write({ tensor, values, shape, fracBits, forms }: Write, before: Promise<void>): Joined<void> {
-    const writing = new Joined<void>(async (signal) => {
-      await before;
-      await this.session.write(tensor, values, shape, { fracBits }, { signal, forms });
-    });
+  #write({ tensor, values, shape, fracBits, forms }: Write): Joined<void> {
+    const writing = new Joined<void>((signal) =>
+      this.session.write(tensor, values, shape, { fracBits }, { signal, forms }),
+    );
     this.#writing.set(tensor, writing);
     void writing.over().then(() => {
       if (this.#writing.get(tensor) !== writing) return;

@@ -2,7 +2,7 @@
 import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError, type Secret } from '@secformer/ring';
 import { ownKey } from '../runtime/network.js';
-import { batchesOf, checkedSources, type Sources } from '../sharing.js';
+import { batchesOf, checkedSources, type Sources, severalAtOnce } from '../sharing.js';
 import { type InputShapes, type Publishable, shapedModel } from './models.js';
 import type { Published, PublishingSession, PublishProgram, PublishProgress } from './nodes.js';
 import { type Traced, trace } from './trace.js';
@@ -125,10 +125,10 @@ async function write(
   const states = new Map(given.map(({ tensor, fracBits }) => [tensor, { fracBits }]));
   const forms = session.formsToPublish(programs, states);
   let done = 0;
-  for (const { writes } of batchesOf(given, forms)) {
+  await severalAtOnce(batchesOf(given, forms), async ({ writes }) => {
     for (const { tensor, values, shape, fracBits, forms } of writes) {
       onProgress({ phase: 'sharing', done: done++, of: given.length });
       await session.write(tensor, values, shape, { fracBits }, { signal, forms });
     }
-  }
+  });
 }
