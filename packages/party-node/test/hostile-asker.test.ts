@@ -133,6 +133,10 @@ test.serial(
     const c = await hostile();
     const seed = { t: 'put' as const, fracBits: 16, bits: 64, magnitude: 14, seed: true };
     const before = e.party0.budget.room;
+    const { seed: _, ...type } = { ...seed, tensor: 1, shape: [1] };
+    const opening = { ...type, t: 'putOpened' as const, width: 48, opening: bytesToHex(randomBytes(16)) };
+    const opened = await c.ask<'putOpened'>('dealer', opening, new Uint8Array(64));
+    t.is(error(opened)?.code, 'NOT_ALLOWED', "weights are publishers'");
     const huge = await c.ask<'put'>('dealer', { ...seed, tensor: 1, shape: [2 ** 31] });
     t.is(error(huge)?.code, 'LIMIT_EXCEEDED');
     const large = await c.ask<'put'>(

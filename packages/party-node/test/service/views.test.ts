@@ -96,8 +96,10 @@ async function published(data: Data): Promise<Watched> {
     return link;
   };
   const session = await Session.connect(dialAs('publisher', publisher()), e.token);
-  await session.write(1, data.table, [DEPTH, WIDTH]);
-  await session.write(2, data.weights, [WIDTH, OUT]);
+  const fresh = new Map([1, 2].map((tensor) => [tensor, {}]));
+  const forms = session.formsToPublish(request.programs, fresh);
+  await session.write(1, data.table, [DEPTH, WIDTH], {}, { forms: forms.get(1) });
+  await session.write(2, data.weights, [WIDTH, OUT], {}, { forms: forms.get(2) });
   await session.publish(request);
   session.close();
   const ask = async ({ ids, added }: Question, fresh = false) => {
@@ -117,7 +119,7 @@ async function published(data: Data): Promise<Watched> {
 function hidden({ header, payload }: Heard): Buffer {
   const { t } = header;
   if (t === 'run') return payload.subarray(Number(header.names));
-  return ['put', 'round', 'material', 'result', 'prepared'].includes(t) ? payload : Buffer.alloc(0);
+  return ['put', 'putOpened', 'round', 'material', 'result', 'prepared'].includes(t) ? payload : Buffer.alloc(0);
 }
 
 /** By sender, receiver and message, all that hides something. */
@@ -161,7 +163,8 @@ test.serial('what is published and asked is uniform on every link, whatever it i
     'party0 to party1: round',
     'party1 to client: result',
     'party1 to party0: round',
-    'publisher to party1: put',
+    'publisher to party0: putOpened',
+    'publisher to party1: putOpened',
   ]);
 });
 
