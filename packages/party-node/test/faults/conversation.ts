@@ -59,6 +59,8 @@ async function speak(session: Session): Promise<void> {
   session.prepareAhead = false;
   await session.write(1, Float32Array.of(1, -1), [2]);
   for (const tensor of [2, 3]) await session.write(tensor, Float32Array.of(1, 2, 3), [3]);
+  const opened = { share: false, widths: [32, 48] };
+  await session.write(6, Float32Array.of(1, 2, 3), [3], {}, { forms: opened });
   await session.write(
     4,
     Float32Array.from({ length: 16 }, (_, i) => i / 4),
@@ -77,7 +79,7 @@ async function speak(session: Session): Promise<void> {
   await session.run({ ...of(lookup), slots: [{ indices: Int32Array.of(0, 7, 3, 3) }, { tensor: 4 }] });
   await (await session.prepare(of(product, 2, 3))).run();
   (await session.prepare(of(product, 2, 3))).cancel();
-  session.free([1, 2, 3, 4, 5]);
+  session.free([1, 2, 3, 4, 5, 6]);
   await sleep(200);
 }
 

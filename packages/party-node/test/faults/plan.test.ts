@@ -32,7 +32,7 @@ const framesOf = ({ lines }: SessionPlan) =>
   );
 
 test('a conversation has every message that clients and nodes send in it', (t) => {
-  const client = ['open', 'program', 'put', 'free', 'prepare', 'run', 'cancel'];
+  const client = ['open', 'program', 'put', 'putOpened', 'free', 'prepare', 'run', 'cancel'];
   for (const role of NODES)
     t.true(
       client.every((kind) => kindsOf(conversation.client[role]!).has(kind)),
