@@ -53,7 +53,6 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly #peers: Peers;
   readonly #agreements = new Agreements();
   readonly #burnt = new BurntTickets();
-  /** of data connections */
   readonly #traffic = newTraffic();
   readonly #links = new Set<MessageLink>();
   readonly #clients = new Set<ClientLink>();
