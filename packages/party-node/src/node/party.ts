@@ -1,14 +1,6 @@
 import { createHash } from 'node:crypto';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import {
-  type Arena,
-  deriveRunKey,
-  packedBytes,
-  RunStreams,
-  scratch,
-  sizeOf,
-  type Words,
-} from '@secformer/ring';
+import { type Arena, deriveRunKey, packedBytes, RunStreams, scratch, sizeOf, type Words } from '@secformer/ring';
 import {
   giveUp,
   newTrace,
