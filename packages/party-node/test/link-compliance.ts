@@ -22,12 +22,12 @@ export function complies(name: string, make: Pair): void {
         got.b.push(f.length);
         check();
       };
-      for (let i = 0; i < 20; i++) void a.send(bytes(1 + i * 1000, i));
-      for (let i = 0; i < 3; i++) void b.send(bytes(i + 1, 0));
+      for (let i = 0; i < 20; i++) void a.send(bytes(2 + i * 1000, i));
+      for (let i = 0; i < 3; i++) void b.send(bytes(i + 2, 0));
     });
     t.deepEqual(
       got.b,
-      Array.from({ length: 20 }, (_, i) => 1 + i * 1000),
+      Array.from({ length: 20 }, (_, i) => 2 + i * 1000),
     );
     done();
   });
@@ -80,8 +80,8 @@ export function complies(name: string, make: Pair): void {
     });
     a.close('enough');
     await told;
-    await t.throwsAsync(a.send(new Uint8Array(1)), { message: /enough/ });
-    await t.throwsAsync(b.send(new Uint8Array(1)));
+    await t.throwsAsync(a.send(new Uint8Array(2)), { message: /enough/ });
+    await t.throwsAsync(b.send(new Uint8Array(2)));
     b.close('again');
     t.is(closed, 1);
     done();

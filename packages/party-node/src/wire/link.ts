@@ -21,7 +21,7 @@ export interface Link {
   frame?(length: number): Uint8Array;
   /**
    * Resolves when there is room for more; rejects once the link is closed. A frame that is a whole buffer is the link's
-   * from then on.
+   * from then on. Shorter ones than two bytes are for links themselves.
    */
   send(frame: Uint8Array): Promise<void>;
   /**
