@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import type { BertInputs, BertModel } from '@secformer/bert-loader';
+import type { BertConfig, BertInputs, BertModel } from '@secformer/bert-loader';
 import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
@@ -280,8 +280,7 @@ export async function bert(f: BertFlags): Promise<void> {
         return { ...o, ...(budget && { budget }) };
       }),
       // Under another suite this includes what its approximations change in a model that was not trained with them
-      [f.suite === 'exact' || (f.suite === 'fast' && model.config.softmax === '2quad') ? 'error' : 'errorVsModel']:
-        error,
+      [isItsOwn(model.config, f.suite) ? 'error' : 'errorVsModel']: error,
       ...(f.texts !== undefined && { sentences: all.length * f.batch }),
       peakMemoryBytes: nodes ? last.memory : null,
       ...(network && { network: explained(network, records) }),

@@ -1,3 +1,4 @@
+import type { AttentionSettings } from './attention-weights.js';
 import type { Activation } from './blocks.js';
 
 /** The settings in a config.json, under names that all families share. */
@@ -25,10 +26,10 @@ export interface BertConfig {
   /** what LayerNorm adds to the variance */
   epsilon: number;
   activation: Activation;
-  /** what attention weights are made by; 2Quad is (s + c)²/Σ(s + c)² */
-  softmax: 'softmax' | '2quad';
-  /** c of 2Quad */
-  quadConstant: number;
+  /** what attention weights are made by */
+  attention: AttentionSettings;
+  /** `affine`: the encoder's norms are a gain and a bias alone, into which constants went for means and deviations */
+  layerNorm: 'standard' | 'affine';
   /** names of a classifier's classes, in order; LABEL_0 and so on where the checkpoint names none */
   labels: string[];
   /** the id of padding */

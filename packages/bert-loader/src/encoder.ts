@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { type AttentionWeights, attend, type Scores } from './attention.js';
 import { activate, type Dense, dense, type Norm, normalize } from './blocks.js';
 import type { BertConfig } from './config.js';
+import type { Hooks } from './hooks.js';
 import type { BertInputs } from './inputs.js';
 
 export interface Embeddings {
@@ -39,11 +40,20 @@ export interface LayerWeights extends AttentionWeights {
 /** A layer of BERT: attention and two dense layers, each with what came in added and normalized. */
 export function plainLayer(w: LayerWeights, c: BertConfig): Layer {
   return (x, scores) => {
-    const merged = attend({ query: x, key: x, value: x }, w, c, scores);
-    const a = normalize(tf.add(dense(merged, w.output), x), w.norm1);
+    const { hooks, layer } = scores;
+    const after = (y: tf.Tensor, before: tf.Tensor, norm: Norm, at: number) =>
+      normalized(tf.add(hooks?.drop?.(y, 'hidden') ?? y, before), norm, at, hooks);
+    const attention = dense(attend({ query: x, key: x, value: x }, w, c, scores), w.output);
+    hooks?.seen?.('attention', layer, attention);
+    const a = after(attention, x, w.norm1, 2 * layer + 1);
     const up = activate(dense(a, w.up), c.activation);
-    return normalize(tf.add(dense(up, w.down), a), w.norm2);
+    return after(dense(up, w.down), a, w.norm2, 2 * layer + 2);
   };
+}
+
+/** A norm, or what stands in its place; `at` is as `Hooks` number them. */
+function normalized(x: tf.Tensor, norm: Norm, at: number, hooks: Hooks | undefined): tf.Tensor {
+  return hooks?.normalize ? hooks.normalize(x, norm, at) : normalize(x, norm);
 }
 
 /**
@@ -58,24 +68,36 @@ function positionsOf(ids: tf.Tensor2D, table: tf.Tensor, c: BertConfig): tf.Tens
   return tf.gather(table, tf.cast(tf.add(counted, tf.scalar(c.countedFrom, 'int32')), 'int32'));
 }
 
-function embed(e: Embeddings, { inputIds, tokenTypeIds }: BertInputs, c: BertConfig): tf.Tensor {
+function embed(
+  e: Embeddings,
+  { inputIds, tokenTypeIds }: BertInputs,
+  c: BertConfig,
+  hooks: Hooks | undefined,
+): tf.Tensor {
   let words: tf.Tensor = tf.gather(e.words, inputIds);
   if (e.transform) words = e.transform(words);
   let x: tf.Tensor = tf.add(words, positionsOf(inputIds, e.positions, c));
   // Of a single type, every token is
   if (e.types) x = tf.add(x, c.types === 1 ? e.types : tf.gather(e.types, tokenTypeIds));
-  x = normalize(x, e.norm);
+  x = normalized(x, e.norm, 0, hooks);
+  x = hooks?.drop?.(x, 'hidden') ?? x;
   return e.project ? dense(x, e.project) : x;
 }
 
 /** Last hidden states, [batch, tokens, hidden]. */
-export function encode({ embeddings, layers, bias }: Encoder, inputs: BertInputs, c: BertConfig): tf.Tensor3D {
+export function encode(encoder: Encoder, inputs: BertInputs, c: BertConfig, hooks?: Hooks): tf.Tensor3D {
+  const { embeddings, layers, bias } = encoder;
   const [batch, length] = inputs.inputIds.shape;
-  let x = embed(embeddings, inputs, c);
-  const scores: Scores = {
+  let x = embed(embeddings, inputs, c, hooks);
+  hooks?.seen?.('hidden', -1, x);
+  const scores: Omit<Scores, 'layer'> = {
     mask: tf.reshape(tf.cast(inputs.attentionMask, 'float32'), [batch, 1, 1, length]),
     bias: bias?.(length),
+    hooks,
   };
-  for (const layer of layers) x = layer(x, scores);
+  for (const [i, layer] of layers.entries()) {
+    x = layer(x, { ...scores, layer: i });
+    hooks?.seen?.('hidden', i, x);
+  }
   return x as tf.Tensor3D;
 }

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { type Activation, activate, type Dense, dense, firstToken, normalize } from './blocks.js';
 import type { BertConfig } from './config.js';
+import type { Hooks } from './hooks.js';
 import type { WeightReader } from './weights.js';
 
 /** Every kind of head that is read. */
@@ -40,7 +41,7 @@ export interface Head {
   /** classes that it tells apart, of a classifier */
   classes: number | undefined;
   /** its scores of hidden states [batch, tokens, hidden] */
-  scores: (hidden: tf.Tensor) => tf.Tensor;
+  scores: (hidden: tf.Tensor, hooks?: Hooks) => tf.Tensor;
 }
 
 /** From hidden states to pooled ones, [batch, hidden]; undefined where the checkpoint has no pooler. */
@@ -161,5 +162,9 @@ export function readHead(kind: HeadKind, source: HeadSource): Head | undefined {
     inner = (hidden) => activate(dense(firstToken(hidden), w), sequence.activation);
   }
   const out = root.dense(sequence.out, classes, c.hidden);
-  return { kind, classes, scores: (hidden) => dense(inner(hidden), out) };
+  const scores = (hidden: tf.Tensor, hooks?: Hooks) => {
+    const x = inner(hidden);
+    return dense(hooks?.drop?.(x, 'head') ?? x, out);
+  };
+  return { kind, classes, scores };
 }

@@ -1,14 +1,16 @@
 import { readFolder } from '#files';
 import { type Abortable, readingUnless, throwIfAborted } from './abortable.js';
 import { chooseHead } from './architectures.js';
-import { Checkpoint, shardsOf } from './checkpoint.js';
+import { BUFFERS, readCheckpoint } from './checkpoint-files.js';
+import type { BertConfig } from './config.js';
 import { familyOf } from './families/index.js';
-import type { ModelFiles, ReadFile } from './files.js';
+import type { ReadFile } from './files.js';
 import { openFolder, tokenizerOf } from './folder.js';
 import { HEAD_KINDS, type HeadKind, hasHead, readHead, readPooler } from './heads.js';
-import { BertModel } from './model.js';
-import { Safetensors } from './safetensors.js';
+import { BertModel, type ModelParts } from './model.js';
 import { readSentence, type Sentence } from './sentence.js';
+import { TensorStore } from './tensor-store.js';
+import type { BertTokenizer } from './tokenizer/tokenizer.js';
 import { WeightReader } from './weights.js';
 
 /** How a checkpoint is loaded; all of it is optional. */
@@ -24,25 +26,12 @@ function checkOptions({ head }: LoadOptions): void {
 
 /** Prefixes of the encoder's tensors: one that is there and not read would be missing from the computation. */
 const ENCODER = /^(embeddings|encoder|transformer)\./;
-/** Position ids and zero token types, which older versions of the reference saved as tensors. */
-const BUFFERS = /^embeddings\.(position_ids|token_type_ids)$/;
 
-const SINGLE = 'model.safetensors';
-const INDEX = 'model.safetensors.index.json';
-
-async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
-  const single = await files.bytes(SINGLE);
-  if (single) return new Checkpoint(files.path(SINGLE), [new Safetensors(files.path(SINGLE), single)]);
-  const index = await files.json(INDEX);
-  if (index === undefined) files.refuse(SINGLE, `is not there, nor is ${INDEX}; weights in other formats are not read`);
-  const parts: Safetensors[] = [];
-  for (const [shard, names] of shardsOf(files.path(INDEX), index)) {
-    const part = new Safetensors(files.path(shard), await files.need(shard));
-    const missing = names.find((name) => !part.has(name));
-    if (missing !== undefined) files.refuse(shard, `has no tensor '${missing}', which ${INDEX} says it holds`);
-    parts.push(part);
-  }
-  return new Checkpoint(files.path(INDEX), parts);
+/** What a folder is made into. */
+export interface Opened {
+  config: BertConfig;
+  tokenizer: BertTokenizer;
+  parts: ModelParts;
 }
 
 /**
@@ -53,6 +42,17 @@ async function readCheckpoint(files: ModelFiles): Promise<Checkpoint> {
  * RangeError where an option is none; the signal's reason, and no tensor is left
  */
 export async function bertFromFiles(read: ReadFile, where: string, options: LoadOptions = {}): Promise<BertModel> {
+  const { config, tokenizer, parts } = await partsFromFiles(read, where, options, new TensorStore());
+  return new BertModel(config, tokenizer, parts);
+}
+
+/** As `bertFromFiles`, with its tensors made by `store`. */
+export async function partsFromFiles(
+  read: ReadFile,
+  where: string,
+  options: LoadOptions,
+  store: TensorStore,
+): Promise<Opened> {
   checkOptions(options);
   throwIfAborted(options.signal);
   const opened = await openFolder(readingUnless(options.signal, read), where);
@@ -62,8 +62,8 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
   const tokenizer = await tokenizerOf(opened);
   const checkpoint = await readCheckpoint(files);
   const prefix = checkpoint.has(`${family.prefix}embeddings.word_embeddings.weight`) ? family.prefix : '';
-  const root = new WeightReader(checkpoint);
-  const r = new WeightReader(checkpoint, prefix, root.all);
+  const root = new WeightReader(checkpoint, '', store);
+  const r = new WeightReader(checkpoint, prefix, store);
   try {
     const kind = chooseHead(json, config.family, {
       asked: options.head,
@@ -79,10 +79,10 @@ export async function bertFromFiles(read: ReadFile, where: string, options: Load
     const { words } = encoder.embeddings;
     const head = readHead(kind, { encoder: r, root, names, pooler, words, config, labels, tied });
     if (config.labels.length === 0) config.labels = Array.from({ length: head?.classes ?? 0 }, (_, i) => `LABEL_${i}`);
-    const sentence: Sentence | undefined = modules && (await readSentence(folder, modules, config.hidden, root.all));
-    return new BertModel(config, tokenizer, { encoder, pooler, head, sentence, all: root.all });
+    const sentence: Sentence | undefined = modules && (await readSentence(folder, modules, config.hidden, store));
+    return { config, tokenizer, parts: { encoder, pooler, head, sentence, all: store.all } };
   } catch (error) {
-    for (const t of root.all) t.dispose();
+    store.dispose();
     throw error;
   }
 }

@@ -3,6 +3,7 @@ import type { Activation } from './blocks.js';
 import type { BertConfig } from './config.js';
 import type { ConfigReader } from './config-reader.js';
 import { families } from './families/index.js';
+import { attentionOf, choice } from './parse-attention.js';
 
 const ACTIVATIONS: Record<string, Activation> = {
   gelu: 'gelu',
@@ -66,9 +67,6 @@ export function configOf(json: ConfigReader): BertConfig {
   const activation = Object.hasOwn(ACTIVATIONS, act) ? ACTIVATIONS[act] : undefined;
   if (!activation)
     json.refuse(`${s.activation.key} '${act}' is not understood; ${Object.keys(ACTIVATIONS).join(', ')} are`);
-  const softmax = json.raw('softmax') ?? 'softmax';
-  if (softmax !== 'softmax' && softmax !== '2quad')
-    json.refuse(`softmax '${softmax}' is not understood; 'softmax' and '2quad' are`);
   const [names, hidden] = [s.names, json.whole([s.names.hidden, 'hidden_size'])];
   const padToken = json.whole(['pad_token_id'], s.padToken);
   const countedFrom = s.positionsFrom === 'padding' ? padToken : s.positionsFrom;
@@ -87,8 +85,8 @@ export function configOf(json: ConfigReader): BertConfig {
     types: s.tokenTypes ? json.whole(['type_vocab_size']) : 0,
     epsilon: s.epsilon ?? json.number('layer_norm_eps', 1e-12),
     activation,
-    softmax,
-    quadConstant: json.number('softmax_constant', 5),
+    attention: attentionOf(json),
+    layerNorm: choice(json, 'layer_norm', ['standard', 'affine'] as const, 'standard'),
     labels: labelsOf(json),
     padToken,
   };

@@ -1,6 +1,6 @@
 /** A sentence's embedding from the states of its tokens, as sentence-transformers pools them. */
 import * as tf from '@tensorflow/tfjs-core';
-import { MASKED } from './attention.js';
+import { MASKED } from './attention-weights.js';
 import { firstToken } from './blocks.js';
 import { kindOf } from './describe.js';
 

@@ -42,8 +42,8 @@ export function randomBert(
     types: 2,
     epsilon: 1e-12,
     activation: 'gelu',
-    softmax: 'softmax',
-    quadConstant: 5,
+    attention: { function: 'softmax', constant: 0, power: 2, divisor: 'tokens' },
+    layerNorm: 'standard',
     labels: [],
     padToken: 0,
   };

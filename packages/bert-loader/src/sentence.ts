@@ -7,6 +7,7 @@ import { isObject } from './describe.js';
 import type { ModelFiles } from './files.js';
 import type { Pooling } from './pooling.js';
 import { Safetensors } from './safetensors.js';
+import type { TensorStore } from './tensor-store.js';
 import { WeightReader } from './weights.js';
 
 /** One step on a sentence's embedding, [batch, in] to [batch, out]. */
@@ -139,12 +140,12 @@ function unit(x: tf.Tensor2D): tf.Tensor2D {
 
 type Modules = readonly Module[];
 
-/** What the folder does after its encoder, whose states have `hidden` features. @param all where tensors are added */
+/** What the folder does after its encoder, whose states have `hidden` features. @param store where tensors are added */
 export async function readSentence(
   files: ModelFiles,
   modules: Modules,
   hidden: number,
-  all: tf.Tensor[],
+  store: TensorStore,
 ): Promise<Sentence> {
   const [encoder, pooling, ...others] = modules as [Module, Module, ...Module[]];
   const configOf = async (folder: ModelFiles) =>
@@ -166,7 +167,7 @@ export async function readSentence(
     const weights = async () => {
       const file = folder.path('model.safetensors');
       const tensors = new Safetensors(file, await folder.need('model.safetensors'));
-      return new WeightReader(new Checkpoint(file, [tensors]), '', all);
+      return new WeightReader(new Checkpoint(file, [tensors]), '', store);
     };
     if (type === 'Normalize') steps.push(unit);
     else if (type === 'Dense') {

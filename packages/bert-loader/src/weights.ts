@@ -1,9 +1,10 @@
-import { type Tensor, tensor } from '@tensorflow/tfjs-core';
+import type { Tensor } from '@tensorflow/tfjs-core';
 import type { Dense, Norm } from './blocks.js';
 import type { Checkpoint } from './checkpoint.js';
+import { TensorStore } from './tensor-store.js';
 
 /** A matrix of `rows` rows, transposed. */
-function turned(values: Float32Array, rows: number, cols: number): Float32Array {
+export function turned(values: Float32Array, rows: number, cols: number): Float32Array {
   const out = new Float32Array(values.length);
   for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) out[c * rows + r] = values[r * cols + c] as number;
   return out;
@@ -14,17 +15,17 @@ export class WeightReader {
   readonly checkpoint: Checkpoint;
   readonly prefix: string;
   /** what was made by this reader and those it was made from */
-  readonly all: Tensor[];
+  readonly store: TensorStore;
 
-  constructor(checkpoint: Checkpoint, prefix = '', all: Tensor[] = []) {
+  constructor(checkpoint: Checkpoint, prefix = '', store = new TensorStore()) {
     this.checkpoint = checkpoint;
     this.prefix = prefix;
-    this.all = all;
+    this.store = store;
   }
 
   /** A reader of what is below a name. */
   under(prefix: string): WeightReader {
-    return new WeightReader(this.checkpoint, this.prefix + prefix, this.all);
+    return new WeightReader(this.checkpoint, this.prefix + prefix, this.store);
   }
 
   has(name: string): boolean {
@@ -40,18 +41,19 @@ export class WeightReader {
     return this.checkpoint.read(this.prefix + name, shape);
   }
 
+  /** A tensor of values that were computed from the checkpoint's. */
   keep(values: Float32Array, shape: number[]): Tensor {
-    const t = tensor(values, shape, 'float32');
-    this.all.push(t);
-    return t;
+    return this.store.keep(values, shape);
   }
 
   tensor(name: string, shape: number[]): Tensor {
-    return this.keep(this.values(name, shape), shape);
+    return this.store.keep(this.values(name, shape), shape, this.prefix + name);
   }
 
   dense(name: string, out: number, from: number, hasBias = true): Dense {
-    const weight = this.keep(turned(this.values(`${name}.weight`, [out, from]), out, from), [from, out]);
+    const full = `${name}.weight`;
+    const values = turned(this.values(full, [out, from]), out, from);
+    const weight = this.store.keep(values, [from, out], this.prefix + full, true);
     return { weight, bias: hasBias ? this.tensor(`${name}.bias`, [out]) : undefined };
   }
 

@@ -26,6 +26,7 @@ export const bertMasked: HeadNames['masked'] = {
 export const bert: Family = {
   classes: { bert: 'Bert' },
   prefix: 'bert.',
+  hooked: true,
   settings: bertSettings,
   read: (r, c) => readTransformer(r, c, 'encoder.layer.', bertLayer),
   heads: () => ({

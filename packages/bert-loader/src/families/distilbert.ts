@@ -16,6 +16,7 @@ const layer: LayerNames = {
 export const distilbert: Family = {
   classes: { distilbert: 'DistilBert' },
   prefix: 'distilbert.',
+  hooked: true,
   settings: {
     ...bertSettings,
     names: { hidden: 'dim', layers: 'n_layers', heads: 'n_heads', intermediate: 'hidden_dim' },

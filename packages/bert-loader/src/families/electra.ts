@@ -6,6 +6,7 @@ import { readTransformer } from './transformer.js';
 export const electra: Family = {
   classes: { electra: 'Electra' },
   prefix: 'electra.',
+  hooked: true,
   settings: { ...bertSettings, embeddingSize: 128 },
   read(r, c) {
     const { embeddings, layers } = readTransformer(r, c, 'encoder.layer.', bertLayer);

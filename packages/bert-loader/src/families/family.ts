@@ -28,6 +28,8 @@ export interface Family {
   /** what the encoder's tensors begin with in a checkpoint that has a head besides */
   prefix: string;
   settings: Settings;
+  /** are all of its layers `plainLayer`, one set of weights each, so that `Hooks` are asked in every one? */
+  hooked?: true;
   /** the encoder's tensors as functions; `json` has the keys that only this family knows */
   read(r: WeightReader, c: BertConfig, json: ConfigReader): Encoder;
   /** where its heads are */

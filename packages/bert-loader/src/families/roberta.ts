@@ -16,6 +16,7 @@ export const robertaMasked: HeadNames['masked'] = {
 export const roberta: Family = {
   classes: { roberta: 'Roberta', 'xlm-roberta': 'XLMRoberta' },
   prefix: 'roberta.',
+  hooked: true,
   settings: { ...bertSettings, padToken: 1, positionsFrom: 'padding' },
   read: (r, c) => readTransformer(r, c, 'encoder.layer.', bertLayer),
   heads: () => ({

@@ -14,27 +14,39 @@ export interface LayerNames {
   norm2: string;
 }
 
+/** What a layer's constants of its attention function are called, one a head. */
+export function constantsOf({ query }: LayerNames): string {
+  return `${query.slice(0, query.lastIndexOf('.'))}.constant`;
+}
+
+/** Of the encoder's norms; undefined where they are a gain and a bias alone. */
+function epsilonOf(c: BertConfig): number | undefined {
+  return c.layerNorm === 'affine' ? undefined : c.epsilon;
+}
+
 export function readEmbeddings(r: WeightReader, c: BertConfig): Embeddings {
   const e = r.under('embeddings.');
   return {
     words: e.tensor('word_embeddings.weight', [c.vocabSize, c.embedding]),
     positions: e.tensor('position_embeddings.weight', [c.positions, c.embedding]),
     types: c.types > 0 ? e.tensor('token_type_embeddings.weight', [c.types, c.embedding]) : undefined,
-    norm: e.norm('LayerNorm', c.embedding, c.epsilon),
+    norm: e.norm('LayerNorm', c.embedding, epsilonOf(c)),
   };
 }
 
 export function readLayer(r: WeightReader, names: LayerNames, c: BertConfig): LayerWeights {
   const square = (name: string) => r.dense(name, c.hidden, c.hidden);
+  const constants = constantsOf(names);
   return {
     query: square(names.query),
     key: square(names.key),
     value: square(names.value),
+    constants: r.has(constants) ? r.tensor(constants, [c.heads]) : undefined,
     output: square(names.output),
-    norm1: r.norm(names.norm1, c.hidden, c.epsilon),
+    norm1: r.norm(names.norm1, c.hidden, epsilonOf(c)),
     up: r.dense(names.up, c.intermediate, c.hidden),
     down: r.dense(names.down, c.hidden, c.intermediate),
-    norm2: r.norm(names.norm2, c.hidden, c.epsilon),
+    norm2: r.norm(names.norm2, c.hidden, epsilonOf(c)),
   };
 }
 

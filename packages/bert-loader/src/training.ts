@@ -1,0 +1,14 @@
+export {
+  ATTENTION_FUNCTIONS,
+  ATTENTION_POWERS,
+  type AttentionFunction,
+  type AttentionSettings,
+  USUAL_CONSTANT,
+  type Weighed,
+  weigh,
+} from './attention-weights.js';
+export { type Norm, normalize } from './blocks.js';
+export type { BertConfig } from './config.js';
+export type { DropPlace, Hooks, Seen } from './hooks.js';
+export { type HostTensor, hostTensors, safetensorsOf } from './training/host-tensors.js';
+export { type Computed, type TrainableBert, trainableBert } from './training/trainable.js';

@@ -1,0 +1,90 @@
+/** Models as variables: what they compute, where hooks are asked, and checkpoints that are written again. */
+import * as tf from '@tensorflow/tfjs';
+import test from 'ava';
+import { bertFromFiles, ModelFileError } from '../src/index.js';
+import { hostTensors, normalize, safetensorsOf, type TrainableBert, trainableBert } from '../src/training.js';
+import { expectedOf, inputsOf, reader } from './fixture.js';
+
+test.before(() => tf.setBackend('cpu'));
+
+/** The folder with the model's weights as they are, written anew. */
+async function rewritten(name: string, model: TrainableBert) {
+  const tensors = await hostTensors(reader(name), name);
+  for (const weight of model.weights.keys()) tensors.set(weight, model.exported(weight));
+  return bertFromFiles(reader(name, { 'model.safetensors': safetensorsOf(tensors) }), name);
+}
+
+for (const name of ['bert-sequence', 'roberta-sequence', 'electra-sequence', 'distilbert-sequence']) {
+  test(`${name}: variables compute what the model does, and are written as they were read`, async (t) => {
+    const inputs = inputsOf(expectedOf(name));
+    const model = await trainableBert(reader(name), name);
+    const plain = await bertFromFiles(reader(name), name);
+    const want = Array.from(plain.logits(inputs).dataSync());
+    t.deepEqual(Array.from(model.compute(inputs).scores!.dataSync()), want);
+    t.deepEqual(Array.from((await rewritten(name, model)).logits(inputs).dataSync()), want);
+    const [weight] = model.weights.values();
+    weight!.assign(tf.mul(weight!, 1.5));
+    const after = Array.from(model.compute(inputs).scores!.dataSync());
+    t.notDeepEqual(after, want);
+    t.deepEqual(Array.from((await rewritten(name, model)).logits(inputs).dataSync()), after);
+    t.throws(() => model.exported('none'), { instanceOf: RangeError });
+  });
+}
+
+test('hooks are asked in every layer, and change nothing where they change nothing', async (t) => {
+  const inputs = inputsOf(expectedOf('bert-sequence'));
+  const model = await trainableBert(reader('bert-sequence'), 'm');
+  const { layers, heads, hidden } = model.config;
+  const [batch, length] = inputs.inputIds.shape;
+  const seen: string[] = [];
+  const norms: number[] = [];
+  const dropped: string[] = [];
+  const { scores } = model.compute(inputs, {
+    seen(what, layer, x) {
+      seen.push(`${what} ${layer}`);
+      const square = what === 'argument' || what === 'weights';
+      t.deepEqual(x.shape, square ? [batch, heads, length, length] : [batch, length, hidden]);
+    },
+    normalize(x, norm, at) {
+      norms.push(at);
+      return normalize(x, norm);
+    },
+    drop(x, place) {
+      dropped.push(place);
+      return x;
+    },
+    attention: () => 'softmax',
+  });
+  t.deepEqual(Array.from(scores!.dataSync()), Array.from(model.compute(inputs).scores!.dataSync()));
+  t.deepEqual(
+    norms,
+    Array.from({ length: 2 * layers + 1 }, (_, i) => i),
+  );
+  const each = Array.from({ length: layers }, (_, i) =>
+    ['argument', 'weights', 'attention', 'hidden'].map((what) => `${what} ${i}`),
+  );
+  t.deepEqual(seen, ['hidden -1', ...each.flat()]);
+  t.deepEqual(dropped, ['hidden', ...each.flatMap(() => ['attention', 'hidden', 'hidden']), 'head']);
+  const quads = model.compute(inputs, { attention: (layer) => (layer === 0 ? '2quad' : 'softmax') });
+  t.notDeepEqual(Array.from(quads.scores!.dataSync()), Array.from(scores!.dataSync()));
+});
+
+test.serial('a family whose layers are its own is refused by name, and leaves no tensor', async (t) => {
+  for (const name of ['mobilebert-sequence', 'albert-sequence', 'mpnet-sequence']) {
+    const before = tf.memory().numTensors;
+    const message = /is not trained here; bert, roberta, xlm-roberta, electra and distilbert are/;
+    await t.throwsAsync(trainableBert(reader(name), name), { instanceOf: ModelFileError, message });
+    t.is(tf.memory().numTensors, before, name);
+  }
+});
+
+test('a safetensors file begins its tensors at multiples of eight bytes, and refuses what has no such shape', async (t) => {
+  for (const name of ['a', 'bb', 'ccc', 'é']) {
+    const bytes = safetensorsOf(new Map([[name, { shape: [2], values: Float32Array.of(1, 2) }]]));
+    t.is(Number(new DataView(bytes.buffer).getBigUint64(0, true)) % 8, 0, name);
+    const read = async (file: string) => (file === 'model.safetensors' ? bytes : undefined);
+    t.deepEqual([...(await hostTensors(read, 'm'))], [[name, { shape: [2], values: Float32Array.of(1, 2) }]]);
+  }
+  const wrong = new Map([['a', { shape: [3], values: Float32Array.of(1, 2) }]]);
+  t.throws(() => safetensorsOf(wrong), { instanceOf: RangeError, message: /'a' of shape \[3\] has 2 values; 3 are/ });
+});
