@@ -258,6 +258,42 @@ export const errorCodes = [
     ],
   },
   {
+    title: 'Training',
+    about: 'From `@secformer/distill`, of the class `DistillError`.',
+    codes: [
+      {
+        code: 'BAD_TASK_DATA',
+        means:
+          "A file of a task's examples is missing, or a line of it is no example. The message names the file and the " +
+          'line, and never holds a text.',
+        remedy:
+          'Fetch the file again, or see [the columns of each ' +
+          'task](../packages/distill/README.md#tasks-and-their-files).',
+      },
+      {
+        code: 'BAD_TRAINING',
+        means:
+          'A setting of a training is out of its range, two do not go together, or the backend that was asked for ' +
+          'cannot be had. The message says which, what came and what is expected.',
+        remedy: 'Mend it as the message says. Nothing was written.',
+      },
+      {
+        code: 'TRAINING_DIVERGED',
+        means: 'The loss of a step is no finite number: weights have run away.',
+        remedy:
+          'Choose a lower `--rate`, a longer `--warmup`, or a `--cap` for the scores of a student. States that were ' +
+          'saved before are there still.',
+      },
+      {
+        code: 'CHECKPOINT_MISMATCH',
+        means:
+          'The state that a training was to go on from is damaged, or of a training with other settings, models or ' +
+          'data. The message lists what differs.',
+        remedy: 'Name the same settings again, or begin anew without `--resume`.',
+      },
+    ],
+  },
+  {
     title: 'Internal checks',
     about:
       'These stop a computation rather than let it go on wrongly. You meet them if you drive the lower packages ' +

@@ -20,6 +20,7 @@ const PACKAGES = {
   'packages/party-node': ['ring', 'secformer-ops'],
   'packages/tfjs-mpc-backend': ['ring', 'secformer-ops', 'party-node'],
   'packages/bert-loader': [],
+  'packages/distill': ['bert-loader'],
   'packages/cli': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
   'apps/web': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
   'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'web'],
@@ -31,6 +32,7 @@ const PACKAGES = {
 const ROOMS = {
   'packages/secformer-ops/src': ['instruction', 'protocols', 'program', 'graph', 'compose', 'suites', 'plan'],
   'packages/party-node/src': ['wire', 'identity', 'client', 'store', 'operation', 'node', 'trio'],
+  'packages/distill/src': ['glue', 'model', 'train', 'command'],
   'packages/tfjs-mpc-backend/src': ['runtime', 'rewrites', 'kernels', 'service'],
 };
 

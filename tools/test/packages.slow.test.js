@@ -15,7 +15,7 @@ import ts from 'typescript';
 
 const run = promisify(execFile);
 const root = join(import.meta.dirname, '../..');
-const names = ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'cli'];
+const names = ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'cli', 'distill'];
 const manifestOf = (name) => JSON.parse(readFileSync(join(root, 'packages', name, 'package.json'), 'utf8'));
 
 /** Every entry that somebody may import, as they write it. */

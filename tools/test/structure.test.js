@@ -37,6 +37,8 @@ for (const [package_, other] of [
   ['packages/party-node', 'tfjs-mpc-backend'],
   ['packages/tfjs-mpc-backend', 'bert-loader'],
   ['packages/bert-loader', 'ring'],
+  ['packages/bert-loader', 'distill'],
+  ['packages/distill', 'tfjs-mpc-backend'],
   ['apps/bench', 'tools'],
   ['examples', 'secformer-ops'],
 ]) {

@@ -1,4 +1,4 @@
-/** Attention's functions beside sums written out in double precision, with padding, and what config.json says of them. */
+/** Attention's functions beside sums written out in double precision, with padding, and their keys in config.json. */
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { type AttentionSettings, USUAL_CONSTANT, weigh } from '../src/attention-weights.js';

@@ -1,0 +1,140 @@
+/** What a command's flags come to: a task's data, the models, and the training. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { AttentionFunction } from '@secformer/bert-loader/training';
+import { DistillError } from '../errors.js';
+import { type Example, readExamples } from '../glue/read.js';
+import { type Task, tasks } from '../glue/tasks.js';
+import { type TrainingBackend, useBackend } from '../model/backend.js';
+import { Draft } from '../model/draft.js';
+import { type StudentSettings, studentOf } from '../model/student.js';
+import type { RunRecord } from '../train/record.js';
+import { settingsOf, type TrainingSettings } from '../train/settings.js';
+import { fineTuning, type Stage, stagesOf } from '../train/stages.js';
+import { Training, type TrainingOptions } from '../train/trainer.js';
+
+/** What a fine-tuning or a distillation is asked for with. */
+export interface DistillRequest {
+  /** a task's name: see `tasks` */
+  task: string;
+  /** the folder with the tasks' folders, or the task's own; its train.tsv and dev.tsv */
+  data?: string | undefined;
+  /** files in the place of those */
+  trainFile?: string | undefined;
+  devFile?: string | undefined;
+  /** the checkpoint to fine-tune; with a `teacher`, where the student begins in the place of its teacher's weights */
+  model?: string | undefined;
+  /** the checkpoint to learn from */
+  teacher?: string | undefined;
+  /** what the student does otherwise; with a teacher alone */
+  student?: StudentSettings;
+  /** folder of the model that is made */
+  out: string;
+  /** epochs by labels or logits; 3 */
+  epochs?: number;
+  /** epochs by hidden states, for attention and again for norms; 3 */
+  hiddenEpochs?: number;
+  oneLayerAtATime?: boolean;
+  /** how much the teacher's logits and the labels count in the last stage; 1 and 0 */
+  logits?: number;
+  labels?: number;
+  /** examples of each file at most: for a trial */
+  limit?: number | undefined;
+  backend?: TrainingBackend | undefined;
+  settings?: Partial<TrainingSettings>;
+}
+
+const refuse = (message: string): never => {
+  throw new DistillError('BAD_TRAINING', message);
+};
+
+function taskOf(name: string): Task {
+  const known = Object.keys(tasks);
+  return Object.hasOwn(tasks, name) ? tasks[name]! : refuse(`task is '${name}'; ${known.join(', ')} are known`);
+}
+
+function fileOf({ data, task }: DistillRequest, own: string | undefined, name: string): string {
+  if (own !== undefined) return own;
+  if (data === undefined) return refuse(`where is ${name}? Name the folder of the data, or the file itself`);
+  const below = join(data, task, name);
+  return existsSync(below) ? below : join(data, name);
+}
+
+function numbersOf({ epochs = 3, hiddenEpochs = 3, logits = 1, labels = 0, limit }: DistillRequest) {
+  for (const [name, value] of Object.entries({ epochs, hiddenEpochs, logits, labels }))
+    if (!(Number.isFinite(value) && value >= 0 && value <= 1e6)) refuse(`${name} is ${value}; expected 0 to 1000000`);
+  if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) refuse(`limit is ${limit}; expected 1 or more`);
+  if (epochs === 0) refuse('epochs is 0; the last stage has to have some');
+  return { epochs, hiddenEpochs, logits, labels };
+}
+
+/** The models and stages of a request. */
+async function plan(request: DistillRequest, task: Task, seed: number) {
+  const numbers = numbersOf(request);
+  const { teacher: from, model, student = {} } = request;
+  if (from === undefined) {
+    if (model === undefined) refuse('a model to fine-tune, or a teacher to learn from, is missing');
+    if (Object.values(student).some((value) => value !== undefined)) refuse('a student has a teacher; none is named');
+    const draft = (await Draft.read(model!)).forTask(task, seed);
+    return { draft, teacher: undefined, stages: fineTuning(numbers.epochs) };
+  }
+  const teacher = await Draft.read(from);
+  const outputs = task.labels?.length ?? 1;
+  if (teacher.classes !== outputs)
+    refuse(
+      `${from}: a teacher of ${task.name} has a head with ${outputs} outputs, this one has ${teacher.classes ?? 'none'}; ` +
+        'fine-tune it first',
+    );
+  if (numbers.logits + numbers.labels === 0) refuse('neither logits nor labels count in the last stage');
+  const begins = model === undefined ? teacher : (await Draft.read(model)).forTask(task, seed);
+  const draft = studentOf(begins.forTask(task, seed), student);
+  const [own, theirs] = [draft.config, teacher.config];
+  if (begins.layers !== teacher.layers || own.hidden_size !== theirs.hidden_size)
+    refuse('the model and its teacher are not of one shape, so that their layers cannot be compared');
+  const functionOf = (c: Record<string, unknown>) =>
+    (c.attention_function ?? c.softmax ?? 'softmax') as AttentionFunction;
+  const stages: Stage[] = stagesOf({
+    layers: draft.layers,
+    attention: functionOf(own) !== functionOf(begins.config),
+    affine: own.layer_norm === 'affine' && begins.config.layer_norm !== 'affine',
+    hiddenEpochs: numbers.hiddenEpochs,
+    epochs: numbers.epochs,
+    oneLayerAtATime: request.oneLayerAtATime ?? false,
+    logits: numbers.logits,
+    task: numbers.labels,
+  });
+  return { draft, teacher: teacher.forTask(task, seed), stages };
+}
+
+/**
+ * Fine-tunes a checkpoint on a task, or distils a student of a teacher, and leaves a checkpoint that `loadBert` and
+ * `publish` take.
+ * @returns the record that training.json has
+ * @throws DistillError and ModelFileError, by their codes
+ *
+ * @example
+ * ```js
+ * await distill({ task: 'rte', data: 'glue', model: 'bert-base', out: 'rte-teacher' });
+ * await distill({ task: 'rte', data: 'glue', teacher: 'rte-teacher', student: { attention: '2quad' }, out: 'rte-2quad' });
+ * ```
+ */
+export async function distill(request: DistillRequest, options: TrainingOptions = {}): Promise<RunRecord> {
+  const task = taskOf(request.task);
+  const settings = settingsOf(request.settings ?? {});
+  for (const from of [request.model, request.teacher])
+    if (from !== undefined && resolve(from) === resolve(request.out))
+      refuse(`${request.out} is read from; the model that is made needs a folder of its own`);
+  const some = (examples: Example[]) => (request.limit === undefined ? examples : examples.slice(0, request.limit));
+  const train = some(await readExamples(task, fileOf(request, request.trainFile, 'train.tsv')));
+  const dev = some(await readExamples(task, fileOf(request, request.devFile, 'dev.tsv')));
+  const { draft, teacher, stages } = await plan(request, task, settings.seed);
+  const backend = await useBackend(request.backend);
+  const about = { teacher: request.teacher, begins: request.model };
+  const start = { task, draft, teacher, stages, settings, train, dev, out: request.out, backend, about };
+  const training = await Training.of(start);
+  try {
+    return await training.run(options);
+  } finally {
+    training.dispose();
+  }
+}

@@ -1,0 +1,76 @@
+/** GLUE's files: tab-separated, one example a line, a quote is text. */
+import { readFile, stat } from 'node:fs/promises';
+import { DistillError } from '../errors.js';
+import { MAX_COLUMNS, MAX_DATA_BYTES, MAX_EXAMPLES } from '../limits.js';
+import type { Task } from './tasks.js';
+
+export interface Example {
+  text: string | [string, string];
+  /** the class's number, or what is to be predicted */
+  label: number;
+}
+
+const refuse = (message: string, cause?: unknown): never => {
+  throw new DistillError('BAD_TASK_DATA', message, { cause });
+};
+
+function labelOf(task: Task, cell: string): number | undefined {
+  if (task.range) {
+    const value = cell.trim() === '' ? Number.NaN : Number(cell);
+    return value >= task.range[0] && value <= task.range[1] ? value : undefined;
+  }
+  const written = task.written ?? task.labels!.map((_, i) => String(i));
+  const at = written.indexOf(cell.trim());
+  return at < 0 ? undefined : at;
+}
+
+function expected({ range, written, labels }: Task): string {
+  if (range) return `a number from ${range[0]} to ${range[1]}`;
+  return (written ?? labels!.map((_, i) => String(i))).join(' or ');
+}
+
+/**
+ * The examples in a file's text.
+ * @param where what messages call it
+ * @throws DistillError BAD_TASK_DATA naming the line, without what stands in it
+ */
+export function examplesOf(task: Task, text: string, where: string): Example[] {
+  const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
+  const found: Example[] = [];
+  for (let i = task.header ? 1 : 0; i < lines.length; i++) {
+    const line = lines[i]!;
+    if (line === '') continue;
+    const cells = line.split('\t');
+    const here = `${where}, line ${i + 1}`;
+    if (cells.length < task.columns || cells.length > MAX_COLUMNS)
+      refuse(
+        `${here}: ${cells.length} columns; a line of ${task.name} has at least ${task.columns}, with tabs between`,
+      );
+    const label = labelOf(task, cells.at(task.label)!);
+    if (label === undefined) refuse(`${here}: its label is none of ${task.name}'s; expected ${expected(task)}`);
+    const texts = task.texts.map((column) => cells.at(column)!.trim());
+    if (texts.some((t) => t === '')) refuse(`${here}: a text is empty`);
+    found.push({ text: texts.length === 1 ? texts[0]! : [texts[0]!, texts[1]!], label: label! });
+    if (found.length > MAX_EXAMPLES) refuse(`${where}: more than ${MAX_EXAMPLES} examples`);
+  }
+  if (found.length === 0) refuse(`${where}: no example in it`);
+  return found;
+}
+
+/**
+ * Reads a task's file.
+ * @throws DistillError BAD_TASK_DATA naming the file, and the line in it
+ */
+export async function readExamples(task: Task, file: string): Promise<Example[]> {
+  let text = '';
+  try {
+    const { size } = await stat(file);
+    if (size > MAX_DATA_BYTES) refuse(`${file}: ${size} bytes, at most ${MAX_DATA_BYTES}`);
+    text = await readFile(file, 'utf8');
+  } catch (cause) {
+    if (cause instanceof DistillError) throw cause;
+    const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
+    refuse(`${file}: ${missing ? 'there is no such file' : `cannot be read (${(cause as Error).message})`}`, cause);
+  }
+  return examplesOf(task, text, file);
+}

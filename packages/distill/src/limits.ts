@@ -1,0 +1,25 @@
+/** What bounds a training, with the reason. */
+
+/** Examples of a data file: GLUE's largest, MNLI, has 393 thousand; what has more is no file of a task. */
+export const MAX_EXAMPLES = 2_000_000;
+
+/** Bytes of a data file: two million pairs of 256 characters. */
+export const MAX_DATA_BYTES = 2 ** 30;
+
+/** Columns of a line: STS-B has ten. */
+export const MAX_COLUMNS = 64;
+
+/** Steps of a training: a year of one step a second is 31 million. */
+export const MAX_STEPS = 10_000_000;
+
+/** Texts of a batch: gradients of more are worth no more, and its activations would not fit. */
+export const MAX_BATCH = 4096;
+
+/** Saved states that are kept: the newest, and the one before it, should the newest be damaged. */
+export const KEPT_STATES = 2;
+
+/** Points of a plotted curve: as many as a plot has columns of pixels. */
+export const PLOTTED = 800;
+
+/** Lengths are filled up to a multiple of this: fewer shapes, each with its buffers, at an eighth of padding at most. */
+export const LENGTH_STEP = 8;

@@ -1,0 +1,155 @@
+/** A checkpoint that is being made: settings, tensors and a tokenizer's files, in memory. */
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { tokenizerFiles } from '@secformer/bert-loader';
+import { type HostTensor, hostTensors, safetensorsOf } from '@secformer/bert-loader/training';
+import { DistillError } from '../errors.js';
+import type { Task } from '../glue/tasks.js';
+import { drawsOf, gaussiansOf } from '../random.js';
+
+type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
+
+const CONFIG = 'config.json';
+const WEIGHTS = 'model.safetensors';
+const PREFIX = 'bert.';
+/** Deviation of new weights where config.json says none. */
+const INITIAL = 0.02;
+
+const encoded = (text: string): Uint8Array => new TextEncoder().encode(text);
+const readerOf =
+  (folder: string): ReadFile =>
+  async (name) => {
+    try {
+      return await readFile(join(folder, name));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw error;
+    }
+  };
+
+/** Writes a file so that it is there wholly or as it was. */
+export async function writeWhole(file: string, bytes: Uint8Array | string): Promise<void> {
+  const beside = `${file}.${process.pid}.part`;
+  await writeFile(beside, bytes);
+  await rename(beside, file);
+}
+
+/** What checkpoints call a tensor: encoder's names with BERT's prefix, norms as the reference does. */
+function usual(name: string): string {
+  const bare = /^(embeddings|encoder|pooler)\./.test(name) ? PREFIX + name : name;
+  return bare.replace(/\.LayerNorm\.gamma$/, '.LayerNorm.weight').replace(/\.LayerNorm\.beta$/, '.LayerNorm.bias');
+}
+
+export class Draft {
+  /** config.json */
+  readonly config: Record<string, unknown>;
+  /** by their names in the checkpoint */
+  readonly tensors: Map<string, HostTensor>;
+  readonly #tokenizer: ReadonlyMap<string, Uint8Array>;
+
+  constructor(
+    config: Record<string, unknown>,
+    tensors: ReadonlyMap<string, HostTensor>,
+    tokenizer: ReadonlyMap<string, Uint8Array>,
+  ) {
+    this.config = config;
+    this.tensors = new Map(tensors);
+    this.#tokenizer = tokenizer;
+  }
+
+  /**
+   * The checkpoint in a folder: a BERT's, with any head, or a sentence-transformers folder's encoder.
+   * @throws ModelFileError where the folder cannot be used; DistillError BAD_TRAINING where it is no BERT's
+   */
+  static async read(folder: string): Promise<Draft> {
+    const read = readerOf(folder);
+    const files = await tokenizerFiles(read, folder);
+    const own = [...files].find(([name]) => basename(name) === CONFIG)!;
+    const config = JSON.parse(new TextDecoder().decode(own[1])) as Record<string, unknown>;
+    if (config.model_type !== 'bert')
+      throw new DistillError('BAD_TRAINING', `${folder}: model_type is '${config.model_type}'; 'bert' is trained here`);
+    const tensors = await hostTensors(read, folder);
+    const tokenizer = [...files].filter(([name]) => basename(name) !== CONFIG && name !== 'modules.json');
+    return new Draft(
+      config,
+      new Map(Array.from(tensors, ([name, tensor]) => [usual(name), tensor])),
+      new Map(tokenizer.map(([name, bytes]) => [basename(name), bytes])),
+    );
+  }
+
+  /** Another draft of the same tokenizer. */
+  with(config: Record<string, unknown>, tensors: ReadonlyMap<string, HostTensor> = this.tensors): Draft {
+    return new Draft(config, tensors, this.#tokenizer);
+  }
+
+  /** Answers the loader from memory. */
+  get read(): ReadFile {
+    const weights = safetensorsOf(this.tensors);
+    return async (name) => {
+      if (name === CONFIG) return encoded(JSON.stringify(this.config));
+      return name === WEIGHTS ? weights : this.#tokenizer.get(name);
+    };
+  }
+
+  get layers(): number {
+    return this.config.num_hidden_layers as number;
+  }
+
+  get heads(): number {
+    return this.config.num_attention_heads as number;
+  }
+
+  /** What a layer's tensors begin with. */
+  layer(i: number): string {
+    return `${PREFIX}encoder.layer.${i}.`;
+  }
+
+  /** How many classes its classifier tells apart; undefined where it has none. */
+  get classes(): number | undefined {
+    return this.tensors.get('classifier.weight')?.shape[0];
+  }
+
+  /**
+   * The same encoder with a head for a task: its own where that has as many outputs, else a new one.
+   * @param seed of a new head's weights
+   */
+  forTask(task: Task, seed: number): Draft {
+    const hidden = this.config.hidden_size as number;
+    const outputs = task.labels?.length ?? 1;
+    const deviation = typeof this.config.initializer_range === 'number' ? this.config.initializer_range : INITIAL;
+    const next = gaussiansOf(drawsOf(seed, 'head'));
+    const made = (...shape: number[]): HostTensor => {
+      const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
+      if (shape.length > 1) for (let i = 0; i < values.length; i++) values[i] = deviation * next();
+      return { shape, values };
+    };
+    const kept = [...this.tensors].filter(([name]) => name.startsWith(PREFIX));
+    const tensors = new Map(kept);
+    if (!tensors.has(`${PREFIX}pooler.dense.weight`)) {
+      tensors.set(`${PREFIX}pooler.dense.weight`, made(hidden, hidden));
+      tensors.set(`${PREFIX}pooler.dense.bias`, made(hidden));
+    }
+    const own = this.classes === outputs;
+    tensors.set('classifier.weight', own ? this.tensors.get('classifier.weight')! : made(outputs, hidden));
+    tensors.set('classifier.bias', own ? this.tensors.get('classifier.bias')! : made(outputs));
+    const labels = task.labels ?? ['score'];
+    const config = {
+      ...this.config,
+      architectures: ['BertForSequenceClassification'],
+      problem_type: task.labels ? 'single_label_classification' : 'regression',
+      id2label: Object.fromEntries(labels.map((label, i) => [String(i), label])),
+      label2id: Object.fromEntries(labels.map((label, i) => [label, i])),
+    };
+    // Of how the weights were saved, and of heads that are gone
+    for (const key of ['num_labels', 'dtype', 'torch_dtype', '_name_or_path']) delete (config as never)[key];
+    return this.with(config, tensors);
+  }
+
+  /** Writes it as a folder that loadBert and publish take; each file is there wholly or as it was. */
+  async write(folder: string): Promise<void> {
+    await mkdir(folder, { recursive: true });
+    for (const [name, bytes] of this.#tokenizer) await writeWhole(join(folder, name), bytes);
+    await writeWhole(join(folder, WEIGHTS), safetensorsOf(this.tensors));
+    await writeWhole(join(folder, CONFIG), `${JSON.stringify(this.config, null, 2)}\n`);
+  }
+}

@@ -1,0 +1,69 @@
+/** How well a model does a task. */
+import type { TrainableBert } from '@secformer/bert-loader/training';
+import * as tf from '@tensorflow/tfjs';
+import { type MetricName, metrics } from '../glue/metrics.js';
+import type { Task } from '../glue/tasks.js';
+import { batchOf, disposeBatch, type EncodedExample } from './batches.js';
+import { crossEntropy, squaredError } from './losses.js';
+
+export interface Evaluation {
+  /** the mean over the examples */
+  loss: number;
+  metrics: Partial<Record<MetricName, number>>;
+  /** lowest and highest argument of each layer's attention function, padding included, for ranges that have to hold */
+  arguments: [least: number, most: number][];
+}
+
+/** The greatest of each row's scores; of a single one, itself. */
+function predicted(scores: ArrayLike<number>, outputs: number): number[] {
+  const rows = Array.from({ length: scores.length / outputs }, (_, r) => r * outputs);
+  if (outputs === 1) return rows.map((at) => scores[at]!);
+  return rows.map((at) => {
+    let best = 0;
+    for (let i = 1; i < outputs; i++) if (scores[at + i]! > scores[at + best]!) best = i;
+    return best;
+  });
+}
+
+/**
+ * Measures a model on examples, without dropout.
+ * @param settings how many examples are computed at a time, and their length at most
+ */
+export function evaluate(
+  model: TrainableBert,
+  examples: readonly EncodedExample[],
+  task: Task,
+  settings: { batch: number; length: number },
+): Evaluation {
+  const order = examples.map((_, i) => i).sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length);
+  const got = new Float64Array(examples.length);
+  const ranges = Array.from({ length: model.config.layers }, (): [number, number] => [Infinity, -Infinity]);
+  let loss = 0;
+  for (let at = 0; at < order.length; at += settings.batch) {
+    const rows = order.slice(at, at + settings.batch);
+    const batch = batchOf(examples, rows, model.config.padToken, settings.length, task.labels ? 'int32' : 'float32');
+    tf.tidy(() => {
+      const { scores } = model.compute(batch.inputs, {
+        seen(what, layer, x) {
+          if (what !== 'argument') return;
+          const range = ranges[layer]!;
+          range[0] = Math.min(range[0], tf.min(x).dataSync()[0]!);
+          range[1] = Math.max(range[1], tf.max(x).dataSync()[0]!);
+        },
+      });
+      const ours = scores as tf.Tensor2D;
+      const each = task.labels ? crossEntropy(ours, batch.labels) : squaredError(ours, batch.labels);
+      loss += each.dataSync()[0]! * rows.length;
+      predicted(ours.dataSync(), ours.shape[1]).forEach((value, i) => {
+        got[rows[i]!] = value;
+      });
+    });
+    disposeBatch(batch);
+  }
+  const want = examples.map(({ label }) => label);
+  return {
+    loss: loss / examples.length,
+    metrics: Object.fromEntries(task.metrics.map((name) => [name, metrics[name](got, want)])),
+    arguments: ranges,
+  };
+}
