@@ -7,6 +7,7 @@ export interface Dense {
   bias: tf.Tensor | undefined;
 }
 
+/** The weights of a norm over the last axis, [features] each. */
 export interface Norm {
   gain: tf.Tensor;
   bias: tf.Tensor;

@@ -17,10 +17,12 @@ export type Seen = 'argument' | 'weights' | 'attention' | 'hidden';
  * Tensors that are seen are not to be disposed of.
  */
 export interface Hooks {
+  /** dropout of what is in a place, of its own shape */
   drop?(x: Tensor, place: DropPlace): Tensor;
   /** in the place of a norm; of the embeddings' (0), then of each layer's two (1 and 2, 3 and 4, …) */
   normalize?(x: Tensor, norm: Norm, at: number): Tensor;
   /** the function of a layer's attention, in the place of the configured one */
   attention?(layer: number): AttentionFunction;
+  /** is shown what each layer computes, from 0; of the embeddings it is layer −1 */
   seen?(what: Seen, layer: number, x: Tensor): void;
 }

@@ -1,13 +1,16 @@
 export { main } from './command/cli.js';
 export { type DistillRequest, distill } from './command/run.js';
+export type { Terminal } from './command/terminal.js';
 export { DistillError, type DistillErrorCode } from './errors.js';
 export { accuracy, f1, type MetricName, matthews, metrics, pearson, spearman } from './glue/metrics.js';
 export { type Example, examplesOf, readExamples } from './glue/read.js';
 export { type Task, tasks } from './glue/tasks.js';
-export { type TrainingBackend, useBackend } from './model/backend.js';
+export { BACKENDS, type TrainingBackend, useBackend } from './model/backend.js';
 export { Draft } from './model/draft.js';
 export { type StudentSettings, studentOf } from './model/student.js';
+export type { DropRates } from './train/dropout.js';
 export type { Evaluation } from './train/evaluate.js';
+export type { LossParts } from './train/gradients.js';
 export type { CurvePoint, Ending, RunRecord } from './train/record.js';
 export { settingsOf, type TrainingSettings } from './train/settings.js';
 export type { LossWeights, Stage } from './train/stages.js';

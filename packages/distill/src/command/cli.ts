@@ -115,7 +115,8 @@ function summary(record: RunRecord, json: boolean): string {
   const perSecond = curve.length / Math.max(seconds, 1e-9);
   if (json) return JSON.stringify({ task: record.task, backend, steps, done: curve.length, seconds, best, ended });
   const found = best ? `${best.metric} ${best.value.toFixed(4)} at step ${best.step}` : 'not evaluated yet';
-  return `${record.task}: ${found}; ${curve.length} of ${steps} steps, ${perSecond.toFixed(2)} a second on ${backend} (${ended})`;
+  const pace = `${curve.length} of ${steps} steps, ${perSecond.toFixed(2)} a second on ${backend}`;
+  return `${record.task}: ${found}; ${pace} (${ended})`;
 }
 
 /**

@@ -82,8 +82,8 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
   const outputs = task.labels?.length ?? 1;
   if (teacher.classes !== outputs)
     refuse(
-      `${from}: a teacher of ${task.name} has a head with ${outputs} outputs, this one has ${teacher.classes ?? 'none'}; ` +
-        'fine-tune it first',
+      `${from}: a teacher of ${task.name} has a head with ${outputs} outputs, this one has ` +
+        `${teacher.classes ?? 'none'}; fine-tune it first`,
     );
   if (numbers.logits + numbers.labels === 0) refuse('neither logits nor labels count in the last stage');
   const begins = model === undefined ? teacher : (await Draft.read(model)).forTask(task, seed);
@@ -114,8 +114,9 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
  *
  * @example
  * ```js
- * await distill({ task: 'rte', data: 'glue', model: 'bert-base', out: 'rte-teacher' });
- * await distill({ task: 'rte', data: 'glue', teacher: 'rte-teacher', student: { attention: '2quad' }, out: 'rte-2quad' });
+ * const rte = { task: 'rte', data: 'glue' };
+ * await distill({ ...rte, model: 'bert-base', out: 'rte-teacher' });
+ * await distill({ ...rte, teacher: 'rte-teacher', student: { attention: '2quad' }, out: 'rte-2quad' });
  * ```
  */
 export async function distill(request: DistillRequest, options: TrainingOptions = {}): Promise<RunRecord> {

@@ -4,6 +4,7 @@ import { DistillError } from '../errors.js';
 import { MAX_COLUMNS, MAX_DATA_BYTES, MAX_EXAMPLES } from '../limits.js';
 import type { Task } from './tasks.js';
 
+/** A text or a pair of texts, and what is right of it. */
 export interface Example {
   text: string | [string, string];
   /** the class's number, or what is to be predicted */

@@ -1,6 +1,7 @@
 /** The tasks of GLUE (Wang et al. 2019) that are read: their columns, their labels and what is measured of them. */
 import type { MetricName } from './metrics.js';
 
+/** A task: how its files are read, and what a model that does it predicts. */
 export interface Task {
   name: string;
   about: string;

@@ -8,6 +8,7 @@ import { registerGradients } from './gradients.js';
 /** Backends that train, from the fastest on. */
 export const BACKENDS = ['tensorflow', 'wasm', 'cpu'] as const;
 
+/** The name of a backend that trains. */
 export type TrainingBackend = (typeof BACKENDS)[number];
 
 const ADDON: string = '@tensorflow/tfjs-node';

@@ -1,13 +1,11 @@
 /** A checkpoint that is being made: settings, tensors and a tokenizer's files, in memory. */
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { tokenizerFiles } from '@secformer/bert-loader';
+import { type ReadFile, tokenizerFiles } from '@secformer/bert-loader';
 import { type HostTensor, hostTensors, safetensorsOf } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import type { Task } from '../glue/tasks.js';
 import { drawsOf, gaussiansOf } from '../random.js';
-
-type ReadFile = (name: string) => Promise<Uint8Array | undefined>;
 
 const CONFIG = 'config.json';
 const WEIGHTS = 'model.safetensors';
@@ -40,6 +38,16 @@ function usual(name: string): string {
   return bare.replace(/\.LayerNorm\.gamma$/, '.LayerNorm.weight').replace(/\.LayerNorm\.beta$/, '.LayerNorm.bias');
 }
 
+/**
+ * A checkpoint of BERT in memory, from which a training begins and which it writes.
+ *
+ * @example
+ * ```js
+ * const teacher = await Draft.read('rte-teacher');
+ * const student = studentOf(teacher, { attention: 'cgf' });
+ * await student.write('rte-cgf-untrained');
+ * ```
+ */
 export class Draft {
   /** config.json */
   readonly config: Record<string, unknown>;
@@ -91,10 +99,12 @@ export class Draft {
     };
   }
 
+  /** How many layers it has. */
   get layers(): number {
     return this.config.num_hidden_layers as number;
   }
 
+  /** How many heads each layer's attention has. */
   get heads(): number {
     return this.config.num_attention_heads as number;
   }

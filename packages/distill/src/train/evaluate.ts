@@ -6,6 +6,7 @@ import type { Task } from '../glue/tasks.js';
 import { batchOf, disposeBatch, type EncodedExample } from './batches.js';
 import { crossEntropy, squaredError } from './losses.js';
 
+/** What was measured of a model on examples. */
 export interface Evaluation {
   /** the mean over the examples */
   loss: number;

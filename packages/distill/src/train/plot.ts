@@ -49,7 +49,8 @@ function drawn({ title, points, logarithmic }: Panel, steps: number, y: number):
     points.length <= 60 ? line.map((p) => `<circle cx="${p.replace(',', '" cy="')}" r="2.5"/>`).join('') : '';
   return (
     `<text x="${LEFT}" y="${y - 10}" font-weight="bold">${escaped(title)}</text>${ticks.join('')}` +
-    `<g fill="#1f5fa8"><polyline points="${line.join(' ')}" fill="none" stroke="#1f5fa8" stroke-width="1.5"/>${dots}</g>` +
+    `<g fill="#1f5fa8"><polyline points="${line.join(' ')}" fill="none" stroke="#1f5fa8" stroke-width="1.5"/>` +
+    `${dots}</g>` +
     `<text x="${LEFT}" y="${y + HEIGHT + 18}">0</text>` +
     `<text x="${WIDTH - RIGHT}" y="${y + HEIGHT + 18}" text-anchor="end">step ${steps}</text>`
   );
@@ -75,6 +76,7 @@ export function plotOf(record: RunRecord): string {
   const body = panels.map((panel, i) => drawn(panel, record.steps, TOP + i * (HEIGHT + GAP)));
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" ` +
-    `font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="#fff"/>\n${body.join('\n')}\n</svg>\n`
+    `font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="#fff"/>\n` +
+    `${body.join('\n')}\n</svg>\n`
   );
 }

@@ -1,10 +1,6 @@
-/** What a training leaves beside its model: settings and curves as JSON, and a plot of them. */
-import { mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { writeWhole } from '../model/draft.js';
+/** What is known of a training: its settings, each step's losses, and what was measured. */
 import type { Evaluation } from './evaluate.js';
 import type { LossParts } from './gradients.js';
-import { plotOf } from './plot.js';
 
 /** A step, from 1. */
 export interface CurvePoint {
@@ -19,6 +15,7 @@ export interface CurvePoint {
 /** Why a training ended. */
 export type Ending = 'all steps' | 'no longer better' | 'interrupted';
 
+/** All that training.json has. */
 export interface RunRecord {
   task: string;
   backend: string;
@@ -32,11 +29,4 @@ export interface RunRecord {
   /** time in steps, evaluations left out */
   seconds: number;
   ended: Ending | undefined;
-}
-
-/** Writes training.json and training.svg. */
-export async function writeRecord(out: string, record: RunRecord): Promise<void> {
-  await mkdir(out, { recursive: true });
-  await writeWhole(join(out, 'training.json'), `${JSON.stringify(record, null, 1)}\n`);
-  await writeWhole(join(out, 'training.svg'), plotOf(record));
 }

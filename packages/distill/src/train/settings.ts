@@ -3,6 +3,7 @@ import { DistillError } from '../errors.js';
 import { MAX_BATCH } from '../limits.js';
 import type { DropRates } from './dropout.js';
 
+/** What a training is done with, beside its data, models and stages. */
 export interface TrainingSettings {
   /** examples of a step */
   batch: number;

@@ -12,6 +12,7 @@ export interface LossWeights {
   task: number;
 }
 
+/** A part of a training with a schedule of its own. */
 export interface Stage {
   name: string;
   /** layers from this one up have the student's attention */

@@ -1,22 +1,19 @@
-/** A training, step after step: what each is made of, when it is looked at, saved and ended. */
-import { type Hooks, type TrainableBert, trainableBert } from '@secformer/bert-loader/training';
-import * as tf from '@tensorflow/tfjs';
+/** A training, step after step: when it is looked at, saved and ended. */
+import { type TrainableBert, trainableBert } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import type { Example } from '../glue/read.js';
 import type { Task } from '../glue/tasks.js';
 import { MAX_STEPS } from '../limits.js';
 import type { Draft } from '../model/draft.js';
-import { drawsOf, shuffled } from '../random.js';
-import { adamw, clip, decays, type Moments, rateAt } from './adamw.js';
-import { type Batch, batchOf, disposeBatch, type EncodedExample, encoded } from './batches.js';
-import { type DropRates, dropout } from './dropout.js';
+import { type EncodedExample, encoded } from './batches.js';
+import type { DropRates } from './dropout.js';
 import { type Evaluation, evaluate } from './evaluate.js';
-import { gradientsOf, type LossParts, stageHooks, taught } from './gradients.js';
-import { type Ending, type RunRecord, writeRecord } from './record.js';
-import { Replacing } from './replacing.js';
+import type { Ending, RunRecord } from './record.js';
 import type { TrainingSettings } from './settings.js';
 import type { Stage } from './stages.js';
 import { clearStates, loadState, saveState } from './states.js';
+import { type Placed, Steps } from './step.js';
+import { writeRecord } from './write-record.js';
 
 /** What a training begins with. */
 export interface TrainingStart {
@@ -49,18 +46,14 @@ export interface TrainingProgress {
   secondsLeft: number;
 }
 
+/** How a training is run; all of it is optional. */
 export interface TrainingOptions {
   /** goes on from the newest state in the folder, where there is one */
   resume?: boolean;
   /** ends it after the step that is under way, with a state to go on from */
   signal?: AbortSignal;
+  /** is told after each step */
   onProgress?: (progress: TrainingProgress) => void;
-}
-
-/** A stage and where it lies among the steps. */
-interface Placed extends Stage {
-  from: number;
-  to: number;
 }
 
 function placed(stages: readonly Stage[], perEpoch: number): Placed[] {
@@ -78,19 +71,25 @@ function differing(a: Record<string, unknown>, b: Record<string, unknown>): stri
   return [...keys].filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]));
 }
 
+/**
+ * A training of models of one's own, where `distill` is not enough; the active backend is `useBackend`'s. Its models
+ * are on that backend until `dispose`.
+ *
+ * @example
+ * ```js
+ * const training = await Training.of({ task, draft, stages, settings: settingsOf({}), train, dev, out, backend });
+ * const record = await training.run({ resume: true });
+ * training.dispose();
+ * ```
+ */
 export class Training {
   readonly #start: TrainingStart;
   readonly #stages: readonly Placed[];
   readonly #steps: number;
-  readonly #perEpoch: number;
   readonly #model: TrainableBert;
   readonly #teacher: TrainableBert | undefined;
-  readonly #train: EncodedExample[];
   readonly #dev: EncodedExample[];
-  readonly #rates: DropRates;
-  /** the weights' values, in the variables' layout */
-  readonly #weights = new Map<string, Float32Array>();
-  #moments = new Map<string, Moments>();
+  readonly #work: Steps;
   #step = 0;
   #sinceBest = 0;
   #record: RunRecord;
@@ -101,25 +100,30 @@ export class Training {
     this.#model = model;
     this.#teacher = teacher;
     const length = Math.min(settings.length, model.config.longest);
-    this.#train = encoded(model.tokenizer, start.train, length);
     this.#dev = encoded(model.tokenizer, start.dev, length);
-    this.#perEpoch = Math.ceil(start.train.length / settings.batch);
-    this.#stages = placed(start.stages, this.#perEpoch);
+    const rates = dropRates(start, teacher !== undefined);
+    this.#work = new Steps({
+      draft: start.draft,
+      model,
+      teacher,
+      examples: encoded(model.tokenizer, start.train, length),
+      settings,
+      rates,
+      labels: task.labels ? 'int32' : 'float32',
+    });
+    this.#stages = placed(start.stages, this.#work.perEpoch);
     this.#steps = this.#stages.at(-1)!.to;
     if (this.#steps > MAX_STEPS)
       throw new DistillError(
         'BAD_TRAINING',
-        `${this.#steps} steps; ${MAX_STEPS} at most: fewer epochs, or larger batches`,
+        `${this.#steps} steps, at most ${MAX_STEPS}: name fewer epochs, or a larger batch`,
       );
-    for (const [name, variable] of model.weights)
-      this.#weights.set(name, (variable.dataSync() as Float32Array).slice());
-    this.#rates = dropRates(start, teacher !== undefined);
     this.#record = {
       task: task.name,
       backend: start.backend,
       settings: {
         ...settings,
-        dropout: this.#rates,
+        dropout: rates,
         stages: start.stages,
         model: start.draft.config,
         examples: start.train.length,
@@ -160,7 +164,7 @@ export class Training {
     if (resume) await this.#resume();
     else await clearStates(this.#start.out);
     const { evaluateEvery, saveEvery, patience } = this.#start.settings;
-    const every = evaluateEvery || this.#perEpoch;
+    const every = evaluateEvery || this.#work.perEpoch;
     let ended: Ending = 'all steps';
     let pace = 0;
     while (this.#step < this.#steps) {
@@ -169,8 +173,11 @@ export class Training {
         break;
       }
       const began = performance.now();
-      const stage = this.#stages.find(({ to }) => this.#step < to)!;
-      const losses = this.#one(stage);
+      const at = this.#stages.findIndex(({ to }) => this.#step < to);
+      const stage = this.#stages[at]!;
+      const { losses, rate, gradient } = this.#work.one(stage, this.#stages[at - 1], this.#step);
+      this.#step++;
+      this.#record.curve.push({ step: this.#step, stage: stage.name, rate, gradient, losses });
       const took = (performance.now() - began) / 1000;
       this.#record.seconds += took;
       pace = pace === 0 ? took : 0.9 * pace + 0.1 * took;
@@ -208,105 +215,6 @@ export class Training {
     this.#teacher?.dispose();
   }
 
-  /** A step: gradients of its parts, one after another, then every weight that has one. */
-  #one(stage: Placed): LossParts {
-    const { settings } = this.#start;
-    const inStage = this.#step - stage.from;
-    if (inStage === 0) this.#enter(stage);
-    const rows = this.#rows(stage);
-    const total: LossParts = {};
-    const sums = new Map<string, Float32Array>();
-    for (let part = 0, at = 0; at < rows.length; at += settings.microBatch, part++) {
-      const batch = this.#batch(rows.subarray(at, at + settings.microBatch));
-      const { parts, gradients } = this.#gradients(batch, stage, part);
-      const share = batch.size / rows.length;
-      for (const [name, value] of Object.entries(parts)) total[name] = (total[name] ?? 0) + value * share;
-      for (const [name, gradient] of gradients) added(sums, name, gradient, share);
-      disposeBatch(batch);
-    }
-    if (!Number.isFinite(total.total))
-      throw new DistillError(
-        'TRAINING_DIVERGED',
-        `step ${this.#step + 1}: the loss is no finite number; choose a lower rate, or a cap for a student's scores`,
-      );
-    const gradient = clip([...sums.values()], settings.clip);
-    const steps = stage.to - stage.from;
-    const rate = rateAt(inStage, steps, Math.floor(settings.warmup * steps), settings.rate);
-    for (const [name, sum] of sums) this.#update(name, sum, rate, inStage + 1);
-    this.#step++;
-    this.#record.curve.push({ step: this.#step, stage: stage.name, rate, gradient, losses: total });
-    return total;
-  }
-
-  #rows({ from }: Placed): Uint32Array {
-    const { batch, seed } = this.#start.settings;
-    const epoch = Math.floor((this.#step - from) / this.#perEpoch);
-    const at = ((this.#step - from) % this.#perEpoch) * batch;
-    return shuffled(this.#train.length, drawsOf(seed, 'order', from, epoch)).subarray(at, at + batch);
-  }
-
-  #batch(rows: ArrayLike<number>): Batch {
-    const { task, settings } = this.#start;
-    const { padToken, longest } = this.#model.config;
-    return batchOf(this.#train, rows, padToken, Math.min(settings.length, longest), task.labels ? 'int32' : 'float32');
-  }
-
-  #gradients(batch: Batch, stage: Stage, part: number) {
-    const { settings } = this.#start;
-    const { hidden, attention, logits } = stage.losses;
-    const layers = hidden > 0 || attention > 0;
-    const theirs = this.#teacher && (layers || logits > 0) ? taught(this.#teacher, batch, layers) : undefined;
-    const drops = Object.values(this.#rates).some((rate) => rate > 0);
-    const hooks: Hooks = {
-      ...stageHooks(this.#model, stage),
-      ...(drops && { drop: dropout(this.#rates, settings.seed, this.#step, part) }),
-    };
-    try {
-      return gradientsOf(this.#model, batch, stage, hooks, theirs, settings);
-    } finally {
-      if (theirs) tf.dispose([theirs.hidden, theirs.attention, theirs.scores].flat().filter((t) => t !== undefined));
-    }
-  }
-
-  #update(name: string, gradient: Float32Array, rate: number, step: number): void {
-    const weight = this.#weights.get(name)!;
-    let moments = this.#moments.get(name);
-    if (!moments) {
-      moments = { first: new Float32Array(weight.length), second: new Float32Array(weight.length) };
-      this.#moments.set(name, moments);
-    }
-    const { decay, constantRate } = this.#start.settings;
-    const own = name.endsWith('.constant') ? rate * constantRate : rate;
-    const settings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: decays(name) ? decay : 0 };
-    adamw(weight, gradient, moments, step, own, settings);
-    this.#show(name);
-  }
-
-  /** Gives the model a weight's values. */
-  #show(name: string): void {
-    const variable = this.#model.weights.get(name)!;
-    // A copy, for a backend may keep the array it is given
-    tf.tidy(() => variable.assign(tf.tensor(this.#weights.get(name)!.slice(), variable.shape, 'float32')));
-  }
-
-  /** What begins with a stage: new moments, and constants of what is replaced from here on. */
-  #enter(stage: Placed): void {
-    this.#moments = new Map();
-    const before = this.#stages[this.#stages.indexOf(stage) - 1];
-    const { draft, settings } = this.#start;
-    if (!this.#teacher) return;
-    const replacing = new Replacing(draft, this.#model, this.#teacher, this.#weights);
-    const draw = drawsOf(settings.seed, 'calibration', stage.from);
-    const order = shuffled(this.#train.length, draw);
-    const batches = Array.from({ length: settings.calibration }, (_, i) =>
-      this.#batch(
-        order.subarray((i * settings.batch) % order.length, ((i * settings.batch) % order.length) + settings.batch),
-      ),
-    );
-    for (const name of replacing.enter(stage, before, batches)) this.#show(name);
-    for (const batch of batches) disposeBatch(batch);
-  }
-
   async #evaluate(): Promise<void> {
     const { task, settings, draft, out } = this.#start;
     const found = evaluate(this.#model, this.#dev, task, {
@@ -321,7 +229,7 @@ export class Training {
       this.#sinceBest = 0;
       this.#record.best = { step: this.#step, metric, value };
       const tensors = new Map(draft.tensors);
-      for (const [name, values] of this.#weights) tensors.set(name, this.#model.exported(name, values));
+      for (const [name, values] of this.#work.weights) tensors.set(name, this.#model.exported(name, values));
       await draft.with(draft.config, tensors).write(out);
     }
     await writeRecord(out, this.#record);
@@ -329,12 +237,15 @@ export class Training {
 
   async #save(): Promise<void> {
     const weights = new Map(
-      Array.from(this.#weights, ([name, values]) => [name, { shape: this.#model.weights.get(name)!.shape, values }]),
+      Array.from(this.#work.weights, ([name, values]) => [
+        name,
+        { shape: this.#model.weights.get(name)!.shape, values },
+      ]),
     );
     await saveState(this.#start.out, {
       step: this.#step,
       weights,
-      moments: this.#moments,
+      moments: this.#work.moments,
       sinceBest: this.#sinceBest,
       record: this.#record,
     });
@@ -350,27 +261,20 @@ export class Training {
     if (keys.length > 0)
       throw new DistillError(
         'CHECKPOINT_MISMATCH',
-        `${out}: the state there is of a training with other settings (${keys.join(', ')}); name the same, or begin anew`,
+        `${out}: the state there is of other settings (${keys.join(', ')}); name the same, or begin anew`,
       );
     this.#step = state.step;
     this.#sinceBest = state.sinceBest;
-    this.#moments = state.moments;
+    this.#work.moments = state.moments;
     this.#record = { ...state.record, backend: this.#record.backend, ended: undefined };
-    for (const [name, weight] of this.#weights) {
+    for (const [name, weight] of this.#work.weights) {
       const saved = state.weights.get(name);
       if (saved?.values.length !== weight.length)
         throw new DistillError('CHECKPOINT_MISMATCH', `${out}: the state there has no weight '${name}' of that size`);
       weight.set(saved.values);
-      this.#show(name);
+      this.#work.show(name);
     }
   }
-}
-
-function added(sums: Map<string, Float32Array>, name: string, gradient: Float32Array, share: number): void {
-  const sum = sums.get(name);
-  // Its own copy: a backend's array may be what a tensor's values are
-  if (!sum) sums.set(name, share === 1 ? gradient.slice() : gradient.map((g) => g * share));
-  else for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + gradient[i]! * share;
 }
 
 /** Rates as they were named, else config.json's; where there is a teacher, none. */

@@ -1,0 +1,165 @@
+/** A step of a training: gradients of a batch's parts, one after another, then every weight that has one. */
+import type { Hooks, TrainableBert } from '@secformer/bert-loader/training';
+import * as tf from '@tensorflow/tfjs';
+import { DistillError } from '../errors.js';
+import type { Draft } from '../model/draft.js';
+import { drawsOf, shuffled } from '../random.js';
+import { adamw, clip, decays, type Moments, rateAt } from './adamw.js';
+import { type Batch, batchOf, disposeBatch, type EncodedExample } from './batches.js';
+import { type DropRates, dropout } from './dropout.js';
+import { gradientsOf, type LossParts, stageHooks, taught } from './gradients.js';
+import { Replacing } from './replacing.js';
+import type { TrainingSettings } from './settings.js';
+import type { Stage } from './stages.js';
+
+/** A stage and where it lies among the steps. */
+export interface Placed extends Stage {
+  from: number;
+  to: number;
+}
+
+/** What steps are made with. */
+export interface StepParts {
+  draft: Draft;
+  model: TrainableBert;
+  teacher: TrainableBert | undefined;
+  examples: readonly EncodedExample[];
+  settings: TrainingSettings;
+  rates: DropRates;
+  /** of labels: int32 are classes, float32 what is to be predicted */
+  labels: 'int32' | 'float32';
+}
+
+/** What a step came to. */
+export interface Stepped {
+  losses: LossParts;
+  rate: number;
+  /** the gradient's length, before it was made shorter */
+  gradient: number;
+}
+
+export class Steps {
+  readonly #parts: StepParts;
+  /** the weights' values, in the variables' layout */
+  readonly weights = new Map<string, Float32Array>();
+  /** of the stage that is under way */
+  moments = new Map<string, Moments>();
+
+  constructor(parts: StepParts) {
+    this.#parts = parts;
+    for (const [name, variable] of parts.model.weights)
+      this.weights.set(name, (variable.dataSync() as Float32Array).slice());
+  }
+
+  /** Steps of an epoch. */
+  get perEpoch(): number {
+    return Math.ceil(this.#parts.examples.length / this.#parts.settings.batch);
+  }
+
+  /**
+   * One step.
+   * @param at how many there have been, of the whole training
+   * @param before the stage before this one
+   * @throws DistillError TRAINING_DIVERGED where the loss is no finite number
+   */
+  one(stage: Placed, before: Placed | undefined, at: number): Stepped {
+    const { settings } = this.#parts;
+    const inStage = at - stage.from;
+    if (inStage === 0) this.#enter(stage, before);
+    const rows = this.#rows(stage, at);
+    const losses: LossParts = {};
+    const sums = new Map<string, Float32Array>();
+    for (let part = 0, from = 0; from < rows.length; from += settings.microBatch, part++) {
+      const batch = this.#batch(rows.subarray(from, from + settings.microBatch));
+      const { parts, gradients } = this.#gradients(batch, stage, at, part);
+      const share = batch.size / rows.length;
+      for (const [name, value] of Object.entries(parts)) losses[name] = (losses[name] ?? 0) + value * share;
+      for (const [name, gradient] of gradients) added(sums, name, gradient, share);
+      disposeBatch(batch);
+    }
+    if (!Number.isFinite(losses.total))
+      throw new DistillError(
+        'TRAINING_DIVERGED',
+        `step ${at + 1}: the loss is no finite number; choose a lower rate, or a cap for a student's scores`,
+      );
+    const gradient = clip([...sums.values()], settings.clip);
+    const steps = stage.to - stage.from;
+    const rate = rateAt(inStage, steps, Math.floor(settings.warmup * steps), settings.rate);
+    for (const [name, sum] of sums) this.#update(name, sum, rate, inStage + 1);
+    return { losses, rate, gradient };
+  }
+
+  /** Gives the model a weight's values. */
+  show(name: string): void {
+    const variable = this.#parts.model.weights.get(name)!;
+    // A copy, for a backend may keep the array it is given
+    tf.tidy(() => variable.assign(tf.tensor(this.weights.get(name)!.slice(), variable.shape, 'float32')));
+  }
+
+  #rows({ from }: Placed, at: number): Uint32Array {
+    const { settings, examples } = this.#parts;
+    const epoch = Math.floor((at - from) / this.perEpoch);
+    const first = ((at - from) % this.perEpoch) * settings.batch;
+    const order = shuffled(examples.length, drawsOf(settings.seed, 'order', from, epoch));
+    return order.subarray(first, first + settings.batch);
+  }
+
+  #batch(rows: ArrayLike<number>): Batch {
+    const { model, examples, settings, labels } = this.#parts;
+    const { padToken, longest } = model.config;
+    return batchOf(examples, rows, padToken, Math.min(settings.length, longest), labels);
+  }
+
+  #gradients(batch: Batch, stage: Stage, at: number, part: number) {
+    const { model, teacher, settings, rates } = this.#parts;
+    const { hidden, attention, logits } = stage.losses;
+    const layers = hidden > 0 || attention > 0;
+    const theirs = teacher && (layers || logits > 0) ? taught(teacher, batch, layers) : undefined;
+    const drops = Object.values(rates).some((rate) => rate > 0);
+    const hooks: Hooks = {
+      ...stageHooks(model, stage),
+      ...(drops && { drop: dropout(rates, settings.seed, at, part) }),
+    };
+    try {
+      return gradientsOf(model, batch, stage, hooks, theirs, settings);
+    } finally {
+      if (theirs) tf.dispose([theirs.hidden, theirs.attention, theirs.scores].flat().filter((t) => t !== undefined));
+    }
+  }
+
+  #update(name: string, gradient: Float32Array, rate: number, step: number): void {
+    const weight = this.weights.get(name)!;
+    let moments = this.moments.get(name);
+    if (!moments) {
+      moments = { first: new Float32Array(weight.length), second: new Float32Array(weight.length) };
+      this.moments.set(name, moments);
+    }
+    const { decay, constantRate } = this.#parts.settings;
+    const own = name.endsWith('.constant') ? rate * constantRate : rate;
+    const settings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: decays(name) ? decay : 0 };
+    adamw(weight, gradient, moments, step, own, settings);
+    this.show(name);
+  }
+
+  /** What begins with a stage: new moments, and constants of what is replaced from here on. */
+  #enter(stage: Placed, before: Placed | undefined): void {
+    this.moments = new Map();
+    const { draft, model, teacher, settings, examples } = this.#parts;
+    if (!teacher) return;
+    const order = shuffled(examples.length, drawsOf(settings.seed, 'calibration', stage.from));
+    const batches = Array.from({ length: settings.calibration }, (_, i) => {
+      const from = (i * settings.batch) % order.length;
+      return this.#batch(order.subarray(from, from + settings.microBatch));
+    });
+    const replacing = new Replacing(draft, model, teacher, this.weights);
+    for (const name of replacing.enter(stage, before, batches)) this.show(name);
+    for (const batch of batches) disposeBatch(batch);
+  }
+}
+
+function added(sums: Map<string, Float32Array>, name: string, gradient: Float32Array, share: number): void {
+  const sum = sums.get(name);
+  // Its own copy: a backend's array may be what a tensor's values are, and two gradients one array
+  if (!sum) sums.set(name, share === 1 ? gradient.slice() : gradient.map((g) => g * share));
+  else for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + gradient[i]! * share;
+}
