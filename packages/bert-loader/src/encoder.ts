@@ -12,7 +12,8 @@ export interface Embeddings {
   positions: tf.Tensor;
   /** undefined: the family has no token types */
   types: tf.Tensor | undefined;
-  norm: Norm;
+  /** undefined: it is in the layers */
+  norm: Norm | undefined;
   /** what a word's embedding goes through before a position's is added: MobileBERT */
   transform?: (words: tf.Tensor) => tf.Tensor;
   /** from the embeddings' width to the layers': ELECTRA, ALBERT */
@@ -25,23 +26,26 @@ export type Layer = (x: tf.Tensor, scores: Scores) => tf.Tensor;
 export interface Encoder {
   embeddings: Embeddings;
   layers: readonly Layer[];
+  /** what the last layer's states go through; undefined: nothing */
+  last?: Norm | undefined;
   /** what is added to the attention scores of `length` tokens, [1, heads, length, length]: MPNet */
   bias?: (length: number) => tf.Tensor;
 }
 
 export interface LayerWeights extends AttentionWeights {
   output: Dense;
-  norm1: Norm;
+  /** undefined, of either: it is in the layers around it */
+  norm1: Norm | undefined;
   up: Dense;
   down: Dense;
-  norm2: Norm;
+  norm2: Norm | undefined;
 }
 
 /** A layer of BERT: attention and two dense layers, each with what came in added and normalized. */
 export function plainLayer(w: LayerWeights, c: BertConfig): Layer {
   return (x, scores) => {
     const { hooks, layer } = scores;
-    const after = (y: tf.Tensor, before: tf.Tensor, norm: Norm, at: number) =>
+    const after = (y: tf.Tensor, before: tf.Tensor, norm: Norm | undefined, at: number) =>
       normalized(tf.add(hooks?.drop?.(y, 'hidden') ?? y, before), norm, at, hooks);
     const attention = dense(attend({ query: x, key: x, value: x }, w, c, scores), w.output);
     hooks?.seen?.('attention', layer, attention);
@@ -51,8 +55,9 @@ export function plainLayer(w: LayerWeights, c: BertConfig): Layer {
   };
 }
 
-/** A norm, or what stands in its place; `at` is as `Hooks` number them. */
-function normalized(x: tf.Tensor, norm: Norm, at: number, hooks: Hooks | undefined): tf.Tensor {
+/** A norm, if there is one, or what stands in its place; `at` is as `Hooks` number them. */
+function normalized(x: tf.Tensor, norm: Norm | undefined, at: number, hooks: Hooks | undefined): tf.Tensor {
+  if (!norm) return x;
   return hooks?.normalize ? hooks.normalize(x, norm, at) : normalize(x, norm);
 }
 
@@ -86,7 +91,7 @@ function embed(
 
 /** Last hidden states, [batch, tokens, hidden]. */
 export function encode(encoder: Encoder, inputs: BertInputs, c: BertConfig, hooks?: Hooks): tf.Tensor3D {
-  const { embeddings, layers, bias } = encoder;
+  const { embeddings, layers, last, bias } = encoder;
   const [batch, length] = inputs.inputIds.shape;
   let x = embed(embeddings, inputs, c, hooks);
   hooks?.seen?.('hidden', -1, x);
@@ -99,5 +104,5 @@ export function encode(encoder: Encoder, inputs: BertInputs, c: BertConfig, hook
     x = layer(x, { ...scores, layer: i });
     hooks?.seen?.('hidden', i, x);
   }
-  return x as tf.Tensor3D;
+  return (last ? normalize(x, last) : x) as tf.Tensor3D;
 }

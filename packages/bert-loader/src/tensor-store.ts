@@ -12,9 +12,15 @@ export class TensorStore {
   readonly all: Tensor[] = [];
   /** by their names in the checkpoint, without those that were computed from one */
   readonly named = new Map<string, Stored>();
+  /** are tensors to be those of the checkpoint, none computed of several? */
+  readonly asStored: boolean;
   readonly #make: (values: Float32Array, shape: number[]) => Tensor;
 
-  constructor(make = (values: Float32Array, shape: number[]): Tensor => tensor(values, shape, 'float32')) {
+  constructor(
+    make = (values: Float32Array, shape: number[]): Tensor => tensor(values, shape, 'float32'),
+    asStored = false,
+  ) {
+    this.asStored = asStored;
     this.#make = make;
   }
 

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { bertFromFiles, ModelFileError } from '../src/index.js';
 import { hostTensors, normalize, safetensorsOf, type TrainableBert, trainableBert } from '../src/training.js';
-import { expectedOf, inputsOf, reader } from './fixture.js';
+import { changed, expectedOf, inputsOf, reader } from './fixture.js';
 
 test.before(() => tf.setBackend('cpu'));
 
@@ -87,4 +87,59 @@ test('a safetensors file begins its tensors at multiples of eight bytes, refuses
   }
   const wrong = new Map([['a', { shape: [3], values: Float32Array.of(1, 2) }]]);
   t.throws(() => safetensorsOf(wrong), { instanceOf: RangeError, message: /'a' of shape \[3\] has 2 values; 3 are/ });
+});
+
+/** A folder whose norms are affine, with gains that are `spread` times as far from 1, either way. */
+async function affine(name: string, spread: number) {
+  const tensors = await hostTensors(reader(name), name);
+  let at = 0;
+  for (const [tensor, { values }] of tensors)
+    if (/(LayerNorm|layer_norm)\.weight$/.test(tensor) && !/predictions|vocab|lm_head/.test(tensor))
+      for (let i = 0; i < values.length; i++) values[i] = 0.8 * (at % 3 === 0 ? -1 : 1) * spread ** Math.sin(at++);
+  const config = changed(name, { layer_norm: 'affine' });
+  return reader(name, { 'config.json': config, 'model.safetensors': safetensorsOf(tensors) });
+}
+
+for (const name of [
+  'bert-sequence',
+  'roberta-sequence',
+  'electra-wide',
+  'electra-sequence',
+  'distilbert-masked',
+  'bert-masked',
+]) {
+  test(`${name}: norms that went into the layers around them change nothing`, async (t) => {
+    const inputs = inputsOf(expectedOf(name));
+    for (const spread of [1, 3, 200]) {
+      const read = await affine(name, spread);
+      const [model, trained] = [await bertFromFiles(read, 'm'), await trainableBert(read, 'm')];
+      const { hidden, scores } = trained.compute(inputs);
+      const apart = (got: tf.Tensor, want: tf.Tensor) =>
+        tf.tidy(
+          () =>
+            tf
+              .max(tf.abs(tf.sub(got, want)))
+              .div(tf.max(tf.abs(want)))
+              .dataSync()[0]!,
+        );
+      const states = apart(model.hiddenStates(inputs), hidden);
+      t.true(states < 1e-5, `${spread}: ${states}`);
+      if (scores) t.true(apart(model.logits(inputs), scores) < 1e-5);
+    }
+  });
+}
+
+test('no product is left of the norms but the last, and where scales go far there are more', async (t) => {
+  const inputs = inputsOf(expectedOf('bert-sequence'));
+  const products = async (f: () => tf.Tensor) =>
+    (await tf.profile(f)).kernels.filter(({ name }) => name === 'Multiply').length;
+  const left = async (spread: number) => {
+    const read = await affine('bert-sequence', spread);
+    const [model, trained] = [await bertFromFiles(read, 'm'), await trainableBert(read, 'm')];
+    const others = (await products(() => trained.compute(inputs).hidden)) - (2 * model.config.layers + 1);
+    return (await products(() => model.hiddenStates(inputs))) - others;
+  };
+  t.is(await left(1.2), 1);
+  const far = await left(200);
+  t.true(far > 1 && far <= 5, String(far));
 });

@@ -9,9 +9,9 @@ export const electra: Family = {
   hooked: true,
   settings: { ...bertSettings, embeddingSize: 128 },
   read(r, c) {
-    const { embeddings, layers } = readTransformer(r, c, 'encoder.layer.', bertLayer);
+    const encoder = readTransformer(r, c, 'encoder.layer.', bertLayer);
     const project = c.embedding === c.hidden ? undefined : r.dense('embeddings_project', c.hidden, c.embedding);
-    return { embeddings: { ...embeddings, project }, layers };
+    return { ...encoder, embeddings: { ...encoder.embeddings, project } };
   },
   heads: () => ({
     pooler: 'none',

@@ -2,22 +2,10 @@
 import type { BertConfig } from '../config.js';
 import { type Embeddings, type Encoder, type LayerWeights, plainLayer } from '../encoder.js';
 import type { WeightReader } from '../weights.js';
+import { readFolded } from './folded.js';
+import { constantsOf, type LayerNames } from './layer-names.js';
 
-export interface LayerNames {
-  query: string;
-  key: string;
-  value: string;
-  output: string;
-  norm1: string;
-  up: string;
-  down: string;
-  norm2: string;
-}
-
-/** What a layer's constants of its attention function are called, one a head. */
-export function constantsOf({ query }: LayerNames): string {
-  return `${query.slice(0, query.lastIndexOf('.'))}.constant`;
-}
+export type { LayerNames };
 
 /** Of the encoder's norms; undefined where they are a gain and a bias alone. */
 function epsilonOf(c: BertConfig): number | undefined {
@@ -53,6 +41,7 @@ export function readLayer(r: WeightReader, names: LayerNames, c: BertConfig): La
 /** @param stem what a layer's tensors begin with, before its number */
 export function readTransformer(r: WeightReader, c: BertConfig, stem: string, names: LayerNames): Encoder {
   const embeddings = readEmbeddings(r, c);
+  if (c.layerNorm === 'affine' && !r.store.asStored) return readFolded(embeddings, r, c, stem, names);
   r.checkCount(stem, c.layers, 'num_hidden_layers');
   const layers = Array.from({ length: c.layers }, (_, i) =>
     plainLayer(readLayer(r.under(`${stem}${i}.`), names, c), c),

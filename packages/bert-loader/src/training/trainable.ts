@@ -91,9 +91,9 @@ export async function trainableBert(read: ReadFile, where: string, options: Load
   const stem = `bert-${models++}`;
   let made = 0;
   // The engine wants a name of each variable that no other has
-  const store = new TensorStore((values, shape) =>
-    tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32'), true, `${stem}/${made++}`)),
-  );
+  const variable = (values: Float32Array, shape: number[]) =>
+    tf.tidy(() => tf.variable(tf.tensor(values, shape, 'float32'), true, `${stem}/${made++}`));
+  const store = new TensorStore(variable, true);
   const { config, tokenizer, parts } = await partsFromFiles(read, where, options, store);
   if (!familyOf(config.family).hooked) {
     store.dispose();
