@@ -44,7 +44,10 @@ for (const [name, change, constant] of cases) {
     const { model, gradients, dispose } = await computed(change, constant);
     const found = gradients().gradients;
     t.is(found.size, model.weights.size);
+    // What comes before attention, and the constants, depend on its function; the others are looked at once
+    const looked = name === 'softmax' ? /./ : /word_embeddings|layer\.0\.attention\.self|layer\.1.*(constant|query)/;
     for (const [weight, g] of found) {
+      if (!looked.test(weight)) continue;
       const variable = model.weights.get(weight)!;
       const length = Math.sqrt(g.reduce((sum, v) => sum + v * v, 0));
       if (length < 1e-4) continue;

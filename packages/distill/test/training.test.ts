@@ -159,7 +159,11 @@ async function student(t: ExecutionContext, settings: Parameters<typeof studentO
     logits: 1,
     task: 0,
   });
-  const start = startOf(out, { draft, teacher: tinyDraft(), stages }, { dropout: {}, cap: 6, rate: 2e-3 });
+  const start = startOf(
+    out,
+    { draft, teacher: tinyDraft(), stages, train: sentences(60), dev: sentences(10, 1000) },
+    { dropout: {}, cap: 6, rate: 2e-3 },
+  );
   return { out, record: await run(start) };
 }
 
