@@ -46,6 +46,14 @@ test.serial('an encoder of a sentence-transformers folder, by older names, gets 
   );
 });
 
+test.serial("a head with the task's classes in another order is refused", (t) => {
+  const of = (id2label: Record<string, string>) => tinyDraft(2, { id2label }).forTask(tasks.rte!, 1);
+  t.deepEqual(of({ 0: 'ENTAILMENT', 1: 'NOT_ENTAILMENT' }).config.id2label, { 0: 'entailment', 1: 'not_entailment' });
+  t.notThrows(() => of({ 0: 'LABEL_0', 1: 'LABEL_1' }));
+  const message = /classes are not_entailment, entailment; the task's are entailment, not_entailment, in this order/;
+  t.throws(() => of({ 0: 'not_entailment', 1: 'entailment' }), { code: 'BAD_TRAINING', message });
+});
+
 test.serial('another family is refused by name', async (t) => {
   const at = folder(t);
   const tiny = tinyDraft();

@@ -122,6 +122,7 @@ export class Draft {
   /**
    * The same encoder with a head for a task: its own where that has as many outputs, else a new one.
    * @param seed of a new head's weights
+   * @throws DistillError BAD_TRAINING where its own head has the task's classes in another order
    */
   forTask(task: Task, seed: number): Draft {
     const hidden = this.config.hidden_size as number;
@@ -140,6 +141,7 @@ export class Draft {
       tensors.set(`${PREFIX}pooler.dense.bias`, made(hidden));
     }
     const own = this.classes === outputs;
+    if (own && task.labels) this.#checkOrder(task.labels);
     tensors.set('classifier.weight', own ? this.tensors.get('classifier.weight')! : made(outputs, hidden));
     tensors.set('classifier.bias', own ? this.tensors.get('classifier.bias')! : made(outputs));
     const labels = task.labels ?? ['score'];
@@ -153,6 +155,19 @@ export class Draft {
     // Of how the weights were saved, and of heads that are gone
     for (const key of ['num_labels', 'dtype', 'torch_dtype', '_name_or_path']) delete (config as never)[key];
     return this.with(config, tensors);
+  }
+
+  /** A head whose classes are called as the task's has to have them in its order. */
+  #checkOrder(labels: readonly string[]): void {
+    const names = Object.values((this.config.id2label ?? {}) as Record<string, unknown>).map((l) =>
+      String(l).toLowerCase(),
+    );
+    const same = [...names].sort().join() === [...labels].sort().join();
+    if (same && names.join() !== labels.join())
+      throw new DistillError(
+        'BAD_TRAINING',
+        `the model's classes are ${names.join(', ')}; the task's are ${labels.join(', ')}, in this order`,
+      );
   }
 
   /** Writes it as a folder that loadBert and publish take; each file is there wholly or as it was. */

@@ -14,7 +14,7 @@ interface Panel {
 
 const escaped = (text: string) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`);
 const short = (v: number) =>
-  Math.abs(v) >= 0.01 && Math.abs(v) < 1e4 ? String(Number(v.toPrecision(3))) : v.toExponential(1);
+  Math.abs(v) >= 0.01 && Math.abs(v) < 1e4 ? String(Number(v.toPrecision(4))) : v.toExponential(1);
 
 /** At most `PLOTTED` points, each the mean of those around it. */
 function thinned(points: [number, number][]): [number, number][] {
