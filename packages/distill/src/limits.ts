@@ -21,5 +21,8 @@ export const KEPT_STATES = 2;
 /** Points of a plotted curve: as many as a plot has columns of pixels. */
 export const PLOTTED = 800;
 
+/** Batches that are drawn together and sorted by length: of 32, SST-2's are filled up to 18 tokens, else to 44. */
+export const SORTED_BATCHES = 32;
+
 /** Lengths are filled up to a multiple of this: fewer shapes, each with its buffers, for a little padding. */
 export const LENGTH_STEP = 8;

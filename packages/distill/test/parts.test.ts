@@ -4,6 +4,7 @@ import test from 'ava';
 import { DistillError, settingsOf, studentOf, useBackend } from '../src/index.js';
 import { drawsOf, gaussiansOf, shuffled } from '../src/random.js';
 import { clip, decays, normOf, rateAt } from '../src/train/adamw.js';
+import { epochOf } from '../src/train/batches.js';
 import { dropout } from '../src/train/dropout.js';
 import { fineTuning, stagesOf } from '../src/train/stages.js';
 import { tinyDraft } from './tiny.js';
@@ -26,6 +27,30 @@ test('draws are of their seed, purpose and numbers', (t) => {
   const mean = values.reduce((a, b) => a + b) / values.length;
   const deviation = Math.sqrt(values.reduce((a, b) => a + (b - mean) ** 2, 0) / values.length);
   t.true(Math.abs(mean) < 0.03 && Math.abs(deviation - 1) < 0.03, `${mean} ${deviation}`);
+});
+
+test('an epoch has every example once, in batches of much the same length, in another order each time', (t) => {
+  const examples = Array.from({ length: 1003 }, (_, i) => ({
+    ids: new Array<number>(3 + ((i * 37) % 60)).fill(5),
+    types: [],
+    label: 0,
+  }));
+  const epoch = epochOf(examples, 10, 1, 0, 4);
+  t.is(epoch.length, 101);
+  const all = epoch.flatMap((batch) => [...batch]);
+  t.deepEqual(
+    [...all].sort((a, b) => a - b),
+    examples.map((_, i) => i),
+  );
+  const longest = epoch.map((batch) => Math.max(...Array.from(batch, (i) => examples[i]!.ids.length)));
+  const filled = epoch.reduce((sum, batch, i) => sum + batch.length * longest[i]!, 0);
+  const own = examples.reduce((sum, { ids }) => sum + ids.length, 0);
+  t.true(filled < 1.1 * own, `${filled} for ${own}`);
+  // Short and long ones are mixed
+  const rising = longest.filter((length, i) => i > 0 && length >= longest[i - 1]!).length;
+  t.true(rising > 20 && rising < 80, String(rising));
+  t.deepEqual(epochOf(examples, 10, 1, 0, 4), epoch);
+  t.notDeepEqual(epochOf(examples, 10, 1, 0, 5), epoch);
 });
 
 test('the rate rises, and falls to nothing at the end', (t) => {

@@ -2,7 +2,8 @@
 import type { BertInputs, BertTokenizer } from '@secformer/bert-loader';
 import * as tf from '@tensorflow/tfjs';
 import type { Example } from '../glue/read.js';
-import { LENGTH_STEP } from '../limits.js';
+import { LENGTH_STEP, SORTED_BATCHES } from '../limits.js';
+import { drawsOf, shuffled } from '../random.js';
 
 /** An example as token ids. */
 export interface EncodedExample {
@@ -25,6 +26,29 @@ export function encoded(tokenizer: BertTokenizer, examples: readonly Example[], 
     const { ids, types } = tokenizer.encode(text, length);
     return { ids, types, label };
   });
+}
+
+/**
+ * The batches of an epoch, every example in one: drawn from all, some batches at a time sorted by length, so that
+ * little is filled up, and those batches in an order of their own.
+ * @param size examples of a batch; the last of those drawn may have fewer
+ * @param numbers of the epoch, beside the seed
+ */
+export function epochOf(
+  examples: readonly EncodedExample[],
+  size: number,
+  seed: number,
+  ...numbers: number[]
+): Uint32Array[] {
+  const draw = drawsOf(seed, 'order', ...numbers);
+  const order = shuffled(examples.length, draw);
+  const batches: Uint32Array[] = [];
+  for (let from = 0; from < order.length; from += size * SORTED_BATCHES) {
+    const some = order.subarray(from, from + size * SORTED_BATCHES);
+    some.sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length);
+    for (let at = 0; at < some.length; at += size) batches.push(some.subarray(at, at + size));
+  }
+  return Array.from(shuffled(batches.length, draw), (i) => batches[i]!);
 }
 
 /**

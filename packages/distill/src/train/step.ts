@@ -5,7 +5,7 @@ import { DistillError } from '../errors.js';
 import type { Draft } from '../model/draft.js';
 import { drawsOf, shuffled } from '../random.js';
 import { adamw, clip, decays, type Moments, rateAt } from './adamw.js';
-import { type Batch, batchOf, disposeBatch, type EncodedExample } from './batches.js';
+import { type Batch, batchOf, disposeBatch, type EncodedExample, epochOf } from './batches.js';
 import { type DropRates, dropout } from './dropout.js';
 import { gradientsOf, type LossParts, stageHooks, taught } from './gradients.js';
 import { Replacing } from './replacing.js';
@@ -44,6 +44,8 @@ export class Steps {
   readonly weights = new Map<string, Float32Array>();
   /** of the stage that is under way */
   moments = new Map<string, Moments>();
+
+  #epoch: { which: string; batches: Uint32Array[] } | undefined;
 
   constructor(parts: StepParts) {
     this.#parts = parts;
@@ -99,9 +101,10 @@ export class Steps {
   #rows({ from }: Placed, at: number): Uint32Array {
     const { settings, examples } = this.#parts;
     const epoch = Math.floor((at - from) / this.perEpoch);
-    const first = ((at - from) % this.perEpoch) * settings.batch;
-    const order = shuffled(examples.length, drawsOf(settings.seed, 'order', from, epoch));
-    return order.subarray(first, first + settings.batch);
+    const which = `${from}/${epoch}`;
+    if (this.#epoch?.which !== which)
+      this.#epoch = { which, batches: epochOf(examples, settings.batch, settings.seed, from, epoch) };
+    return this.#epoch.batches[(at - from) % this.perEpoch]!;
   }
 
   #batch(rows: ArrayLike<number>): Batch {
