@@ -317,3 +317,8 @@ function explained({ roundTripMs, bytesPerSecond, withoutMs }: Network & { witho
     transferMs: ((Math.max(bytes.p0p1, bytes.p1p0) + bytes.inputs) / bytesPerSecond) * 1000,
   };
 }
+
+/** Does a suite compute the attention that the model was trained with? */
+function isItsOwn({ attention }: BertConfig, suite: string): boolean {
+  return suite === 'exact' || (suite === 'fast' && attention.function === '2quad');
+}

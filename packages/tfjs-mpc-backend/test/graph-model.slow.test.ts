@@ -76,8 +76,8 @@ for (const name of [
       tf.dispose([outputs, inputs]);
     }
     t.log(`largest error ${most.toExponential(2)}, recording a sample ${recording.toFixed(0)} ms`);
-    // Three times what was asked of a quiet machine
-    t.true(recording < 450, `recording took ${recording} ms`);
+    // Ten times what was asked of a quiet machine: others may be at work on this one
+    t.true(recording < 1_500, `recording took ${recording} ms`);
     model.dispose();
   });
 }
