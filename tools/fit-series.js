@@ -85,6 +85,10 @@ const fits = {
       0,
       4.5 + edge,
     ),
+  'gelu, erf form for operands of 13 bits, |x| ≤ 5': () =>
+    minimax(cosines(8, 16), (x) => (x * erf(x / Math.SQRT2)) / 2, 0, 5),
+  'gelu, tanh form for operands of 13 bits, |x| ≤ 5': () =>
+    minimax(cosines(8, 16), (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2, 0, 5),
   'tanh, sines of period 16, |x| ≤ 5.5': () => minimax(sines(14, 16), Math.tanh, 0, 5.5 + edge),
   'erf, sines of period 16, |x| ≤ 5': () => minimax(sines(14, 16), erf, 0, 5 + edge),
   'silu: x·tanh(x/2)/2, cosines of period 32, |x| ≤ 14': () =>

@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { BertConfig, BertInputs, BertModel } from '@secformer/bert-loader';
 import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
+import type { OperandBits } from '@secformer/secformer-ops';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
 import { table } from './bert-table.js';
@@ -33,6 +34,7 @@ export interface BertFlags {
   calibrate?: boolean;
   shadow?: boolean;
   tune: 'lan' | 'wan';
+  operandBits: OperandBits;
   schedule?: boolean;
   trace?: string;
   json?: string;
@@ -165,6 +167,7 @@ export async function bert(f: BertFlags): Promise<void> {
     configure({
       suite: f.suite,
       network: f.tune,
+      operandBits: f.operandBits,
       // What is prepared unasked would take the room of what is asked for
       prepareAhead: f.gang === 1,
       ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
@@ -176,6 +179,7 @@ export async function bert(f: BertFlags): Promise<void> {
       configure({
         suite: f.suite,
         network: f.tune,
+        operandBits: f.operandBits,
         calibration,
         ...(urls && { parties: [urls.party0, urls.party1], dealer: urls.dealer, token: token! }),
       });
@@ -257,6 +261,7 @@ export async function bert(f: BertFlags): Promise<void> {
       output: f.output,
       suite: f.suite,
       tune: f.tune,
+      operandBits: f.operandBits,
       link: f.link,
       net: f.net,
       kernels,

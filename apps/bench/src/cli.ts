@@ -73,6 +73,15 @@ export async function main(argv: string[]): Promise<void> {
         .choices(['lan', 'wan'])
         .default('lan'),
     )
+    .addOption(
+      new Option('--operand-bits <bits>', 'fractional bits of what matrix products take')
+        .choices(['16', '13'])
+        .default(16, '16')
+        .argParser((text) => {
+          if (text !== '16' && text !== '13') throw new InvalidArgumentError('expected 16 or 13');
+          return Number(text);
+        }),
+    )
     .option('--schedule', 'plan alone: the rounds, and what is opened in each')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)

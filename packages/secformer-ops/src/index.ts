@@ -18,6 +18,7 @@ export * from './graph/bounds.js';
 export * from './graph/functions.js';
 export * from './graph/graph.js';
 export * from './graph/needed.js';
+export { OPERAND_FORMATS, type OperandBits, type OperandFormat } from './graph/operand-format.js';
 export * from './graph/plaintext.js';
 export * from './instruction/blocks.js';
 export * from './instruction/buckets.js';

@@ -1,4 +1,5 @@
 import {
+  attend,
   divide,
   type Emitter,
   elementwise,
@@ -9,6 +10,7 @@ import {
   logSoftmax,
   maxWithIndex,
   normalise,
+  OPERAND_FORMATS,
   ofSmall,
   oneHotOf,
   prelu,
@@ -20,6 +22,14 @@ import {
   topK,
   Watch,
 } from '../src/index.js';
+
+/** The same with operands of 13 fractional bits. */
+const coarse =
+  (compose: (e: Emitter, x: number) => number) =>
+  (e: Emitter, x: number): number => {
+    e.format = OPERAND_FORMATS[13];
+    return compose(e, x);
+  };
 
 /** Everything that is composed of instructions. */
 export const compositions: Record<string, (e: Emitter, x: number) => number> = {
@@ -45,6 +55,9 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'layerNorm of centred rows': (e, x) => layerNorm(e, x, 1e-5, true),
   'exact softmax in few rounds': (e, x) => normalise(e, exactSoftmax(e, x, true)),
   product: (e, x) => e.truncated(e.matMul(x, x, false, true)),
+  'product of 13 bits': coarse((e, x) => e.truncated(e.matMul(x, x, false, true))),
+  'gelu of 13 bits': coarse((e, x) => gelu(e, x)),
+  'attention of 13 bits': coarse((e, x) => attend(e, exactSoftmax(e, x), x, true)),
   'elementwise product': (e, x) => e.truncated(e.mul(x, e.addConstant(x, 1))),
   square: (e, x) => e.truncated(e.square(x)),
   'reciprocal of either sign': (e, x) => reciprocal(e, x, false),

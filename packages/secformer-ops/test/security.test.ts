@@ -8,6 +8,7 @@ import {
   gelu,
   layerNorm,
   normalise,
+  OPERAND_FORMATS,
   oneHotOf,
   ProgramBuilder,
   relu,
@@ -63,6 +64,10 @@ const layers: Outputs = (e, [x]) => [
   layerNorm(e, x!, 1e-12),
   relu(e, e.matMul(x!, x!, false, true)),
 ];
+const ofFewerBits: Outputs = (e, inputs) => {
+  e.format = OPERAND_FORMATS[13];
+  return layers(e, inputs);
+};
 const others: Outputs = (e, [x]) => [
   elementwise.exp.emit(e, x!, {}),
   elementwise.round.emit(e, x!, {}),
@@ -86,7 +91,7 @@ async function views(program: Outputs): Promise<Record<'p0' | 'p1' | 'material',
   return out;
 }
 
-for (const [name, program] of Object.entries({ layers, others, watched }))
+for (const [name, program] of Object.entries({ layers, ofFewerBits, others, watched }))
   test(`what each party receives is uniform, and the same for a constant input and a wild one: ${name}`, async (t) => {
     const [a, b] = (await views(program)) as [
       Awaited<ReturnType<typeof views>>[0],

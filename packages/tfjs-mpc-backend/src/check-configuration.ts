@@ -66,6 +66,9 @@ const checks: { [K in keyof Required<Configuration>]: Check } = {
   network: (value, name) => {
     if (value !== 'lan' && value !== 'wan') throw bad(`${name}: expected 'lan' or 'wan', got ${quoted(value)}`);
   },
+  operandBits: (value, name) => {
+    if (value !== 16 && value !== 13) throw bad(`${name}: expected 16 or 13, got ${quoted(value)}`);
+  },
   syncTimeoutMs: (value, name) => {
     if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0)
       throw bad(`${name}: expected a number of milliseconds above 0, got ${kindOf(value)}`);
@@ -114,6 +117,11 @@ export function checkSettings(c: Configuration, nameOf: (key: keyof Configuratio
     const value = c[key as keyof Configuration];
     if (value !== undefined) check(value, nameOf(key as keyof Configuration));
   }
+  if (c.operandBits === 13 && !suiteOf(c.suite ?? 'exact').takesFewerBits)
+    throw bad(
+      `${nameOf('operandBits')}: 13 is for the suites 'exact' and 'fast', whose protocols take fewer bits; ` +
+        `${nameOf('suite')} is '${c.suite}'. Leave it out, or choose one of them`,
+    );
   const together = ['parties', 'dealer', 'token'] as const;
   const [given, missing] = [true, false].map((there) => together.filter((key) => (c[key] !== undefined) === there));
   if (given!.length === 0 || missing!.length === 0) return;

@@ -1,6 +1,7 @@
 import type { RunSlot } from '@secformer/party-node';
 import { sizeOf } from '@secformer/ring';
 import { type Graph, type GraphNode, isReplaced, ProgramError, type Shape } from '@secformer/secformer-ops';
+import { configuration } from './config.js';
 import type { Emission } from './emission.js';
 import { HERE, passing, type SecretNode, type Variant, VIEWS } from './node-values.js';
 import { copyOf, identityOf, isGated, plaintextOf, youngestOf } from './own.js';
@@ -185,7 +186,9 @@ export class Compiler implements Emission {
   /** The graph, without what was emitted in vain on the way down to something too deep. */
   graph(outputs: number[]): Graph {
     const { nodes } = this;
-    return this.#resumed ? withoutUnused({ nodes, outputs }) : { nodes, outputs };
+    const { operandBits } = configuration();
+    const whole = { nodes, outputs, ...(operandBits === 13 && { operandBits }) };
+    return this.#resumed ? withoutUnused(whole) : whole;
   }
 
   #leaf(n: SecretNode): number | undefined {

@@ -1,4 +1,4 @@
-import { isReplaced } from '@secformer/secformer-ops';
+import { isReplaced, OPERAND_FORMATS, type OperandFormat } from '@secformer/secformer-ops';
 import { checkNames, checkSettings, textOf } from './check-configuration.js';
 import type { Configuration, Resolved } from './configuration.js';
 import { SYNC_TIMEOUT_MS } from './limits.js';
@@ -77,6 +77,11 @@ export function configuration(): Resolved {
     ...(token !== undefined && { token: textOf(token)! }),
     ...(ca !== undefined ? { ca: textOf(ca)! } : caFile && { caFile }),
   };
+}
+
+/** What matrix products take. */
+export function operandFormat(): OperandFormat {
+  return OPERAND_FORMATS[configuration().operandBits ?? 16];
 }
 
 /** Is what follows from the caller's own values computed in the caller's process? Asked at every kernel. */

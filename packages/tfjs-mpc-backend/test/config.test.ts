@@ -46,6 +46,7 @@ test.serial('a setting that there is not is named, beside those that there are',
     'fold',
     'onRange',
     'network',
+    'operandBits',
     'syncTimeoutMs',
   ])
     t.regex(error!.message, new RegExp(`\\b${key}\\b`));
@@ -58,6 +59,9 @@ test.serial('each setting has its type and range; the message says what came, an
     [{ prepareAhead: null }, /prepareAhead: .* got null/],
     [{ network: 'wlan' }, /network: expected 'lan' or 'wan', got 'wlan'/],
     [{ network: 1 }, /network: .* got 1/],
+    [{ operandBits: 12 }, /operandBits: expected 16 or 13, got 12/],
+    [{ operandBits: '13' }, /operandBits: expected 16 or 13, got '13'/],
+    [{ operandBits: 13, suite: 'puma' }, /operandBits: 13 is for the suites 'exact' and 'fast'.*suite is 'puma'/],
     [{ syncTimeoutMs: '100' }, /syncTimeoutMs: expected a number of milliseconds above 0, got a string/],
     [{ syncTimeoutMs: 0 }, /got 0/],
     [{ syncTimeoutMs: -1 }, /got -1/],

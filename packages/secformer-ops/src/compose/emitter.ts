@@ -2,7 +2,7 @@
 import { encodeConstant } from '@secformer/ring';
 import { check, describe, type Shape, sizeOf } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
-import { FRAC_BITS, MAGNITUDE, magnitudeOf } from './formats.js';
+import { FRAC_BITS, MAGNITUDE, magnitudeOf, productBits } from './formats.js';
 import { OperandEmitter } from './operand-emitter.js';
 import { Reach } from './reach.js';
 
@@ -28,9 +28,9 @@ export class Emitter extends OperandEmitter {
     const top = Math.max(tx.magnitude, ty.magnitude);
     const room = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits;
     // Sums of tensors in the default range are claimed to stay in it: that is the stated domain of a model
-    const wanted = top >= MAGNITUDE ? Math.max(top, this.limit) : top + 1;
+    const wanted = top >= this.format.room ? Math.max(top, this.limit) : top + 1;
     // A fine scale that has no room for the sum, and for the bit that a truncation needs, is given up
-    if (top < MAGNITUDE && wanted >= room && tx.fracBits > FRAC_BITS)
+    if (top < this.format.room && wanted >= room && tx.fracBits > FRAC_BITS)
       return this.#sum(op, this.truncated(x), this.truncated(y));
     return this.emit(op, [x, y], { magnitude: Math.min(wanted, room) });
   }
@@ -63,9 +63,9 @@ export class Emitter extends OperandEmitter {
     if (c === 0) return x;
     const v = this.atScale(x, this.fracBitsBeside(x, [c]));
     const t = this.share(v);
-    const wanted = Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= MAGNITUDE ? 0 : 1);
+    const wanted = Math.max(t.magnitude, magnitudeOf([c])) + (t.magnitude >= this.format.room ? 0 : 1);
     const room = t.bits - 1 - t.fracBits;
-    if (wanted >= room && t.magnitude < MAGNITUDE && t.fracBits > FRAC_BITS)
+    if (wanted >= room && t.magnitude < this.format.room && t.fracBits > FRAC_BITS)
       return this.addConstant(this.truncated(v), c);
     const magnitude = Math.min(wanted, room);
     const out = this.emit('affine', [v], {
@@ -213,7 +213,13 @@ export class Emitter extends OperandEmitter {
    * both.
    */
   matMul(a: number, b: number, transposeA = false, transposeB = false): number {
-    return this.product(this.operand(a), this.operand(b), transposeA, transposeB);
+    const width = this.productBits(a, b);
+    return this.product(this.operand(a, width), this.operand(b, width), transposeA, transposeB);
+  }
+
+  /** Modulus of a matrix product of shares as `operand` opens them. */
+  productBits(a: number, b: number): number {
+    return productBits(this.format, this.operandBits(a), this.operandBits(b));
   }
 
   /** Matrix product of opened operands. */
@@ -228,8 +234,8 @@ export class Emitter extends OperandEmitter {
     // An operand that a matrix product has opened serves here too, modulo what it was opened for
     const [x, y] = [a, b].map((v) => this.operandOf(v) ?? this.factor(v)) as [number, number];
     const [tx, ty] = [this.opened(x), this.opened(y)];
-    const fits =
-      Math.min(tx.bits, ty.bits) - 1 - tx.fracBits - ty.fracBits >= Math.min(tx.magnitude + ty.magnitude, this.limit);
+    const wanted = Math.min(tx.magnitude + ty.magnitude, this.limit + this.format.room - MAGNITUDE);
+    const fits = Math.min(tx.bits, ty.bits) - 1 - tx.fracBits - ty.fracBits >= wanted;
     return fits ? this.times(x, y) : this.times(this.factor(a), this.factor(b));
   }
 

@@ -2,7 +2,12 @@
 export interface Fit {
   /** the series stands for the function on [−threshold, threshold + 2^−4] */
   threshold: number;
-  /** log2 of the period in units of 2^−16 */
+  /**
+   * fractional bits of the argument and of the result, 16 if absent. With fewer the comparisons have a resolution of ½,
+   * and the series holds to threshold + ½ on either side
+   */
+  fracBits?: number;
+  /** log2 of the period in units of the argument */
   period: number;
   /** x/2 is added to the series */
   linear: boolean;
@@ -32,6 +37,9 @@ const TANH = [
   0.08175093, -0.03939417, 0.01757888, -0.00548027, 0.00143465,
 ];
 
+/** Of functions whose argument and result have 13 fractional bits. */
+const coarse = { threshold: 4.5, fracBits: 13, period: 17, seriesBits: 16, magnitude: 3 } as const;
+
 const halfLine = { low: 0, high: 'x', linear: true } as const;
 
 /** The series that stand for functions, by the function's name, each with the largest error of its fit. */
@@ -47,7 +55,16 @@ export const fits = {
     seriesBits: 18,
     magnitude: 3,
   },
-  /** x·tanh(√(2/π)(x + 0.044715x³))/2 on the same interval: fit 2.1e-5 */
+  /** the same on |x| ≤ 5 for operands of 13 bits: fit 3.2e-5 */
+  geluErfCoarse: {
+    ...halfLine,
+    ...cosines([
+      1.8292949107, -1.4116089868, -0.2655759373, -0.0213841014, -0.1233755795, 0.0222349732, -0.0317220575,
+      0.005482167, -0.0033139483,
+    ]),
+    ...coarse,
+  },
+  /** x·tanh(√(2/π)(x + 0.044715x³))/2 on |x| ≤ 4.5: fit 2.1e-5 */
   geluTanh: {
     ...halfLine,
     ...cosines([
@@ -58,6 +75,15 @@ export const fits = {
     period: 20,
     seriesBits: 18,
     magnitude: 3,
+  },
+  /** the same on |x| ≤ 5 for operands of 13 bits: fit 4.5e-5 */
+  geluTanhCoarse: {
+    ...halfLine,
+    ...cosines([
+      1.7923302416, -1.3416863429, -0.3244162975, 0.0221160272, -0.1517080735, 0.0380860524, -0.038851586, 0.0080914495,
+      -0.0039164336,
+    ]),
+    ...coarse,
   },
   /** x·tanh(x/2)/2 on |x| ≤ 14: fit 8.5e-6, tails 1.2e-5 */
   silu: {

@@ -1,16 +1,22 @@
 /** The fixed-point formats that values have where nothing says otherwise: their scale, range and modulus. */
+import { FRAC_BITS, type OperandFormat } from '../graph/operand-format.js';
 
-/** Fractional bits of an encoded tensor. */
-export const FRAC_BITS = 16;
-/**
- * Fractional bits of weights that a gain is folded into: three more than others, for a gain below 1 makes them smaller
- * and their operand larger. A product modulo 2^48 then still holds ±2^11.
- */
-export const FOLDED_BITS = 19;
+export { FOLDED_BITS, FRAC_BITS } from '../graph/operand-format.js';
+
 /** Claimed range of what nothing narrower is known of: |v| < 2^14, what a truncation to 16 bits in 32 can carry. */
 export const MAGNITUDE = 14;
 /** Modulus of matrix products that go into a truncation by 16 bits into 32. */
 export const PRODUCT_BITS = 48;
+
+/** log2 of the results that a product of operands holds, and of those with weights finer than others. */
+const ROOM = 15;
+const FINE_ROOM = 12;
+
+/** Modulus of a product of operands of so many fractional bits. */
+export function productBits(format: OperandFormat, a: number, b: number): number {
+  if (format.bits === FRAC_BITS) return PRODUCT_BITS;
+  return a + b + 1 + (Math.max(a, b) > FRAC_BITS ? FINE_ROOM : ROOM);
+}
 
 /** log2 of a bound of some public reals. */
 export function magnitudeOf(values: readonly number[]): number {

@@ -114,14 +114,13 @@ export abstract class OperandEmitter extends ValueEmitter {
   }
 
   /**
-   * The variable of a windowed function: opened at exactly 16 fractional bits, its claimed range at least ±reach so
+   * The variable of a windowed function: opened at exactly `fracBits`, its claimed range at least ±reach so
    * that comparisons with thresholds up to there and a series of a period beyond them fit the opening, and no more than
    * 2^most where nothing beyond is right anyway.
    */
-  variable(v: number, reach: number, most = 63): number {
+  variable(v: number, reach: number, most = 63, fracBits = FRAC_BITS): number {
     const least = Math.ceil(Math.log2(reach)) + 1;
-    let x =
-      this.share(v).fracBits < FRAC_BITS ? this.atScale(this.share(v).bits < 64 ? this.wide(v) : v, FRAC_BITS) : v;
+    let x = this.share(v).fracBits < fracBits ? this.atScale(this.share(v).bits < 64 ? this.wide(v) : v, fracBits) : v;
     const t = this.share(x);
     if (t.magnitude < least)
       x = this.reinterpret(
@@ -129,8 +128,8 @@ export abstract class OperandEmitter extends ValueEmitter {
         this.share(x).fracBits,
         least,
       );
-    const opened = this.factor(this.claim(x, most));
-    return this.opened(opened).fracBits === FRAC_BITS ? opened : this.lifted(x);
+    const opened = this.factor(this.claim(x, most), fracBits);
+    return this.opened(opened).fracBits === fracBits ? opened : this.lifted(x, fracBits);
   }
 
   #persistentOperand(v: number, width: number): number | undefined {
@@ -146,16 +145,26 @@ export abstract class OperandEmitter extends ValueEmitter {
   }
 
   /**
-   * An operand of matrix products: a modular opening of `width` bits at 16 fractional bits or fewer. Openings go to the
-   * source of a permutation, so that all its views share one.
+   * An operand of matrix products: a modular opening of `width` bits at `fracBits` or fewer. Openings go to the source
+   * of a permutation, so that all its views share one. A tensor of the session keeps the fractional bits that it has.
    */
-  operand(v: number, width = PRODUCT_BITS): number {
-    const made = this.#operand(v, width);
+  operand(v: number, width = PRODUCT_BITS, fracBits = this.format.bits): number {
+    const made = this.#operand(v, width, fracBits);
     this.#operands.set(v, made);
     return made;
   }
 
-  #operand(v: number, width: number): number {
+  /** Fractional bits that an operand will have. */
+  operandBits(v: number, fracBits = this.format.bits): number {
+    const of = (x: number): boolean => {
+      const view = this.#views.get(x);
+      return this.#stored.has(x) || (view !== undefined && of(view.source));
+    };
+    const own = this.type(v).kind === 'opened' ? this.opened(v).fracBits : this.share(v).fracBits;
+    return of(v) ? own : Math.min(own, fracBits);
+  }
+
+  #operand(v: number, width: number, fracBits: number): number {
     const stored = this.#persistentOperand(v, width);
     if (stored !== undefined) return stored;
     const view = this.#views.get(v);
@@ -163,10 +172,10 @@ export abstract class OperandEmitter extends ValueEmitter {
       // Overlapping windows are windows of one opening
       const whole = sizeOf(view.shape) >= sizeOf(this.type(view.source).shape);
       if (whole || this.#persistentOperand(view.source, width) !== undefined)
-        return this.view(this.operand(view.source, width), view.shape, view.strides, view.offset);
+        return this.view(this.operand(view.source, width, fracBits), view.shape, view.strides, view.offset);
     }
     const t = this.share(v);
-    const shift = Math.max(0, t.fracBits - FRAC_BITS);
+    const shift = Math.max(0, t.fracBits - fracBits);
     if (t.bits - shift >= width)
       return this.emit('open', [v], { shift, width, offsetLog: -1, share: 'modular', bits: width });
     const k = Math.min(Math.max(LEAST_WIDTH, t.magnitude + t.fracBits - shift + 2), t.bits - shift);

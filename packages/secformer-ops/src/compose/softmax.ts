@@ -11,7 +11,7 @@ import { octave } from './octave.js';
 const SCORE_BITS = 2;
 const SCORE_WIDTH = 16;
 const SCORE_MAGNITUDE = 10;
-/** Fractional bits of e^(−u) after the selection. */
+/** Fractional bits of a row's sum. Those of e^(−u) after the selection are as many, or fewer: `format.weight`. */
 const EXP_BITS = 20;
 /**
  * e^(−u) as a row of up to 255 is summed before it is truncated. Of 55 bits e^r' has 14, which its own row's leaders
@@ -24,6 +24,8 @@ const SLACK = 0.75;
 
 /** Fractional bits of 1/Σ as an operand. */
 const INVERSE_BITS = 26;
+/** log2 of the largest sum of weighed values. */
+const PRODUCT_MAGNITUDE = 14;
 
 /** Bits of u = max + ¾ − s: modulo 4096, and modulo 2^14 where the spread of a row is watched. */
 const DISTANCE_WIDTH = 28;
@@ -139,7 +141,7 @@ function exponentials(
   x: number,
   keepDistance: boolean,
   fewRounds = false,
-): { distance: number; numerator: number; row: number; high: number } {
+): { distance: number; numerator: number; row: number; low: number; high: number } {
   const scores = workable(e, x);
   const t = e.share(scores);
   const n = t.shape.at(-1)!;
@@ -157,23 +159,24 @@ function exponentials(
     ? e.reinterpret(e.emit('expNegative', [distance, near], SUMMED), SUMMED_BITS, 1)
     : e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
   const numerator = e.emit('open', [power], {
-    shift: e.share(power).fracBits - EXP_BITS,
-    width: EXP_BITS + 2,
+    shift: e.share(power).fracBits - e.format.weight,
+    width: e.format.weight + 2,
     offsetLog: -1,
     share: 'lift',
     bits: 64,
   });
   const total = e.sum(fits ? power : e.emit('unwrap', [numerator]), [t.shape.length - 1]);
+  const fracBits = fits ? EXP_BITS : e.format.weight;
   // The leader's term is at least e^(−5/4) > 1/4
-  const high = EXP_BITS + Math.max(1, Math.ceil(Math.log2(n + 1)));
+  const high = fracBits + Math.max(1, Math.ceil(Math.log2(n + 1)));
   const row = e.emit('open', [total], {
-    shift: e.share(total).fracBits - EXP_BITS,
+    shift: e.share(total).fracBits - fracBits,
     width: high + 1,
     offsetLog: -1,
     ...(keepDistance ? { share: 'source', bits: 64 } : { share: 'none', bits: 0 }),
-    within: [0, 2 ** (high - EXP_BITS)],
+    within: [0, 2 ** (high - fracBits)],
   });
-  return { distance, numerator, row, high };
+  return { distance, numerator, row, low: fracBits - 2, high };
 }
 
 /**
@@ -218,10 +221,17 @@ function inverseOperand(e: Emitter, share: number, fracBits: number, log: number
  * Source protocols sections 7 to 9.
  */
 export function exactSoftmax(e: Emitter, x: number, fewRounds = false): Unnormalised {
-  const { numerator, row, high } = exponentials(e, x, false, fewRounds);
-  const share = inverse(e, row, { lo: EXP_BITS - 2, hi: high, kind: 'reciprocal' });
+  const { numerator, row, low, high } = exponentials(e, x, false, fewRounds);
+  const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal' });
   const operand = inverseOperand(e, share, INVERSE_BITS, 2);
-  return { numerator, operandWidth: 52, productShift: EXP_BITS, productWidth: 32, inverse: operand };
+  const { weight, context } = e.format;
+  return {
+    numerator,
+    operandWidth: weight + PRODUCT_MAGNITUDE + FRAC_BITS + 2,
+    productShift: weight + FRAC_BITS - context,
+    productWidth: PRODUCT_MAGNITUDE + context + 2,
+    inverse: operand,
+  };
 }
 
 /**
@@ -229,8 +239,8 @@ export function exactSoftmax(e: Emitter, x: number, fewRounds = false): Unnormal
  * softmax, and 2 bytes more of corrections.
  */
 export function logSoftmax(e: Emitter, x: number): number {
-  const { distance, row, high } = exponentials(e, x, true);
-  const total = octave(e, row, EXP_BITS - 2, high, 'log');
+  const { distance, row, low, high } = exponentials(e, x, true);
+  const total = octave(e, row, low, high, 'log');
   return e.negate(e.add(e.emit('unwrap', [distance]), total));
 }
 
@@ -308,16 +318,19 @@ export function normalise(e: Emitter, { numerator, inverse }: Unnormalised): num
 
 /** Probabilities times V, divided after the product. */
 export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boolean): number {
-  const left = e.opened(p.numerator).modular ? p.numerator : e.emit('extend', [p.numerator], { width: p.operandWidth });
-  const right = e.operand(v, p.operandWidth);
+  // Values of fewer fractional bits leave as many fewer to drop
+  const fewer = FRAC_BITS - e.format.value;
+  const [operandWidth, shift] = [p.operandWidth - fewer, p.productShift - fewer];
+  const left = e.opened(p.numerator).modular ? p.numerator : e.emit('extend', [p.numerator], { width: operandWidth });
+  const right = e.operand(v, operandWidth, e.format.value);
   const t = e.share(v) as ShareType;
   const room = Math.min(
-    p.productWidth - 2 - (e.opened(left).fracBits + e.opened(right).fracBits - p.productShift),
-    p.operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits,
+    p.productWidth - 2 - (e.opened(left).fracBits + e.opened(right).fracBits - shift),
+    operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits,
   );
   const product = e.product(left, right, false, transposeB, room);
   const context = e.emit('open', [product], {
-    shift: p.productShift,
+    shift,
     width: p.productWidth,
     offsetLog: p.productWidth - 2,
     share: 'lift',

@@ -3,6 +3,7 @@
  * of the same words) and public constants. None of them opens anything.
  */
 import { stridesOf } from '@secformer/ring';
+import { OPERAND_FORMATS, type OperandFormat } from '../graph/operand-format.js';
 import {
   check,
   describe,
@@ -14,7 +15,7 @@ import {
 } from '../instruction/types.js';
 import type { ProgramBuilder } from '../program/builder.js';
 import type { Watch } from './domain.js';
-import { MAGNITUDE, magnitudeOf } from './formats.js';
+import { FRAC_BITS, MAGNITUDE, magnitudeOf } from './formats.js';
 import type { Reach } from './reach.js';
 
 /** Emits instructions and says what type their results have. Values are numbers of the builder. */
@@ -27,6 +28,9 @@ export abstract class ValueEmitter {
 
   /** log2 of the range that sums and products claim where nothing narrower follows from their operands */
   limit = MAGNITUDE;
+
+  /** what matrix products take */
+  format: OperandFormat = OPERAND_FORMATS[FRAC_BITS];
 
   constructor(builder: ProgramBuilder) {
     this.builder = builder;

@@ -1,4 +1,4 @@
-import { COARSE_MAGNITUDE, coarseIntervals, plane } from './bits.js';
+import { COARSE_MAGNITUDE, coarseIntervals, intervals, plane } from './bits.js';
 import { bounded } from './domain.js';
 import type { Emitter } from './emitter.js';
 import { type Fit, fits } from './fits.js';
@@ -20,7 +20,8 @@ import { FRAC_BITS } from './formats.js';
  */
 export function windowed(e: Emitter, x: number, fit: Fit): number {
   // The comparisons hold no more than ±2^11 anyway
-  const opened = bounded(e, COARSE_MAGNITUDE, (most) => e.variable(x, fit.threshold, most));
+  const { fracBits = FRAC_BITS } = fit;
+  const opened = bounded(e, COARSE_MAGNITUDE, (most) => e.variable(x, fit.threshold, most, fracBits));
   const series = e.emit('trig', [opened], {
     period: fit.period,
     seriesBits: fit.seriesBits,
@@ -30,19 +31,20 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
     magnitude: fit.magnitude,
   });
   const t = e.share(series);
-  const width = FRAC_BITS + fit.magnitude + 1;
+  const width = fracBits + fit.magnitude + 1;
   const within = [-0.5, 2 ** fit.magnitude - 0.5];
   const middle = e.guarded(() =>
     e.emit('open', [fit.linear ? withHalf(e, series, opened) : series], {
-      shift: t.fracBits - FRAC_BITS,
+      shift: t.fracBits - fracBits,
       width,
-      offsetLog: FRAC_BITS - 1,
+      offsetLog: fracBits - 1,
       share: 'lift',
       bits: 64,
       within,
     }),
   );
-  const bits = coarseIntervals(e, opened, [-fit.threshold, fit.threshold], 1, 2);
+  const bits =
+    fracBits < FRAC_BITS ? byHalves(e, opened, fit) : coarseIntervals(e, opened, [-fit.threshold, fit.threshold], 1, 2);
   const inside = e.emit('bitMultiply', [plane(e, bits, 0), middle]);
   const above = plane(e, bits, 1);
   const end =
@@ -52,6 +54,20 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
   const out = e.addConstant(e.add(inside, end), fit.low);
   e.watch?.safe(out);
   return out;
+}
+
+/** Bits of the half-units' window, which holds ±2048: three chunks and the top one. */
+const HALVES_WINDOW = 13;
+
+/**
+ * The intervals at a resolution of ½: what lies just below a threshold may be called "not less", so the upper one is a
+ * half further out. Six bits fewer of each element are opened than at 2^−4.
+ */
+function byHalves(e: Emitter, opened: number, { threshold }: Fit): number {
+  const { fracBits, width } = e.opened(opened);
+  const position = fracBits - 1;
+  const units = [-2 * threshold, 2 * threshold + 1];
+  return intervals(e, opened, position, Math.min(HALVES_WINDOW, width - position), units, 1, 2);
 }
 
 /** The series plus x/2, at the series' scale. */
@@ -69,9 +85,14 @@ function withHalf(e: Emitter, series: number, opened: number): number {
   return e.emit('add', [series, half], { magnitude: t.magnitude });
 }
 
-/** GeLU, x·(1 + erf(x/√2))/2 or its tanh form. Error 4.6e-5, mean 8e-6. */
-export const gelu = (e: Emitter, x: number, form: 'erf' | 'tanh' = 'erf'): number =>
-  windowed(e, x, form === 'erf' ? fits.geluErf : fits.geluTanh);
+/**
+ * GeLU, x·(1 + erf(x/√2))/2 or its tanh form. Error 4.6e-5, mean 8e-6; where operands have 13 bits, so has the result:
+ * 3.5e-4, mean 6e-5.
+ */
+export function gelu(e: Emitter, x: number, form: 'erf' | 'tanh' = 'erf'): number {
+  if (e.format.activation < FRAC_BITS) return windowed(e, x, form === 'erf' ? fits.geluErfCoarse : fits.geluTanhCoarse);
+  return windowed(e, x, form === 'erf' ? fits.geluErf : fits.geluTanh);
+}
 
 /** Error 7.5e-5. */
 export const tanh = (e: Emitter, x: number): number => windowed(e, x, fits.tanh);

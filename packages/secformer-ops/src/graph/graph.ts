@@ -1,5 +1,6 @@
 import { check, type Shape, sizeOf } from '../instruction/types.js';
 import { type ElementwiseOp, functionOf, type Parameters } from './functions.js';
+import { OPERAND_FORMATS, type OperandBits } from './operand-format.js';
 
 /**
  * A graph of logical operations on secret tensors, in the order of their evaluation: what was recorded and rewritten,
@@ -40,10 +41,13 @@ export type GraphNode = { in: number[]; shape: Shape } & (
 export interface Graph {
   nodes: GraphNode[];
   outputs: number[];
+  /** fractional bits of most operands of matrix products; 16 if absent */
+  operandBits?: OperandBits;
 }
 
 /** Checks the numbering of a graph and that shapes hold together where an operation keeps the number of elements. */
-export function checkGraph({ nodes, outputs }: Graph): void {
+export function checkGraph({ nodes, outputs, operandBits = 16 }: Graph): void {
+  check(Object.hasOwn(OPERAND_FORMATS, operandBits), () => `operands of ${operandBits} bits; there are 16 and 13`);
   nodes.forEach((n, i) => {
     for (const x of n.in) check(x < i, () => `node ${i} (${n.op}) uses node ${x}, which comes later`);
     if (n.op === 'reshape' || n.op === 'transpose') {

@@ -65,7 +65,7 @@ export function needed(graph: Graph): { graph: Graph; origin: number[] } {
   return less ? rebuilt(graph, needs) : same;
 }
 
-function rebuilt({ nodes, outputs }: Graph, needs: (Need | undefined)[]): { graph: Graph; origin: number[] } {
+function rebuilt({ nodes, outputs, ...rest }: Graph, needs: (Need | undefined)[]): { graph: Graph; origin: number[] } {
   const fewer: GraphNode[] = [];
   const origin: number[] = [];
   const places = new Map<number, number>();
@@ -86,7 +86,7 @@ function rebuilt({ nodes, outputs }: Graph, needs: (Need | undefined)[]): { grap
     const ins = node.in.map((x, at) => take(x, need.read[at]!));
     places.set(i, node.op === 'slice' ? ins[0]! : push({ ...node, in: ins, shape: shapeOf(need.made) }, i));
   });
-  return { graph: { nodes: fewer, outputs: outputs.map((o) => take(o, allOf(nodes[o]!.shape))) }, origin };
+  return { graph: { ...rest, nodes: fewer, outputs: outputs.map((o) => take(o, allOf(nodes[o]!.shape))) }, origin };
 }
 
 /** A part of what was made of a node; a constant stays one. */

@@ -104,7 +104,7 @@ export class Arithmetic {
     const types = both.map((v) => e.share(v));
     const fine = Math.max(...types.map((t) => t.fracBits));
     const room = Math.min(...types.map((t) => Math.min(64, t.bits + fine - t.fracBits))) - 1 - fine;
-    const least = this.#room.get(node) ?? MAGNITUDE;
+    const least = Math.min(this.#room.get(node) ?? MAGNITUDE, e.format.room);
     const cramped = fine > FRAC_BITS && room < least && types.some((t) => t.magnitude >= least);
     return cramped ? (both.map((v) => e.truncated(v)) as [number, number]) : both;
   }

@@ -3,6 +3,7 @@ import { Watch } from '../compose/domain.js';
 import { Emitter } from '../compose/emitter.js';
 import { checkGraph, type Graph } from '../graph/graph.js';
 import { needed } from '../graph/needed.js';
+import { FRAC_BITS, OPERAND_FORMATS } from '../graph/operand-format.js';
 import { check } from '../instruction/types.js';
 import { ProgramBuilder } from '../program/builder.js';
 import type { Program } from '../program/program.js';
@@ -56,6 +57,11 @@ export function plan(
   { salt = 0, watched = false, revealBits }: PlanOptions = {},
 ): Plan {
   checkGraph(graph);
+  const { operandBits = FRAC_BITS } = graph;
+  check(
+    operandBits === FRAC_BITS || suite.takesFewerBits === true,
+    () => `operands of ${operandBits} bits under suite '${suite.name}', which has its own`,
+  );
   checkConstants(graph, ranges !== undefined, kept);
   check(
     ranges === undefined || ranges.length === graph.nodes.length,
@@ -66,6 +72,7 @@ export function plan(
   const seen = ranges && less.origin.map((i) => ranges[i]!);
   const builder = new ProgramBuilder();
   const emitter = new Emitter(builder);
+  emitter.format = OPERAND_FORMATS[operandBits];
   emitter.watch = watched ? new Watch() : undefined;
   const inputs = new Inputs(emitter, less.graph, states, seen, salt);
   const lowering = new Lowering(emitter, less.graph, suite, inputs, seen, salt);

@@ -46,9 +46,11 @@ function openedNode(nodes: LoweredNodes, i: number): number | undefined {
 function widthOfScores(nodes: LoweredNodes, node: GraphNode, scale: number): number | undefined {
   const { scoreBits } = nodes.suite;
   if (!scoreBits || node.in.some((i) => openedNode(nodes, i) !== undefined)) return undefined;
-  const fracBits = node.in.map((i) => Math.min(FRAC_BITS, nodes.emitter.share(nodes.share(i)).fracBits));
+  const { format } = nodes.emitter;
+  const fracBits = node.in.map((i) => nodes.emitter.operandBits(nodes.share(i), format.query));
   const needed = scoreBits(fracBits.reduce((a, b) => a + b, scale));
-  return needed <= 64 ? Math.max(PRODUCT_BITS, needed) : undefined;
+  if (needed > 64) return undefined;
+  return format.bits < FRAC_BITS ? needed : Math.max(PRODUCT_BITS, needed);
 }
 
 /**
@@ -72,7 +74,10 @@ export function product(
   if ('soft' in left && left.value === undefined && !node.transposeA)
     return attend(e, left.soft, nodes.share(b), node.transposeB);
   // A result beyond the default range needs wider operands
-  const width = e.limit > MAGNITUDE + 1 ? 64 : scale === undefined ? undefined : widthOfScores(nodes, node, scale);
-  const opened = (i: number) => openedNode(nodes, i) ?? e.operand(nodes.share(i), width);
+  const wide = e.limit > MAGNITUDE + 1;
+  const scores = wide || scale === undefined ? undefined : widthOfScores(nodes, node, scale);
+  const width = wide ? 64 : (scores ?? e.productBits(nodes.share(a), nodes.share(b)));
+  const fracBits = scores === undefined ? e.format.bits : e.format.query;
+  const opened = (i: number) => openedNode(nodes, i) ?? e.operand(nodes.share(i), width, fracBits);
   return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
 }

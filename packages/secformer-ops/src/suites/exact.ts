@@ -16,6 +16,7 @@ export const exact: Suite = {
   gelu,
   layerNorm,
   takesCentred: true,
+  takesFewerBits: true,
   elementwise,
   functions: { gelu: geluOf, softmax: softmaxRow, layerNorm: normalRow },
   formulas: { gelu: geluOf, softmax: softmaxRow, layerNorm: normalRow },

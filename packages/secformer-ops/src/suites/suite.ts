@@ -39,6 +39,8 @@ export interface Suite {
   layerNorm(e: Emitter, x: number, epsilon: number, centred?: boolean): number;
   /** layerNorm costs less where the mean is 0; absent where it is the same */
   takesCentred?: boolean;
+  /** its protocols take operands of fewer than 16 fractional bits: a graph's `operandBits` */
+  takesFewerBits?: boolean;
   elementwise: Readonly<Record<ElementwiseOp, Elementwise>>;
   /** the functions meant: the model's own, or what the system puts in their place (Quad, 2Quad, the tanh form) */
   functions: RealFunctions;

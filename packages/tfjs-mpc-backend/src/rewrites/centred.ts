@@ -4,6 +4,7 @@
  * other's is known long before it is needed. The norm then opens no sums of its rows.
  */
 import { type Shape, suiteOf } from '@secformer/secformer-ops';
+import { operandFormat } from '../config.js';
 import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
@@ -11,11 +12,9 @@ import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 /** Terms of a sum that a norm takes: a dense layer, its bias, what passes by. */
 const TERMS = 4;
 /**
- * Fractional bits of centred weights: two more than others, for weights that were half-precision numbers lie on a grid
- * of their own until their mean is taken from them. The rows then hold ±2^12, …
+ * With the fractional bits of centred weights the rows hold ±2^12, and no row of so many values whose variance
+ * LayerNorm holds, 2^31/H², has one beyond: √(2^31/H) is the most. With 13-bit operands they hold ±2^11.
  */
-const CENTRED_BITS = 18;
-/** … and no row of so many values whose variance LayerNorm holds, 2^31/H², has one beyond: √(2^31/H) is the most. */
 const LEAST_WIDTH = 128;
 
 const passing = (n: SecretNode) => n.tensor === undefined && !n.values;
@@ -69,9 +68,10 @@ function centredDense(e: Emission, n: SecretNode): number {
   const [x, w] = n.inputs as [SecretNode, SecretNode];
   const turned = n.attr<boolean>('transposeB');
   const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
+  const bits = operandFormat().centred;
   const weights = e.variant(
     w,
-    'centred',
+    `centred ${bits}`,
     () => {
       const values = w.values!;
       const [row, column] = turned ? [1, depth] : [width, 1];
@@ -84,20 +84,21 @@ function centredDense(e: Emission, n: SecretNode): number {
       }
       return out;
     },
-    CENTRED_BITS,
+    bits,
   );
   return e.push({ op: 'matMul', transposeA: false, transposeB: turned, in: [e.node(x), weights], shape: n.shape });
 }
 
 function centredBias(e: Emission, n: SecretNode): number {
+  const bits = operandFormat().centred;
   return e.variant(
     n,
-    'centred',
+    `centred ${bits}`,
     () => {
       const mean = n.values!.reduce((a, b) => a + b, 0) / n.values!.length;
       return n.values!.map((v) => v - mean);
     },
-    CENTRED_BITS,
+    bits,
   );
 }
 

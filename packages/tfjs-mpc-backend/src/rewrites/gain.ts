@@ -1,4 +1,4 @@
-import { FOLDED_BITS } from '@secformer/secformer-ops';
+import { operandFormat } from '../config.js';
 import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { layerNormOf } from './centred.js';
@@ -31,7 +31,8 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
   if (!found) return undefined;
   const { gain, bias } = found;
   const [row, column] = turned ? [1, depth] : [width, 1];
-  const key = `gain ${gain?.id ?? 'none'} ${factor}`;
+  const { folded } = operandFormat();
+  const key = `gain ${gain?.id ?? 'none'} ${factor} ${folded}`;
   const weights = e.variant(
     w,
     key,
@@ -44,7 +45,7 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
       }
       return out;
     },
-    FOLDED_BITS,
+    folded,
   );
   const offset = e.variant(
     w,

@@ -57,7 +57,7 @@ export function publishedGraph(
 }
 
 /** Whose each slot is. What clients give twice they give once. */
-function slotsOf(compiler: Compiler, { nodes, outputs }: Graph, writer: PartWriter) {
+function slotsOf(compiler: Compiler, { nodes, outputs, ...rest }: Graph, writer: PartWriter) {
   const { needs } = compiler;
   const slots: PublishSlot[] = [];
   const values: PublishedGraph['values'] = [];
@@ -87,7 +87,7 @@ function slotsOf(compiler: Compiler, { nodes, outputs }: Graph, writer: PartWrit
     } else slot = { indices: indices.push(given.step) - 1 };
     return { ...from, slot: slots.push(slot) - 1 };
   });
-  const graph = withoutUnused({ nodes: made, outputs: outputs.map((o) => places[o]!) });
+  const graph = withoutUnused({ ...rest, nodes: made, outputs: outputs.map((o) => places[o]!) });
   const factors = factorsOf({ graph, slots: slots.map((s) => ('tensor' in s ? s : { indices: new Int32Array(0) })) });
   return { graph, slots, values, indices, sources, factors, needs };
 }
