@@ -179,6 +179,7 @@ const INSTRUCTIONS = [
   ['rotate', 'rows of 100 modulo 2^32', [{ ...modular(7), fracBits: 0, magnitude: 7 }], { depth: 100, bits: 32 }],
   ['mul', 'of two lifts', [opened(32), opened(32)], { magnitude: 14 }],
   ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],
+  ['mulDrop', 'of two lifts, the last 10 bits', [opened(32), opened(32)], { shift: 10, magnitude: 14 }],
   ['square', 'of a lift', [opened(32)], { magnitude: 28 }],
   ['compare', 'window of 16 bits, one threshold', [opened(32)], { position: 12, window: 16, thresholds: ['0'] }],
   ['compare', 'window of 32 bits, one threshold', [opened(32)], { position: 0, window: 32, thresholds: ['0'] }],

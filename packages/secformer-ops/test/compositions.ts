@@ -55,6 +55,8 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'layerNorm of centred rows': (e, x) => layerNorm(e, x, 1e-5, true),
   'exact softmax in few rounds': (e, x) => normalise(e, exactSoftmax(e, x, true)),
   product: (e, x) => e.truncated(e.matMul(x, x, false, true)),
+  'operand of a norm': (e, x) => e.emit('unwrap', [e.operand(layerNorm(e, x, 1e-5, true))]),
+  'operand of a context': (e, x) => e.emit('unwrap', [e.operand(attend(e, exactSoftmax(e, x), x, true))]),
   'product of 13 bits': coarse((e, x) => e.truncated(e.matMul(x, x, false, true))),
   'gelu of 13 bits': coarse((e, x) => gelu(e, x)),
   'attention of 13 bits': coarse((e, x) => attend(e, exactSoftmax(e, x), x, true)),

@@ -1,6 +1,7 @@
 import { deriveRunKey, loadKernels, Purpose, RunStreams, Secret, StreamReuseError, type Words } from '@secformer/ring';
 import test from 'ava';
 import {
+  attend,
   checkProgram,
   Emitter,
   elementwise,
@@ -63,6 +64,8 @@ const layers: Outputs = (e, [x]) => [
   normalise(e, exactSoftmax(e, x!, true)),
   layerNorm(e, x!, 1e-12),
   relu(e, e.matMul(x!, x!, false, true)),
+  e.emit('unwrap', [e.operand(layerNorm(e, x!, 1e-12, true))]),
+  e.emit('unwrap', [e.operand(attend(e, exactSoftmax(e, x!), x!, true))]),
 ];
 const ofFewerBits: Outputs = (e, inputs) => {
   e.format = OPERAND_FORMATS[13];

@@ -247,6 +247,15 @@ export class Emitter extends OperandEmitter {
     return this.emit('mul', [x, y], { magnitude: Math.min(claim, room) });
   }
 
+  /**
+   * The same of two openings with a wrap, y broadcast to x: an operand of it is opened in one round, for as much of the
+   * dealer as the product takes. Of those that are read otherwise too, both products are made.
+   */
+  scaled(x: number, y: number, magnitude: number): number {
+    const out = this.times(x, y, magnitude);
+    return this.ofProduct(out, x, y);
+  }
+
   /** Square of a share, element by element, with twice its fractional bits at most. */
   square(a: number): number {
     const x = this.factor(a);

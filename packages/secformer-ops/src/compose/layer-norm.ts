@@ -103,7 +103,12 @@ export function layerNorm(e: Emitter, x: number, epsilon: number, centred = fals
   const variance = e.emit('open', [safe], { shift, width, offsetLog: -1, share: 'none', bits: 0 });
   // A row that is constant but for its last bits has no spread to be wrong about
   const least = floor + 2 < 2 ** LOWEST ? [BigInt(floor) + 2n, 1n << BigInt(LOWEST)] : [];
-  const range = { lo: LOWEST, hi: width - 1, kind: 'rsqrt', factor: 2 ** (p - q / 2) } as const;
+  const range = {
+    lo: LOWEST,
+    hi: width - 1,
+    kind: 'rsqrt',
+    factor: sums ? 2 ** (p - q / 2) : h * 2 ** (-q / 2),
+  } as const;
   const root = inverse(e, variance, range, { below: least });
   const inverseType = e.share(root);
   const scale = e.emit('open', [root], {
@@ -117,12 +122,12 @@ export function layerNorm(e: Emitter, x: number, epsilon: number, centred = fals
   // |x̂| ≤ √H, and 2^p more before it is read as x̂
   const magnitude = Math.ceil(Math.log2(h) / 2);
   const normal = e.guarded(() => {
+    if (!sums) return e.scaled(opened, scale, magnitude);
     const each = e.times64(e.times(opened, scale, 63 - FRAC_BITS - SCALE_BITS), h);
-    if (!sums) return e.reinterpret(each, e.share(each).fracBits, magnitude + p);
     const mean = e.times(sums.opened, scale, 63 - FRAC_BITS - SCALE_BITS);
     return e.emit('sub', [each, mean], { magnitude: magnitude + p });
   });
-  const out = e.reinterpret(normal, e.share(normal).fracBits + p, magnitude);
+  const out = sums ? e.reinterpret(normal, e.share(normal).fracBits + p, magnitude) : normal;
   e.watch?.safe(out);
   return out;
 }

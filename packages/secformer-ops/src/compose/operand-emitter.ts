@@ -10,6 +10,16 @@ import { ValueEmitter } from './value-emitter.js';
 /** Fewest bits of an opening, such as of a value that is known to be zero. */
 const LEAST_WIDTH = 2;
 
+/** A product of two openings, x·y, whatever else it is read as. */
+interface Dropped {
+  x: number;
+  y: number;
+  magnitude: number;
+}
+
+/** log2 of the most that an operand by `mulDrop` is off by. */
+const DROPPED_ERROR = -18;
+
 /** The view that a layout instruction takes of its operand. */
 interface View {
   source: number;
@@ -28,6 +38,8 @@ export abstract class OperandEmitter extends ValueEmitter {
   readonly #stored = new Map<number, Map<number, number>>();
   /** the last operand of matrix products made of each value */
   readonly #operands = new Map<number, number>();
+  /** of products, the same with fewer fractional bits, of which an operand is one opening */
+  readonly #dropped = new Map<number, Dropped>();
   /** the opened value behind each unwrapped share */
   readonly #wrapped = new Map<number, number>();
   /** openings of input tensors made by this program, to be kept: share number → width → value */
@@ -154,6 +166,42 @@ export abstract class OperandEmitter extends ValueEmitter {
     return made;
   }
 
+  /**
+   * A value that is the product of two openings with a wrap, y broadcast: an operand is opened of it in one round, by
+   * `mulDrop`.
+   */
+  protected ofProduct(v: number, x: number, y: number): number {
+    this.#dropped.set(v, { x, y, magnitude: this.share(v).magnitude });
+    return v;
+  }
+
+  override claim(v: number, magnitude: number): number {
+    const out = super.claim(v, magnitude);
+    const dropped = this.#dropped.get(v);
+    if (dropped) this.#dropped.set(out, { ...dropped, magnitude: this.share(out).magnitude });
+    return out;
+  }
+
+  /**
+   * Whether a value is such a product, or a view of one. A graph computes no more of it than somebody reads: what one
+   * takes a part of is opened whole for another.
+   */
+  #isProduct(v: number): boolean {
+    const view = this.#views.get(v);
+    return this.#dropped.has(v) || (view !== undefined && this.#isProduct(view.source));
+  }
+
+  /** The product with as many fractional bits as leave `width` of its 64 to an operand, if that is right enough. */
+  #productFor(v: number, width: number, fracBits: number): number | undefined {
+    const dropped = this.#dropped.get(v);
+    if (!dropped) return undefined;
+    const { x, y, magnitude } = dropped;
+    const wanted = fracBits + 64 - width;
+    const shift = this.share(v).fracBits - wanted;
+    if (shift < 1 || shift - wanted > DROPPED_ERROR || magnitude + wanted > 62) return undefined;
+    return this.emit('mulDrop', [x, y], { shift, magnitude });
+  }
+
   /** Fractional bits that an operand will have. */
   operandBits(v: number, fracBits = this.format.bits): number {
     const of = (x: number): boolean => {
@@ -170,14 +218,15 @@ export abstract class OperandEmitter extends ValueEmitter {
     const view = this.#views.get(v);
     if (view && this.type(view.source).kind === 'share') {
       // Overlapping windows are windows of one opening
-      const whole = sizeOf(view.shape) >= sizeOf(this.type(view.source).shape);
+      const whole = sizeOf(view.shape) >= sizeOf(this.type(view.source).shape) || this.#isProduct(view.source);
       if (whole || this.#persistentOperand(view.source, width) !== undefined)
         return this.view(this.operand(view.source, width, fracBits), view.shape, view.strides, view.offset);
     }
-    const t = this.share(v);
+    const from = this.#productFor(v, width, fracBits) ?? v;
+    const t = this.share(from);
     const shift = Math.max(0, t.fracBits - fracBits);
     if (t.bits - shift >= width)
-      return this.emit('open', [v], { shift, width, offsetLog: -1, share: 'modular', bits: width });
+      return this.emit('open', [from], { shift, width, offsetLog: -1, share: 'modular', bits: width });
     const k = Math.min(Math.max(LEAST_WIDTH, t.magnitude + t.fracBits - shift + 2), t.bits - shift);
     const magnitude = k - 2 - (t.fracBits - shift);
     const claimed = magnitude < t.magnitude ? { within: [-(2 ** magnitude), 2 ** magnitude] } : {};

@@ -269,7 +269,8 @@ const QUAD_RESULT_BITS = 52;
  *
  *   1. open m of s + c; its square is local; truncated to 16 bits          2 rounds
  *   2. the mask multiplies the square                                       local
- *   3. 1/Σ by octaves of four                                              3 rounds
+ *   3. 1/Σ by octaves of four; Σ is opened beside the squares, or after them if there is a mask or a row of more than
+ *      256                                                                 2 or 3 rounds
  *
  * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
  * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
@@ -279,7 +280,7 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const shifted = bounded(e, QUAD_MAGNITUDE, (most) => e.factor(e.claim(e.addConstant(x, c), most)));
   const square = e.emit('square', [shifted], { magnitude: 2 * QUAD_MAGNITUDE });
   const shift = e.share(square).fracBits - QUAD_BITS;
-  // Watched, scores up to twice as large are right, and sums up to 256 times as large are told apart
+  // Watched, scores up to twice as large are right, and sums up to 256 or 64 times as large are told apart
   const [width, sums] = e.watch ? [41, 8] : [40, 0];
   let numerator = e.emit('open', [square], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
   if (mask !== undefined) {
@@ -287,15 +288,19 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
     const kept = e.times(numerator, e.operand(e.truncated(mask, 0), 64), 22);
     numerator = e.emit('open', [kept], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   }
+  // Sums of so many that they fit before the squares are truncated are opened beside these
   const { shape } = e.opened(numerator);
-  const total = e.sum(e.emit('unwrap', [numerator]), [shape.length - 1]);
+  const last = shape.length - 1;
+  const { fracBits, magnitude } = e.share(square);
+  const fits = mask === undefined && fracBits + magnitude + Math.ceil(Math.log2(shape[last]!)) < 63;
+  const total = e.sum(fits ? square : e.emit('unwrap', [numerator]), [last]);
   const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
   const how = {
-    shift: 0,
-    width: high + 1 + sums,
+    shift: fits ? shift : 0,
+    width: high + 1 + Math.min(sums, fits ? 63 - shift - high : sums),
     offsetLog: -1,
-    share: 'source',
-    bits: 64,
+    share: 'none',
+    bits: 0,
     within: [0, QUAD_SUM.high],
   };
   const row = e.emit('open', [total], how);
@@ -338,5 +343,5 @@ export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boole
   });
   watchLift(e, context, product);
   const bound = 63 - e.opened(context).fracBits - e.opened(p.inverse).fracBits;
-  return e.times(context, p.inverse, Math.min(t.magnitude, bound));
+  return e.scaled(context, p.inverse, Math.min(t.magnitude, bound));
 }

@@ -231,6 +231,21 @@ export const footprints: Readonly<Record<string, Footprint>> = {
       },
     },
   },
+  mulDrop: {
+    memory: {
+      finish(c: Context) {
+        publicPart(c, 0);
+        for (let i = 0; i < 5; i++) broadcast(c, c.types[1]!.shape);
+        c.takes(10 * lengthOf(c.out) + 10 * lengthOf(c.types[1]!));
+        return { share: c.make(lengthOf(c.out)) };
+      },
+      deal(c: Context) {
+        for (let i = 0; i < 5; i++) broadcast(c, c.types[1]!.shape);
+        c.takes(12 * lengthOf(c.out) + 9 * lengthOf(c.types[1]!));
+        return {};
+      },
+    },
+  },
   square: {
     memory: {
       finish(c: Context) {

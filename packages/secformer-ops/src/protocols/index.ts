@@ -3,6 +3,7 @@ import { bitMultiply, bitValue, oneHot, openBits, planes } from './bits.js';
 import { combine, compare } from './compare.js';
 import { compareTable } from './compare-table.js';
 import { digest } from './digest.js';
+import { mulDrop } from './dropped-product.js';
 import { footprints } from './footprints.js';
 import { concat, layout, pick } from './layout.js';
 import { add, affine, constant, cumSum, drop, mulPublic, rowSum, sub } from './linear.js';
@@ -40,6 +41,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     bucketSums,
     rotate,
     mul,
+    mulDrop,
     square,
     compare,
     compareTable,
