@@ -75,6 +75,12 @@ export function slowed(link: Link, network: () => Network): Link {
     send: (frame) => outward.put(frame),
     close: (why) => void setTimeout(() => link.close(why), network().roundTripMs / 2),
   };
+  if (link.roundTrip) {
+    slow.roundTrip = async (ms) => {
+      const trip = await link.roundTrip!(ms);
+      return trip && trip + network().roundTripMs;
+    };
+  }
   const inward = new Line(network, (frame) => slow.onFrame(frame));
   link.onFrame = (frame) => inward.put(frame);
   link.onClose = (why) => void setTimeout(() => slow.onClose(why), network().roundTripMs / 2);

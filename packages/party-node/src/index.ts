@@ -22,4 +22,4 @@ export * from './wire/port-link.js';
 export type { PublisherLimits } from './wire/principal.js';
 export * from './wire/socket-link.js';
 export { type NodeRole, tokenFrom } from './wire/tokens.js';
-export { checkUrl } from './wire/url.js';
+export { checkUrl, isLoopback } from './wire/url.js';

@@ -53,6 +53,10 @@ export const limits = {
   pongMs: 10_000,
   /** The same of a client at a node: one that slept for half a minute finds its tensors. */
   clientPongMs: 60_000,
+  /** Round trips between the parties that are measured when they connect, of which the least counts, … */
+  roundTrips: 8,
+  /** … and the longest wait for each: beyond it a network is far, however far it is. */
+  roundTripMs: 2_000,
   /** How long a node that comes again waits for a sign that its place is taken by a live process. */
   answerMs: 2_000,
   /**

@@ -41,8 +41,10 @@ export interface Configuration {
    */
   onRange?: OnRange;
   /**
-   * what lies between the nodes: 'lan' (default), or 'wan', where a round trip takes milliseconds. Then 'exact' takes
-   * a softmax in fewer rounds, for more comparisons and more of the dealer. The results are as good
+   * what lies between the parties: 'lan', or 'wan', where a round trip takes milliseconds. Then 'exact' takes a softmax
+   * in fewer rounds, for more comparisons and more of the dealer. The results are as good. Where it is not said it is
+   * what the parties have measured, 'wan' from 2 ms on, and 'lan' where both are on this machine; `lastRun().network`
+   * says which it was, and why
    */
   network?: 'lan' | 'wan';
   /**

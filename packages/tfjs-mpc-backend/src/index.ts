@@ -23,6 +23,7 @@ import type { Calibration } from './calibration.js';
 import { configuration } from './config.js';
 import { registerKernels } from './kernels/index.js';
 import { type PreparedRead, prepare as prepareRead, shareFor } from './reads.js';
+import { chosenNetwork } from './runtime/chosen-network.js';
 import { reached } from './runtime/network.js';
 import type { Publishable } from './service/models.js';
 import type { Published } from './service/nodes.js';
@@ -167,8 +168,13 @@ export function calibrate<S>(
  */
 export async function publish(model: Publishable, options: PublishOptions): Promise<Published> {
   active();
-  const { dial, credentials } = reached(options);
-  return published(model, options, (signal) => Session.connect(dial, credentials, { signal }));
+  const { dial, credentials, parties } = reached(options);
+  return published(
+    model,
+    options,
+    (signal) => Session.connect(dial, credentials, { signal }),
+    ({ roundTripMs }) => chosenNetwork(configuration().network, parties, roundTripMs),
+  );
 }
 
 export { type Abortable, NodeError } from '@secformer/party-node';
@@ -177,6 +183,7 @@ export type { Calibration } from './calibration.js';
 export { type Configuration, configure, type OnRange } from './config.js';
 export { UnsupportedKernelError } from './kernels/kernel.js';
 export { type LastRun, lastRun, type PreparedRead } from './reads.js';
+export type { ChosenNetwork } from './runtime/chosen-network.js';
 export type { ServiceOptions } from './runtime/network.js';
 export { type LoadOptions, loadPublished } from './service/load-published.js';
 export type { InputShape, InputShapes, Publishable } from './service/models.js';

@@ -20,6 +20,7 @@ import { Joined } from './joined.js';
 import { executed, hold } from './lifetime.js';
 import type { SecretNode } from './node-values.js';
 import { rangeLeft } from './range-left.js';
+import type { ChosenNetwork } from './runtime/chosen-network.js';
 import type { Answer, Reply } from './runtime/messages.js';
 import { free, had, meet, raised, requestOf, share, shareSync } from './sharing.js';
 import { traitsOf } from './traits.js';
@@ -28,6 +29,8 @@ import { traitsOf } from './traits.js';
 export interface LastRun extends RunRecord {
   /** sharing tensors that the nodes did not have yet */
   setupMs: number;
+  /** what the run was planned for, and why: see `configure({ network })`; absent of a published model's answer */
+  network?: ChosenNetwork;
 }
 
 /**
@@ -257,8 +260,8 @@ function valuesOf({ outputs }: Answer, { finish }: Compiled): Float32Array {
  */
 function finish(target: SecretNode | undefined, compiled: Compiled, answer: Answer, { onRange }: Resolved): void {
   const { kept, job } = compiled;
-  const { record, setupMs } = answer;
-  if (record) last = { ...record, setupMs };
+  const { record, setupMs, network } = answer;
+  if (record) last = { ...record, setupMs, ...(network && { network }) };
   const refused = rangeLeft(answer.left ?? [], onRange);
   if (refused) {
     // What stays there may be wrong too: nobody uses it, and it goes when it would have gone, so that no node can tell

@@ -40,6 +40,8 @@ const GIVEN_UP = 'the client has given up the connection';
 export class NodeLinks {
   /** why the links are closed; losing one closes all three */
   dead: NodeError | undefined;
+  /** between the parties, in milliseconds, as they have measured it when the session began */
+  roundTripMs: number | undefined;
   runs: RunMessages = { accept: () => 0, receive: () => {}, lost: () => {} };
   readonly #links: Map<NodeRole, MessageLink>;
   readonly #replies = new Map<string, Asked>();
@@ -135,8 +137,12 @@ export class NodeLinks {
   }
 
   #receive(role: NodeRole, header: Message, payload: Uint8Array): void {
-    if (header.t === 'done') this.#replies.get(`${role}:${header.re}`)?.reply.resolve(NOTHING);
-    else if (header.t === 'answer') this.#replies.get(`${role}:${header.re}`)?.reply.resolve(payload);
+    if (header.t === 'done') {
+      const { roundTripMs: ms } = header;
+      // Of what both have measured the less: what delayed one of them is none of the network's
+      if (ms !== undefined) this.roundTripMs = Math.min(ms, this.roundTripMs ?? ms);
+      this.#replies.get(`${role}:${header.re}`)?.reply.resolve(NOTHING);
+    } else if (header.t === 'answer') this.#replies.get(`${role}:${header.re}`)?.reply.resolve(payload);
     else if (header.t === 'failed') this.#replies.get(`${role}:${header.re}`)?.reply.reject(errorOf(header.error));
     else this.runs.receive(role, header, payload);
   }

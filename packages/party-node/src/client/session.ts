@@ -90,6 +90,14 @@ export class Session implements Disposable, AsyncDisposable {
     return this.#links.dead;
   }
 
+  /**
+   * milliseconds between the parties and back, as they had measured them when this session began: what two rounds of a
+   * run wait for. undefined where they have not, as in the embedded trio
+   */
+  get roundTripMs(): number | undefined {
+    return this.#links.roundTripMs;
+  }
+
   /** number of runs whose 'run' messages have begun to be sent: before that, no input of a run has left this side */
   get runsStarted(): number {
     return this.#runs.started;

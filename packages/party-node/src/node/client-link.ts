@@ -32,6 +32,8 @@ export interface ClientCommands extends Models {
   readonly arena: Arena;
   /** current runs of all sessions, by ticket */
   readonly runs: ReadonlyMap<string, NodeRun>;
+  /** between the parties, where this node is one and that was measured */
+  readonly roundTripMs: number | undefined;
   /** Begins a run and returns at once. @throws NodeError if it cannot begin */
   prepare(session: NodeSession, m: MessageOf<'prepare'>, inputs: BoundInput[]): void;
   /** Ends a run at every node. */
@@ -157,10 +159,12 @@ export class ClientLink {
 
   async #command(m: Message, payload: Uint8Array): Promise<void> {
     switch (m.t) {
-      case 'open':
+      case 'open': {
         if (this.#session) throw bad("sent 'open' twice; a session is one connection");
         this.#open(m.session);
-        return this.#link.send({ t: 'done', re: m.re });
+        const { roundTripMs } = this.#engine;
+        return this.#link.send({ t: 'done', re: m.re, ...(roundTripMs !== undefined && { roundTripMs }) });
+      }
       case 'program': {
         const session = this.#mine;
         const checked = readProgram(payload);

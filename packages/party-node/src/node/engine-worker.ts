@@ -39,7 +39,9 @@ export type ToEngine =
   | { dialled: NodeRole; failed: string }
   | { ask: EngineQuestion }
   | { plan: PlanQuestion }
-  | { data: DataConnection };
+  | { data: DataConnection }
+  /** between the parties, as far as it could be measured */
+  | { roundTripMs: number | undefined };
 export type FromEngine =
   | { dial: NodeRole }
   /** it was proved */
@@ -107,6 +109,8 @@ function take(m: ToEngine): void {
     else void engine.stop();
   } else if ('data' in m) {
     engine.connect(m.data, () => post({ opened: m.data }));
+  } else if ('roundTripMs' in m) {
+    engine.roundTripMs = m.roundTripMs;
   } else if ('plan' in m) {
     const { model, program } = m.plan;
     post({ planned: { ...m.plan, plan: engine.plan(model, program) } });

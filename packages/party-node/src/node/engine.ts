@@ -85,6 +85,9 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
     };
   }
 
+  /** to the other party and back, in milliseconds, where that was measured */
+  roundTripMs: number | undefined;
+
   log(event: string, fields?: Record<string, unknown>): void {
     this.#options.log?.(event, fields);
   }

@@ -20,6 +20,7 @@ import type { EngineQuestion, EngineWorkerData, FromEngine, ToEngine } from './e
 import { giveUpMemory } from './garbage.js';
 import { Gate } from './gate.js';
 import { quiet } from './log.js';
+import { isBetweenParties, leastRoundTrip } from './round-trip.js';
 import { type SetupOptions, setUp } from './setup.js';
 import { RELEASE } from './thread-file.js';
 import { threadsAlone } from './threads.js';
@@ -147,6 +148,8 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
       closed();
       left(why);
     });
+    if (isBetweenParties(o.role, role))
+      void leastRoundTrip(link).then((roundTripMs) => worker.postMessage({ roundTripMs } satisfies ToEngine));
   };
   const dials = Object.fromEntries(dialled.map((role) => [role, () => dial(role)]));
   const gate = new Gate({ role: o.role, tokens, identities: known, unboundNodes, dial: dials, welcome, log });

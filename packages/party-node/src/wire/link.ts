@@ -41,6 +41,11 @@ export interface Link {
    * notice a lost end at once.
    */
   answers?(ms: number): Promise<boolean>;
+  /**
+   * Milliseconds until the other end's transport has answered, `ms` at most; undefined where the link is closed. Absent
+   * where that cannot be asked.
+   */
+  roundTrip?(ms: number): Promise<number | undefined>;
 }
 
 /**

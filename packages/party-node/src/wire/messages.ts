@@ -176,7 +176,8 @@ export const message = z.discriminatedUnion('t', [
   z.object({ t: z.literal('manifest'), re: id, name: modelName, version: versionName.optional() }),
   z.object({ t: z.literal('asset'), re: id, model: modelRef, sha256: hex(32) }),
   // nodes to client
-  z.object({ t: z.literal('done'), re: id }),
+  /** of a party to 'open': how far it has found the other party to be */
+  z.object({ t: z.literal('done'), re: id, roundTripMs: milliseconds.optional() }),
   /** the payload is what was asked for */
   z.object({ t: z.literal('answer'), re: id }),
   z.object({ t: z.literal('failed'), re: id, error: report }),

@@ -20,6 +20,10 @@ export interface Socket {
   resume?(): void;
   /** of `ws` only: ends the connection without a closing handshake */
   terminate?(): void;
+  /** of `ws` only */
+  ping?(data?: string): void;
+  /** of `ws` only: with the data of the ping that it answers */
+  on?(event: 'pong', listener: (data?: { toString(): string }) => void): void;
 }
 
 /**
@@ -43,6 +47,9 @@ export class SocketLink implements Link {
   readonly #asking = new Set<(alive: boolean) => void>();
   #heard = performance.now();
   #beats: ReturnType<typeof setInterval> | undefined;
+  /** what waits for the answer to a ping of its own, by its data */
+  readonly #measuring = new Map<string, (at: number | undefined) => void>();
+  #pings = 0;
 
   constructor(
     socket: Socket,
@@ -53,6 +60,9 @@ export class SocketLink implements Link {
     socket.addEventListener('message', ({ data }) => this.#receive(data));
     socket.addEventListener('close', ({ reason }) => this.#end(reason || 'the connection was closed'));
     socket.addEventListener('error', ({ message }) => this.#end(message || 'the connection failed'));
+    socket.on?.('pong', (data) => {
+      this.#measuring.get(String(data))?.(performance.now());
+    });
   }
 
   #receive(data: unknown): void {
@@ -143,6 +153,7 @@ export class SocketLink implements Link {
   #answered(alive: boolean): void {
     for (const tell of this.#asking) tell(alive);
     this.#asking.clear();
+    if (!alive) for (const tell of this.#measuring.values()) tell(undefined);
   }
 
   async answers(ms: number): Promise<boolean> {
@@ -158,6 +169,23 @@ export class SocketLink implements Link {
       };
       this.#asking.add(tell);
       this.#socket.send(Uint8Array.of(ASK));
+    });
+  }
+
+  /** Of `ws` only. Another ping's answer does not count. */
+  async roundTrip(ms: number): Promise<number | undefined> {
+    if (this.#closed || !this.#socket.ping || !this.#socket.on) return undefined;
+    const data = `trip ${++this.#pings}`;
+    const sent = performance.now();
+    return new Promise((resolve) => {
+      const late = setTimeout(() => tell(sent + ms), ms);
+      const tell = (at: number | undefined) => {
+        clearTimeout(late);
+        this.#measuring.delete(data);
+        resolve(at && at - sent);
+      };
+      this.#measuring.set(data, tell);
+      this.#socket.ping!(data);
     });
   }
 }

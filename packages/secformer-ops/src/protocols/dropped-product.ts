@@ -65,8 +65,8 @@ function blocksOf(ins: readonly ValueType[], { shift }: Dropped, bits: number): 
 
 /**
  * Elementwise product x·y/2^s of two truncations' openings, y broadcast: rows and what each is scaled by. Dropped of
- * the product itself, the last s bits would take as many of its modulus; here the result is right modulo 2^64, and so an
- * operand of 48 bits can be opened of it in one round.
+ * the product itself, the last s bits would take as many of its modulus; here the result is right modulo 2^64, so that
+ * an operand of 48 bits can be opened of it in one round.
  *
  *   With x = M + u as in `mul`, and for either operand its bits above s and those below:
  *     x = 2^s·X + …, X = (m_x ≫ s) − (r_x ≫ s) (+ 2^(k−s)·msb r where msb m = 0)

@@ -1,5 +1,6 @@
 import { FormsLacking, type OnProgress, type Session, throwIfAborted } from '@secformer/party-node';
 import { Joined } from '../joined.js';
+import { type ChosenNetwork, chosenNetwork, forNetwork } from './chosen-network.js';
 import type { Answer, Fresh, Request, RunJob, Write } from './messages.js';
 
 /** How a request is waited for. */
@@ -22,6 +23,8 @@ export class Connection {
   readonly session: Session;
   /** tensors that were shared over an earlier connection are gone, and the caller can tell by the number */
   readonly number: number;
+  /** what Programs are planned for where nobody has said: measured once, for they depend on it */
+  network: ChosenNetwork | undefined;
   readonly #writing = new Map<number, Joined<void>>();
   readonly #uses = new Map<number, number>();
   readonly #givenUp = new Set<number>();
@@ -46,7 +49,13 @@ export class Connection {
     prepared: (run: PreparedRun) => number,
   ): Promise<Answer | number[]> {
     if (request.kind === 'share') return this.#using([], () => this.#share(request.writes, signal));
-    const { job } = request;
+    const { configuration } = request;
+    this.network ??= chosenNetwork(undefined, configuration.parties, this.session.roundTripMs);
+    const network = configuration.network
+      ? chosenNetwork(configuration.network, undefined, this.session.roundTripMs)
+      : this.network;
+    // What was said is in the graph already
+    const job = configuration.network ? request.job : { ...request.job, graph: forNetwork(request.job.graph, network) };
     const tensors = tensorsOf(job);
     if (request.kind === 'forms') return this.#using(tensors, async () => this.#forms(job, request.fresh));
     return this.#using(tensors, async () => {
@@ -58,12 +67,12 @@ export class Connection {
       if (request.kind === 'run') {
         this.session.prepareAhead = request.configuration.prepareAhead ?? true;
         const result = await orLacking(this.session.run(job, { onProgress, signal }));
-        return Array.isArray(result) ? result : { ...result, setupMs: 0 };
+        return Array.isArray(result) ? result : { ...result, setupMs: 0, network };
       }
       const run = await orLacking(this.session.prepare(job, { signal }));
       if (Array.isArray(run)) return run;
       const start: PreparedRun['start'] = (trace, hearing) =>
-        this.#using(tensors, async () => ({ ...(await run.run({ trace, ...hearing })), setupMs: 0 }));
+        this.#using(tensors, async () => ({ ...(await run.run({ trace, ...hearing })), setupMs: 0, network }));
       const number = prepared({ start, cancel: run.cancel });
       return { outputs: [Float32Array.of(number)], record: undefined, setupMs: 0 };
     });

@@ -1,6 +1,7 @@
 import type { ErrorReport, RunProgress, RunRecord, RunSlot } from '@secformer/party-node';
 import type { Forms, Graph, NodeRanges, Watched } from '@secformer/secformer-ops';
 import type { Resolved } from '../config.js';
+import type { ChosenNetwork } from './chosen-network.js';
 import type { ServiceOptions } from './network.js';
 
 /** A tensor to share before a run. */
@@ -65,6 +66,8 @@ export type Answer = {
   left?: Watched[];
   /** of tensors, by number */
   forms?: [number, Forms][];
+  /** what the run was planned for */
+  network?: ChosenNetwork;
   /** what was asked of a published model */
   published?: unknown;
 };

@@ -28,10 +28,15 @@ const names: Record<NodeRole, NodeName> = { party0: 'party 0', party1: 'party 1'
  * @returns what a session or an asking connection is made with
  * @throws SecformerError BAD_CONFIGURATION with what is expected
  */
-export function reached({ network, key, grant, ca }: ServiceOptions): { dial: Dial; credentials: Credentials } {
+export function reached({ network, key, grant, ca }: ServiceOptions): {
+  dial: Dial;
+  credentials: Credentials;
+  parties: [string, string];
+} {
   const { urls, keys } = networkFrom(network, 'the network');
   const secret = ownKey(key);
   return {
+    parties: [urls.party0, urls.party1],
     dial: (node) => dialKnown(urls[node], names[node], ca),
     credentials: { key: secret, nodes: keys, ...(grant !== undefined && { grant }) },
   };

@@ -1,6 +1,7 @@
 /** Publishes a model: traces it, shares its tensors, and has the nodes keep them for clients who hold a grant. */
 import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError, type Secret } from '@secformer/ring';
+import { type ChosenNetwork, chosenNetwork, forNetwork } from '../runtime/chosen-network.js';
 import { ownKey } from '../runtime/network.js';
 import { batchesOf, checkedSources, type Sources, severalAtOnce } from '../sharing.js';
 import { type InputShapes, type Publishable, shapedModel } from './models.js';
@@ -60,6 +61,7 @@ function check({ name, version, key }: Pick<PublishOptions, 'name' | 'version' |
  * Publishes a model over a publisher's session. A function is traced for each set of shapes: what it does must not
  * depend on values of its inputs.
  * @param connect opens the session; it is closed again
+ * @param networkOf what the Programs are planned for, by what the parties have measured
  * @returns the programs' hashes and costs
  * @throws SecformerError BAD_CONFIGURATION, TRACE_READ, NOT_PUBLIC, UNSUPPORTED_KERNEL; EncodingError where a weight is
  *   out of range; NodeError where a node refuses; the signal's reason
@@ -68,6 +70,7 @@ export async function published(
   model: Publishable,
   options: Omit<PublishOptions, 'network'>,
   connect: (signal: AbortSignal | undefined) => Promise<PublishingSession>,
+  networkOf: (session: PublishingSession) => ChosenNetwork = () => chosenNetwork('lan', undefined, undefined),
 ): Promise<Published> {
   const key = check(options);
   const { name, version, assets = {}, onProgress = () => {}, signal } = options;
@@ -85,15 +88,16 @@ export async function published(
       await new Promise((resolve) => setTimeout(resolve));
       throwIfAborted(signal);
     }
+    onProgress({ phase: 'connecting', done: 0, of: 1 });
+    const session = await connect(signal);
+    const network = networkOf(session);
     const request = {
       name,
       version,
-      programs: traced.map(({ program }) => program),
+      programs: traced.map(({ program }) => ({ ...program, graph: forNetwork(program.graph, network) })),
       assets: Object.entries(assets).map(([file, bytes]) => ({ name: file, bytes })),
       key,
     };
-    onProgress({ phase: 'connecting', done: 0, of: 1 });
-    const session = await connect(signal);
     try {
       await write(session, request.programs, together(traced), onProgress, signal);
       return await session.publish(request, { onProgress, signal });
