@@ -10,6 +10,7 @@ export * from './compose/layer-norm.js';
 export { divide, log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.js';
 export * from './compose/one-hot.js';
 export * from './compose/piecewise.js';
+export * from './compose/power.js';
 export * from './compose/small.js';
 export * from './compose/softmax.js';
 export * from './compose/top-k.js';

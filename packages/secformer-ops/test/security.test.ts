@@ -13,6 +13,7 @@ import {
   oneHotOf,
   ProgramBuilder,
   relu,
+  reluPower,
   reshareOutput,
   runParty,
   runTogether,
@@ -75,6 +76,8 @@ const others: Outputs = (e, [x]) => [
   elementwise.exp.emit(e, x!, {}),
   elementwise.round.emit(e, x!, {}),
   suiteOf('secformer').gelu(e, x!, 'erf'),
+  reluPower(e, x!, 4),
+  reluPower(e, x!, 2, 1, true),
   topK(e, e.slice(x!, [0, 0], [64, 8]), 2).indices,
   oneHotOf(e, suiteOf('exact'), elementwise.round.emit(e, x!, {}), 200, undefined),
 ];

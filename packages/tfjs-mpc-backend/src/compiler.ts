@@ -11,6 +11,7 @@ import { foldedGain } from './rewrites/gain.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
 import { atFloor, COMPARING, clipped, comparedTo, softmaxOf, unmasked } from './rewrites/masked.js';
+import { powerAttention, reluPowerOf } from './rewrites/power.js';
 import { matchQuad } from './rewrites/quad.js';
 import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { scaledLeaf } from './rewrites/scale.js';
@@ -240,6 +241,8 @@ export class Compiler implements Emission {
     if (logarithm) return this.push({ op: 'logSoftmax', in: [atFloor(this, logarithm, floorOf())], shape: n.shape });
     const gated = matchSilu(n);
     if (gated) return this.push({ op: 'silu', in: [atFloor(this, gated, SATURATING.silu!)], shape: n.shape });
+    const power = powerAttention(this, n) ?? reluPowerOf(this, n);
+    if (power !== undefined) return power;
     return unmasked(this, n) ?? scaledLeaf(this, n) ?? foldedGain(this, n);
   }
 

@@ -7,6 +7,7 @@ const NAMED = 3;
 
 const rows = 'scores of a row less than 2048 apart';
 const window = 'values below 2048 in size';
+const power = 'values below 128, of scores of attention in size';
 const divisor = 'divisors of 2^-12 and more in size';
 
 /** What the protocols hold, of operations that hold less than values below 16,384 in size. */
@@ -20,6 +21,8 @@ const HOLDS: Readonly<Record<string, string>> = {
   sigmoid: window,
   silu: window,
   softplus: window,
+  relu2: power,
+  relu4: power,
   exp: 'exponents below 9.8',
   expm1: 'exponents below 9.8',
   log: 'numbers from 2^-16',

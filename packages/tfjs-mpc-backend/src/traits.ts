@@ -87,6 +87,8 @@ const BOUNDED: ReadonlySet<string> = new Set([
   'tanh',
   'erf',
   'sign',
+  'relu2',
+  'relu4',
   'relu6',
   'less',
   'atMost',

@@ -8,8 +8,8 @@ export const isBetweenParties = (mine: NodeRole, theirs: WireRole): boolean =>
   (mine === 'party0' && theirs === 'party1') || (mine === 'party1' && theirs === 'party0');
 
 /**
- * The least of a few round trips over a link, in milliseconds: what delays single ones, such as another process that has
- * the processor, is none of the network's. The transports answer, whatever the nodes compute.
+ * The least of a few round trips over a link, in milliseconds: what delays single ones, such as another process that
+ * has the processor, is none of the network's. The transports answer, whatever the nodes compute.
  * @returns undefined where none was answered, or the transport cannot be asked
  */
 export async function leastRoundTrip(link: Link): Promise<number | undefined> {

@@ -4,6 +4,7 @@ import { elu, exp } from './exponential.js';
 import { fits } from './fits.js';
 import { log, reciprocal, rsqrt, sqrt } from './octave.js';
 import { atMost, belowZero, clip, equalTo, lessConstant, relu, sign } from './piecewise.js';
+import { reluPower } from './power.js';
 import { ceil, floor, round } from './rounding.js';
 import { cos, sin } from './trigonometric.js';
 import { windowed } from './windowed.js';
@@ -82,6 +83,18 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
     beyond: `${wrong} (negative values down to −16384 have a longer form)`,
   },
   relu: { emit: (e, x) => relu(e, x), ...exact },
+  relu2: {
+    emit: (e, x, { plus, scores }) => reluPower(e, x, 2, plus, scores === 1),
+    domain: [-16384, 127.9],
+    error: { absolute: 2 ** -16 },
+    beyond: wrong,
+  },
+  relu4: {
+    emit: (e, x, { plus, scores }) => reluPower(e, x, 4, plus, scores === 1),
+    domain: [-16384, 127.9],
+    error: { absolute: 1.3e-4, relative: 4e-5 },
+    beyond: wrong,
+  },
   relu6: { emit: (e, x) => clip(e, x, 0, 6), ...exact },
   leakyRelu: {
     emit: (e, x, { alpha }) => belowZero(e, x, 1 - alpha!),

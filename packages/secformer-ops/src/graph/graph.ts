@@ -14,7 +14,13 @@ export type GraphNode = { in: number[]; shape: Shape } & (
   | ({ op: ElementwiseOp } & { [parameter: string]: unknown })
   | { op: 'add' | 'sub' | 'mul' | 'div' | 'prelu' | 'square' | 'reshape' | 'logSoftmax' }
   | { op: 'softmax' /** for a network of long round trips */; fewRounds?: boolean }
-  | { op: 'matMul'; transposeA: boolean; transposeB: boolean }
+  | {
+      op: 'matMul';
+      transposeA: boolean;
+      transposeB: boolean;
+      /** its left operand is weights of attention, whose sums are 1 or so: they need more fractional bits */
+      weighs?: boolean;
+    }
   | { op: 'transpose'; perm: number[] }
   | { op: 'slice'; begin: number[]; strides?: number[] }
   | { op: 'view'; strides: number[]; offset: number }

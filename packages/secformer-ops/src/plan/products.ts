@@ -5,6 +5,9 @@ import type { GraphNode } from '../graph/graph.js';
 import { LOOKUP_BITS } from './inputs.js';
 import type { LoweredNodes } from './lowered.js';
 
+/** Of a product of weights of attention, what holds its result: ±2^15 and a sign. */
+const WEIGHED_BITS = 16;
+
 /** Rows of a table, summed in buckets and then taken from there. */
 function lookup(nodes: LoweredNodes, salt: number, hits: number, a: number, b: number): number {
   const e = nodes.emitter;
@@ -73,6 +76,12 @@ export function product(
   const left = nodes.at(a);
   if ('soft' in left && left.value === undefined && !node.transposeA)
     return attend(e, left.soft, nodes.share(b), node.transposeB);
+  if (node.weighs && e.limit <= MAGNITUDE + 1) {
+    const { weight, value } = e.format;
+    const bits = weight + value + WEIGHED_BITS;
+    const [x, y] = [e.operand(nodes.share(a), bits, weight), e.operand(nodes.share(b), bits, value)];
+    return e.product(x, y, node.transposeA, node.transposeB);
+  }
   // A result beyond the default range needs wider operands
   const wide = e.limit > MAGNITUDE + 1;
   const scores = wide || scale === undefined ? undefined : widthOfScores(nodes, node, scale);

@@ -5,6 +5,8 @@ const ALWAYS = new Set([
   'sigmoid',
   'softplus',
   'relu',
+  'relu2',
+  'relu4',
   'relu6',
   'abs',
   'sqrt',

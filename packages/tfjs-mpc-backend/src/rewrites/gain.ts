@@ -4,17 +4,23 @@ import type { SecretNode } from '../node-values.js';
 import { layerNormOf } from './centred.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 
-/** A LayerNorm with its gain and bias apart, both tensors that the caller wrote. */
+/** Fractional bits of weights that the gain of no LayerNorm is folded into: its rows may be as large as any others. */
+const USUAL_BITS = 16;
+
+/** Rows, of a LayerNorm as a rule, with their gain and bias apart, both tensors that the caller wrote. */
 interface Affine {
-  /** graph node of the normalised rows */
+  /** graph node of the rows */
   normal: number;
+  /** fractional bits of weights for them */
+  fracBits: number;
   gain: SecretNode | undefined;
   bias: SecretNode;
 }
 
 /**
  * A dense layer on a LayerNorm: (x̂∘γ + β)·W = x̂·(γ∘W) + βW. γ, β and W are the caller's own, so it folds them before
- * they are shared: the rows are opened once, for the product, and not for the gain as well.
+ * they are shared: the rows are opened once, for the product, and not for the gain as well. The same of rows that are
+ * not normalised, as of a student whose norms are a gain and a bias.
  * @param factor a public factor that moves into the weights too
  */
 export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | undefined {
@@ -29,10 +35,9 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
     return undefined;
   const found = affineNorm(e, flat, depth);
   if (!found) return undefined;
-  const { gain, bias } = found;
+  const { gain, bias, fracBits } = found;
   const [row, column] = turned ? [1, depth] : [width, 1];
-  const { folded } = operandFormat();
-  const key = `gain ${gain?.id ?? 'none'} ${factor} ${folded}`;
+  const key = `gain ${gain?.id ?? 'none'} ${factor} ${fracBits}`;
   const weights = e.variant(
     w,
     key,
@@ -45,7 +50,7 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
       }
       return out;
     },
-    folded,
+    fracBits,
   );
   const offset = e.variant(
     w,
@@ -67,6 +72,17 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
   return e.push({ op: 'add', in: [product, offset], shape: n.shape });
 }
 
+/**
+ * Gains of rows that are not normalised: with smaller ones the folded weights would keep fewer digits than the rows'
+ * size asks for, and with larger ones they might leave the range that weights have.
+ */
+const [LEAST_GAIN, MOST_GAIN] = [1 / 4, 16];
+
+const isModerate = (gain: SecretNode) =>
+  gain.values!.every((g) => Math.abs(g) >= LEAST_GAIN && Math.abs(g) <= MOST_GAIN);
+
+const isComputed = (n: SecretNode) => !n.own && !n.values && n.op !== 'leaf' && n.op !== 'constant';
+
 function affineNorm(e: Emission, n: SecretNode, depth: number): Affine | undefined {
   const own = (v: SecretNode | undefined) =>
     v?.op === 'leaf' && v.values !== undefined && v.owner === 'caller' && v.shape.length === 1 && v.shape[0] === depth;
@@ -74,14 +90,18 @@ function affineNorm(e: Emission, n: SecretNode, depth: number): Affine | undefin
   if (folded) {
     const { gain, bias } = folded;
     if (!own(bias) || (gain && !own(gain))) return undefined;
-    return { normal: layerNormOf(e, n, folded, n.shape), gain, bias };
+    return { normal: layerNormOf(e, n, folded, n.shape), gain, bias, fracBits: operandFormat().folded };
   }
   if (n.op !== 'add') return undefined;
   for (const [scaled, bias] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
     if (scaled.op !== 'mul' || scaled.tensor !== undefined || scaled.values || !own(bias)) continue;
     const normal = scaled.inputs.find((i) => matchLayerNorm(i));
     const gain = scaled.inputs.find((i) => i !== normal);
-    if (normal && own(gain)) return { normal: e.node(normal), gain, bias };
+    if (normal && own(gain)) return { normal: e.node(normal), gain, bias, fracBits: operandFormat().folded };
+    const scale = scaled.inputs.find(own);
+    const rows = scaled.inputs.find((i) => i !== scale);
+    if (normal || !scale || !rows || !isComputed(rows) || rows.shape.join() !== n.shape.join()) continue;
+    if (isModerate(scale)) return { normal: e.node(rows), gain: scale, bias, fracBits: USUAL_BITS };
   }
   return undefined;
 }

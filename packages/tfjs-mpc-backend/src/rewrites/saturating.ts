@@ -27,6 +27,8 @@ export const SATURATING: Partial<Record<RecordedOp | 'gelu', Floor>> = {
   elu: low,
   selu: low,
   relu: low,
+  relu2: low,
+  relu4: low,
   silu: windowed,
   gelu: windowed,
   softplus: windowed,

@@ -1,0 +1,69 @@
+/** Powers of what is above 0 as scores of attention take them: a coarse comparison, and no more than ±128. */
+import test from 'ava';
+import { type Graph, reluPower, Watch } from '../src/index.js';
+import { encoded, evaluate, uniform, worst } from './harness.js';
+import { difference } from './planned.js';
+
+const RESOLUTION = 2 ** -8;
+
+test('powers of scores: right but for what lies a unit of the comparison below 0', async (t) => {
+  const plus = 1.25;
+  const values = uniform(30_000, -130, 126, 1);
+  for (let i = 0; i < 10_000; i++) values[i] = values[i]! / 40;
+  values.set([-plus, -plus - RESOLUTION, -plus - 2 ** -16, -plus + 2 ** -16, -128 - plus, 126.7, -250, 0]);
+  const x = encoded(values);
+  for (const p of [2, 4] as const) {
+    const { outputs } = await evaluate([{ shape: [values.length], values }], (e, [v]) => [
+      reluPower(e, v!, p, plus, true),
+    ]);
+    const { max } = worst(outputs[0]!, (i) => {
+      const v = x[i]! + plus;
+      const want = Math.max(0, v) ** p;
+      // A fourth power is right to 4e-5 of itself
+      const slack = p === 4 ? 4e-5 * want : 0;
+      const got = outputs[0]![i]!;
+      return Math.abs(got - want) <= slack ? got : want;
+    });
+    t.true(max <= (p === 2 ? 2 ** -15 : 1.3e-4), `power ${p}: ${max}`);
+  }
+});
+
+test('watched, scores from 512 on are reported, and none below 256', async (t) => {
+  const seen = async (value: number) => {
+    const inputs = [{ shape: [4], values: Float32Array.of(1, -3, value, 2) }];
+    const { outputs } = await evaluate(inputs, (e, [v]) => {
+      e.watch = new Watch();
+      reluPower(e, v!, 2, 0, true);
+      return e.watch.operations.map(([, bits]) => e.emit('digest', bits));
+    });
+    return outputs.some((o) => o.some((v) => v !== 0));
+  };
+  for (const value of [0, 100, -127, 200, -255]) t.false(await seen(value), String(value));
+  for (const value of [520, -520, 700, -800]) t.true(await seen(value), String(value));
+});
+
+/** Weights of rows of 128 over their number, times values; all weights at one key, at all of them, and none. */
+for (const p of [2, 4] as const)
+  test(`attention by a power of ${p} is right on flat rows, sharp ones and empty ones`, async (t) => {
+    const [tokens, size] = [128, 16];
+    const shape = [tokens, tokens];
+    const graph: Graph = {
+      nodes: [
+        { op: 'input', slot: 0, in: [], shape },
+        { op: 'input', slot: 1, in: [], shape: [tokens, size] },
+        { op: p === 2 ? 'relu2' : 'relu4', plus: 1, scores: 1, in: [0], shape } as Graph['nodes'][number],
+        { op: 'constant', values: [2 ** -11], in: [], shape: [] },
+        { op: 'mul', in: [2, 3], shape },
+        { op: 'matMul', transposeA: false, transposeB: false, weighs: true, in: [4, 1], shape: [tokens, size] },
+      ],
+      outputs: [5],
+    };
+    const scores = Float32Array.from({ length: tokens * tokens }, (_, i) => {
+      const [row, key] = [Math.floor(i / tokens), i % tokens];
+      if (row % 3 === 0) return 2;
+      if (row % 3 === 1) return key === row ? 12 : -1.5;
+      return -1 - 2 ** -6;
+    });
+    const off = await difference(graph, [scores, uniform(tokens * size, -3, 3, 2)]);
+    t.true(off <= (p === 2 ? 3e-4 : 1.5e-2), String(off));
+  });
