@@ -1,4 +1,4 @@
-/** What students of private inference are made of, as plain TensorFlow.js: powers as attention weights, affine norms. */
+/** What students of private inference are made of, as plain TensorFlow.js: powers as weights, and affine norms. */
 import * as tf from '@tensorflow/tfjs-core';
 import test from 'ava';
 import '@tensorflow/tfjs-backend-cpu';

@@ -67,8 +67,8 @@ function sharesLog(factor: SecretNode, inverse: boolean, length: number): number
 }
 
 /**
- * A product of such weights and values, (relu(s + c)^p∘r)·V = 2^−k·relu(s + c)^p·(2^k·r∘V): what divides the weights goes
- * to the values, which are fewer, and neither it nor they lose bits to it. The same of e^z∘r, z of scores.
+ * A product of such weights and values, (relu(s + c)^p∘r)·V = 2^−k·relu(s + c)^p·(2^k·r∘V): what divides the weights
+ * goes to the values, which are fewer, and neither it nor they lose bits to it. The same of e^z∘r, z of scores.
  */
 export function powerAttention(e: Emission, n: SecretNode): number | undefined {
   if (n.op !== 'matMul' || n.attr<boolean>('transposeA') || n.attr<boolean>('transposeB')) return undefined;
