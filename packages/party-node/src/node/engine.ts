@@ -27,12 +27,10 @@ import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
 import { endedRun, newTraffic, planOfModel, stateOf } from './reporting.js';
 import { Resting } from './resting.js';
-import type { NodeRun, RunParts } from './run.js';
+import { gone, type NodeRun, type RunParts } from './run.js';
 import type { NodeSession } from './session.js';
 import { Subjects } from './subject.js';
 import { Tidying } from './tidying.js';
-
-const GONE = 'what was prepared for this model is gone; try again';
 
 /**
  * What a party and a dealer have in common: links to the other nodes, sessions of clients, the agreement on a run and
@@ -314,8 +312,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   /** A client's run goes on as one that is prepared. */
   #adopt(run: R, pooled: string): void {
     const prepared = this.runs.get(pooled);
-    if (!prepared?.isFreeFor(run))
-      throw new NodeError(nodeName[this.role], 'BUSY', GONE, { retryAfterMs: limits.retryMs });
+    if (!prepared?.isFreeFor(run)) throw gone(nodeName[this.role]);
     run.counted = false;
     run.handedOver = true;
     prepared.claim(run);

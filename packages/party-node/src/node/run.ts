@@ -59,6 +59,10 @@ const STARTS = {
   pool: limits.startMs,
 } as const;
 
+/** What a client is told whose prepared run is not there. */
+export const gone = (node: NodeName): NodeError =>
+  new NodeError(node, 'BUSY', 'what was prepared for this model is gone; try again', { retryAfterMs: limits.retryMs });
+
 /**
  * One attempt to run a Program. Its id is made of nonces of all three nodes, so another attempt never meets its streams
  * again.
