@@ -4,6 +4,7 @@
  */
 export { type Abortable, type GivenUp, throwIfAborted, unless } from './client/abortable.js';
 export * from './client/asking.js';
+export type { WriteOptions } from './client/client-tensors.js';
 export type { Credentials } from './client/credentials.js';
 export type { Dial } from './client/node-links.js';
 export { FormsLacking } from './client/planner.js';

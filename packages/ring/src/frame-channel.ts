@@ -1,8 +1,9 @@
 /** A key of frames, for one direction: it seals, or it opens. */
 export type FrameCipher = { readonly __frames: never };
 
-/** Bytes before and after a frame's content: what its owner says of it, in the clear, and the tag. */
+/** Bytes before a frame's content: what its owner says of it, in the clear. */
 export const FRAME_HEAD = 4;
+/** Bytes behind it: the tag. */
 export const FRAME_TAG = 16;
 
 /**
@@ -23,5 +24,6 @@ export interface FrameChannel {
   open(cipher: FrameCipher, frame: Uint8Array, number: number): boolean;
   /** @returns another descriptor of the same socket, whoever closes the first; -1 where there is none */
   duplicate(descriptor: number): number;
+  /** Closes a descriptor that `duplicate` has made, and that nobody has taken. */
   closeDescriptor(descriptor: number): void;
 }
