@@ -67,7 +67,6 @@ export class SocketLink implements Link {
 
   #receive(data: unknown): void {
     if (this.#closed) return;
-    this.#heard = performance.now();
     // Of no use to anybody; and `ws` hands out the same buffer for each empty message, which can be transferred once
     // only
     if (!(data instanceof ArrayBuffer) || data.byteLength === 0) {
@@ -96,14 +95,16 @@ export class SocketLink implements Link {
   }
 
   #sign(what: number): void {
-    if (what === ALIVE) this.#answered(true);
-    else if (what !== ASK) this.close('a frame of one byte says something unknown');
+    if (what === ALIVE) {
+      this.#heard = performance.now();
+      this.#answered(true);
+    } else if (what !== ASK) this.close('a frame of one byte says something unknown');
     else if (this.#socket.bufferedAmount < UNTAKEN) this.#socket.send(Uint8Array.of(ALIVE));
   }
 
   /**
-   * Asks now and then whether the other end lives, and ends the link where nothing came for `ms`. To be called on a
-   * thread that no kernel blocks; if it was blocked or the machine slept all the same, the other end is given its time
+   * Asks now and then whether the other end lives, and ends the link where no answer came for `ms`: what else comes does
+   * not show that anything goes the other way. To be called on a thread that no kernel blocks; if it was blocked or the machine slept all the same, the other end is given its time
    * again, because what it has sent has not been read.
    */
   keepAlive(ms: number): void {
