@@ -22,7 +22,7 @@ import { DiskKeeper } from './models/disk-keeper.js';
 import type { PoolItem } from './models/pool.js';
 import { ModelMemory } from './models/publishing.js';
 import { nobody } from './nobody.js';
-import { mostFromNode } from './node-messages.js';
+import { lostLink, mostFromNode } from './node-messages.js';
 import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
 import { endedRun, newTraffic, planOfModel, stateOf } from './reporting.js';
@@ -139,10 +139,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       this.#peers.remove(peer);
       peer.data?.close(why);
       for (const run of [...this.runs.values()])
-        this.abort(
-          run,
-          new NodeError(nodeName[role], 'LINK_CLOSED', `the link from ${nodeName[this.role]} was lost (${why})`),
-        );
+        this.abort(run, lostLink(nodeName[role], nodeName[this.role], why, run.started));
       closed(why);
     };
   }

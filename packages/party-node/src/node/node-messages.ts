@@ -1,4 +1,4 @@
-import { NodeError } from '../errors.js';
+import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
 import { nodeName } from '../wire/handshake.js';
 import type { Message, MessageOf } from '../wire/messages.js';
@@ -31,4 +31,13 @@ export function mostFromNode(
   if (m.t === 'round' || m.t === 'material') return ofRun(m);
   if (m.t === 'have') return limits.listBytes;
   throw new NodeError(nodeName[role], 'BAD_MESSAGE', `sent '${m.t}', which nodes do not send each other`);
+}
+
+/**
+ * Why a run ends whose nodes have lost one another.
+ * @param started whether its client has started it; one that is prepared comes again by itself
+ */
+export function lostLink(of: NodeName, at: NodeName, why: string, started: boolean): NodeError {
+  const after = started ? {} : { retryAfterMs: limits.redialMs };
+  return new NodeError(of, 'LINK_CLOSED', `the link from ${at} was lost (${why})`, after);
 }

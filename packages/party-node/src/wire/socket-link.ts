@@ -103,9 +103,9 @@ export class SocketLink implements Link {
   }
 
   /**
-   * Asks now and then whether the other end lives, and ends the link where no answer came for `ms`: what else comes does
-   * not show that anything goes the other way. To be called on a thread that no kernel blocks; if it was blocked or the machine slept all the same, the other end is given its time
-   * again, because what it has sent has not been read.
+   * Asks now and then whether the other end lives, and ends the link where no answer came for `ms`: what else comes
+   * does not show that anything goes the other way. To be called on a thread that no kernel blocks. If it was blocked
+   * or the machine slept all the same, the other end is given its time again: what it has sent has not been read.
    */
   keepAlive(ms: number): void {
     let looked = performance.now();
