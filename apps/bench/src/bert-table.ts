@@ -9,6 +9,7 @@ interface Printed {
   model: string;
   seq: number;
   suite: string;
+  weights: string;
   link: string;
   kernels: string;
   online: {
@@ -76,8 +77,8 @@ export function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosi
       ]),
   ];
   return [
-    `${r.model}, ${r.seq} tokens, suite ${r.suite}, link ${r.link}, kernels ${r.kernels} (bytes sent + received ` +
-      `by one party)`,
+    `${r.model}, ${r.seq} tokens, suite ${r.suite}, ${r.weights} weights, link ${r.link}, kernels ${r.kernels} ` +
+      `(bytes sent + received by one party)`,
     columns(rows),
     ...(r.peakMemoryBytes
       ? [

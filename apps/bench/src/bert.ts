@@ -24,6 +24,7 @@ export interface BertFlags {
   batch: number;
   gang: number;
   suite: string;
+  weights: 'secret' | 'public';
   runs: number;
   output: 'hidden' | 'cls' | 'pooled';
   link: 'worker' | 'websocket';
@@ -132,7 +133,7 @@ export async function bert(f: BertFlags): Promise<void> {
   const steps = new Steps(4 + f.runs, f.json === '-');
   steps.next('loading');
   await useWasm();
-  const model = await loadModel(f.model);
+  const model = await loadModel(f.model, f.weights);
   const all = inputsOf(model, f);
   const [inputs] = all;
   if (!inputs) throw new UsageError(`--texts: fewer than --batch ${f.batch} sentences`);
@@ -187,7 +188,7 @@ export async function bert(f: BertFlags): Promise<void> {
     if (f.schedule) {
       steps.done();
       const y = outputOf(inputs);
-      reportSchedule(y, { model: f.model, seq: f.seq, suite: f.suite }, f.json);
+      reportSchedule(y, { model: f.model, seq: f.seq, suite: f.suite, weights: f.weights }, f.json);
       y.dispose();
       return;
     }
@@ -203,6 +204,7 @@ export async function bert(f: BertFlags): Promise<void> {
         seq: f.seq,
         batch: f.batch,
         suite: f.suite,
+        weights: f.weights,
         shadow: { violation: violation ?? null, compared, instructions },
       };
       report(
@@ -260,6 +262,7 @@ export async function bert(f: BertFlags): Promise<void> {
       batch: f.batch,
       output: f.output,
       suite: f.suite,
+      weights: f.weights,
       tune: f.tune,
       operandBits: f.operandBits,
       link: f.link,

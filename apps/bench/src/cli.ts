@@ -82,6 +82,11 @@ export async function main(argv: string[]): Promise<void> {
           return Number(text);
         }),
     )
+    .addOption(
+      new Option('--weights <who>', 'whether the weights are secret, or public, as those of a checkpoint to download')
+        .choices(['secret', 'public'])
+        .default('secret'),
+    )
     .option('--schedule', 'plan alone: the rounds, and what is opened in each')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)

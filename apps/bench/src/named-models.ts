@@ -13,12 +13,12 @@ export const SHAPES = {
 } as const;
 
 /** A model of random weights by its name, or a checkpoint by its folder. */
-export async function loadModel(name: string): Promise<BertModel> {
+export async function loadModel(name: string, weights: 'secret' | 'public' = 'secret'): Promise<BertModel> {
   const shape = SHAPES[name as keyof typeof SHAPES];
-  if (shape) return randomBert(shape);
+  if (shape) return randomBert(shape, 1, weights);
   if (!existsSync(name))
     throw new UsageError(`--model ${name}: neither a folder nor one of ${Object.keys(SHAPES).join(', ')}`);
-  return loadBert(name);
+  return loadBert(name, { weights });
 }
 
 /** Sentences of a file: the column `sentence` of tab-separated text with a header, or one a line. */

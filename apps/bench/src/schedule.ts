@@ -103,7 +103,11 @@ const shown = ({ operation, bits, elements }: Opening) => `${operation} ${bits} 
  * @param of the fields that name what is planned
  * @param json a file for the record, '-' for standard output
  */
-export function reportSchedule(y: Tensor, of: { model: string; seq: number; suite: string }, json?: string): void {
+export function reportSchedule(
+  y: Tensor,
+  of: { model: string; seq: number; suite: string; weights: string },
+  json?: string,
+): void {
   const checked = programOf(whatNodesSee(y).planned);
   const { cost } = checked;
   const rounds = roundsOf(checked);
@@ -115,8 +119,9 @@ export function reportSchedule(y: Tensor, of: { model: string; seq: number; suit
   };
   report(record, json, () =>
     [
-      `${basename(of.model)}, ${of.seq} tokens, suite ${of.suite}: ${cost.rounds} rounds, ${megabytes(cost.online)} ` +
-        `sent by one party, ${megabytes(cost.dealer)} by the dealer (bits × elements opened in each round)`,
+      `${basename(of.model)}, ${of.seq} tokens, suite ${of.suite}, ${of.weights} weights: ${cost.rounds} rounds, ` +
+        `${megabytes(cost.online)} sent by one party, ${megabytes(cost.dealer)} by the dealer ` +
+        '(bits × elements opened in each round)',
       ...stretches.map(({ from, rounds: length, times }) => {
         const last = from + length * times;
         const head =

@@ -17,9 +17,17 @@ import { WeightReader } from './weights.js';
 export interface LoadOptions extends Abortable {
   /** the head to read in place of the one that `architectures` in config.json names; 'none': the encoder alone */
   head?: HeadKind;
+  /**
+   * 'public': anybody may know the weights, as of a checkpoint that can be downloaded. On a backend that hides tensors
+   * products with them then cost less, and inputs and results stay hidden; elsewhere it means nothing. 'secret' if
+   * absent
+   */
+  weights?: 'secret' | 'public';
 }
 
-function checkOptions({ head }: LoadOptions): void {
+function checkOptions({ head, weights }: LoadOptions): void {
+  if (weights !== undefined && weights !== 'secret' && weights !== 'public')
+    throw new RangeError(`weights is '${weights}'; 'secret' and 'public' are known`);
   if (head !== undefined && !HEAD_KINDS.includes(head))
     throw new RangeError(`head is '${head}'; ${HEAD_KINDS.join(', ')} are known`);
 }
@@ -43,7 +51,7 @@ export interface Opened {
  */
 export async function bertFromFiles(read: ReadFile, where: string, options: LoadOptions = {}): Promise<BertModel> {
   const { config, tokenizer, parts } = await partsFromFiles(read, where, options, new TensorStore());
-  return new BertModel(config, tokenizer, parts);
+  return new BertModel(config, tokenizer, parts, options.weights);
 }
 
 /** As `bertFromFiles`, with its tensors made by `store`. */

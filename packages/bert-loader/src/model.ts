@@ -6,6 +6,7 @@ import { familyOf } from './families/index.js';
 import type { Head, HeadKind, Pooler } from './heads.js';
 import type { BertInputs } from './inputs.js';
 import { checkPooling, type Pooling, pool } from './pooling.js';
+import { PublicWeights } from './public.js';
 import type { Sentence } from './sentence.js';
 import { type Tokenized, tokenizeTexts } from './tokenizer/batch.js';
 import type { BertTokenizer } from './tokenizer/tokenizer.js';
@@ -36,12 +37,24 @@ export class BertModel {
   readonly config: BertConfig;
   readonly tokenizer: BertTokenizer;
   readonly #parts: ModelParts;
+  readonly #public: PublicWeights | undefined;
 
   /** @internal Models are made by `loadBert`, `bertFromFiles` and `randomBert`. */
-  constructor(config: BertConfig, tokenizer: BertTokenizer, parts: ModelParts) {
+  constructor(
+    config: BertConfig,
+    tokenizer: BertTokenizer,
+    parts: ModelParts,
+    weights: 'secret' | 'public' = 'secret',
+  ) {
     this.config = config;
     this.tokenizer = tokenizer;
     this.#parts = parts;
+    this.#public = weights === 'public' ? new PublicWeights(parts.all) : undefined;
+  }
+
+  /** All tensors that it is made of, on the backend that they are on. */
+  get weights(): readonly tf.Tensor[] {
+    return this.#parts.all;
   }
 
   /** What stands on the encoder. */
@@ -73,6 +86,7 @@ export class BertModel {
     const [, length] = inputs.inputIds.shape;
     const most = this.config.longest;
     if (length > most) throw new RangeError(`inputs are of ${length} tokens; the model takes ${most} at most`);
+    this.#public?.declare();
     return tf.tidy(() => encode(this.#parts.encoder, inputs, this.config));
   }
 

@@ -21,6 +21,7 @@ function gaussians(seed: number): () => number {
  * A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests
  * and measurements. It has no head, and its vocabulary is 'w0', 'w1' and so on beside the special tokens.
  * @param seed equal seeds give equal weights
+ * @param weights whether anybody may know them, see `LoadOptions`
  *
  * @example
  * ```js
@@ -32,6 +33,7 @@ function gaussians(seed: number): () => number {
 export function randomBert(
   shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>,
   seed = 1,
+  weights: 'secret' | 'public' = 'secret',
 ): BertModel {
   const config: BertConfig = {
     ...shape,
@@ -94,5 +96,5 @@ export function randomBert(
     '[MASK]',
     ...Array.from({ length: vocabSize - 5 }, (_, i) => `w${i}`),
   ].join('\n');
-  return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), parts);
+  return new BertModel(config, BertTokenizer.fromVocabulary('random model', vocabulary, true), parts, weights);
 }

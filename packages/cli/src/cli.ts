@@ -60,6 +60,14 @@ export async function main(
       list,
     )
     .addOption(new Option('--suite <suite>', 'protocols').env('SECFORMER_SUITE').default('exact'))
+    .addOption(
+      new Option(
+        '--weights <who>',
+        "'public' where anybody may know them, as of a checkpoint to download: runs cost less",
+      )
+        .choices(['secret', 'public'])
+        .default('secret'),
+    )
     .option('--asset <file...>', 'more files that clients may have')
     .addOption(network())
     .addOption(key("the publisher's"))

@@ -16,6 +16,7 @@ export interface PublishFlags extends IdentityFlags {
   batch: number;
   output?: string[];
   suite: string;
+  weights: 'secret' | 'public';
   asset?: string[];
 }
 
@@ -36,9 +37,9 @@ export async function publishFolder(
     await checkFree(flags, { ...identity, signal }, service);
     const shapes = { batch: flags.batch, lengths: flags.seq, outputs: flags.output };
     const read = await readModel(folder, shapes, tf, signal);
-    const { name, version } = flags;
+    const { name, version, weights } = flags;
     const publication = { ...read, assets: { ...read.assets, ...more } };
-    await publishModel(publication, { ...identity, name, version, signal }, service, terminal);
+    await publishModel(publication, { ...identity, name, version, weights, signal }, service, terminal);
   } finally {
     release();
   }

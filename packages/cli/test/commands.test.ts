@@ -60,6 +60,10 @@ test.serial('outputs of a checkpoint are named, and go by what its folder is', a
   const { seen, service } = publishing();
   t.is((await publish(sst2, ['--seq', '8', '--output', 'hidden,pooled'], service)).code, 0);
   t.deepEqual(seen.options!.outputs, { hidden: 'hiddenStates', pooled: 'pooled' });
+  t.is(seen.options!.weights, 'secret');
+  t.is((await publish(sst2, ['--seq', '8', '--weights', 'public'], service)).code, 0);
+  t.is(seen.options!.weights, 'public');
+  t.not((await publish(sst2, ['--seq', '8', '--weights', 'shared'], service)).code, 0);
   const at = (name: string) =>
     fileURLToPath(new URL(`../../../bert-loader/test/fixtures/models/${name}`, import.meta.url));
   t.is((await publish(at('sentence-mean-normalize'), ['--seq', '8'], service)).code, 0);

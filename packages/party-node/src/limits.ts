@@ -208,6 +208,8 @@ export const limits = {
    * opening it takes no time, and what changes with every run, such as a model's input, is mostly smaller.
    */
   openedElements: 2 ** 14,
+  /** Bytes of a public tensor that are hashed before messages are looked at: some milliseconds. */
+  digestBytes: 4 * 2 ** 20,
   /** Words of a tensor that are expanded from a seed before messages are looked at: some milliseconds. */
   expandWords: 2 ** 18,
 

@@ -84,7 +84,7 @@ export class RawClient {
   }
 
   /** Sends a command and waits for the node's answer, 'done' or 'failed'. */
-  async ask<T extends 'open' | 'program' | 'put' | 'putOpened'>(
+  async ask<T extends 'open' | 'program' | 'put' | 'putOpened' | 'offer' | 'public'>(
     role: NodeRole,
     m: Omit<MessageOf<T>, 're'>,
     ...payload: Uint8Array[]

@@ -11,6 +11,7 @@ export { divide, log, octave, reciprocal, rsqrt, sqrt } from './compose/octave.j
 export * from './compose/one-hot.js';
 export * from './compose/piecewise.js';
 export * from './compose/power.js';
+export { minusPublic, plusPublic, timesPublic, weighed } from './compose/public.js';
 export * from './compose/small.js';
 export * from './compose/softmax.js';
 export * from './compose/top-k.js';
@@ -24,6 +25,7 @@ export * from './graph/plaintext.js';
 export * from './instruction/blocks.js';
 export * from './instruction/buckets.js';
 export type * from './instruction/primitive.js';
+export * from './instruction/public-words.js';
 export * from './instruction/reals.js';
 export * from './instruction/stored-opening.js';
 export * from './instruction/types.js';

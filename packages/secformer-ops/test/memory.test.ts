@@ -4,13 +4,17 @@ import {
   type CheckedProgram,
   checkProgram,
   Emitter,
+  encodePublic,
   type Graph,
   onesOf,
   ProgramBuilder,
   plan,
+  plusPublic,
   primitives,
   type Suite,
   suites,
+  timesPublic,
+  weighed,
   writtenTensor,
 } from '../src/index.js';
 import { footprints } from '../src/protocols/footprints.js';
@@ -97,4 +101,31 @@ test('every instruction says what it makes, or makes its result alone', (t) => {
   const simple = ['constant', 'rowSum', 'pick', 'concat'];
   t.deepEqual([...Object.keys(footprints), ...simple].sort(), [...primitives.keys()].sort());
   t.true(simple.every((op) => !(op in footprints)));
+});
+
+test('declared memory is what is used: public tensors', async (t) => {
+  const values = uniform(64 * 128, -1, 1, 2);
+  const tensor = encodePublic(kernels, values, 'a tensor');
+  const { fracBits, magnitude } = tensor;
+  const forms: Record<string, (e: Emitter, x: number, p: number) => number> = {
+    product: (e, x, p) => weighed(e, x, p, { transposeA: false, transposeB: true }),
+    'product of a view': (e, x, p) => weighed(e, x, e.transpose(p, [1, 0]), { transposeA: false, transposeB: false }),
+    'product with the public side left': (e, x, p) =>
+      weighed(e, x, p, { transposeA: false, transposeB: true, left: true }),
+    'elementwise product': timesPublic,
+    sum: plusPublic,
+    'sum with a row': (e, x, p) => plusPublic(e, x, e.slice(p, [0, 0], [1, 128])),
+    share: (e, x, p) => e.add(x, e.emit('sharePublic', [p])),
+  };
+  for (const [name, emit] of Object.entries(forms)) {
+    const builder = new ProgramBuilder();
+    const x = builder.input({ kind: 'share', shape: [64, 128], fracBits: 16, bits: 64, magnitude: 14 });
+    const digest = '0'.repeat(64);
+    const p = builder.input({ kind: 'public', shape: [64, 128], fracBits, magnitude, digest });
+    const checked = checkProgram(builder.build([emit(new Emitter(builder), x, p)]));
+    const seen = await measured(checked, [encodeFixed(kernels, values, 16, 14), tensor.words]);
+    holds(t, name, checked.cost.peak, seen.party);
+    t.is(checked.cost.dealerPeak, 0);
+    t.is(seen.dealer, 0);
+  }
 });

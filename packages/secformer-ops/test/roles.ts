@@ -19,7 +19,9 @@ import {
   oneHotMask,
   openOneHot,
   type PartyValue,
+  PublicWords,
   prepareParty,
+  publicBits,
   type Role,
   runDealer,
   runParty,
@@ -148,6 +150,8 @@ export class Roles {
         );
         return openOneHot(kernels, e, input.width, oneHotMask(n, input.width, streams, i), zeros(n));
       }
+      if (input.kind === 'public')
+        return { known: new PublicWords(kernels, (this.#given[i] as Words).slice(), publicBits(input)) };
       if (input.kind === 'opened') return this.#opening(i, input.width).party(role);
       const first = noise.words(n, 64);
       if (role === 0) return { share: first };

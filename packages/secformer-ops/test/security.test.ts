@@ -12,6 +12,7 @@ import {
   OPERAND_FORMATS,
   oneHotOf,
   ProgramBuilder,
+  quadSoftmax,
   relu,
   reluPower,
   reshareOutput,
@@ -81,6 +82,11 @@ const others: Outputs = (e, [x]) => [
   topK(e, e.slice(x!, [0, 0], [64, 8]), 2).indices,
   oneHotOf(e, suiteOf('exact'), elementwise.round.emit(e, x!, {}), 200, undefined),
 ];
+const beforePublic: Outputs = (e, [x]) => [
+  layerNorm(e, x!, 1e-5, true, true),
+  attend(e, exactSoftmax(e, x!, true, true), x!, false),
+  attend(e, quadSoftmax(e, x!, 5, undefined, true), x!, false),
+];
 const watched: Outputs = (e, [x]) => Object.values(watchedCompositions).flatMap((compose) => compose(e, x!));
 const extremes = [
   { shape: [64, 64], values: new Float32Array(4096) },
@@ -97,7 +103,7 @@ async function views(program: Outputs): Promise<Record<'p0' | 'p1' | 'material',
   return out;
 }
 
-for (const [name, program] of Object.entries({ layers, ofFewerBits, others, watched }))
+for (const [name, program] of Object.entries({ layers, ofFewerBits, others, beforePublic, watched }))
   test(`what each party receives is uniform, and the same for a constant input and a wild one: ${name}`, async (t) => {
     const [a, b] = (await views(program)) as [
       Awaited<ReturnType<typeof views>>[0],

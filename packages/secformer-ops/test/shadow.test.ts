@@ -20,6 +20,7 @@ import {
   plan,
   primitives,
   probabilities,
+  quadSoftmax,
   runPlain,
   shadowRevealingEverything,
   suiteOf,
@@ -35,6 +36,9 @@ function programOf(shape: number[], emit: (e: Emitter, x: number) => number): Ch
   const x = builder.input({ kind: 'share', shape, fracBits: 16, bits: 64, magnitude: 14 });
   return checkProgram(builder.build([emit(new Emitter(builder), x)]));
 }
+
+/** Values for rows of 40 weights. */
+const columns = (e: Emitter, x: number) => e.reshape(x, [40, 6]);
 
 const compositions: Record<string, [[number, number], (e: Emitter, x: number) => number]> = {
   ...Object.fromEntries(
@@ -68,6 +72,14 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
   product: [[-9, 9], (e, x) => e.truncated(e.matMul(x, x, false, true))],
   'product of a product': [[-2, 2], (e, x) => e.truncated(e.matMul(e.truncated(e.matMul(x, x, false, true)), x))],
   attention: [[-2, 2], (e, x) => attend(e, exactSoftmax(e, e.truncated(e.matMul(x, x, false, true))), x, false)],
+  'attention before a public tensor': [
+    [-2, 2],
+    (e, x) => attend(e, exactSoftmax(e, x, true, true), columns(e, x), false),
+  ],
+  '2Quad before a public tensor': [
+    [-2, 2],
+    (e, x) => attend(e, quadSoftmax(e, x, 5, undefined, true), columns(e, x), false),
+  ],
   'softmax of a product': [[-2, 2], (e, x) => normalise(e, exactSoftmax(e, e.matMul(x, x, false, true)))],
   'softmax in few rounds': [[-9, 9], (e, x) => normalise(e, exactSoftmax(e, e.reshape(x, [3, 80]), true))],
   'operand of a norm': [[-9, 9], (e, x) => e.emit('unwrap', [e.operand(layerNorm(e, x, 1e-12, true))])],
@@ -76,8 +88,8 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
   'a digest of what is watched': [[-9, 9], (e, x) => watchedCompositions['gelu, watched']!(e, x).at(-1)!],
 };
 
-/** Of client's indices: see buckets.test.ts. */
-const ELSEWHERE = ['bucketSums'];
+/** Of client's indices: see buckets.test.ts; of public tensors: see public.test.ts. */
+const ELSEWHERE = ['bucketSums', 'matMulPublic', 'timesPublic', 'addPublic', 'sharePublic'];
 
 test('every instruction is among them', (t) => {
   const emitted = new Set(

@@ -17,6 +17,7 @@ import {
 import { backend, type Tensor } from '@tensorflow/tfjs-core';
 import type { SecformerBackend } from './backend.js';
 import { compiledFor } from './reads.js';
+import { stateOf } from './written-state.js';
 
 /** All that the planner is given for a read, and the types of what is shared for it. */
 export interface Planned {
@@ -84,7 +85,7 @@ export function whatNodesSee(t: Tensor): Visible {
         'NOT_PLAIN',
         'a tensor of this graph is known to the nodes alone; look at it before the first read',
       );
-    return { ...writtenTensor, fracBits: write.fracBits };
+    return stateOf(write);
   });
   return new Visible({
     graph,

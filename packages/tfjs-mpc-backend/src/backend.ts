@@ -27,6 +27,7 @@ import { read, readSync } from './reads.js';
 import { constantStep, stepOf } from './step-of.js';
 import type { Operand, Owner, Step } from './steps.js';
 import { reshapedTraits, traitsOf, traitsOfPublic, traitsOfWritten } from './traits.js';
+import { isWeights } from './weights.js';
 
 export const BACKEND_NAME = 'secformer';
 
@@ -89,6 +90,11 @@ export class SecformerBackend extends KernelBackend {
     return record.privacy === 'secret' && record.dtype !== 'float32' && isKnown(record) && folds()
       ? 'local'
       : record.privacy;
+  }
+
+  /** Is it a public tensor that both parties are given as it is? */
+  isWeights(info: TensorInfo): boolean {
+    return isWeights(this.#of(info.dataId));
   }
 
   /** Is the plaintext known here, without the nodes? */
@@ -199,7 +205,7 @@ export class SecformerBackend extends KernelBackend {
     const record = this.#of(info.dataId);
     if (record.later) throw notYet(record.shape);
     if (!record.node) {
-      record.node = this.#leaf(record);
+      record.node = this.#leaf({ ...record, weights: isWeights(record) });
       record.node.users++;
     }
     const { node } = record;
@@ -215,18 +221,12 @@ export class SecformerBackend extends KernelBackend {
     return view;
   }
 
-  #leaf({
-    plain,
-    privacy,
-    shape,
-    dtype,
-    traits,
-    step,
-  }: Pick<DataRecord, 'plain' | 'privacy' | 'shape' | 'dtype' | 'traits' | 'step'>): SecretNode {
+  #leaf(of: Omit<DataRecord, 'refCount'>): SecretNode {
+    const { plain, privacy, shape, dtype, traits, step, weights } = of;
     if (dtype === 'string' || dtype === 'complex64')
       throw new TypeError(`a ${dtype} tensor cannot be computed with on secret shares`);
     const values = plain instanceof Float32Array ? plain : Float32Array.from(plain as ArrayLike<number>);
-    if (privacy === 'public') return new SecretNode('constant', [], shape, { values: Array.from(values) });
+    if (privacy === 'public' && !weights) return new SecretNode('constant', [], shape, { values: Array.from(values) });
     const node = new SecretNode('leaf', [], shape);
     node.values = values;
     node.privacy = privacy;
@@ -289,6 +289,7 @@ export class SecformerBackend extends KernelBackend {
     shapedBy?: string,
     traits?: Traits,
     step?: Step,
+    weights?: boolean,
   ): TensorInfo {
     return {
       dataId: this.#add({
@@ -300,6 +301,7 @@ export class SecformerBackend extends KernelBackend {
         ...(shapedBy && { shapedBy }),
         ...(traits && { traits }),
         ...(step && { step }),
+        ...(weights && { weights }),
       }),
       shape,
       dtype,
@@ -312,8 +314,10 @@ export class SecformerBackend extends KernelBackend {
     return { dataId: info.dataId, shape, dtype: info.dtype } as TensorInfo;
   }
 
-  makePublic(info: TensorInfo): void {
+  /** @param weights to be given to both parties as it is */
+  makePublic(info: TensorInfo, weights = false): void {
     const record = this.#of(info.dataId);
+    if (record.privacy === 'public') return;
     if (record.plain === undefined || ownerOf(record) === 'client')
       throw new SecformerError(
         'NOT_PLAIN',
@@ -336,6 +340,7 @@ export class SecformerBackend extends KernelBackend {
     delete record.node;
     delete record.step;
     record.privacy = 'public';
+    if (weights && record.dtype === 'float32') record.weights = true;
   }
 
   // ---- reading

@@ -7,6 +7,7 @@ import { configuration } from './config.js';
 import type { SecretNode } from './node-values.js';
 import { evaluateCompiled } from './plaintext.js';
 import { compiledFor } from './reads.js';
+import { stateOf } from './written-state.js';
 
 /**
  * Runs a model on samples in plaintext, on this machine, and records the range of every operation: the planner then
@@ -47,10 +48,9 @@ export async function calibrated<S>(
 
 /** Plans with the ranges, which refuses what no protocol holds. */
 function verify({ job, sources }: Compiled, ranges: NodeRanges): void {
-  const states = job.slots.map((s) =>
-    'indices' in s
-      ? writtenTensor
-      : { ...writtenTensor, fracBits: sources.get(s.tensor)?.().fracBits ?? writtenTensor.fracBits },
-  );
+  const states = job.slots.map((s) => {
+    const write = 'indices' in s ? undefined : sources.get(s.tensor)?.();
+    return write ? stateOf(write) : writtenTensor;
+  });
   plan(job.graph, suiteOf(job.suite), states, job.revealed, [], ranges);
 }

@@ -118,11 +118,12 @@ export class Compiler implements Emission {
     fracBits = FRAC_BITS,
     shape: Shape = leaf.shape,
     step?: Step,
+    known = leaf.owner === 'public',
   ): number {
     if (leaf.owner === 'client' && !step) throw new TypeError(`a client's value of shape [${shape}] without its step`);
     let v: Variant | undefined = leaf.variants.get(key);
     if (!v) {
-      v = { tensor: newTensor(), values, fracBits };
+      v = { tensor: newTensor(), values, fracBits, known };
       leaf.variants.set(key, v);
     }
     const { tensor } = v;
@@ -133,6 +134,7 @@ export class Compiler implements Emission {
       tensor,
       shape,
       fracBits,
+      known,
       // When it is shared, if it is: what is looked at alone is not computed
       get values() {
         made ??= values();
@@ -148,7 +150,15 @@ export class Compiler implements Emission {
     if (!holder) return this.push({ op: 'constant', values: [...plaintextOf(n)], in: [], shape: n.shape });
     const copy = copyOf(n);
     const step = n.owner === 'client' ? stepOf(n) : undefined;
-    return this.variant(holder, identityOf(n), () => Float32Array.from(plaintextOf(copy)), fracBits, n.shape, step);
+    return this.variant(
+      holder,
+      identityOf(n),
+      () => Float32Array.from(plaintextOf(copy)),
+      fracBits,
+      n.shape,
+      step,
+      n.owner === 'public',
+    );
   }
 
   /** Is this value among what was emitted? */
@@ -200,7 +210,8 @@ export class Compiler implements Emission {
     n.tensor ??= newTensor();
     const { tensor, shape } = n;
     if (n.step) this.steps.set(tensor, n.step);
-    return this.tensor(tensor, shape, () => ({ tensor, values: n.values!, shape, fracBits: FRAC_BITS }));
+    const known = n.owner === 'public';
+    return this.tensor(tensor, shape, () => ({ tensor, values: n.values!, shape, fracBits: FRAC_BITS, known }));
   }
 
   /** Arithmetic on what the caller knows is the caller's; views of it are free at the nodes. */

@@ -26,6 +26,8 @@ export interface DataRecord {
   dtype: DataType;
   refCount: number;
   privacy: Privacy;
+  /** of a public tensor: whether the parties are given it as such, and not as a part of the program; see weights.ts */
+  weights?: boolean | undefined;
   shape: number[];
   plain?: BackendValues;
   /** the kernel that made the shape of values that are not public */

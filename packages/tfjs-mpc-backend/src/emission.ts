@@ -17,6 +17,9 @@ export interface Emission {
   node(n: SecretNode): number;
   /** What the caller knows, computed in this process and shared as it came out; public, it is a constant. */
   own(n: SecretNode, fracBits?: number): number;
-  /** A changed form of a leaf's plaintext, shared as a tensor of its own. */
+  /**
+   * A changed form of a leaf's plaintext, shared as a tensor of its own; of a public leaf's and of others that are
+   * public it is public.
+   */
   variant(leaf: SecretNode, key: string, values: () => Float32Array, fracBits?: number, shape?: Shape): number;
 }

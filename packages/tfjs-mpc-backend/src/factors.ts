@@ -33,7 +33,10 @@ function through({ nodes }: Graph, i: number): number {
 }
 
 /** @throws SecformerError VALUE_TOO_SMALL where nothing of a factor would be left to speak of */
-export function checkFactor({ values, shape }: Write): void {
+export function checkFactor(write: Write): void {
+  // The scale of a public one follows from its values
+  if (write.known) return;
+  const { values, shape } = write;
   let top = 0;
   for (let i = 0; i < values.length; i++) {
     const size = Math.abs(values[i]!);

@@ -15,7 +15,7 @@ import {
   getBackend,
   type NumericDataType,
   registerBackend,
-  type Tensor,
+  Tensor,
 } from '@tensorflow/tfjs-core';
 import { BACKEND_NAME, SecformerBackend } from './backend.js';
 import { calibrated } from './calibrate.js';
@@ -28,6 +28,7 @@ import { reached } from './runtime/network.js';
 import type { Publishable } from './service/models.js';
 import type { Published } from './service/nodes.js';
 import { type PublishOptions, published } from './service/publish.js';
+import { type ModelOfWeights, weightsOf } from './weights.js';
 
 /** Below every stock backend, so that importing this makes it nobody's default. */
 const PRIORITY = 0;
@@ -55,18 +56,24 @@ function present<T extends Tensor>(t: T): T {
 }
 
 /**
- * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see. Cheaper
- * than a secret where there is nothing to hide, such as an attention mask whose length may be known.
- * @returns the same tensor
+ * Declares a tensor that the caller wrote to be public: it becomes part of the program that the parties see, or, where
+ * it has more than 4,096 elements, both parties are given it as it is. Cheaper than a secret where there is nothing to
+ * hide, such as an attention mask whose length may be known. Of a model it declares all weights: products with them
+ * open nothing, and only what is computed of inputs stays secret.
+ * @param t a tensor; or a BertModel, a tf.GraphModel, a tf.LayersModel
+ * @returns the same
  * @throws SecformerError WRONG_BACKEND where 'secformer' is not active, TENSOR_DISPOSED, and NOT_PLAIN
  *
  * @example
  * ```js
  * const mask = asPublic(tf.tensor2d([[1, 1, 0]]));
+ * const model = asPublic(await loadBert('models/bert-base-uncased'));
  * ```
  */
-export function asPublic<T extends Tensor>(t: T): T {
-  active().makePublic(present(t));
+export function asPublic<T extends Tensor | ModelOfWeights>(t: T): T {
+  const b = active();
+  if (t instanceof Tensor) b.makePublic(present(t));
+  else for (const w of weightsOf(t)) b.makePublic(present(w), true);
   return t;
 }
 
@@ -190,3 +197,4 @@ export type { InputShape, InputShapes, Publishable } from './service/models.js';
 export type { Manifest, OnProgress, Published, PublishProgress, RunProgress, TensorSpec } from './service/nodes.js';
 export type { PublishOptions } from './service/publish.js';
 export type { Inputs, PredictOptions, PublishedModel } from './service/published-model.js';
+export type { ModelOfWeights } from './weights.js';

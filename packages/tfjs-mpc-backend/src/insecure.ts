@@ -7,6 +7,8 @@
 import { encodeFixed, loadKernels, type Words } from '@secformer/ring';
 import {
   checkProgram,
+  encodePublic,
+  type InputState,
   onesOf,
   plan,
   type ShadowReport,
@@ -28,17 +30,24 @@ export async function shadowRevealingEverything(
 ): Promise<Pick<ShadowReport, 'violation' | 'compared'> & { instructions: number }> {
   const compiled = compiledFor((backend() as SecformerBackend).node(t));
   const { graph, slots, revealed, ranges, suite } = compiled.job;
-  const fracBits = slots.map((s) => ('indices' in s ? 0 : compiled.sources.get(s.tensor)!().fracBits));
-  const states = slots.map((_, i) => ({ ...writtenTensor, fracBits: fracBits[i]! }));
+  const kernels = await loadKernels();
   const plain = plainInputs(compiled);
+  const given = slots.map((s, i): { state: InputState; words: () => Words } => {
+    const write = 'indices' in s ? undefined : compiled.sources.get(s.tensor)!();
+    const values = () => Float32Array.from(plain[i]!);
+    if (write?.known) {
+      const { words, fracBits, magnitude } = encodePublic(kernels, write.values, 'a public tensor');
+      return { state: { fracBits, magnitude, bits: 64, stored: [], digest: '0'.repeat(64) }, words: () => words };
+    }
+    const state = { ...writtenTensor, fracBits: write?.fracBits ?? 0 };
+    return { state, words: () => encodeFixed(kernels, values(), state.fracBits, state.magnitude) };
+  });
+  const states = given.map(({ state }) => state);
   const planned = plan(graph, suiteOf(suite), states, revealed, [], ranges);
   const checked = checkProgram(planned.program);
-  const kernels = await loadKernels();
   const inputs = planned.bindings.map((b): Words | Int32Array => {
     const { slot } = b;
-    return b.kind === 'oneHot'
-      ? onesOf(b, Int32Array.from(plain[slot]!))
-      : encodeFixed(kernels, Float32Array.from(plain[slot]!), fracBits[slot]!, writtenTensor.magnitude);
+    return b.kind === 'oneHot' ? onesOf(b, Int32Array.from(plain[slot]!)) : given[slot]!.words();
   });
   const { violation, compared } = await shadow(kernels, checked, inputs);
   return { violation, compared, instructions: checked.program.instructions.length };

@@ -107,6 +107,8 @@ export interface Traits {
  */
 export interface Variant {
   tensor: number;
+  /** whether the parties are given it as it is */
+  known: boolean;
   values: () => Float32Array;
   fracBits: number;
 }
@@ -169,6 +171,7 @@ export class SecretNode {
 
   /** Whose its plaintext is. */
   get owner(): Owner {
+    if (this.values !== undefined && this.privacy === 'public') return 'public';
     if (this.values !== undefined) return this.step ? 'client' : 'caller';
     return this.ownIndices ? together(this.#ofWhom, this.indexOwner) : this.#ofWhom;
   }

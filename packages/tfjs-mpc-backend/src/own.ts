@@ -175,6 +175,7 @@ export function copyOf(n: SecretNode): SecretNode {
     const inputs = written(of) ? [] : of.inputs.map((i) => copies.get(i)!);
     const copy = passing(of.op, inputs, of.shape, of.attrs);
     copy.values = of.values;
+    copy.privacy = of.privacy;
     copy.step = of.step;
     copy.takeIndicesOf(of);
     copies.set(of, copy);

@@ -3,15 +3,17 @@
  * that the caller knows, the nodes compute that one, and what is left is plain arithmetic here. So a mask that is read
  * with its scores, a label's scale of 10^6 or a mean of 50,000 need not fit the range of shares.
  */
+import { sizeOf } from '@secformer/ring';
 import { broadcastShapes, isReplaced } from '@secformer/secformer-ops';
 import { passing, type SecretNode } from './node-values.js';
-import { copyOf, isGated, plaintextOf } from './own.js';
+import { copyOf, inOrder, isGated, plaintextOf } from './own.js';
 import { addendOf } from './rewrites/addends.js';
 import { matchGelu } from './rewrites/gelu.js';
 import { matchLogSoftmax } from './rewrites/softmax.js';
 import { stepOf } from './step-of.js';
 import type { Owner, Step } from './steps.js';
 import { traitsOf } from './traits.js';
+import { IN_PROGRAM } from './weights.js';
 
 interface Peeled {
   /** what the nodes compute */
@@ -82,7 +84,10 @@ export function peeled(target: SecretNode, suite: string, revealed?: (core: Secr
 
 /** The one operand that this process does not know, if all others are known and the rest is linear in it. */
 function hiddenOperand(n: SecretNode, gates: boolean, reader: Owner | undefined): number | undefined {
-  const known = (i: SecretNode) => i.own && (!reader || i.owner === reader || i.owner === 'public');
+  // Clients are not given large weights, however public
+  const large = (i: SecretNode) => i.op === 'leaf' && sizeOf(i.shape) > IN_PROGRAM;
+  const small = (i: SecretNode) => i.owner === 'public' && !inOrder(i).some(large);
+  const known = (i: SecretNode) => i.own && (!reader || i.owner === reader || small(i));
   if (!LAYERS.has(n.op) || n.own || n.tensor !== undefined) return undefined;
   if (gates && (matchGelu(n) || n.inputs.some((i) => i.own && isGated(i)))) return undefined;
   const hidden = n.inputs.flatMap((i, at) => (known(i) ? [] : [at]));

@@ -88,18 +88,25 @@ export async function share(
   const all = async () => {
     throwIfAborted(signal);
     const given = checkedSources(needed, missing);
-    const asking = formsRequest(given, needed.job, c);
-    const forms = asking && formsIn(await runtime.ask(asking, undefined, signal));
-    const start = performance.now();
-    let done = 0;
-    const send = async ({ writes, bytes, of }: Batch) => {
+    const of = bytesOf(given);
+    let [ms, done] = [0, 0];
+    const send = async ({ writes, bytes }: Batch) => {
       hear?.({ phase: 'sharing', done, of });
       settled(await runtime.ask(sharing(writes, c), hear, signal), writes);
       done += bytes;
       if (done === of) hear?.({ phase: 'sharing', done, of });
     };
-    await severalAtOnce(batchesOf(given, forms), send);
-    return given.length > 0 ? performance.now() - start : 0;
+    const sendAll = async (some: readonly Source[], forms?: ReadonlyMap<number, Forms>) => {
+      const start = performance.now();
+      await severalAtOnce(batchesOf(some, forms), send);
+      if (some.length > 0) ms += performance.now() - start;
+    };
+    // In which forms the others are best shared is planned with what is known of these
+    await sendAll(given.filter(({ known }) => known));
+    const hidden = given.filter(({ known }) => !known);
+    const asking = formsRequest(hidden, needed.job, c);
+    await sendAll(hidden, asking && formsIn(await runtime.ask(asking, undefined, signal)));
+    return ms;
   };
   const queued = () => {
     const mine = turn.then(all);
@@ -115,16 +122,22 @@ export async function share(
 export function shareSync(needed: Needed, c: Resolved, missing?: number[]): number {
   let ms = 0;
   const given = checkedSources(needed, missing);
-  const asking = formsRequest(given, needed.job, c);
-  const forms = asking && formsIn(runtime.askSync(asking, c.syncTimeoutMs));
-  for (const { writes } of batchesOf(given, forms))
-    ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
+  const send = (some: readonly Source[], forms?: ReadonlyMap<number, Forms>) => {
+    for (const { writes } of batchesOf(some, forms))
+      ms += settled(runtime.askSync(sharing(writes, c), c.syncTimeoutMs), writes);
+  };
+  send(given.filter(({ known }) => known));
+  const hidden = given.filter(({ known }) => !known);
+  const asking = formsRequest(hidden, needed.job, c);
+  send(hidden, asking && formsIn(runtime.askSync(asking, c.syncTimeoutMs)));
   return ms;
 }
 
 /** A tensor to share, whose values have been looked at. */
 export interface Source extends Fresh {
   elements: number;
+  /** of a public tensor, which is not shared */
+  known: boolean;
   write: () => Write;
 }
 
@@ -144,7 +157,8 @@ export function checkedSources({ sources, factors }: Sources, missing: number[] 
       checkFactor(made);
       checkedFactors.add(tensor);
     }
-    return [{ tensor, fracBits: made.fracBits, elements: made.values.length, write }];
+    const { fracBits, values, known = false } = made;
+    return [{ tensor, fracBits, elements: values.length, known, write }];
   });
   for (const t of factors) {
     const source = checkedFactors.has(t) ? undefined : sources.get(t);
@@ -169,16 +183,16 @@ function formsIn(reply: Reply): ReadonlyMap<number, Forms> {
   return new Map('answer' in reply ? reply.answer.forms : []);
 }
 
-/** Tensors that travel together, their bytes, and those of all that are shared. */
+const bytesOf = (given: readonly Source[]) => given.reduce((n, { elements }) => n + 4 * elements, 0);
+
+/** Tensors that travel together, and their bytes. */
 interface Batch {
   writes: Write[];
   bytes: number;
-  of: number;
 }
 
 /** A few at a time, so that a model is never copied as a whole. */
 export function* batchesOf(given: readonly Source[], forms?: ReadonlyMap<number, Forms>): Iterable<Batch> {
-  const of = given.reduce((n, { elements }) => n + 4 * elements, 0);
   let batch: Write[] = [];
   let bytes = 0;
   for (const { tensor, write } of given) {
@@ -187,10 +201,10 @@ export function* batchesOf(given: readonly Source[], forms?: ReadonlyMap<number,
     batch.push(made);
     bytes += made.values.byteLength;
     if (bytes < BATCH_BYTES) continue;
-    yield { writes: batch, bytes, of };
+    yield { writes: batch, bytes };
     [batch, bytes] = [[], 0];
   }
-  if (batch.length > 0) yield { writes: batch, bytes, of };
+  if (batch.length > 0) yield { writes: batch, bytes };
 }
 
 /** @throws EncodingError, as the session would, where a value is not finite or out of range */

@@ -24,7 +24,7 @@ function stepOfOne(n: SecretNode): Step {
   const { shape, owner } = n;
   if (owner !== 'public' && owner !== 'client')
     throw new TypeError(`a '${n.op}' of shape [${shape}] is not a client's own`);
-  if (n.values) return n.step!;
+  if (n.values) return n.step ?? constantStep(n.values, shape, 'float32');
   if (n.op === 'constant') return { step: 'constant', values: n.attr<number[]>('values'), shape, dtype: 'real' };
   const inputs = n.inputs.map((i) => made.get(i)!);
   const indices = n.ownIndices && (n.indexStep ?? constantStep(n.ownIndices, [n.ownIndices.length], 'int32'));

@@ -133,6 +133,7 @@ test.serial('names, versions and keys are looked at first', async (t) => {
     { key: undefined as never },
     { network: {} },
     { inputs: [] },
+    { weights: 'shared' as never },
   ])
     await t.throwsAsync(publish(f, { ...good, ...wrong }), { code: 'BAD_CONFIGURATION' });
   const own = (x: tf.Tensor) => tf.relu(tf.mul(x, 2));
@@ -150,6 +151,9 @@ test.serial('tensors are written before a model is published; the session is clo
       happened.push(`write ${values.length} [${shape}]`);
     },
     formsToPublish: () => new Map(),
+    async writePublic(_, values, shape) {
+      happened.push(`write ${values.length} [${shape}] to be known`);
+    },
     async publish({ name, programs, assets }, { onProgress } = {}) {
       onProgress?.({ phase: 'staging', done: 0, of: 1 });
       if (fail) throw fail;
@@ -172,6 +176,8 @@ test.serial('tensors are written before a model is published; the session is clo
   t.is((await published(f, options, async () => session())).generation, 'ab');
   t.deepEqual(happened.splice(0), ['write 12 [4,3]', 'publish m 2 labels.json', 'close']);
   t.deepEqual(phases, ['tracing', 'tracing', 'connecting', 'sharing', 'staging']);
+  await published(f, { ...options, weights: 'public' }, async () => session());
+  t.deepEqual(happened.splice(0), ['write 12 [4,3] to be known', 'publish m 2 labels.json', 'close']);
   await t.throwsAsync(
     published(f, options, async () => session(new Error('no room'))),
     { message: 'no room' },

@@ -14,6 +14,7 @@ import { limits } from '../limits.js';
 import { FREED } from '../wire/messages.js';
 import { type Abortable, throwIfAborted, unless } from './abortable.js';
 import type { NodeLinks } from './node-links.js';
+import { checkPublic, writePublic } from './public-tensors.js';
 import { Window } from './window.js';
 import { writeOpening, writeShare } from './writing.js';
 
@@ -67,9 +68,7 @@ export class ClientTensors {
     state: Partial<InputState> = {},
     { signal, forms = SHARED }: WriteOptions = {},
   ): Promise<void> {
-    throwIfAborted(signal);
-    for (let left = this.#leaving.get(tensor); left; left = this.#leaving.get(tensor))
-      await unless(signal, () => left!);
+    await this.#left(tensor, signal);
     const full: InputState = { ...writtenTensor, ...state, stored: [] };
     if (values.length > programLimits.elements)
       throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
@@ -77,21 +76,66 @@ export class ClientTensors {
     const there = this.forms(tensor);
     const send = { links: this.#links, kernels: this.#kernels, tensor, values, shape, state: full, signal };
     const openings = new Map<number, string>();
-    const written = async () => {
-      const leave = await this.#window.enter(8 * values.length);
-      try {
-        throwIfAborted(signal);
-        await writeAll();
-      } finally {
-        leave();
-      }
-    };
     const writeAll = async () => {
       for (const width of forms.widths)
         if (!there?.widths.includes(width)) openings.set(width, await writeOpening(send, width));
       if (forms.share && !there?.share) await writeShare(send);
     };
-    const all = written();
+    await this.#written(tensor, values.length, writeAll, signal);
+    const isShared = forms.share || there?.share === true;
+    const before = this.#tensors.get(tensor)?.openings ?? [];
+    this.#tensors.set(tensor, {
+      state: { ...full, ...(!isShared && { withoutShare: true }) },
+      shape,
+      openings: new Map([...before, ...openings]),
+    });
+  }
+
+  /**
+   * Gives both parties a tensor in full, and the dealer nothing; what they have of another session is not sent again.
+   * @throws EncodingError where a value is out of range or not finite
+   */
+  async writePublic(
+    tensor: number,
+    values: Float32Array,
+    shape: readonly number[],
+    signal?: AbortSignal,
+  ): Promise<void> {
+    await this.#left(tensor, signal);
+    checkPublic(values, shape);
+    let state: InputState | undefined;
+    const send = async () => {
+      state = await writePublic(this.#links, this.#kernels, tensor, values, signal);
+    };
+    await this.#written(tensor, values.length, send, signal);
+    this.#tensors.set(tensor, { state: state!, shape, openings: new Map() });
+  }
+
+  /** Waits until the nodes have nothing of an earlier tensor of that number, whose writing was given up. */
+  async #left(tensor: number, signal: AbortSignal | undefined): Promise<void> {
+    throwIfAborted(signal);
+    for (let left = this.#leaving.get(tensor); left; left = this.#leaving.get(tensor))
+      await unless(signal, () => left!);
+  }
+
+  /** Writes once there is room for its words. What fails leaves nothing of the tensor here or at the nodes. */
+  async #written(
+    tensor: number,
+    elements: number,
+    write: () => Promise<void>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const inTurn = async () => {
+      const leave = await this.#window.enter(8 * elements);
+      try {
+        throwIfAborted(signal);
+        await write();
+      } finally {
+        leave();
+      }
+    };
+    throwIfAborted(signal);
+    const all = inTurn();
     try {
       await unless(signal, () => all, { stop: () => this.#leave(tensor, all) });
     } catch (error) {
@@ -102,13 +146,6 @@ export class ClientTensors {
       }
       throw error;
     }
-    const isShared = forms.share || there?.share === true;
-    const before = this.#tensors.get(tensor)?.openings ?? [];
-    this.#tensors.set(tensor, {
-      state: { ...full, ...(!isShared && { withoutShare: true }) },
-      shape,
-      openings: new Map([...before, ...openings]),
-    });
   }
 
   /** Frees a tensor that is being written, once nothing of it is on its way. */

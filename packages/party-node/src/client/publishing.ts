@@ -283,8 +283,8 @@ function manifestOf(session: PublishingSession, r: PublishRequest, made: Made[],
     generation: bytesToHex(randomBytes(16)),
     suite: r.programs[0]!.suite,
     tensors: tensors.map((t) => {
-      const { fracBits, bits, magnitude } = session.tensors.state(t);
-      return { shape: [...session.tensors.shape(t)], fracBits, bits, magnitude };
+      const { fracBits, bits, magnitude, digest } = session.tensors.state(t);
+      return { shape: [...session.tensors.shape(t)], fracBits, bits, magnitude, ...(digest && { digest }) };
     }),
     assets: assets.map((a) => ({ name: a.name, bytes: a.bytes.length, sha256: bytesToHex(sha256(a.bytes)) })),
     programs: made.map(({ request, plan: { bindings, checks, program }, checked }) => ({

@@ -165,6 +165,20 @@ export class Session implements Disposable, AsyncDisposable {
     return formsToPublish(this.#tensors, programs, fresh);
   }
 
+  /**
+   * Gives both parties a tensor in full: anybody at the nodes may know it. Scale and range follow from its values.
+   * Products with it are local, and nothing of it is opened.
+   * @throws EncodingError where a value is out of range or not finite; NodeError; the signal's reason
+   */
+  writePublic(
+    tensor: number,
+    values: Float32Array,
+    shape: readonly number[],
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    return this.#tensors.writePublic(tensor, values, shape, signal);
+  }
+
   /** Frees tensors at all three nodes; ids that are not there are passed over. */
   free(tensors: number[]): void {
     const known = this.#tensors.forget(tensors);

@@ -1,5 +1,5 @@
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { type Arena, type Kernels, sizeOf, type Words } from '@secformer/ring';
+import { type Arena, type Kernels, packedBytes, sizeOf, type Words } from '@secformer/ring';
 import { type ProgramInput, programLimits, readProgram, StoredOpening, shareType } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode, reportOf } from '../errors.js';
 import { limits } from '../limits.js';
@@ -10,6 +10,7 @@ import type { Principal } from '../wire/principal.js';
 import type { NodeRole } from '../wire/tokens.js';
 import type { Budget } from './budget.js';
 import { aboutModels, isAboutModels, type Models, notAllowed, payloadOf } from './models/commands.js';
+import { type PublicTensors, wrongPublic } from './public-tensors.js';
 import type { NodeRun } from './run.js';
 import { NodeSession } from './session.js';
 import type { Subjects } from './subject.js';
@@ -30,6 +31,8 @@ export interface ClientCommands extends Models {
   readonly kernels: Kernels;
   readonly budget: Budget;
   readonly arena: Arena;
+  /** public tensors of all sessions */
+  readonly publics: PublicTensors;
   /** current runs of all sessions, by ticket */
   readonly runs: ReadonlyMap<string, NodeRun>;
   /** between the parties, where this node is one and that was measured */
@@ -112,6 +115,13 @@ export class ClientLink {
       this.#hold(session, sent + kept, `a tensor of shape [${m.shape}]`, sent);
       return sent;
     }
+    if (m.t === 'offer' || m.t === 'public') {
+      const sent = m.t === 'public' ? packedBytes(m.count, m.bits) : 0;
+      const wrong = wrongPublic(this.#engine.role, m);
+      if (wrong) throw new Unwanted(wrong, sent);
+      this.#hold(session, sent, 'a public tensor', sent);
+      return sent;
+    }
     const most = this.#most(session, m);
     if (COUNTED.has(m.t) && bytes <= most) this.#hold(session, bytes, `a message '${m.t}'`, most);
     return most;
@@ -175,6 +185,15 @@ export class ClientLink {
       case 'put':
       case 'putOpened':
         await this.#put(m, payload);
+        return this.#link.send({ t: 'done', re: m.re });
+      case 'offer':
+        return this.#link.send({ t: 'answer', re: m.re }, this.#engine.publics.offered(this.#mine, m));
+      case 'public':
+        try {
+          await this.#engine.publics.sent(this.#engine.kernels, this.#mine, m, payload);
+        } finally {
+          this.#mine.give(payload.length);
+        }
         return this.#link.send({ t: 'done', re: m.re });
       case 'free':
         for (const id of m.tensors) this.#mine.forget(id);
@@ -268,7 +287,7 @@ export class ClientLink {
       const isOutput = types[program.keeps[i]!]!.kind === 'share';
       if (!isOutput && !session.tensors.has(tensor))
         throw bad(`keeps an opening of tensor ${tensor}, which does not exist`);
-      if (isOutput && (session.tensors.has(tensor) || fresh.has(tensor)))
+      if (isOutput && (session.has(tensor) || fresh.has(tensor)))
         throw bad(`keeps an output as tensor ${tensor}, which exists`);
       if (isOutput) fresh.add(tensor);
     });

@@ -188,7 +188,8 @@ export class Dealer extends Engine<DealerRunState> {
     ];
     const slotKeys: Uint8Array[] = [];
     const inputs: DealerValue[] = run.inputs.map((b, i) => {
-      if (b.kind === 'share' || b.kind === 'weight') return {};
+      // Of a public tensor too it has nothing
+      if (b.kind === 'share' || b.kind === 'weight' || b.kind === 'public') return {};
       if (b.kind !== 'oneHot') return run.opening(b).atDealer();
       // Issued once, with the one 'prepared' of this run: the keys of this input's mask and of nothing else
       for (const s of streams) slotKeys.push(s.key(Purpose.input, i, 0).bytes);

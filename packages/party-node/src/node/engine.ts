@@ -25,6 +25,7 @@ import { nobody } from './nobody.js';
 import { lostLink, mostFromNode } from './node-messages.js';
 import { ownRun } from './own-run.js';
 import { type Peer, Peers } from './peers.js';
+import { PublicTensors } from './public-tensors.js';
 import { endedRun, newTraffic, planOfModel, stateOf } from './reporting.js';
 import { Resting } from './resting.js';
 import { gone, type NodeRun, type RunParts } from './run.js';
@@ -45,6 +46,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   readonly subjects: Subjects;
   readonly catalogue: Catalogue;
   readonly memory: ModelMemory;
+  readonly publics = new PublicTensors();
   readonly #options: EngineOptions;
   /** in whose name the pool's runs are prepared */
   readonly #nobody: NodeSession;
@@ -191,13 +193,9 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
   #pooled({ ticket, program, model: { generation } }: MessageOf<'pool'>): void {
     if (this.runs.has(ticket) || this.#burnt.has(ticket)) return;
     const model = this.catalogue.all.find((m) => m.ref.generation === generation);
+    const unknown = () => reportOf(new Error('does not serve that model'), nodeName[this.role]);
     if (model) this.preparePooled(ticket, { model, program });
-    else
-      this.#peers.tell({
-        t: 'abort',
-        ticket,
-        error: reportOf(new Error('does not serve that model'), nodeName[this.role]),
-      });
+    else this.#peers.tell({ t: 'abort', ticket, error: unknown() });
   }
 
   /** Largest payload of a run's message that fits its schedule now. */

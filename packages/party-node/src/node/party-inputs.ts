@@ -1,7 +1,8 @@
 /** What a party's run of a Program begins with. */
-import { type Kernels, packedBytes, type RunStreams, type StoredWords, sizeOf, type Words } from '@secformer/ring';
+import { type Kernels, packedBytes, type RunStreams, sizeOf, type Words } from '@secformer/ring';
 import { type CheckedProgram, oneHotMask, openOneHot, type PartyValue } from '@secformer/secformer-ops';
 import type { Given, NodeRun } from './run.js';
+import { sharedValue } from './run-input.js';
 
 /** This party's masks of one-hot inputs, by input. */
 export function inputMasks({ program }: CheckedProgram, streams: RunStreams): Map<number, Words> {
@@ -32,16 +33,8 @@ export function inputsOf(
       return openOneHot(kernels, packed, width, masks.get(i)!, room.get(i)!);
     }
     if (b.kind === 'share') return sharedValue(run.session.tensor(shares[share++]!).share!);
-    if (b.kind === 'weight') return sharedValue(run.model!.share(b.tensor)!);
+    if (b.kind === 'public') return { known: run.public(i) };
+    if (b.kind === 'weight') return run.model!.value(b.tensor);
     return run.opening(b).atParty();
   });
-}
-
-/** A tensor's share, read only on use: a program lists its weights' shares too, but mostly needs their openings. */
-function sharedValue(share: StoredWords): PartyValue {
-  return {
-    get share() {
-      return share.words;
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
-import type { CheckedProgram, RunTrace, StoredOpening } from '@secformer/secformer-ops';
+import type { CheckedProgram, PublicWords, RunTrace, StoredOpening } from '@secformer/secformer-ops';
 import { Deferred } from '../deferred.js';
 import { NodeError, type NodeName } from '../errors.js';
 import { limits } from '../limits.js';
@@ -8,7 +8,7 @@ import type { MessageOf } from '../wire/messages.js';
 import type { Account } from './budget.js';
 import type { PublishedModel } from './models/model.js';
 import type { RunInput } from './run-input.js';
-import type { NodeSession } from './session.js';
+import type { NodeSession, PublicInput } from './session.js';
 import type { Subject } from './subject.js';
 
 export type { NodeRole } from '../wire/tokens.js';
@@ -181,6 +181,11 @@ export abstract class NodeRun {
   opening(b: Extract<RunInput, { width: number }>): StoredOpening {
     if (b.kind === 'opened') return this.session.opening(b);
     return this.model!.opening(b.tensor, b.width);
+  }
+
+  /** A public input, by the digest that the Program names. @throws NodeError TENSOR_LOST */
+  public(input: number): PublicWords {
+    return this.session.public(this.checked.program.inputs[input] as PublicInput).words;
   }
 
   /** The longest wait for the client's word to start, in milliseconds. */

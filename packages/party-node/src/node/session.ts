@@ -1,7 +1,9 @@
-import { type Kernels, StoredWords, type Words } from '@secformer/ring';
+import { type Kernels, StoredWords, sizeOf, type Words } from '@secformer/ring';
 import {
   type CheckedProgram,
   type Program,
+  type ProgramInput,
+  publicBits,
   readProgram,
   type ShareType,
   type StoredOpening,
@@ -12,7 +14,11 @@ import type { MessageLink } from '../wire/framing.js';
 import type { BoundInput } from '../wire/messages.js';
 import type { Principal } from '../wire/principal.js';
 import type { Account, Budget } from './budget.js';
+import type { PublicTensor } from './public-tensors.js';
 import type { Subject } from './subject.js';
+
+/** An input of a Program that is a public tensor. */
+export type PublicInput = Extract<ProgramInput, { kind: 'public' }>;
 
 /** A tensor of a session at one node: its share (none at the dealer), and openings by width and run. */
 export interface StoredTensor {
@@ -33,12 +39,15 @@ type Wanted = Pick<ShareType, 'shape' | 'fracBits' | 'bits' | 'magnitude'>;
 const CHECKED_BYTES = 8;
 
 const bad = (what: string, code: NodeErrorCode = 'BAD_MESSAGE') => new NodeError('client', code, what);
+const exists = (id: number) => bad(`tensor ${id} exists already`);
 
 /** What one client has at this node, counted against the node's memory. No other client can name any of it. */
 export class NodeSession {
   /** bytes of what this connection keeps, which its subject's account counts */
   #held = 0;
   readonly tensors = new Map<number, StoredTensor>();
+  /** public tensors that it has named, by number; the words of one are held once for all sessions */
+  readonly #publics = new Map<number, { tensor: PublicTensor; bytes: number; release: () => void }>();
   /** by hash, as they came */
   readonly #programs = new Map<string, Uint8Array>();
   /** the last ones that were asked for, checked */
@@ -70,6 +79,11 @@ export class NodeSession {
     this.#held += bytes;
   }
 
+  /** @throws NodeError LINK_CLOSED where the session is over */
+  checkOpen(): void {
+    if (this.#closed) throw bad('has left', 'LINK_CLOSED');
+  }
+
   get account(): Account {
     return this.subject.account;
   }
@@ -85,6 +99,8 @@ export class NodeSession {
     this.give(this.#held);
     this.#closed = true;
     this.tensors.clear();
+    for (const { release } of this.#publics.values()) release();
+    this.#publics.clear();
     this.#uploads.clear();
     this.#programs.clear();
     this.#checked.clear();
@@ -152,30 +168,35 @@ export class NodeSession {
 
   /** @throws NodeError where a share of that number is not wanted */
   checkNew(id: number, type: ShareType): void {
-    const there = this.tensors.get(id);
-    if (!there) {
-      this.#checkCount();
-      return;
-    }
-    if (there.isShared) throw bad(`tensor ${id} exists already`);
+    const there = this.#placeOf(id);
+    if (!there) return;
+    if (there.isShared) throw exists(id);
     this.bound(id, type);
   }
 
   /** @throws NodeError where an opening of that number is not wanted */
   checkNewOpening(id: number, type: ShareType, width: number): void {
-    const there = this.tensors.get(id);
-    if (!there) {
-      this.#checkCount();
-      return;
-    }
+    const there = this.#placeOf(id);
+    if (!there) return;
     this.bound(id, type);
     for (const { opening } of there.openings.values())
       if (opening.width === width) throw bad(`tensor ${id} has an opening of ${width} bits already`);
   }
 
-  #checkCount(): void {
+  /** @throws NodeError where a public tensor of that number is not wanted */
+  checkNewPublic(id: number): void {
+    if (this.#placeOf(id)) throw exists(id);
+  }
+
+  /** The tensor of a number, in other forms; undefined where there is room for a new one. A public one has no other. */
+  #placeOf(id: number): StoredTensor | undefined {
+    if (this.#publics.has(id)) throw exists(id);
+    const there = this.tensors.get(id);
+    if (there) return there;
     const most = this.principal.kind === 'asker' ? limits.askerTensors : limits.sessionTensors;
-    if (this.tensors.size >= most) throw bad(`more than ${most} tensors in one session`, 'LIMIT_EXCEEDED');
+    if (this.tensors.size + this.#publics.size >= most)
+      throw bad(`more than ${most} tensors in one session`, 'LIMIT_EXCEEDED');
+    return undefined;
   }
 
   /** Keeps a tensor whose bytes are counted already, or the share of one that there are openings of. */
@@ -218,11 +239,58 @@ export class NodeSession {
     t.bytes += bytes;
   }
 
+  /**
+   * Names a public tensor, whose bytes are counted already.
+   * @param release called once it is forgotten
+   */
+  storePublic(id: number, tensor: PublicTensor, bytes: number, release: () => void): void {
+    this.#publics.set(id, { tensor, bytes, release });
+  }
+
+  /**
+   * A public tensor that an input of a Program is.
+   * @throws NodeError TENSOR_LOST where this session has none of that digest, or it is of another type
+   */
+  public({ digest, shape, fracBits, magnitude }: PublicInput): PublicTensor {
+    for (const { tensor } of this.#publics.values()) {
+      if (tensor.digest !== digest) continue;
+      if (tensor.count === sizeOf(shape) && tensor.bits === publicBits({ fracBits, magnitude })) return tensor;
+    }
+    throw new NodeError(this.#node, 'TENSOR_LOST', `the public tensor ${digest} is not here as [${shape}]`);
+  }
+
+  /** Whether this node is given public tensors: the dealer is not. */
+  get hasPublics(): boolean {
+    return this.#node !== 'dealer';
+  }
+
+  /** The public tensor of a number. @throws NodeError TENSOR_LOST where it is not there, or is another */
+  named(
+    id: number,
+    { digest, shape, bits }: { digest?: string; shape: readonly number[]; bits: number },
+  ): PublicTensor {
+    const tensor = this.#publics.get(id)?.tensor;
+    if (tensor?.digest === digest && tensor?.count === sizeOf(shape) && tensor.bits === bits) return tensor;
+    throw new NodeError(this.#node, 'TENSOR_LOST', `public tensor ${id} is not here as [${shape}]`);
+  }
+
   forget(id: number): void {
+    const named = this.#publics.get(id);
+    if (named) {
+      this.#publics.delete(id);
+      named.release();
+      this.give(named.bytes);
+      return;
+    }
     const t = this.tensors.get(id);
     if (!t) return;
     this.tensors.delete(id);
     this.give(t.bytes);
+  }
+
+  /** Whether a tensor has that number, in any form. */
+  has(id: number): boolean {
+    return this.tensors.has(id) || this.#publics.has(id);
   }
 
   tensor(id: number): StoredTensor {
@@ -243,6 +311,7 @@ export class NodeSession {
     inputs.forEach((b, i) => {
       const wants = program.inputs[i]!;
       if (b.kind !== wants.kind) throw bad(`bound input ${i} to '${b.kind}', the program wants '${wants.kind}'`);
+      if (wants.kind === 'public' && this.hasPublics) this.public(wants);
       if (b.kind !== 'opened' || wants.kind !== 'opened') return;
       this.bound(b.tensor, wants);
       if (b.width !== wants.width) throw bad(`bound input ${i} to an opening of ${b.width} bits`);

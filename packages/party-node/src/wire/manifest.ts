@@ -22,7 +22,7 @@ export type TensorSpec = z.infer<typeof tensorSpec>;
 
 /** Where an input of the Program comes from, and its type. */
 const manifestInput = z.discriminatedUnion('kind', [
-  /** the share of a tensor of the model */
+  /** the share of a tensor of the model, or a public one */
   z.object({ kind: z.literal('weight'), tensor: count }),
   /** the stored opening of one */
   z.object({ kind: z.literal('opened'), tensor: count, width: z.number().int().min(2).max(64) }),
@@ -70,8 +70,10 @@ const manifest = z.object({
   /** drawn for each sharing: shares of different sharings of the same weights do not fit one another */
   generation: hex(16),
   suite: z.string().max(32),
-  /** types of the model's tensors, in order */
-  tensors: z.array(z.object({ shape, fracBits: z.number().int(), bits, magnitude: z.number().int() })),
+  /** types of the model's tensors, in order; a public one has the digest that Programs name it by */
+  tensors: z.array(
+    z.object({ shape, fracBits: z.number().int(), bits, magnitude: z.number().int(), digest: hex(32).optional() }),
+  ),
   /** one for each shape of the inputs */
   programs: z.array(manifestProgram).min(1).max(64),
   /** small public files that belong to it, such as its tokenizer */

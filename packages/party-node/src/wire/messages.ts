@@ -13,12 +13,23 @@ const ticket = hex(16);
 const width = z.number().int().min(2).max(64);
 const type = { shape, fracBits: z.number().int(), bits: z.number().int().min(1).max(64), magnitude: z.number().int() };
 
-/** What a run has to know of an input before it is prepared: of a share and of a masked one-hot matrix nothing. */
+/** A public tensor: the digest of its bytes, and how many words of how many bits they are. */
+const known = {
+  digest: hex(32),
+  count: z.number().int().min(0).max(Number.MAX_SAFE_INTEGER),
+  bits: z.number().int().min(1).max(64),
+};
+
+/**
+ * What a run has to know of an input before it is prepared: of a share and of a masked one-hot matrix nothing, and a
+ * public tensor is named by its Program.
+ */
 const binding = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('share') }),
   /** run: the id of the run that has opened it, or what its owner has drawn */
   z.object({ kind: z.literal('opened'), tensor: id, width, run: hex(16) }),
   z.object({ kind: z.literal('oneHot') }),
+  z.object({ kind: z.literal('public') }),
 ]);
 export type BoundInput = z.infer<typeof binding>;
 /** A version of a published model, and the sharing that a client knows its manifest of. */
@@ -138,6 +149,10 @@ export const message = z.discriminatedUnion('t', [
    * the payload. Beside its share, or in the place of it
    */
   z.object({ t: z.literal('putOpened'), re: id, tensor: id, ...type, width, opening: ticket }),
+  /** a tensor that both parties may have in full; the answer is one byte, 1 where the node has it already */
+  z.object({ t: z.literal('offer'), re: id, tensor: id, ...known }),
+  /** the same with its packed words, the payload */
+  z.object({ t: z.literal('public'), re: id, tensor: id, ...known }),
   z.object({ t: z.literal('free'), tensors: z.array(id).max(FREED) }),
   z.object({
     t: z.literal('prepare'),

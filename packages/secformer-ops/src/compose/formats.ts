@@ -5,6 +5,8 @@ export { FOLDED_BITS, FRAC_BITS } from '../graph/operand-format.js';
 
 /** Claimed range of what nothing narrower is known of: |v| < 2^14, what a truncation to 16 bits in 32 can carry. */
 export const MAGNITUDE = 14;
+/** Fractional bits of a product of two opened values that a public tensor multiplies next: 2^12 more of 64 are left. */
+export const CARRIED_BITS = 33;
 /** Modulus of matrix products that go into a truncation by 16 bits into 32. */
 export const PRODUCT_BITS = 48;
 

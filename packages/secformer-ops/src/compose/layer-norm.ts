@@ -2,7 +2,7 @@ import { check } from '../instruction/types.js';
 import { lessThan } from './bits.js';
 import { watchPlane } from './domain.js';
 import type { Emitter } from './emitter.js';
-import { FRAC_BITS } from './formats.js';
+import { CARRIED_BITS, FRAC_BITS } from './formats.js';
 import { inverse } from './inverse.js';
 
 /** Fractional bits of the variance, and the lowest octave of it that is told apart: variance 7e-6. */
@@ -65,11 +65,13 @@ function watchVariance(e: Emitter, sums: Sums | undefined, squares: number, h: n
  * variance: 1e-12 vanishes.
  * Watched, a variance beyond that is reported, and one below unless it is less than 10^-7: then the answer is 0.
  * @param centred the rows' mean is 0 but for rounding: S is, and is not opened; a round less
+ * @param carried of centred rows: 1/σ itself is opened, at 17 fractional bits, and x̂ has 33, to be multiplied by a
+ *   public tensor before it is truncated. Error of x̂ then 2^−18·σ as well (6e-5 at σ = 16)
  *
  * Cost   4.1 bytes each way an element and 5 rounds. View: openings under masks of their own. Source protocols section
  * 10, an opening as its own operand section 4.
  */
-export function layerNorm(e: Emitter, x: number, epsilon: number, centred = false): number {
+export function layerNorm(e: Emitter, x: number, epsilon: number, centred = false, carried = false): number {
   const h = e.type(x).shape.at(-1)!;
   const last = e.type(x).shape.length - 1;
   check(h >= 2 && h <= 8192, () => `layerNorm over ${h} values; 2 to 8192 are supported`);
@@ -111,9 +113,10 @@ export function layerNorm(e: Emitter, x: number, epsilon: number, centred = fals
   } as const;
   const root = inverse(e, variance, range, { below: least });
   const inverseType = e.share(root);
+  const scaleBits = centred && carried ? CARRIED_BITS - FRAC_BITS : SCALE_BITS;
   const scale = e.emit('open', [root], {
-    shift: inverseType.fracBits - SCALE_BITS,
-    width: SCALE_BITS + inverseType.magnitude + 1,
+    shift: inverseType.fracBits - scaleBits,
+    width: scaleBits + inverseType.magnitude + 1,
     offsetLog: -1,
     share: 'lift',
     bits: 64,

@@ -2,7 +2,7 @@ import { check, type ShareType } from '../instruction/types.js';
 import { COARSE, lessThan } from './bits.js';
 import { bounded, watchInterval, watchLift } from './domain.js';
 import type { Emitter } from './emitter.js';
-import { FRAC_BITS } from './formats.js';
+import { CARRIED_BITS, FRAC_BITS, MAGNITUDE } from './formats.js';
 import { distanceToMax } from './group-max.js';
 import { inverse } from './inverse.js';
 import { octave } from './octave.js';
@@ -27,6 +27,17 @@ const INVERSE_BITS = 26;
 /** log2 of the largest sum of weighed values. */
 const PRODUCT_MAGNITUDE = 14;
 
+/**
+ * Fractional bits of a product with V, of 33 together with those of 1/Σ: both then err by 6e-5 of a context at most,
+ * for Σ from 1 to 128.
+ */
+const CARRIED_PRODUCT_BITS = 13;
+/** Fractional bits of e^(−u), and of (s + c)², in such a product. */
+const CARRIED_EXP_BITS = 18;
+const CARRIED_QUAD_BITS = 12;
+/** Fractional bits of V there, and of the operands of scores, that public tensors have made. */
+export const ATTENTION_BITS = 14;
+
 /** Bits of u = max + ¾ − s: modulo 4096, and modulo 2^14 where the spread of a row is watched. */
 const DISTANCE_WIDTH = 28;
 const WATCHED_WIDTH = 30;
@@ -43,6 +54,11 @@ export interface Unnormalised {
   productWidth: number;
   /** reciprocal of the row sums, shape [..., 1], opened with a 64-bit share */
   inverse: number;
+  /**
+   * where a public tensor multiplies the product with V next: of 33 fractional bits those of this product, the inverse
+   * has the others; and the bits that are kept of it
+   */
+  carried?: { fracBits: number; width: number };
 }
 
 /**
@@ -141,6 +157,7 @@ function exponentials(
   x: number,
   keepDistance: boolean,
   fewRounds = false,
+  expBits: number = e.format.weight,
 ): { distance: number; numerator: number; row: number; low: number; high: number } {
   const scores = workable(e, x);
   const t = e.share(scores);
@@ -159,8 +176,8 @@ function exponentials(
     ? e.reinterpret(e.emit('expNegative', [distance, near], SUMMED), SUMMED_BITS, 1)
     : e.emit('expNegative', [distance, near], { origin: 0, factor: 1, half: 20 });
   const numerator = e.emit('open', [power], {
-    shift: e.share(power).fracBits - e.format.weight,
-    width: e.format.weight + 2,
+    shift: e.share(power).fracBits - expBits,
+    width: expBits + 2,
     offsetLog: -1,
     share: 'lift',
     bits: 64,
@@ -218,19 +235,23 @@ function inverseOperand(e: Emitter, share: number, fracBits: number, log: number
  * probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
  * @param fewRounds the maximum by all pairs in groups: a row of 128 in 16 rounds with its division and not 27, for
  *   twice as many comparisons
+ * @param carried of a product with V that a public tensor multiplies next: numerators of 18 bits, 1/Σ of 20 fractional
+ *   ones, and a context of 33, whose error is 6e-5 then, 1.2e-4 in rows of 256 like scores
  * Source protocols sections 7 to 9.
  */
-export function exactSoftmax(e: Emitter, x: number, fewRounds = false): Unnormalised {
-  const { numerator, row, low, high } = exponentials(e, x, false, fewRounds);
-  const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal' });
-  const operand = inverseOperand(e, share, INVERSE_BITS, 2);
+export function exactSoftmax(e: Emitter, x: number, fewRounds = false, carried = false): Unnormalised {
   const { weight, context } = e.format;
+  const expBits = carried ? Math.min(CARRIED_EXP_BITS, weight) : weight;
+  const { numerator, row, low, high } = exponentials(e, x, false, fewRounds, expBits);
+  const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal' });
+  const operand = inverseOperand(e, share, carried ? CARRIED_BITS - CARRIED_PRODUCT_BITS : INVERSE_BITS, 2);
   return {
     numerator,
     operandWidth: weight + PRODUCT_MAGNITUDE + FRAC_BITS + 2,
     productShift: weight + FRAC_BITS - context,
     productWidth: PRODUCT_MAGNITUDE + context + 2,
     inverse: operand,
+    ...(carried && { carried: { fracBits: CARRIED_PRODUCT_BITS, width: CARRIED_PRODUCT_BITS + MAGNITUDE + 2 } }),
   };
 }
 
@@ -257,10 +278,14 @@ export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
  */
 const QUAD_PRODUCT = 59;
 const QUAD_SHIFT = 20;
+/** log2 of the range of that product. */
+const QUAD_PRODUCT_MAGNITUDE = 25;
 /** log2 of the largest |s + c|. */
 const QUAD_MAGNITUDE = 11;
 /** Fractional bits of 1/Σ as an operand. */
 const QUAD_INVERSE_BITS = 34;
+/** What (s + c)² usually is: a row's sum tells how the 33 bits of a product with V and of 1/Σ are best divided. */
+const QUAD_TYPICAL = 25;
 /** Bits that it is computed with where it is largest: in sums above 2^15 it has 18 significant ones. */
 const QUAD_RESULT_BITS = 52;
 
@@ -274,30 +299,33 @@ const QUAD_RESULT_BITS = 52;
  *
  * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
  * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
+ * @param carried of a product with V that a public tensor multiplies next: Σ is opened beside the squares where these
+ *   have no mask, a round less; the error is 1e-4 then for Σ from a sixteenth to sixteen times 25 n, of a row of n
  * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
-export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Unnormalised {
+export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number, carried = false): Unnormalised {
   const shifted = bounded(e, QUAD_MAGNITUDE, (most) => e.factor(e.claim(e.addConstant(x, c), most)));
   const square = e.emit('square', [shifted], { magnitude: 2 * QUAD_MAGNITUDE });
-  const shift = e.share(square).fracBits - QUAD_BITS;
+  // Sums of so many that they fit before the squares are truncated are opened beside these
+  const { shape, fracBits, magnitude } = e.share(square);
+  const fits = mask === undefined && fracBits + magnitude + Math.ceil(Math.log2(shape.at(-1)!)) < 63;
+  const bits = carried && fits ? CARRIED_QUAD_BITS : QUAD_BITS;
+  const shift = fracBits - bits;
   // Watched, scores up to twice as large are right, and sums up to 256 or 64 times as large are told apart
-  const [width, sums] = e.watch ? [41, 8] : [40, 0];
+  const [spare, sums] = e.watch ? [3, 8] : [2, 0];
+  const width = 2 * QUAD_MAGNITUDE + bits + spare;
   let numerator = e.emit('open', [square], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
   if (mask !== undefined) {
     // Zeros and ones lose nothing with their fractional bits
     const kept = e.times(numerator, e.operand(e.truncated(mask, 0), 64), 22);
     numerator = e.emit('open', [kept], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
   }
-  // Sums of so many that they fit before the squares are truncated are opened beside these
-  const { shape } = e.opened(numerator);
-  const last = shape.length - 1;
-  const { fracBits, magnitude } = e.share(square);
-  const fits = mask === undefined && fracBits + magnitude + Math.ceil(Math.log2(shape[last]!)) < 63;
-  const total = e.sum(fits ? square : e.emit('unwrap', [numerator]), [last]);
+  const total = e.sum(fits ? square : e.emit('unwrap', [numerator]), [e.opened(numerator).shape.length - 1]);
+  const dropped = e.share(total).fracBits - QUAD_BITS;
   const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
   const how = {
-    shift: fits ? shift : 0,
-    width: high + 1 + Math.min(sums, fits ? 63 - shift - high : sums),
+    shift: dropped,
+    width: high + 1 + Math.min(sums, fits ? 63 - dropped - high : sums),
     offsetLog: -1,
     share: 'none',
     bits: 0,
@@ -306,13 +334,15 @@ export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number): Un
   const row = e.emit('open', [total], how);
   const reported = { below: [1n << BigInt(low)], from: 1n << BigInt(high) };
   const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal', most: QUAD_RESULT_BITS }, reported);
-  const operand = inverseOperand(e, share, QUAD_INVERSE_BITS, 4);
+  const product = Math.max(4, 17 - Math.ceil(Math.log2(QUAD_TYPICAL * shape.at(-1)!)));
+  const operand = inverseOperand(e, share, carried ? CARRIED_BITS - product : QUAD_INVERSE_BITS, 4);
   return {
     numerator,
     operandWidth: QUAD_PRODUCT,
     productShift: QUAD_SHIFT,
     productWidth: QUAD_PRODUCT - QUAD_SHIFT,
     inverse: operand,
+    ...(carried && { carried: { fracBits: product, width: product + QUAD_PRODUCT_MAGNITUDE + 2 } }),
   };
 }
 
@@ -321,26 +351,24 @@ export function normalise(e: Emitter, { numerator, inverse }: Unnormalised): num
   return e.times(numerator, inverse, 1);
 }
 
-/** Probabilities times V, divided after the product. */
+/** Probabilities times V, divided after the product; at 33 fractional bits before a public tensor multiplies it. */
 export function attend(e: Emitter, p: Unnormalised, v: number, transposeB: boolean): number {
+  const { carried } = p;
   // Values of fewer fractional bits leave as many fewer to drop
-  const fewer = FRAC_BITS - e.format.value;
-  const [operandWidth, shift] = [p.operandWidth - fewer, p.productShift - fewer];
+  const value = carried && e.carried.has(v) ? Math.min(ATTENTION_BITS, e.format.value) : e.format.value;
+  const fewer = FRAC_BITS - value;
+  const width = carried?.width ?? p.productWidth;
+  const shift = carried
+    ? e.opened(p.numerator).fracBits + e.operandBits(v, value) - carried.fracBits
+    : p.productShift - fewer;
+  const operandWidth = carried ? shift + width : p.operandWidth - fewer;
   const left = e.opened(p.numerator).modular ? p.numerator : e.emit('extend', [p.numerator], { width: operandWidth });
-  const right = e.operand(v, operandWidth, e.format.value);
+  const right = e.operand(v, operandWidth, value);
   const t = e.share(v) as ShareType;
-  const room = Math.min(
-    p.productWidth - 2 - (e.opened(left).fracBits + e.opened(right).fracBits - shift),
-    operandWidth - 1 - e.opened(left).fracBits - e.opened(right).fracBits,
-  );
+  const fracBits = e.opened(left).fracBits + e.opened(right).fracBits;
+  const room = Math.min(width - 2 - (fracBits - shift), operandWidth - 1 - fracBits);
   const product = e.product(left, right, false, transposeB, room);
-  const context = e.emit('open', [product], {
-    shift,
-    width: p.productWidth,
-    offsetLog: p.productWidth - 2,
-    share: 'lift',
-    bits: 64,
-  });
+  const context = e.emit('open', [product], { shift, width, offsetLog: width - 2, share: 'lift', bits: 64 });
   watchLift(e, context, product);
   const bound = 63 - e.opened(context).fracBits - e.opened(p.inverse).fracBits;
   return e.scaled(context, p.inverse, Math.min(t.magnitude, bound));

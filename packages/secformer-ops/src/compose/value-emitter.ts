@@ -26,6 +26,12 @@ export abstract class ValueEmitter {
   /** collects where values leave their protocol's domain; absent if that is not watched */
   watch: Watch | undefined;
 
+  /**
+   * Values that public tensors have made, and views of them: at a fine scale modulo few bits, to be truncated by
+   * whoever opens them
+   */
+  readonly carried = new Set<number>();
+
   /** log2 of the range that sums and products claim where nothing narrower follows from their operands */
   limit = MAGNITUDE;
 
@@ -105,7 +111,9 @@ export abstract class ValueEmitter {
     const own = stridesOf(t.shape);
     if (offset === 0 && shape.join() === t.shape.join() && strides.every((s, i) => s === own[i] || shape[i] === 1))
       return v;
-    return this.reach.follow(this.emit('layout', [v], { shape: [...shape], strides, offset }), v);
+    const out = this.reach.follow(this.emit('layout', [v], { shape: [...shape], strides, offset }), v);
+    if (this.carried.has(v)) this.carried.add(out);
+    return out;
   }
 
   /** The same elements in another shape. @throws ProgramError where it has not as many */

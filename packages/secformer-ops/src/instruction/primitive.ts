@@ -1,6 +1,7 @@
 import type { Kernels, OpeningMask, Secret, Words } from '@secformer/ring';
 import { z } from 'zod';
 import type { Block } from './blocks.js';
+import type { PublicWords } from './public-words.js';
 import type { StoredOpening } from './stored-opening.js';
 import type { ValueType } from './types.js';
 
@@ -11,6 +12,10 @@ import type { ValueType } from './types.js';
 export interface PartyValue {
   /** a tensor that stays for many runs */
   stored?: StoredOpening;
+  /** a public tensor, as it came */
+  known?: PublicWords;
+  /** a public tensor's words modulo 2^64, of a view of one */
+  words?: Words;
   share?: Words;
   m?: Words;
   /** of a modular opening: r_i, and the share is [i=0]·(m − offset) − r_i */

@@ -60,8 +60,16 @@ export interface ChunksType {
   chunks: number;
 }
 
+/** A tensor that both parties have in full: words of `fracBits` fractional bits, |real| < 2^magnitude. */
+export interface PublicType {
+  kind: 'public';
+  shape: Shape;
+  fracBits: number;
+  magnitude: number;
+}
+
 /** What a value of a Program is; `kind` tells them apart. */
-export type ValueType = ShareType | OpenedType | BitsType | OpenBitsType | ChunksType;
+export type ValueType = ShareType | OpenedType | BitsType | OpenBitsType | ChunksType | PublicType;
 
 /** Longest message: it travels to the client, who wrote what it quotes. */
 const MESSAGE_LENGTH = 1000;
@@ -92,6 +100,7 @@ export function describe(t: ValueType): string {
   if (t.kind === 'share') return `share ${shape} f=${t.fracBits} bits=${t.bits} |v|<2^${t.magnitude}`;
   if (t.kind === 'opened')
     return `opened ${shape} f=${t.fracBits} width=${t.width}${t.modular ? ' modular' : ''} |v|<2^${t.magnitude}`;
+  if (t.kind === 'public') return `public ${shape} f=${t.fracBits} |v|<2^${t.magnitude}`;
   return `${t.kind} ${shape}×${t.planes}`;
 }
 
@@ -113,6 +122,27 @@ export function shareType(shape: Shape, fracBits: number, bits: number, magnitud
     return `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${needs}, the share is right modulo 2^${bits}`;
   });
   return { kind: 'share', shape, fracBits, bits, magnitude };
+}
+
+/**
+ * Most bits of a word of a public tensor, sign included: the modulus of a fast matrix product, whose right operand it
+ * is.
+ */
+export const PUBLIC_BITS = 49;
+
+/** Bits that the words of a public tensor take, sign included. */
+export const publicBits = ({ fracBits, magnitude }: Pick<PublicType, 'fracBits' | 'magnitude'>): number =>
+  Math.max(1, fracBits + magnitude + 1);
+
+/** A public type, refused unless its words fit. */
+export function publicType(shape: Shape, fracBits: number, magnitude: number): PublicType {
+  check(fracBits >= -64 && fracBits <= 80, () => `fracBits ${fracBits} is outside −64 to 80`);
+  const bits = fracBits + magnitude + 1;
+  check(
+    bits <= PUBLIC_BITS,
+    () => `|v| < 2^${magnitude} with ${fracBits} fractional bits needs ${bits} bits; public words have ${PUBLIC_BITS}`,
+  );
+  return { kind: 'public', shape, fracBits, magnitude };
 }
 
 /** What an opening adds to its value, in units of its last place. */

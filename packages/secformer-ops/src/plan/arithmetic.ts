@@ -4,6 +4,7 @@
  */
 import { FRAC_BITS, MAGNITUDE } from '../compose/formats.js';
 import { divide, reciprocal } from '../compose/octave.js';
+import { carriedSum, minusPublic, plusPublic, timesPublic } from '../compose/public.js';
 import { ofSmall, timesInverse } from '../compose/small.js';
 import type { GraphNode } from '../graph/graph.js';
 import { check, type Shape, sizeOf } from '../instruction/types.js';
@@ -38,6 +39,10 @@ export class Arithmetic {
     const [ca, cb] = [this.#nodes.constant(a), this.#nodes.constant(b)];
     if (cb) return this.#withConstant(node, this.#nodes.share(a), cb, this.#nodes.shapeOf(b), false);
     if (ca) return this.#withConstant(node, this.#nodes.share(b), ca, this.#nodes.shapeOf(a), true);
+    const [pa, pb] = [this.#nodes.public(a), this.#nodes.public(b)];
+    if (node.op !== 'div' && (pa ?? pb) !== undefined) return this.#withPublic(node, a, b, pa, pb);
+    const carried = this.#carriedSum(node, a, b);
+    if (carried !== undefined) return carried;
     if (node.op === 'sub') return this.#difference(node, a, b, this.#selected.has(node));
     if (node.op === 'add') {
       const [na, nb] = [a, b].map((i) => this.#nodes.graph.nodes[i]!);
@@ -59,6 +64,23 @@ export class Arithmetic {
     const inverse = this.#ofSmall('reciprocal', b);
     if (inverse !== undefined) return timesInverse(e, this.#nodes.share(a), inverse);
     return divide(e, this.#nodes.share(a), this.#nodes.share(b), notNegative(this.#nodes.graph, b));
+  }
+
+  /** A sum, difference or product of which a side is a public tensor. */
+  #withPublic(node: GraphNode, a: number, b: number, pa: number | undefined, pb: number | undefined): number {
+    const e = this.#nodes.emitter;
+    const reversed = pb === undefined;
+    const [x, p] = reversed ? [this.#nodes.share(b), pa!] : [this.#nodes.share(a), pb];
+    if (node.op === 'mul') return timesPublic(e, x, p);
+    if (node.op === 'add') return plusPublic(e, x, p);
+    return reversed ? plusPublic(e, e.negate(x), p) : minusPublic(e, x, p);
+  }
+
+  /** A sum of values that public tensors have made, at the scale that they have. */
+  #carriedSum(node: GraphNode, a: number, b: number): number | undefined {
+    if ((node.op !== 'add' && node.op !== 'sub') || this.#selected.has(node)) return undefined;
+    const least = this.#room.get(node) ?? MAGNITUDE;
+    return carriedSum(this.#nodes.emitter, node.op, this.#nodes.share(a), this.#nodes.share(b), least);
   }
 
   /** Whether a node is, through views, an inverse of more than 16 fractional bits, which a product has to keep. */

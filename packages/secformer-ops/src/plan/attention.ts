@@ -18,7 +18,7 @@ export function quadWeights(
   const e = nodes.emitter;
   const { quad } = nodes.suite;
   const [scores, mask, bias] = node.in as [number, number?, number?];
-  if (mask === undefined) return weights(quad(e, nodes.share(scores), node.c));
+  if (mask === undefined) return weights(quad(e, nodes.share(scores), node.c, undefined, nodes.isCarried));
   const product = quad === quadSoftmax ? maskedProduct(nodes.graph, node) : undefined;
   if (!product) {
     return weights(
@@ -27,6 +27,7 @@ export function quadWeights(
         biased(nodes, ranges, node, nodes.share(scores), bias),
         node.c,
         e.broadcast(nodes.share(mask), node.shape),
+        nodes.isCarried,
       ),
     );
   }
@@ -37,9 +38,8 @@ export function quadWeights(
   const maskedKeys = e.times(e.factor(nodes.share(key)), e.factor(column));
   const masked = e.product(e.operand(nodes.share(query)), e.operand(maskedKeys), false, true);
   const shifted = e.add(e.scale(masked, product.scale), e.broadcast(e.scale(nodes.share(mask), node.c), node.shape));
-  return weights(
-    quadSoftmax(e, bias === undefined ? shifted : e.add(shifted, e.broadcast(nodes.share(bias), node.shape)), 0),
-  );
+  const biasedScores = bias === undefined ? shifted : e.add(shifted, e.broadcast(nodes.share(bias), node.shape));
+  return weights(quadSoftmax(e, biasedScores, 0, undefined, nodes.isCarried));
 }
 
 /** Scores with their bias, as narrow as calibration has seen both. */

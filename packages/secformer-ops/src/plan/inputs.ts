@@ -25,13 +25,19 @@ export interface InputState {
   withoutShare?: boolean;
   /** used by one run alone: openings of it are not kept */
   once?: boolean;
+  /** of a public tensor: the digest of its bytes; its `bits` are those of a word, and nothing of it is opened */
+  digest?: string;
 }
 
 /** The type of a tensor that a client writes. */
 export const writtenTensor: InputState = { fracBits: FRAC_BITS, bits: 64, magnitude: MAGNITUDE, stored: [] };
 
 /** Where an input of the Program comes from. */
-export type Binding = { kind: 'share'; slot: number } | { kind: 'opened'; slot: number; width: number } | IndexBinding;
+export type Binding =
+  | { kind: 'share'; slot: number }
+  | { kind: 'opened'; slot: number; width: number }
+  | { kind: 'public'; slot: number }
+  | IndexBinding;
 
 /** One-hot rows in a product that is larger than the usual bits hold, by what calibration has seen of it. */
 function widerLookups({ nodes }: Graph, ranges: NodeRanges | undefined): Set<number> {
@@ -88,7 +94,11 @@ export class Inputs {
       return ones('places', [count, bucketsFor(count)]);
     }
     check(node.op === 'input', () => `node ${node.op} is not an input`);
-    const { fracBits, bits, magnitude, stored, once } = states[node.slot]!;
+    const { fracBits, bits, magnitude, stored, once, digest } = states[node.slot]!;
+    if (digest !== undefined) {
+      this.bindings.push({ kind: 'public', slot: node.slot });
+      return this.#emitter.builder.input({ kind: 'public', shape: [...node.shape], fracBits, magnitude, digest });
+    }
     const common = { shape: [...node.shape], fracBits, bits, magnitude };
     const share = this.#emitter.builder.input({ kind: 'share', ...common });
     this.bindings.push({ kind: 'share', slot: node.slot });

@@ -14,12 +14,20 @@ export class LoweredNodes {
   readonly emitter: Emitter;
   readonly graph: Graph;
   readonly suite: Suite;
+  /** nodes that public tensors multiply next */
+  readonly carried: ReadonlySet<number>;
   readonly #nodes: Lowered[] = [];
 
-  constructor(emitter: Emitter, graph: Graph, suite: Suite) {
+  constructor(emitter: Emitter, graph: Graph, suite: Suite, carried: ReadonlySet<number>) {
     this.emitter = emitter;
     this.graph = graph;
     this.suite = suite;
+    this.carried = carried;
+  }
+
+  /** whether a public tensor multiplies the node that is lowered now next */
+  get isCarried(): boolean {
+    return this.carried.has(this.current);
   }
 
   /** the node that is lowered now, by its number */
@@ -41,6 +49,13 @@ export class LoweredNodes {
     return 'constant' in n ? n.constant : undefined;
   }
 
+  /** The value of a node that is a public tensor. */
+  public(i: number): number | undefined {
+    const n = this.#nodes[i]!;
+    if (!('value' in n) || n.value === undefined || this.emitter.type(n.value).kind !== 'public') return undefined;
+    return n.value;
+  }
+
   shapeOf(i: number): Shape {
     return this.graph.nodes[i]!.shape;
   }
@@ -55,6 +70,7 @@ export class LoweredNodes {
       return n.value;
     }
     const t = e.type(n.value);
+    if (t.kind === 'public') return e.emit('sharePublic', [n.value]);
     return t.kind === 'opened' ? e.emit('unwrap', [n.value]) : n.value;
   }
 }

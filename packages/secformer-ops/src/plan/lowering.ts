@@ -15,7 +15,8 @@ import { Arithmetic } from './arithmetic.js';
 import { quadWeights, rewrittenProducts, weights } from './attention.js';
 import type { Inputs } from './inputs.js';
 import { type Lowered, LoweredNodes } from './lowered.js';
-import { product } from './products.js';
+import { type Products, product } from './products.js';
+import { multipliedByPublic } from './public.js';
 import { claimedMagnitude, type NodeRanges } from './ranges.js';
 import { scoreProducts } from './scores.js';
 import { SELECTING } from './selected.js';
@@ -28,9 +29,8 @@ const ARITHMETIC = new Set(['add', 'sub', 'mul', 'div', 'matMul', 'square', 'sum
 export class Lowering {
   readonly #nodes: LoweredNodes;
   readonly #arithmetic: Arithmetic;
-  readonly #inputs: Inputs;
+  readonly #products: Products;
   readonly #ranges: NodeRanges | undefined;
-  readonly #salt: number;
   /** products of matrices that are scores, and how much finer they are by then */
   readonly #scores: ReadonlyMap<GraphNode, number>;
   /** those that are made anew when their mask is known */
@@ -46,11 +46,11 @@ export class Lowering {
     ranges: NodeRanges | undefined,
     salt: number,
   ) {
-    this.#nodes = new LoweredNodes(emitter, graph, suite);
+    const isPublic = (v: number | undefined) => v !== undefined && emitter.type(v).kind === 'public';
+    this.#nodes = new LoweredNodes(emitter, graph, suite, multipliedByPublic(graph, inputs.values.map(isPublic)));
     this.#arithmetic = new Arithmetic(this.#nodes);
-    this.#inputs = inputs;
+    this.#products = { hits: inputs.hits, salt };
     this.#ranges = ranges;
-    this.#salt = salt;
     this.#scores = scoreProducts(graph);
     this.#rewritten = rewrittenProducts(graph, suite);
     this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
@@ -95,6 +95,8 @@ export class Lowering {
   #lower(node: GraphNode): Lowered {
     const e = this.#nodes.emitter;
     const x = () => this.#nodes.share(node.in[0]!);
+    // A view of a public tensor is one
+    const viewed = () => this.#nodes.public(node.in[0]!) ?? x();
     const y = () => this.#nodes.share(node.in[1]!);
     switch (node.op) {
       case 'constant':
@@ -116,29 +118,29 @@ export class Lowering {
       case 'gelu':
         return { value: this.#nodes.suite.gelu(e, x(), node.form) };
       case 'softmax':
-        return weights(this.#nodes.suite.softmax(e, x(), node.fewRounds));
+        return weights(this.#nodes.suite.softmax(e, x(), node.fewRounds, this.#nodes.isCarried));
       case 'quad':
         return quadWeights(this.#nodes, node, this.#ranges);
       case 'logSoftmax':
         return { value: logSoftmax(e, x()) };
       case 'layerNorm':
-        return { value: this.#nodes.suite.layerNorm(e, x(), node.epsilon, node.centred) };
+        return { value: this.#nodes.suite.layerNorm(e, x(), node.epsilon, node.centred, this.#nodes.isCarried) };
       case 'matMul': {
-        const made = () => product(this.#nodes, node, this.#inputs.hits, this.#salt, this.#scores.get(node));
+        const made = () => product(this.#nodes, node, this.#products, this.#scores.get(node));
         return { value: this.#rewritten.has(node) ? e.unwatched(made) : made() };
       }
       case 'reshape':
-        return { value: e.reshape(x(), node.shape) };
+        return { value: e.reshape(viewed(), node.shape) };
       case 'transpose':
-        return { value: e.transpose(x(), node.perm) };
+        return { value: e.transpose(viewed(), node.perm) };
       case 'slice':
-        return { value: e.slice(x(), node.begin, node.shape, node.strides) };
+        return { value: e.slice(viewed(), node.begin, node.shape, node.strides) };
       case 'view':
-        return { value: e.view(x(), node.shape, node.strides, node.offset) };
+        return { value: e.view(viewed(), node.shape, node.strides, node.offset) };
       case 'pick':
         return { value: e.pick(x(), node.indices, node.shape) };
       case 'broadcast':
-        return { value: e.broadcast(x(), node.shape) };
+        return { value: e.broadcast(viewed(), node.shape) };
       case 'concat':
         return {
           value: e.concat(

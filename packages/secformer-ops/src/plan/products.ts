@@ -1,20 +1,32 @@
 /** Products of matrices: of shares, of weights that are divided afterwards, and with one-hot rows, which look up. */
+
+import type { Emitter } from '../compose/emitter.js';
 import { FRAC_BITS, MAGNITUDE, PRODUCT_BITS } from '../compose/formats.js';
-import { attend } from '../compose/softmax.js';
+import { weighed } from '../compose/public.js';
+import { ATTENTION_BITS, attend } from '../compose/softmax.js';
 import type { GraphNode } from '../graph/graph.js';
+import type { OpenedType } from '../instruction/types.js';
 import { LOOKUP_BITS } from './inputs.js';
 import type { LoweredNodes } from './lowered.js';
 
 /** Of a product of weights of attention, what holds its result: ±2^15 and a sign. */
 const WEIGHED_BITS = 16;
 
+/** What products depend on beside their operands. */
+export interface Products {
+  /** the matrices of hits of one-hot rows that are looked up in buckets, by node */
+  hits: ReadonlyMap<number, number>;
+  /** of the buckets */
+  salt: number;
+}
+
 /** Rows of a table, summed in buckets and then taken from there. */
 function lookup(nodes: LoweredNodes, salt: number, hits: number, a: number, b: number): number {
   const e = nodes.emitter;
   const places = (nodes.at(a) as { value: number }).value;
-  const table = e.operand(nodes.share(b));
-  const t = e.opened(table);
-  const magnitude = Math.min(e.limit, LOOKUP_BITS - 1 - t.fracBits);
+  const table = nodes.public(b) ?? e.operand(nodes.share(b));
+  const { fracBits } = e.type(table) as OpenedType;
+  const magnitude = Math.min(e.limit, LOOKUP_BITS - 1 - fracBits);
   const sums = e.emit('bucketSums', [hits, table], {
     buckets: e.type(places).shape[1]!,
     salt,
@@ -49,29 +61,38 @@ function openedNode(nodes: LoweredNodes, i: number): number | undefined {
 function widthOfScores(nodes: LoweredNodes, node: GraphNode, scale: number): number | undefined {
   const { scoreBits } = nodes.suite;
   if (!scoreBits || node.in.some((i) => openedNode(nodes, i) !== undefined)) return undefined;
-  const { format } = nodes.emitter;
-  const fracBits = node.in.map((i) => nodes.emitter.operandBits(nodes.share(i), format.query));
+  const e = nodes.emitter;
+  const values = node.in.map((i) => nodes.share(i));
+  const fracBits = values.map((v) => e.operandBits(v, bitsOfScores(e, v)));
   const needed = scoreBits(fracBits.reduce((a, b) => a + b, scale));
   if (needed > 64) return undefined;
-  return format.bits < FRAC_BITS ? needed : Math.max(PRODUCT_BITS, needed);
+  const narrow = e.format.bits < FRAC_BITS || values.every((v) => e.carried.has(v));
+  return narrow ? needed : Math.max(PRODUCT_BITS, needed);
+}
+
+/** Fractional bits of an operand of scores. */
+function bitsOfScores(e: Emitter, v: number): number {
+  const { query } = e.format;
+  return e.carried.has(v) ? Math.min(ATTENTION_BITS, query) : query;
 }
 
 /**
  * A product of matrices.
- * @param allHits the matrices of hits of one-hot rows that are looked up in buckets, by node
  * @param scale of scores: the fractional bits that they have beyond those of their operands when softmax reads them
  */
 export function product(
   nodes: LoweredNodes,
   node: GraphNode & { op: 'matMul' },
-  allHits: ReadonlyMap<number, number>,
-  salt: number,
+  { hits: allHits, salt }: Products,
   scale?: number,
 ): number {
   const e = nodes.emitter;
   const [a, b] = node.in as [number, number];
   const hits = allHits.get(a);
   if (hits !== undefined) return lookup(nodes, salt, hits, a, b);
+  const [pa, pb] = [nodes.public(a), nodes.public(b)];
+  if (pb !== undefined) return weighed(e, nodes.share(a), pb, node);
+  if (pa !== undefined) return weighed(e, nodes.share(b), pa, { ...node, left: true });
   if (isOneHot(nodes, a) && !node.transposeA && !node.transposeB) return rowsOf(nodes, a, b);
   const left = nodes.at(a);
   if ('soft' in left && left.value === undefined && !node.transposeA)
@@ -86,7 +107,11 @@ export function product(
   const wide = e.limit > MAGNITUDE + 1;
   const scores = wide || scale === undefined ? undefined : widthOfScores(nodes, node, scale);
   const width = wide ? 64 : (scores ?? e.productBits(nodes.share(a), nodes.share(b)));
-  const fracBits = scores === undefined ? e.format.bits : e.format.query;
-  const opened = (i: number) => openedNode(nodes, i) ?? e.operand(nodes.share(i), width, fracBits);
+  const opened = (i: number) => {
+    const before = openedNode(nodes, i);
+    if (before !== undefined) return before;
+    const v = nodes.share(i);
+    return e.operand(v, width, scores === undefined ? e.format.bits : bitsOfScores(e, v));
+  };
   return e.product(opened(a), opened(b), node.transposeA, node.transposeB);
 }

@@ -181,13 +181,14 @@ class Ledger {
   }
 }
 
-/** What lies in memory that is not counted here: a tensor of the session. */
+/** What lies in memory that is not counted here: a tensor of the session, or a public one. */
 const elsewhere: Cell = { bytes: 0, holds: 1 };
 
 /** Inputs: of one-hot ones both arrays are made for the run, and at the dealer each party's half of the mask. */
 function inputCells({ program }: Schedule, ledger: Ledger, name: 'm' | 'r', half: 'half' | 'difference'): Cells[] {
   return program.inputs.map((input): Cells => {
     if (input.kind === 'opened') return { stored: elsewhere };
+    if (input.kind === 'public') return name === 'm' ? { known: elsewhere } : {};
     if (input.kind === 'share') return name === 'm' ? { share: elsewhere } : {};
     const bytes = 8 * sizeOf(input.shape);
     const cells = { [name]: ledger.hold(bytes), [half]: ledger.hold(bytes) };

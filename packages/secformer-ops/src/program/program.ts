@@ -1,7 +1,7 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { blockBytes } from '../instruction/blocks.js';
 import type { Instruction, Primitive } from '../instruction/primitive.js';
-import { check, describe, inInstruction, shareType, sizeOf, type ValueType } from '../instruction/types.js';
+import { check, describe, inInstruction, publicType, shareType, sizeOf, type ValueType } from '../instruction/types.js';
 import { programLimits } from '../limits.js';
 import { primitives } from '../protocols/index.js';
 import { costOf, type ProgramCost } from './cost.js';
@@ -38,6 +38,7 @@ export function inputType(i: ProgramInput): ValueType {
       magnitude: 1,
     };
   }
+  if (i.kind === 'public') return publicType(i.shape, i.fracBits, i.magnitude);
   const { shape, fracBits, bits, magnitude } = i;
   const share = shareType(shape, fracBits, bits, magnitude);
   if (i.kind === 'share') return share;

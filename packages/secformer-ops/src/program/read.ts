@@ -13,14 +13,22 @@ const common = { shape, fracBits: int(-64, 80), bits: int(1, 64), magnitude: int
 
 /**
  * Where a Program's first values come from: a share, a stored opening (of a tensor that an earlier run opened, modulo
- * 2^width), or zeros and ones, one-hot rows mostly, that their owner masks and sends to both parties.
+ * 2^width), zeros and ones, one-hot rows mostly, that their owner masks and sends to both parties, or a tensor that
+ * both parties have in full, by the digest of its bytes.
  */
 const input = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('share'), ...common }),
   z.object({ kind: z.literal('opened'), ...common, width: int(2, 64) }),
   z.object({ kind: z.literal('oneHot'), shape, width: int(2, 64) }),
+  z.object({
+    kind: z.literal('public'),
+    shape,
+    fracBits: common.fracBits,
+    magnitude: common.magnitude,
+    digest: z.string().regex(/^[0-9a-f]{64}$/),
+  }),
 ]);
-/** An input of a Program: a share, a stored opening, or a masked one-hot matrix. */
+/** An input of a Program: a share, a stored opening, a masked one-hot matrix, or a public tensor. */
 export type ProgramInput = z.infer<typeof input>;
 
 /**

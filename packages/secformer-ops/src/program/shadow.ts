@@ -1,6 +1,6 @@
 import { decodeFixed, type Kernels, type Words } from '@secformer/ring';
 import type { Instruction, Primitive } from '../instruction/primitive.js';
-import { type OpenedType, sizeOf, type ValueType } from '../instruction/types.js';
+import { type OpenedType, publicBits, sizeOf, type ValueType } from '../instruction/types.js';
 import { plainOf } from './plain.js';
 import { type CheckedProgram, primitiveOf } from './program.js';
 import { runTogether, type Together } from './together.js';
@@ -34,7 +34,7 @@ const ROUNDING = 2 ** -46;
  * Runs a Program with all three roles in this process and compares every value with its plaintext, instruction by
  * instruction: each instruction's own error on the operands it really had, and its claimed range. It opens every
  * secret: for tests and for studying a model on inputs that may be seen.
- * @param inputs words of each share or opened input, or where the ones are of each one-hot input
+ * @param inputs words of each share, opened or public input, or where the ones are of each one-hot input
  */
 export async function shadowRevealingEverything(
   kernels: Kernels,
@@ -50,7 +50,8 @@ export async function shadowRevealingEverything(
   program.inputs.forEach((input, v) => {
     const given = inputs[v]!;
     if (input.kind !== 'oneHot') {
-      values.set(v, decodeFixed(kernels, given as Words, input.bits, input.fracBits));
+      const bits = input.kind === 'public' ? publicBits(input) : input.bits;
+      values.set(v, decodeFixed(kernels, given as Words, bits, input.fracBits));
       return;
     }
     const hot = new Float64Array(sizeOf(input.shape));

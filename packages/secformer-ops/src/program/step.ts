@@ -10,12 +10,12 @@ export function instructionAt({ program, types }: CheckedProgram, index: number)
   return { i, p, ins: i.in.map((v) => types[v]!), out: types[program.inputs.length + index]! };
 }
 
-// Arrays that an arena holds; a stored tensor belongs to none
+// Arrays that an arena holds; a stored tensor and a public one belong to none
 
 export function arraysOfDealer(v: DealerValue): (Words | undefined)[] {
   return v.stored ? [] : [v.r, v.difference, v.total, v.beta];
 }
 
 export function arraysOfValue(v: PartyValue): (Words | undefined)[] {
-  return v.stored ? [] : [v.share, v.m, v.half, v.wrapSet, v.wrapClear, v.planes];
+  return v.stored ? [] : [v.words, v.share, v.m, v.half, v.wrapSet, v.wrapClear, v.planes];
 }

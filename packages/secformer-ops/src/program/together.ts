@@ -12,7 +12,8 @@ import {
   zeros,
 } from '@secformer/ring';
 import type { DealerValue, PartyValue, Role } from '../instruction/primitive.js';
-import { type ShareType, sizeOf, type ValueType } from '../instruction/types.js';
+import { PublicWords } from '../instruction/public-words.js';
+import { publicBits, type ShareType, sizeOf, type ValueType } from '../instruction/types.js';
 import { shareOf } from '../protocols/operands.js';
 import { runDealer } from './dealer.js';
 import { prepareParty } from './draw.js';
@@ -91,7 +92,7 @@ const ARENA_BYTES = 2 ** 28;
 /**
  * Runs a Program with both parties and the dealer in this process: the real protocols with links in memory, for tests
  * and measurements.
- * @param inputs words of each share or opened input, or where the ones are of each one-hot input
+ * @param inputs words of each share, opened or public input, or where the ones are of each one-hot input
  */
 export async function runTogether(
   kernels: Kernels,
@@ -128,6 +129,12 @@ export async function runTogether(
       return;
     }
     const n = sizeOf(input.shape);
+    if (input.kind === 'public') {
+      for (const role of [0, 1] as const)
+        parties[role].push({ known: new PublicWords(kernels, (given as Words).slice(), publicBits(input)) });
+      dealer.push({});
+      return;
+    }
     if (input.kind === 'opened') {
       // As an earlier run would have left it
       const halves = [0, 1].map(() => inputNoise.words(n, input.width)) as [Words, Words];

@@ -9,7 +9,7 @@ import type { Cell, Cells, Memory, MemoryContext } from '../instruction/primitiv
 import { sizeOf, type ValueType } from '../instruction/types.js';
 import { bitFootprints } from './bit-footprints.js';
 import { isWhole } from './layout.js';
-import { matMulShape } from './mat-mul.js';
+import { type MatMulAttributes, matMulShape } from './mat-mul.js';
 import { isFar, type Octaves, octavesOf, wordsOf } from './octave-series.js';
 import {
   broadcast,
@@ -23,6 +23,7 @@ import {
   openedType,
   publicPart,
   readsHalf,
+  readsPublic,
   readsWhole,
   shareOf,
   shareOfTwice,
@@ -33,6 +34,21 @@ type Series = MemoryContext<{ coefficients: readonly unknown[] }>;
 
 const broadcasts: Memory<never> = {
   finish(c: Context) {
+    for (const t of c.types) broadcast(c, t.shape);
+    return { share: c.make(lengthOf(c.out)) };
+  },
+};
+
+/** Multiply-adds of a matrix product. */
+function products(ins: ValueType[], a: MatMulAttributes): number {
+  const { batch, m, k, n } = matMulShape(ins[0]!.shape, ins[1]!.shape, a);
+  return sizeOf(batch) * m * k * n;
+}
+
+/** An operand and a public one, which is read from a copy, in the shape of the result. */
+const withPublic: Memory<never> = {
+  finish(c: Context) {
+    readsPublic(c, 1);
     for (const t of c.types) broadcast(c, t.shape);
     return { share: c.make(lengthOf(c.out)) };
   },
@@ -64,6 +80,10 @@ function views(
   const whole = isWhole(c.a, lengthOf(c.types[0]!));
   if (whole) return c.ins[0]!;
   const made = () => c.make(lengthOf(c.out));
+  if (c.ins[0]!.known) {
+    readsPublic(c, 0);
+    return { words: made() };
+  }
   if (!c.ins[0]!.stored) return eachArray(c.ins[0]!, made);
   c.takes(4 * lengthOf(c.types[0]!));
   return Object.fromEntries(stored.map((name) => [name, made()]));
@@ -99,6 +119,25 @@ export const footprints: Readonly<Record<string, Footprint>> = {
         broadcast(c, c.types[0]!.shape);
         broadcast(c, c.a.shape);
         return { share: c.make(lengthOf(c.out)) };
+      },
+    },
+  },
+  matMulPublic: {
+    work: products,
+    memory: {
+      finish(c: Context) {
+        for (const i of [0, 1]) readsPublic(c, i);
+        return { share: c.make(lengthOf(c.out)) };
+      },
+    },
+  },
+  timesPublic: { memory: withPublic },
+  addPublic: { memory: withPublic },
+  sharePublic: {
+    memory: {
+      finish(c: Context) {
+        const { words } = c.ins[0]!;
+        return { share: words ?? c.make(lengthOf(c.out)) };
       },
     },
   },
@@ -189,10 +228,7 @@ export const footprints: Readonly<Record<string, Footprint>> = {
     },
   },
   matMul: {
-    work(ins: ValueType[], a: { transposeA: boolean; transposeB: boolean; magnitude: number }) {
-      const { batch, m, k, n } = matMulShape(ins[0]!.shape, ins[1]!.shape, a);
-      return sizeOf(batch) * m * k * n;
-    },
+    work: products,
     memory: bilinear,
   },
   rotate: {
@@ -208,7 +244,18 @@ export const footprints: Readonly<Record<string, Footprint>> = {
       },
     },
   },
-  bucketSums: { work: (ins: ValueType[]) => CHOICES * lengthOf(ins[1]!), memory: bilinear },
+  bucketSums: {
+    work: (ins: ValueType[]) => CHOICES * lengthOf(ins[1]!),
+    memory: {
+      finish(c: Context) {
+        if (c.types[1]!.kind !== 'public') return bilinear.finish!(c as never);
+        readsPublic(c, 1);
+        shareOf(c, 0);
+        return { share: c.make(lengthOf(c.out)) };
+      },
+      deal: (c: Context) => (c.types[1]!.kind === 'public' ? {} : bilinear.deal!(c as never)),
+    },
+  },
   mul: {
     memory: {
       finish(c: Context) {

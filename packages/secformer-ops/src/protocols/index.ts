@@ -15,6 +15,7 @@ import { subOpened, unwrap } from './opened.js';
 import { outside } from './outside.js';
 import { distanceBelow, losses, topBits, winner } from './pairs.js';
 import { mul, square } from './product.js';
+import { addPublic, matMulPublic, sharePublic, timesPublic } from './public.js';
 import { quotient } from './quotient.js';
 import { rotate } from './rotate.js';
 import { expNegative, trig, trigReal } from './series.js';
@@ -28,6 +29,10 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     drop,
     constant,
     mulPublic,
+    matMulPublic,
+    timesPublic,
+    addPublic,
+    sharePublic,
     rowSum,
     cumSum,
     layout,

@@ -6,6 +6,7 @@
 import { gatherStrided, halvesOf, type Kernels, scratch, stridesOf, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, noAttributes, primitive } from '../instruction/primitive.js';
+import type { PublicWords } from '../instruction/public-words.js';
 import { strided } from '../instruction/reals.js';
 import { check, describeAll, sameShape, shareType, sizeOf } from '../instruction/types.js';
 import { same } from './linear.js';
@@ -27,8 +28,8 @@ export const layout = primitive({
   infer(ins, a) {
     const [x] = ins;
     check(
-      ins.length === 1 && (x?.kind === 'share' || x?.kind === 'opened'),
-      () => 'layout needs one share or opened value',
+      ins.length === 1 && (x?.kind === 'share' || x?.kind === 'opened' || x?.kind === 'public'),
+      () => 'layout needs one share, opened value or public tensor',
     );
     check(a.shape.length === a.strides.length, () => 'layout has a stride for each axis');
     const end = (sign: number) =>
@@ -37,7 +38,7 @@ export const layout = primitive({
       sizeOf(a.shape) === 0 || (end(-1) >= 0 && end(1) < sizeOf(x.shape)),
       () => `layout reads elements ${end(-1)} to ${end(1)} of ${sizeOf(x.shape)}`,
     );
-    if (x.kind === 'share') return { ...x, shape: a.shape };
+    if (x.kind !== 'opened') return { ...x, shape: a.shape };
     // A view of an opening that stays is another opening
     const { stays: _, ...rest } = x;
     return { ...rest, shape: a.shape };
@@ -65,11 +66,17 @@ export function isWhole({ shape, strides, offset }: View, n: number): boolean {
  * The same view of every array that a value is made of; what is stored and only read in another shape is the value
  * itself.
  */
-function views<V extends { stored?: unknown }>(kernels: Kernels, value: V, view: View, n: number): V {
+function views<V extends { stored?: unknown; known?: PublicWords }>(
+  kernels: Kernels,
+  value: V,
+  view: View,
+  n: number,
+): V {
   const whole = isWhole(view, n);
-  if (whole && value.stored) return value;
+  if (whole && (value.stored || value.known)) return value;
   const { shape, strides, offset } = view;
-  const { stored: _, ...arrays } = value;
+  const { stored: _, known, ...others } = value;
+  const arrays = known ? { words: known.words } : others;
   return Object.fromEntries(
     Object.entries(arrays).map(([name, words]) => [
       name,

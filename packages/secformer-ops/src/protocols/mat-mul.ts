@@ -2,22 +2,13 @@ import { type Kernels, StoredWords, scratch, stridesOf, type Words } from '@secf
 import { z } from 'zod';
 import { int, primitive } from '../instruction/primitive.js';
 import { matMulReals } from '../instruction/reals.js';
-import {
-  broadcastShapes,
-  check,
-  type OpenedType,
-  type Shape,
-  type ShareType,
-  shareType,
-  sizeOf,
-  type ValueType,
-} from '../instruction/types.js';
+import { broadcastShapes, check, type Shape, type ShareType, shareType, sizeOf } from '../instruction/types.js';
 import { dealProduct, finishProduct, productBits, twoModular } from './bilinear.js';
 
-interface MatMulAttributes {
+/** How the operands of a matrix product lie. */
+export interface MatMulAttributes {
   transposeA: boolean;
   transposeB: boolean;
-  magnitude: number;
 }
 
 export function matMulShape(
@@ -58,15 +49,15 @@ function eachPair(x: Shape, y: Shape, batch: Shape, each: (x: number, y: number,
  * The batched product modulo 2^bits. A right operand that stays, if it is one matrix, is packed once for all its
  * products.
  */
-function batchMatMul(
+export function batchMatMul(
   kernels: Kernels,
   x: Words,
   y: Words | StoredWords,
-  types: ValueType[],
+  types: readonly { shape: Shape }[],
   a: MatMulAttributes,
   bits: number,
 ): Words {
-  const [tx, ty] = types as [OpenedType, OpenedType];
+  const [tx, ty] = types as [{ shape: Shape }, { shape: Shape }];
   const { batch, m, k, n } = matMulShape(tx.shape, ty.shape, a);
   const out = scratch(sizeOf(batch) * m * n);
   const shape = { m, k, n, transposeA: a.transposeA, transposeB: a.transposeB, bits };
@@ -91,7 +82,7 @@ function batchMatMul(
  * Source Beaver 1991; Mohassel and Zhang 2017 (matrix form). Those take two products a party, or one in the run and one
  * before it where a factor is known beforehand.
  */
-export const matMul = primitive<MatMulAttributes>({
+export const matMul = primitive<MatMulAttributes & { magnitude: number }>({
   name: 'matMul',
   attributes: z.object({ transposeA: z.boolean(), transposeB: z.boolean(), magnitude: int(-64, 63) }),
   infer(ins, a): ShareType {

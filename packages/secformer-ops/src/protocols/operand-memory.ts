@@ -24,6 +24,11 @@ export function readsHalf(c: Context, i: number): void {
   if (isStored(c, i)) c.takes(lengthOf(c.types[i]!));
 }
 
+/** A public tensor's words are brought to 64 bits in a copy. */
+export function readsPublic(c: Context, i: number): void {
+  if (c.ins[i]!.known) c.takes(lengthOf(c.types[i]!));
+}
+
 export function publicPart(c: Context, i: number): void {
   readsWhole(c, i);
   if (openedType(c, i).offsetLog >= 0) c.takes(lengthOf(c.types[i]!));

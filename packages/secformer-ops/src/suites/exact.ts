@@ -34,7 +34,7 @@ export const fast: Suite = {
   about: 'ours, 2Quad in the place of softmax',
   quadratic: true,
   replaces: ['softmax'],
-  softmax: (e, x) => quadSoftmax(e, x, QUAD_CONSTANT),
+  softmax: (e, x, _, carried) => quadSoftmax(e, x, QUAD_CONSTANT, undefined, carried),
   functions: quadFunctions,
   formulas: quadFunctions,
   holds: {

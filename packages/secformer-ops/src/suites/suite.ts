@@ -21,22 +21,24 @@ export interface Suite {
   /**
    * attention weights over the last axis: probabilities, or numerators whose division is still to come
    * @param fewRounds in fewer rounds, if the suite knows how, for more bytes of the dealer and more comparisons
+   * @param carried a public tensor multiplies their product with V next
    */
-  softmax(e: Emitter, x: number, fewRounds?: boolean): number | Unnormalised;
+  softmax(e: Emitter, x: number, fewRounds?: boolean, carried?: boolean): number | Unnormalised;
   /**
    * modulus, in bits, of scores at so many fractional bits that `softmax` reads them from as they are; where it is
    * absent, softmax truncates them first
    */
   scoreBits?(fracBits: number): number;
   /** (s + c)²/Σ(s + c)², with a mask of zeros and ones as a factor if given */
-  quad(e: Emitter, x: number, c: number, mask?: number): number | Unnormalised;
+  quad(e: Emitter, x: number, c: number, mask?: number, carried?: boolean): number | Unnormalised;
   /** GeLU of a share, as the model writes it or as the suite replaces it */
   gelu(e: Emitter, x: number, form: 'erf' | 'tanh'): number;
   /**
    * (x − mean)/√(variance + ε) over the last axis of a share
    * @param centred the mean is 0 but for rounding
+   * @param carried a public tensor multiplies it next, which has room for 33 fractional bits
    */
-  layerNorm(e: Emitter, x: number, epsilon: number, centred?: boolean): number;
+  layerNorm(e: Emitter, x: number, epsilon: number, centred?: boolean, carried?: boolean): number;
   /** layerNorm costs less where the mean is 0; absent where it is the same */
   takesCentred?: boolean;
   /** its protocols take operands of fewer than 16 fractional bits: a graph's `operandBits` */

@@ -55,7 +55,9 @@ export function register(kernelName: string, secret: SecretKernel | undefined): 
       const all = tensorsOf(inputs);
       if (all.some((t) => b.later(t))) return deferred(kernelName, inputs, attrs, b);
       const privacies = all.map((t) => b.privacy(t));
-      if (privacies.includes('secret')) {
+      // What only the caller knows meets public weights at the nodes, as it would meet secret ones
+      const weighed = secret !== undefined && privacies.includes('local') && all.some((t) => b.isWeights(t));
+      if (weighed || privacies.includes('secret')) {
         const own = foldedHere(kernelName, inputs, attrs, b, secret === undefined);
         if (own) return own;
         if (!secret) throw new UnsupportedKernelError(kernelName);
@@ -85,6 +87,8 @@ function foldedHere(
   if (!all.every((t) => b.isKnown(t) && t.dtype !== 'string' && t.dtype !== 'complex64') || !folds()) return undefined;
   const owner = ownerOfAll(all, b);
   if (owner === 'nobody' || (owner === 'client' && !isClientKernel(kernel))) return undefined;
+  // Clients are not given weights: they ask the nodes
+  if (owner === 'client' && all.some((t) => b.isWeights(t))) return undefined;
   if (!isFolded(kernel, inputs, attrs, b, only)) return undefined;
   const derived = derive(kernel, inputs, attrs, b);
   if (!derived) return undefined;
@@ -154,9 +158,12 @@ function onHost(
   // A number has one shape whatever it was made of
   const operands = privacy === 'public' ? [] : tensorsOf(inputs).map((t) => ({ ...b.traits(t), shape: t.shape }));
   const traits = (t: PlainTensor) => (privacy === 'public' ? undefined : traitsOfResult(kernel, operands, t.shape));
+  // What is made of weights is weights
+  const made = privacy === 'public' && tensorsOf(inputs).some((t) => b.isWeights(t));
+  const weights = (t: PlainTensor) => (made && t.dtype === 'float32' && t.shape.length > 0) || undefined;
   const step = ownerOfAll(tensorsOf(inputs), b) === 'client' ? kernelStep(kernel, inputs, attrs, b) : () => undefined;
   const out = runOnHost(kernel, plain, attrs as Record<string, unknown> | undefined).map((t, i) =>
-    b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t), step(t, i)),
+    b.unshared(t, privacy, t.shape.length > 0 ? shapedBy : undefined, traits(t), step(t, i), weights(t)),
   );
   return out.length === 1 && !MANY.has(kernel) ? out[0]! : out;
 }

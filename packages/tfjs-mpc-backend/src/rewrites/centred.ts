@@ -8,6 +8,7 @@ import { operandFormat } from '../config.js';
 import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
+import { isGiven } from './patterns.js';
 
 /** Terms of a sum that a norm takes: a dense layer, its bias, what passes by. */
 const TERMS = 4;
@@ -18,7 +19,6 @@ const TERMS = 4;
 const LEAST_WIDTH = 128;
 
 const passing = (n: SecretNode) => n.tensor === undefined && !n.values;
-const ofCaller = (n: SecretNode) => n.op === 'leaf' && n.values !== undefined && n.owner === 'caller';
 
 /** Whether a value is a LayerNorm with its gain and bias, whose mean is small. */
 function isNorm(n: SecretNode): boolean {
@@ -29,8 +29,12 @@ function isNorm(n: SecretNode): boolean {
 }
 
 /** What a part of a sum of rows is: another sum, a view of one, or a term that can be centred. */
-function kindOf(e: Emission, n: SecretNode, root: boolean): 'parts' | 'dense' | 'bias' | 'norm' | undefined {
-  if (ofCaller(n)) return n.shape.length === 1 ? 'bias' : undefined;
+function kindOf(
+  e: Emission,
+  n: SecretNode,
+  root: boolean,
+): 'parts' | 'dense' | 'public dense' | 'bias' | 'rows' | 'norm' | undefined {
+  if (isGiven(n)) return n.shape.length === 1 ? 'bias' : 'rows';
   if (isNorm(n)) return 'norm';
   if (!passing(n) || !(root || e.usedOnce(n))) return undefined;
   const keepsRows = n.inputs.every((i) => i.shape.at(-1) === n.shape.at(-1));
@@ -38,7 +42,8 @@ function kindOf(e: Emission, n: SecretNode, root: boolean): 'parts' | 'dense' | 
   if (n.op !== 'matMul' || n.attr<boolean>('transposeA')) return undefined;
   const [x, w] = n.inputs as [SecretNode, SecretNode];
   // The gain of a norm goes into the weights of what takes it
-  return ofCaller(w) && w.shape.length === 2 && !isNorm(x) ? 'dense' : undefined;
+  if (!isGiven(w) || w.shape.length !== 2 || isNorm(x)) return undefined;
+  return w.owner === 'public' ? 'public dense' : 'dense';
 }
 
 /** The kinds of all terms; undefined where one cannot be centred. */
@@ -52,9 +57,12 @@ function termsOf(e: Emission, n: SecretNode, root = true): string[] | undefined 
 function emitCentred(e: Emission, n: SecretNode, root = true): number {
   switch (kindOf(e, n, root)) {
     case 'dense':
+    case 'public dense':
       return centredDense(e, n);
     case 'bias':
       return centredBias(e, n);
+    case 'rows':
+      return centredOwn(e, n);
     case 'norm':
       return centredRows(e, n);
     default: {
@@ -102,6 +110,21 @@ function centredBias(e: Emission, n: SecretNode): number {
   );
 }
 
+/** Rows that the caller knows, such as what it has looked up in a public table, less their means. */
+function centredOwn(e: Emission, n: SecretNode): number {
+  const width = n.shape.at(-1)!;
+  const values = () => {
+    const out = new Float32Array(n.values!.length);
+    for (let at = 0; at < out.length; at += width) {
+      const row = n.values!.subarray(at, at + width);
+      const mean = row.reduce((a, b) => a + b, 0) / width;
+      for (let j = 0; j < width; j++) out[at + j] = row[j]! - mean;
+    }
+    return out;
+  };
+  return e.variant(n, 'centred rows', values);
+}
+
 /** A value less the mean of its rows, which is taken and opened when the value is there. */
 function centredRows(e: Emission, n: SecretNode): number {
   const x = e.node(n);
@@ -134,7 +157,10 @@ function centred(e: Emission, norm: SecretNode, x: SecretNode): number | undefin
   )
     return undefined;
   const terms = termsOf(e, x);
-  if (terms?.filter((t) => t === 'dense').length !== 1 || terms.length > TERMS) return undefined;
+  const dense = terms?.filter((t) => t === 'dense' || t === 'public dense') ?? [];
+  if (!terms || dense.length !== 1 || terms.length > TERMS) return undefined;
+  // Of rows that the caller knows another tensor is shared: beside public weights that is worth it
+  if (terms.includes('rows') && dense[0] !== 'public dense') return undefined;
   return emitCentred(e, x);
 }
 

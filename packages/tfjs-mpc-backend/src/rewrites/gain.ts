@@ -3,6 +3,7 @@ import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { layerNormOf } from './centred.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
+import { isGiven } from './patterns.js';
 
 /** Fractional bits of weights that the gain of no LayerNorm is folded into: its rows may be as large as any others. */
 const USUAL_BITS = 16;
@@ -27,7 +28,7 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
   if (n.op !== 'matMul' || n.attr<boolean>('transposeA')) return undefined;
   const [x, w] = n.inputs as [SecretNode, SecretNode];
   // Of a client's there is nothing to fold a model's into
-  if (w.op !== 'leaf' || !w.values || w.owner !== 'caller' || w.shape.length !== 2) return undefined;
+  if (!isGiven(w) || w.shape.length !== 2) return undefined;
   const flat = x.op === 'reshape' && x.tensor === undefined ? x.inputs[0]! : x;
   const turned = n.attr<boolean>('transposeB');
   const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
@@ -36,6 +37,8 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
   const found = affineNorm(e, flat, depth);
   if (!found) return undefined;
   const { gain, bias, fracBits } = found;
+  // What is secret does not go into weights that everybody may know
+  if (w.owner === 'public' && [gain, bias].some((v) => v && v.owner !== 'public')) return undefined;
   const [row, column] = turned ? [1, depth] : [width, 1];
   const key = `gain ${gain?.id ?? 'none'} ${factor} ${fracBits}`;
   const weights = e.variant(
@@ -85,7 +88,7 @@ const isComputed = (n: SecretNode) => !n.own && !n.values && n.op !== 'leaf' && 
 
 function affineNorm(e: Emission, n: SecretNode, depth: number): Affine | undefined {
   const own = (v: SecretNode | undefined) =>
-    v?.op === 'leaf' && v.values !== undefined && v.owner === 'caller' && v.shape.length === 1 && v.shape[0] === depth;
+    v !== undefined && isGiven(v) && v.shape.length === 1 && v.shape[0] === depth;
   const folded = matchFoldedLayerNorm(n);
   if (folded) {
     const { gain, bias } = folded;

@@ -9,6 +9,11 @@ export function scalarOf(n: SecretNode | undefined): number | undefined {
   return first !== undefined && values.every((v) => v === first) ? first : undefined;
 }
 
+/** A tensor that the caller wrote or that is public, of which a rewrite may make another; a client's is neither. */
+export function isGiven(n: SecretNode): boolean {
+  return n.op === 'leaf' && n.values !== undefined && (n.owner === 'caller' || n.owner === 'public');
+}
+
 /** Equal within what a model file's half-precision constants leave. */
 export function near(a: number | undefined, b: number): boolean {
   return a !== undefined && Math.abs(a - b) <= 2e-3 * Math.abs(b);

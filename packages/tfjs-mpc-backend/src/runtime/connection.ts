@@ -108,16 +108,18 @@ export class Connection {
     return { outputs: [], record: undefined, setupMs: performance.now() - start };
   }
 
-  /** A share serves whatever is asked for. */
+  /** A share, or all of a public tensor, serves whatever is asked for. */
   #has({ tensor, forms }: Write): boolean {
     const there = this.session.formsOf(tensor);
     if (!there || there.share) return there !== undefined;
     return forms !== undefined && !forms.share && forms.widths.every((w) => there.widths.includes(w));
   }
 
-  #write({ tensor, values, shape, fracBits, forms }: Write): Joined<void> {
+  #write({ tensor, values, shape, fracBits, forms, known }: Write): Joined<void> {
     const writing = new Joined<void>((signal) =>
-      this.session.write(tensor, values, shape, { fracBits }, { signal, forms }),
+      known
+        ? this.session.writePublic(tensor, values, shape, { signal })
+        : this.session.write(tensor, values, shape, { fracBits }, { signal, forms }),
     );
     this.#writing.set(tensor, writing);
     void writing.over().then(() => {

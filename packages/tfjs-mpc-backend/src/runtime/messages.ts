@@ -12,6 +12,8 @@ export interface Write {
   fracBits: number;
   /** as a share, where it is not said */
   forms?: Forms;
+  /** a public one, which both parties are given as it is, at a scale that follows from its values */
+  known?: boolean;
 }
 
 /** What planning has to know of a tensor that is not shared yet. */

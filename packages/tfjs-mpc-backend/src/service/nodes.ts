@@ -25,5 +25,5 @@ export type Answered = party.RunResult;
 export type Asking = Pick<party.Asking, 'manifest' | 'asset' | 'ask' | 'close' | 'dead'>;
 
 /** A publisher's session. */
-export type PublishingSession = Pick<party.Session, 'formsToPublish' | 'write' | 'publish' | 'close'> &
+export type PublishingSession = Pick<party.Session, 'formsToPublish' | 'write' | 'writePublic' | 'publish' | 'close'> &
   Partial<Pick<party.Session, 'roundTripMs'>>;

@@ -2,6 +2,7 @@
 import { throwIfAborted } from '@secformer/party-node';
 import { SecformerError, type Secret } from '@secformer/ring';
 import { type ChosenNetwork, chosenNetwork, forNetwork } from '../runtime/chosen-network.js';
+import type { Write } from '../runtime/messages.js';
 import { ownKey } from '../runtime/network.js';
 import { batchesOf, checkedSources, type Sources, severalAtOnce } from '../sharing.js';
 import { type InputShapes, type Publishable, shapedModel } from './models.js';
@@ -18,6 +19,11 @@ export interface PublishOptions {
   inputs?: InputShapes | InputShapes[];
   /** which outputs clients get, under which names: of a GraphModel its nodes, of a BertModel 'logits' and others */
   outputs?: Record<string, string>;
+  /**
+   * 'public': anybody may know the model's tensors, as of a checkpoint to download; both parties are given them as they
+   * are, and asks cost less. 'secret' if absent, but for what was passed to `asPublic`
+   */
+  weights?: 'secret' | 'public';
   /** small files that clients may have, such as a tokenizer's */
   assets?: Record<string, Uint8Array>;
   /** the content of the service's network file: addresses and keys of its three nodes */
@@ -49,7 +55,9 @@ function bad(why: string): SecformerError {
   return new SecformerError('BAD_CONFIGURATION', `publish: ${why}`);
 }
 
-function check({ name, version, key }: Pick<PublishOptions, 'name' | 'version' | 'key'>): Secret {
+function check({ name, version, key, weights }: Pick<PublishOptions, 'name' | 'version' | 'key' | 'weights'>): Secret {
+  if (weights !== undefined && weights !== 'secret' && weights !== 'public')
+    throw bad(`\`weights\` is 'secret' or 'public'; got ${JSON.stringify(weights)}`);
   if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(name))
     throw bad(`a model's name has up to 64 small letters, digits, '.', '_' and '-'; got ${JSON.stringify(name)}`);
   if (!/^[A-Za-z0-9][A-Za-z0-9.+-]{0,31}$/.test(version))
@@ -99,7 +107,7 @@ export async function published(
       key,
     };
     try {
-      await write(session, request.programs, together(traced), onProgress, signal);
+      await write(session, request.programs, together(traced, options.weights === 'public'), onProgress, signal);
       return await session.publish(request, { onProgress, signal });
     } finally {
       session.close();
@@ -110,12 +118,24 @@ export async function published(
 }
 
 /** All that the programs need; what several of them take is shared once. */
-function together(traced: readonly Traced[]): Sources {
+function together(traced: readonly Traced[], known: boolean): Sources {
+  const all = traced.flatMap(({ needed }) => [...needed.sources]);
   return {
-    sources: new Map(traced.flatMap(({ needed }) => [...needed.sources])),
+    sources: new Map(known ? all.map(([tensor, source]) => [tensor, () => asKnown(source())]) : all),
     factors: new Set(traced.flatMap(({ needed }) => [...needed.factors])),
   };
 }
+
+/** The same tensor as a public one; its values are computed when they are asked for. */
+const asKnown = (write: Write): Write => ({
+  tensor: write.tensor,
+  shape: write.shape,
+  fracBits: write.fracBits,
+  known: true,
+  get values() {
+    return write.values;
+  },
+});
 
 /** Shares the model's tensors, one after the other, so that the words of one are in memory at a time. */
 async function write(
@@ -126,13 +146,18 @@ async function write(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const given = checkedSources(needed, [...needed.sources.keys()]);
-  const states = new Map(given.map(({ tensor, fracBits }) => [tensor, { fracBits }]));
-  const forms = session.formsToPublish(programs, states);
   let done = 0;
-  await severalAtOnce(batchesOf(given, forms), async ({ writes }) => {
-    for (const { tensor, values, shape, fracBits, forms } of writes) {
+  const send = async ({ writes }: { writes: Write[] }) => {
+    for (const { tensor, values, shape, fracBits, forms, known } of writes) {
       onProgress({ phase: 'sharing', done: done++, of: given.length });
-      await session.write(tensor, values, shape, { fracBits }, { signal, forms });
+      if (known) await session.writePublic(tensor, values, shape, { signal });
+      else await session.write(tensor, values, shape, { fracBits }, { signal, forms });
     }
-  });
+  };
+  // In which forms the others are best written is planned with what is known of these
+  await severalAtOnce(batchesOf(given.filter(({ known }) => known)), send);
+  const hidden = given.filter(({ known }) => !known);
+  const states = new Map(hidden.map(({ tensor, fracBits }) => [tensor, { fracBits }]));
+  const forms = hidden.length > 0 ? session.formsToPublish(programs, states) : undefined;
+  await severalAtOnce(batchesOf(hidden, forms), send);
 }

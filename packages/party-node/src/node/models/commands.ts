@@ -10,14 +10,16 @@ import type { Catalogue } from './catalogue.js';
 import { type ModelMemory, stage } from './publishing.js';
 
 const OWN: readonly Message['t'][] = ['open', 'put', 'free', 'prepare', 'run', 'cancel'];
+/** What those may send whose Programs and tensors are their own. */
+const OWNERS: readonly Message['t'][] = [...OWN, 'putOpened', 'program', 'offer', 'public'];
 const ASKING = ['models', 'manifest', 'asset'] as const;
 const PUBLISHING = ['upload', 'stage', 'commit', 'discard', 'unpublish'] as const;
 const ABOUT_MODELS: ReadonlySet<Message['t']> = new Set([...ASKING, ...PUBLISHING]);
 
 /** What each kind of client may send. */
 const ALLOWED: Record<Exclude<Principal['kind'], 'node'>, ReadonlySet<Message['t']>> = {
-  owner: new Set([...OWN, 'putOpened', 'program']),
-  publisher: new Set([...OWN, 'putOpened', 'program', ...ABOUT_MODELS]),
+  owner: new Set(OWNERS),
+  publisher: new Set([...OWNERS, ...ABOUT_MODELS]),
   asker: new Set([...OWN, ...ASKING]),
 };
 

@@ -1,9 +1,9 @@
 /** Published models on a node's disk. */
-import { type Kernels, Secret, StoredWords } from '@secformer/ring';
-import { StoredOpening, shareType } from '@secformer/secformer-ops';
+import { type Kernels, Secret, StoredWords, type Words } from '@secformer/ring';
+import { PublicWords, StoredOpening, shareType } from '@secformer/secformer-ops';
 import type { ModelFiles, WordsToStore } from '../../store/model-files.js';
 import type { ModelStore } from '../../store/model-store.js';
-import { readManifest } from '../../wire/manifest.js';
+import { type Manifest, readManifest } from '../../wire/manifest.js';
 import type { Listed, ModelRef } from '../../wire/messages.js';
 import type { Log } from '../log.js';
 import type { Catalogue, ModelKeeper } from './catalogue.js';
@@ -72,16 +72,23 @@ function filesOf(model: PublishedModel): ModelFiles<WordsToStore> {
     manifest: signed,
     programs,
     assets: manifest.assets.map((a) => assets.get(a.sha256)!),
-    tensors: tensors.map(({ type, share, openings }) => ({
+    tensors: tensors.map(({ type, share, known, openings }) => ({
       type,
       // Each made when it is written, so that a model is not in memory twice
-      ...(share && { share: () => share.words }),
+      ...((share || known) && { share: () => (share ?? known!).words }),
       openings: [...openings.values()].map((o) => {
         const { bits, width, key } = o.parts;
         return { bits, width, key: key.bytes, words: () => o.secrets().words };
       }),
     })),
   };
+}
+
+/** Words that were stored: a share, or all of a public tensor. */
+function wordsOf(kernels: Kernels, words: Words, { digest, bits }: Manifest['tensors'][number]) {
+  return digest === undefined
+    ? { share: new StoredWords(kernels, words) }
+    : { known: new PublicWords(kernels, words, bits) };
 }
 
 function modelOf(files: ModelFiles, kernels: Kernels): PublishedModel {
@@ -92,11 +99,11 @@ function modelOf(files: ModelFiles, kernels: Kernels): PublishedModel {
     publisher: files.publisher,
     programs: files.programs,
     assets: new Map(manifest.assets.map((a, i) => [a.sha256, files.assets[i]!])),
-    tensors: files.tensors.map(({ type, share, openings }): ModelTensor => {
+    tensors: files.tensors.map(({ type, share, openings }, i): ModelTensor => {
       const { shape, fracBits, bits, magnitude } = type;
       return {
         type: shareType(shape, fracBits, bits, magnitude),
-        ...(share && { share: new StoredWords(kernels, share) }),
+        ...(share && wordsOf(kernels, share, manifest.tensors[i]!)),
         openings: new Map(
           openings.map(({ words, width, key, ...o }) => [
             width,

@@ -5,6 +5,9 @@ import type { StoredWords } from '@secformer/ring';
 import {
   type CheckedProgram,
   inputType,
+  type PartyValue,
+  type PublicWords,
+  publicBits,
   readProgram,
   type ShareType,
   type StoredOpening,
@@ -13,12 +16,15 @@ import {
 import { NodeError } from '../../errors.js';
 import type { Manifest, ManifestInput, ManifestProgram, SignedManifest } from '../../wire/manifest.js';
 import type { ModelRef } from '../../wire/messages.js';
-import type { RunInput } from '../run-input.js';
+import { type RunInput, sharedValue } from '../run-input.js';
+import type { PublicInput } from '../session.js';
 
 /** A tensor of a model at one node: its share, if a Program reads it there, and its openings by width. */
 export interface ModelTensor {
   type: ShareType;
   share?: StoredWords;
+  /** of a public one, at a party: all of it */
+  known?: PublicWords;
   openings: ReadonlyMap<number, StoredOpening>;
 }
 
@@ -84,8 +90,8 @@ export class PublishedModel implements ModelParts {
   /** Bytes that it takes in memory. */
   get bytes(): number {
     let bytes = 0;
-    for (const { share, openings } of this.tensors) {
-      bytes += share?.byteLength ?? 0;
+    for (const { share, known, openings } of this.tensors) {
+      bytes += (share ?? known)?.byteLength ?? 0;
       for (const o of openings.values()) bytes += o.byteLength;
     }
     for (const p of this.programs) bytes += p.length;
@@ -108,9 +114,10 @@ export class PublishedModel implements ModelParts {
     });
   }
 
-  /** This node's share of one of its tensors; the dealer has none. */
-  share(tensor: number): StoredWords | undefined {
-    return this.tensors[tensor]!.share;
+  /** What a party has of one of its tensors: its share, or all of a public one. */
+  value(tensor: number): PartyValue {
+    const { share, known } = this.tensors[tensor]!;
+    return known ? { known } : sharedValue(share!);
   }
 
   /** The stored opening of one of its tensors. */
@@ -138,6 +145,11 @@ export class PublishedModel implements ModelParts {
     });
   }
 
+  #wrongPublic(b: ManifestInput, wants: PublicInput): string | undefined {
+    const t = b.kind === 'weight' ? this.manifest.tensors[b.tensor] : undefined;
+    return t && samePublic(t, wants) ? undefined : 'where the program takes a public tensor that it is not';
+  }
+
   /** What is wrong with a binding, if anything is. */
   #wrong(b: ManifestInput, wants: CheckedProgram['program']['inputs'][number]): string | undefined {
     const { kind, shape } = wants;
@@ -149,9 +161,11 @@ export class PublishedModel implements ModelParts {
       const same = kind === 'share' && shape.join() === b.shape.join() && wants.fracBits === b.fracBits;
       return same ? undefined : 'to a value of other shape or scale';
     }
+    if (kind === 'public') return this.#wrongPublic(b, wants as PublicInput);
     if (kind !== (b.kind === 'weight' ? 'share' : 'opened')) return `where the program takes '${kind}'`;
     const tensor = this.tensors[b.tensor];
     if (!tensor) return `to tensor ${b.tensor} of ${this.tensors.length}`;
+    if (this.manifest.tensors[b.tensor]!.digest !== undefined) return `to a public tensor, for a '${kind}'`;
     if (!sameShare(tensor.type, inputType({ ...wants, kind: 'share' } as typeof wants)))
       return `to tensor ${b.tensor}, which is of another type`;
     if (b.kind === 'weight') return undefined;
@@ -159,6 +173,16 @@ export class PublishedModel implements ModelParts {
       ? undefined
       : `to an opening of ${b.width} bits that is not there`;
   }
+}
+
+function samePublic(t: Manifest['tensors'][number], wants: PublicInput): boolean {
+  return (
+    t.digest === wants.digest &&
+    t.shape.join() === wants.shape.join() &&
+    t.fracBits === wants.fracBits &&
+    t.magnitude === wants.magnitude &&
+    t.bits === publicBits(wants)
+  );
 }
 
 function sameShare(a: ShareType, b: ValueType): boolean {

@@ -1,4 +1,5 @@
 /** A publisher's commands: what it has shared in its session becomes a model. */
+import { publicBits, shareType } from '@secformer/secformer-ops';
 import { NodeError } from '../../errors.js';
 import { type Manifest, readManifest } from '../../wire/manifest.js';
 import { readJson, stagedOf } from '../../wire/messages.js';
@@ -67,7 +68,10 @@ export async function stage(
       'BAD_MESSAGE',
       `published ${tensors.length} tensors as the ${manifest.tensors.length} of its manifest`,
     );
-  const stored = tensors.map((id) => session.tensor(id));
+  const stored = tensors.map((id, i) => {
+    const { digest } = manifest.tensors[i]!;
+    return digest === undefined ? session.tensor(id) : publicTensor(session, id, manifest.tensors[i]!);
+  });
   const model = new PublishedModel({
     manifest,
     signed,
@@ -87,19 +91,35 @@ export async function stage(
   }
 }
 
+/** A tensor of the session, or a public one: at a party all of it, at the dealer its type alone. */
+type Staged = Pick<StoredTensor, 'type' | 'isShared' | 'share' | 'openings'> & Pick<ModelTensor, 'known'>;
+
+/**
+ * A public tensor that a manifest has.
+ * @throws NodeError TENSOR_LOST where this party was not sent it; BAD_MESSAGE where its bits are not those of its type
+ */
+function publicTensor(session: NodeSession, id: number, of: Manifest['tensors'][number]): Staged {
+  const { shape, fracBits, bits, magnitude } = of;
+  if (bits !== publicBits(of)) throw new NodeError('client', 'BAD_MESSAGE', `published words of ${bits} bits`);
+  const known = session.hasPublics ? session.named(id, of).words : undefined;
+  const type = shareType(shape, fracBits, bits, magnitude);
+  return { type, isShared: true, ...(known && { known }), openings: new Map() };
+}
+
 /** Of each tensor what the Programs read: mostly an opening, and not the share beside it. */
-function neededOf({ programs }: Manifest, stored: readonly StoredTensor[]): ModelTensor[] {
+function neededOf({ programs }: Manifest, stored: readonly Staged[]): ModelTensor[] {
   const shares = new Set<number>();
   const widths = new Map<number, Set<number>>();
   for (const b of programs.flatMap((p) => p.bindings)) {
     if (b.kind === 'weight') shares.add(b.tensor);
     if (b.kind === 'opened') widths.set(b.tensor, (widths.get(b.tensor) ?? new Set()).add(b.width));
   }
-  return stored.map(({ type, isShared, share, openings }, i) => {
+  return stored.map(({ type, isShared, share, known, openings }, i) => {
     if (shares.has(i) && !isShared)
       throw new NodeError('client', 'BAD_MESSAGE', `published the share of tensor ${i}, which is here as an opening`);
     return {
       type,
+      ...(known && { known }),
       ...(share && shares.has(i) && { share }),
       openings: new Map(
         [...openings.values()].flatMap(({ opening }) =>

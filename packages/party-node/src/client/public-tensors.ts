@@ -1,0 +1,87 @@
+/** Tensors that a client lets both parties know: what is sent of them. */
+import { sha256 } from '@noble/hashes/sha2.js';
+import { bytesToHex } from '@noble/hashes/utils.js';
+import { checkFixed, EncodingError, type Kernels, packedBytes } from '@secformer/ring';
+import {
+  encodePublic,
+  type InputState,
+  programLimits,
+  publicBits,
+  publicHead,
+  writtenTensor,
+} from '@secformer/secformer-ops';
+import { NodeError } from '../errors.js';
+import { nodeName } from '../wire/handshake.js';
+import type { NodeLinks } from './node-links.js';
+import { persist } from './persist.js';
+
+const PARTIES = ['party0', 'party1'] as const;
+
+/** A public tensor as it is sent. */
+export interface PublicBytes {
+  fracBits: number;
+  magnitude: number;
+  count: number;
+  /** of a word */
+  bits: number;
+  /** the words, packed */
+  bytes: Uint8Array;
+  /** SHA-256 of a head and the bytes, in hex */
+  digest: string;
+}
+
+/** @throws EncodingError where there are too many values, or one is out of range or not finite */
+export function checkPublic(values: Float32Array, shape: readonly number[]): void {
+  if (values.length > programLimits.elements)
+    throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
+  checkFixed(values, writtenTensor.magnitude, `a public tensor of shape [${shape}]`);
+}
+
+/** @throws EncodingError where a value is out of range or not finite */
+export async function publicTensor(kernels: Kernels, values: Float32Array, what: string): Promise<PublicBytes> {
+  const { words, fracBits, magnitude } = encodePublic(kernels, values, what);
+  const bits = publicBits({ fracBits, magnitude });
+  const head = publicHead(words.length, bits);
+  const all = new Uint8Array(head.length + packedBytes(words.length, bits));
+  all.set(head);
+  const bytes = all.subarray(head.length);
+  kernels.pack(bytes, words, bits);
+  return { fracBits, magnitude, count: words.length, bits, bytes, digest: bytesToHex(await digestOf(all)) };
+}
+
+/** By the platform where it has that, some times faster; a page without a secure context has not. */
+async function digestOf(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const { subtle } = globalThis.crypto;
+  return subtle ? new Uint8Array(await subtle.digest('SHA-256', bytes)) : sha256(bytes);
+}
+
+/** Gives a tensor to both parties. @returns what planning knows of it, once both have said what came of it */
+export async function writePublic(
+  links: NodeLinks,
+  kernels: Kernels,
+  tensor: number,
+  values: Float32Array,
+  signal: AbortSignal | undefined,
+): Promise<InputState> {
+  const made = await publicTensor(kernels, values, 'a public tensor');
+  const sent = await Promise.allSettled(PARTIES.map((role) => sendPublic(links, role, tensor, made, signal)));
+  const failed = sent.find((s) => s.status === 'rejected');
+  if (failed) throw failed.reason;
+  const { fracBits, magnitude, bits, digest } = made;
+  return { fracBits, bits, magnitude, stored: [], digest };
+}
+
+/** Offers a tensor to a party, and sends it where the party does not have it. */
+async function sendPublic(
+  links: NodeLinks,
+  role: (typeof PARTIES)[number],
+  tensor: number,
+  { digest, count, bits, bytes }: PublicBytes,
+  signal?: AbortSignal,
+): Promise<void> {
+  const about = { tensor, digest, count, bits };
+  const answer = await persist(() => links.answer(role, (re) => ({ t: 'offer', re, ...about }), 1, signal), signal);
+  if (answer.length !== 1) throw new NodeError(nodeName[role], 'BAD_MESSAGE', 'answered an offer with no byte');
+  if (answer[0] === 1) return;
+  await persist(() => links.ask(role, (re) => ({ t: 'public', re, ...about }), bytes), signal);
+}
