@@ -94,8 +94,9 @@ test('values that no word holds are refused before anything is sent', async (t) 
 
 const error = (answer: unknown) => (answer as MessageOf<'failed'>).error;
 
-test('what is offered and sent is checked before it is taken', async (t) => {
-  const client = await RawClient.connect(trio.dial, trio.token);
+test('what is offered and sent is checked before it is taken, and counted no longer than it is there', async (t) => {
+  const e = await startEngines();
+  const client = await RawClient.connect(e.dial, e.token);
   const bytes = new Uint8Array(9);
   const digest = createHash('sha256').update(publicHead(4, 18)).update(bytes).digest('hex');
   const about = { tensor: 1, digest, count: 4, bits: 18 };
@@ -107,11 +108,20 @@ test('what is offered and sent is checked before it is taken', async (t) => {
   t.is(error(await sent({ count: 5 }))?.code, 'BAD_FRAME');
   t.regex(error(await sent({ digest: '0'.repeat(64) })).message, /another digest/);
   t.regex(error(await sent({ count: 8, bits: 9 })).message, /another digest/, 'the head is part of the digest');
+  t.is(e.party0.budget.held, 0);
   const done = await sent({});
   t.is(done?.t, 'done');
+  t.is(e.party0.budget.held, 8 * 4);
   t.regex(error(await sent({})).message, /exists already/);
+  const type = { tensor: 1, shape: [4], fracBits: 16, bits: 64, magnitude: 14 };
+  const put = await client.ask<'put'>('party0', { t: 'put', ...type, seed: true }, new Uint8Array(32));
+  t.regex(error(put).message, /exists already/);
+  const opened = { t: 'putOpened', ...type, width: 48, opening: '0'.repeat(32) } as const;
+  t.regex(error(await client.ask<'putOpened'>('party0', opened, new Uint8Array(56))).message, /exists already/);
+  t.is(e.party0.budget.held, 8 * 4);
   client.close();
-  await t.notThrowsAsync(connect().then((s) => s.close()));
+  await t.notThrowsAsync(Session.connect(e.dial, e.token).then((s) => s.close()));
+  await e.stop();
 });
 
 test('parties that were given different tensors run nothing together', async (t) => {
@@ -185,5 +195,20 @@ test('a manifest that says of a public tensor what it is not is refused', async 
     const changed = { ...manifest, tensors: [{ ...rest, ...(digest && { digest }) }, ...others] };
     t.throws(() => new PublishedModel({ manifest: changed, ...parts }), { message: /a public tensor that it is not/ });
   }
+  // Nor is one taken for a share: the parties have none
+  const { shape, fracBits, bits, magnitude } = first!;
+  const inputs = [{ kind: 'share', shape, fracBits, bits, magnitude }];
+  const program = jsonBytes({ version: 1, inputs, constants: [], instructions: [], outputs: [0], keeps: [] });
+  const asShare = {
+    ...manifest.programs[0]!,
+    hash: createHash('sha256').update(program).digest('hex'),
+    bindings: [{ kind: 'weight', tensor: 0 } as const],
+    revealed: [{ shape, fracBits, bits }],
+    checks: [],
+  };
+  const changed = { ...manifest, programs: [asShare] };
+  t.throws(() => new PublishedModel({ ...parts, manifest: changed, programs: [program] }), {
+    message: /to a public tensor, for a 'share'/,
+  });
   await e.stop();
 });

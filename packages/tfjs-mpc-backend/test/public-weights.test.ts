@@ -103,6 +103,32 @@ test.serial('a small public tensor, and a mask of any size, stay a part of the p
   t.deepEqual(kinds(asPublic(numbers([70, 70], 2))).sort(), ['public', 'share']);
 });
 
+// The first time that a graph is run
+for (const [width, sync] of [
+  [120, false],
+  [125, true],
+] as const)
+  test.serial(
+    `a large secret head on public weights is written as an opening${sync ? ', synchronously' : ''}`,
+    async (t) => {
+      const x = numbers([3, 80], 1) as tf.Tensor2D;
+      const [w, head] = [numbers([80, 140], 2, 0.3), numbers([140, width], 3, 0.3)] as [tf.Tensor2D, tf.Tensor2D];
+      const f = () => tf.matMul(tf.relu(tf.matMul(x, w)) as tf.Tensor2D, head);
+      const want = await f().data();
+      await tf.setBackend('secformer');
+      asPublic(w);
+      const bytes: number[] = [];
+      for (const _ of [1, 2]) {
+        const got = sync ? f().dataSync() : await f().data();
+        got.forEach((v, i) => {
+          t.true(Math.abs(v - want[i]!) < 2e-3, `${v} for ${want[i]} at ${i}`);
+        });
+        bytes.push(lastRun()!.bytes.p0p1);
+      }
+      t.is(bytes[0], bytes[1], 'the first run opens nothing that later ones do not');
+    },
+  );
+
 /** A tf.LayersModel of public weights; the last layer and an adapter may be secret. */
 test.serial('a LayersModel of public weights, with an adapter and a head that stay secret', async (t) => {
   const model = tf.sequential({

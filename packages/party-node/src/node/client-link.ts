@@ -192,7 +192,8 @@ export class ClientLink {
         try {
           await this.#engine.publics.sent(this.#engine.kernels, this.#mine, m, payload);
         } finally {
-          this.#mine.give(payload.length);
+          // As much as was held for it, whatever came
+          this.#mine.give(packedBytes(m.count, m.bits));
         }
         return this.#link.send({ t: 'done', re: m.re });
       case 'free':

@@ -183,7 +183,7 @@ function exponentials(
     bits: 64,
   });
   const total = e.sum(fits ? power : e.emit('unwrap', [numerator]), [t.shape.length - 1]);
-  const fracBits = fits ? EXP_BITS : e.format.weight;
+  const fracBits = fits ? EXP_BITS : expBits;
   // The leader's term is at least e^(−5/4) > 1/4
   const high = fracBits + Math.max(1, Math.ceil(Math.log2(n + 1)));
   const row = e.emit('open', [total], {
