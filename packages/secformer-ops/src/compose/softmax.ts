@@ -299,8 +299,8 @@ const QUAD_RESULT_BITS = 52;
  *
  * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
  * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
- * @param carried of a product with V that a public tensor multiplies next: Σ is opened beside the squares where these
- *   have no mask, a round less; the error is 1e-4 then for Σ from a sixteenth to sixteen times 25 n, of a row of n
+ * @param carried of a product with V that a public tensor multiplies next: squares of 12 bits where Σ is opened beside
+ *   them; the error is 1e-4 then for Σ from a sixteenth to sixteen times 25 n, of a row of n
  * Source MPCFormer; SecFormer section 3.2; protocols section 9.
  */
 export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number, carried = false): Unnormalised {
