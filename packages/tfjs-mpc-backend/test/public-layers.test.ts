@@ -1,4 +1,4 @@
-/** Layers of public weights under each kind of attention, at both widths of operands, beside the same with secret ones. */
+/** Layers of public weights under each kind of attention, at both widths of operands, beside those of secret ones. */
 import * as tf from '@tensorflow/tfjs-core';
 import test from 'ava';
 import '@tensorflow/tfjs-backend-cpu';
