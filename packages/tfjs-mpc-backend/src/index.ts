@@ -197,4 +197,4 @@ export type { InputShape, InputShapes, Publishable } from './service/models.js';
 export type { Manifest, OnProgress, Published, PublishProgress, RunProgress, TensorSpec } from './service/nodes.js';
 export type { PublishOptions } from './service/publish.js';
 export type { Inputs, PredictOptions, PublishedModel } from './service/published-model.js';
-export type { ModelOfWeights } from './weights.js';
+export type { LayerVariable, ModelOfWeights } from './weights.js';

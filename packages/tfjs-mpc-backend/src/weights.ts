@@ -22,10 +22,16 @@ export function isWeights(record: DataRecord): boolean {
   return record.weights;
 }
 
+/** A variable of a layer. */
+export interface LayerVariable {
+  /** The tensor that it is now. */
+  read(): Tensor;
+}
+
 /** A model whose tensors can be told: a BertModel, a tf.GraphModel or a tf.LayersModel. */
 export interface ModelOfWeights {
   /** tensors, lists of them by name, or variables of layers */
-  readonly weights: readonly (Tensor | { read(): Tensor })[] | Readonly<Record<string, readonly Tensor[]>>;
+  readonly weights: readonly (Tensor | LayerVariable)[] | Readonly<Record<string, readonly Tensor[]>>;
 }
 
 /** A model's tensors. @throws TypeError where it does not say what they are */
