@@ -64,11 +64,11 @@ test('GeLU, both forms: largest error 4.6e-5 on ±100 and right beyond the thres
   t.is(checked.cost.rounds, 3);
 });
 
-test('tanh and erf: 7e-5 and 6e-5', async (t) => {
+test('tanh and erf: 7.5e-5 and 6e-5', async (t) => {
   const values = uniform(20000, -12, 12, 4);
   const x = encoded(values);
   const { outputs } = await evaluate([vector(values)], (e, [v]) => [tanh(e, v!), elementwise.erf.emit(e, v!, {})]);
-  t.true(worst(outputs[0]!, (i) => Math.tanh(x[i]!)).max <= 7e-5);
+  t.true(worst(outputs[0]!, (i) => Math.tanh(x[i]!)).max <= 7.5e-5);
   t.true(worst(outputs[1]!, (i) => erf(x[i]!)).max <= 6e-5);
 });
 
