@@ -44,11 +44,9 @@ const TRIES = 3;
 export class DataConnections {
   readonly #o: DataConnectionsOptions;
   readonly #channel: FrameChannel | undefined;
-  /** links that a connection may come for, by id */
-  readonly #expected = new Map<string, NodeRole>();
+  /** proven links that may have a connection, by id, and whether they have it */
+  readonly #links = new Map<string, { role: NodeRole; isOpen: boolean }>();
   readonly #dialling = new Set<Socket>();
-  /** links that have their connection */
-  readonly #opened = new Set<string>();
   #stopped = false;
 
   /** @param channel absent where this platform has none, or there are to be WebSockets alone */
@@ -62,37 +60,26 @@ export class DataConnections {
     const mine = this.#o.role;
     if (!this.#channel || role === 'client' || !PAIRS.some((pair) => pair.includes(mine) && pair.includes(role)))
       return () => {};
-    if (this.#o.dialled.includes(role)) {
-      const dialled = { over: false };
-      void this.#dialAgain(role, seed, dialled);
-      return () => {
-        dialled.over = true;
-        this.#opened.delete(bytesToHex(dataId(seed)));
-      };
-    }
     const id = bytesToHex(dataId(seed));
-    this.#expected.set(id, role);
+    this.#links.set(id, { role, isOpen: false });
+    if (this.#o.dialled.includes(role)) void this.#dialAgain(role, id, seed);
     return () => {
-      this.#expected.delete(id);
-      this.#opened.delete(id);
+      this.#links.delete(id);
     };
   }
 
   /**
    * Takes a connection that began as one for data.
+   * One that belongs to no link that the other end dialled is closed.
    * @param bytes all that has been read of it
-   * @returns whether it belongs to a link; if not, it is closed
    */
-  accept(socket: Socket, bytes: Uint8Array): boolean {
+  accept(socket: Socket, bytes: Uint8Array): void {
     const said = readPreamble(bytes);
-    const id = said && bytesToHex(said.id);
-    const role = id === undefined ? undefined : this.#expected.get(id);
-    if (!role || !this.#channel) {
-      socket.destroy();
-      return false;
-    }
-    this.#hand(socket, { role, id: id!, side: 'accept', nonce: said!.nonce });
-    return true;
+    const id = said ? bytesToHex(said.id) : '';
+    const role = this.#links.get(id)?.role;
+    if (said && role && !this.#o.dialled.includes(role))
+      this.#hand(socket, { role, id, side: 'accept', nonce: said.nonce });
+    else socket.destroy();
   }
 
   stop(): void {
@@ -101,20 +88,20 @@ export class DataConnections {
   }
 
   /** Until the link has a data connection or is closed, or it has been tried often enough. */
-  async #dialAgain(role: NodeRole, seed: Secret, link: { over: boolean }): Promise<void> {
-    for (let n = 0; n < TRIES && !link.over && !this.#stopped; n++) {
+  async #dialAgain(role: NodeRole, id: string, seed: Secret): Promise<void> {
+    for (let n = 0; n < TRIES; n++) {
       // The engine shows keys, or lets it be, within this time
       if (n > 0) await new Promise((resolve) => setTimeout(resolve, n * limits.handshakeMs).unref());
-      if (link.over || this.#stopped || this.#opened.has(bytesToHex(dataId(seed)))) return;
+      if (this.#stopped || this.#links.get(id)?.isOpen !== false) return;
       try {
-        await this.#dial(role, seed);
+        await this.#dial(role, id, seed);
       } catch (error) {
         this.#o.log('data', { node: nodeName[role], open: false, why: (error as Error).message });
       }
     }
   }
 
-  async #dial(role: NodeRole, seed: Secret): Promise<void> {
+  async #dial(role: NodeRole, id: string, seed: Secret): Promise<void> {
     const { hostname, port, protocol } = new URL(this.#o.urlOf(role));
     const { bytes, nonce } = preambleOf(seed);
     const socket = new Socket();
@@ -137,12 +124,13 @@ export class DataConnections {
     } finally {
       this.#dialling.delete(socket);
     }
-    this.#hand(socket, { role, id: bytesToHex(dataId(seed)), side: 'dial', nonce });
+    this.#hand(socket, { role, id, side: 'dial', nonce });
   }
 
   /** The engine has proved a connection. */
   opened({ role, id }: DataConnection): void {
-    this.#opened.add(id);
+    const link = this.#links.get(id);
+    if (link) link.isOpen = true;
     this.#o.log('data', { node: nodeName[role], open: true });
   }
 
