@@ -100,7 +100,7 @@ void chacha20(uint8_t *o, size_t bytes, const uint32_t *key, uint32_t counter) {
   }
 }
 
-// Words of a stream that stay in the cache while they are used; of any width they are whole blocks
+// Words of a stream that stay in the first cache while they are used; of any width they are whole blocks
 struct Stream {
   static const size_t PART = 8192;
   u64 *words;
