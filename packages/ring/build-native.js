@@ -17,6 +17,7 @@ const wide = process.arch === 'x64';
 const sources = [
   ['binding', []],
   ['channel', []],
+  ['threads', []],
   ['plain', []],
   ...(wide
     ? [

@@ -1,14 +1,12 @@
 // Node-API binding: load(tables, level) gives an object with the kernels of an instruction set. Lengths are checked by
 // the caller in TypeScript.
-#include "kernels.h"
+#include "arguments.h"
 #include <cstdlib>
 #include <cstring>
 #include <initializer_list>
-#include <node_api.h>
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
-#include <pthread.h>
 
 // In channel.cc
 void exportChannel(napi_env env, napi_value exports);
@@ -27,8 +25,7 @@ u64 *kernelScratch(size_t n) {
   return scratch.words;
 }
 
-// Called when a thread's environment ends
-static void freeScratch(void *) {
+void kernelScratchFree() {
   free(scratch.words);
   scratch.words = nullptr;
   scratch.length = 0;
@@ -36,92 +33,22 @@ static void freeScratch(void *) {
 
 namespace {
 
-struct Parts {
-  size_t next, parts;
-  void (*run)(const void *context, size_t part);
-  const void *context;
-};
+#define BINARY(name)                                                   \
+  KERNEL(name)                                                         \
+    u64 *o = a.words(0, &n);                                           \
+    const u64 *x = a.words(1), *y = a.words(2);                        \
+    EACH_PART k.name(o + at, x + at, y + at, count); END_PARTS
 
-void takeParts(Parts *p) {
-  for (size_t part; (part = __atomic_fetch_add(&p->next, 1, __ATOMIC_RELAXED)) < p->parts;) p->run(p->context, part);
-}
-
-void *helper(void *parts) {
-  takeParts((Parts *)parts);
-  freeScratch(nullptr);
-  return nullptr;
-}
-
-const unsigned MOST_THREADS = 64;
-
-} // namespace
-
-void kernelParts(size_t parts, unsigned threads, void (*run)(const void *context, size_t part), const void *context) {
-  Parts p = {0, parts, run, context};
-  pthread_t helpers[MOST_THREADS];
-  unsigned there = 0;
-  while (there + 1 < threads && there < MOST_THREADS && !pthread_create(helpers + there, nullptr, helper, &p)) there++;
-  takeParts(&p);
-  while (there > 0) pthread_join(helpers[--there], nullptr);
-}
-
-namespace {
-
-struct Arguments {
-  napi_env env;
-  napi_value values[12];
-  size_t count = 12;
-  const Kernels *kernels = nullptr;
-
-  Arguments(napi_env e, napi_callback_info info) : env(e) {
-    void *data = nullptr;
-    napi_get_cb_info(env, info, &count, values, nullptr, &data);
-    kernels = static_cast<const Kernels *>(data);
-  }
-
-  // Elements of a typed array, and how many there are
-  template <typename T> T *array(size_t i, size_t *length = nullptr) const {
-    void *data = nullptr;
-    size_t n = 0;
-    napi_get_typedarray_info(env, values[i], nullptr, &n, &data, nullptr, nullptr);
-    if (length) *length = n;
-    return static_cast<T *>(data);
-  }
-  u64 *words(size_t i, size_t *length = nullptr) const { return array<u64>(i, length); }
-  u64 word(size_t i) const {
-    u64 v = 0;
-    bool lossless;
-    napi_get_value_bigint_uint64(env, values[i], &v, &lossless);
-    return v;
-  }
-  double number(size_t i) const {
-    double v = 0;
-    napi_get_value_double(env, values[i], &v);
-    return v;
-  }
-  unsigned whole(size_t i) const { return (unsigned)number(i); }
-  bool flag(size_t i) const {
-    bool v = false;
-    napi_get_value_bool(env, values[i], &v);
-    return v;
-  }
-};
-
-#define KERNEL(name)                                       \
-  napi_value name(napi_env env, napi_callback_info info) { \
-    Arguments a(env, info);                                \
-    size_t n;                                              \
-    const Kernels &k = *a.kernels;                         \
-    (void)n;
-#define END return nullptr; }
-
-KERNEL(add) u64 *o = a.words(0, &n); k.add(o, a.words(1), a.words(2), n); END
-KERNEL(sub) u64 *o = a.words(0, &n); k.sub(o, a.words(1), a.words(2), n); END
-KERNEL(lessTwice) u64 *o = a.words(0, &n); k.lessTwice(o, a.words(1), a.words(2), n); END
-KERNEL(mul) u64 *o = a.words(0, &n); k.mul(o, a.words(1), a.words(2), n); END
-KERNEL(bitAnd) u64 *o = a.words(0, &n); k.bitAnd(o, a.words(1), a.words(2), n); END
-KERNEL(bitXor) u64 *o = a.words(0, &n); k.bitXor(o, a.words(1), a.words(2), n); END
-KERNEL(affine) u64 *o = a.words(0, &n); k.affine(o, a.words(1), n, a.word(2), a.word(3), a.word(4)); END
+BINARY(add)
+BINARY(sub)
+BINARY(lessTwice)
+BINARY(mul)
+BINARY(bitAnd)
+BINARY(bitXor)
+KERNEL(affine)
+  u64 *o = a.words(0, &n);
+  const u64 *x = a.words(1), scale = a.word(2), offset = a.word(3), mask = a.word(4);
+  EACH_PART k.affine(o + at, x + at, count, scale, offset, mask); END_PARTS
 KERNEL(rowSum)
   size_t all;
   u64 *o = a.words(0, &n);
@@ -130,21 +57,21 @@ KERNEL(rowSum)
 END
 KERNEL(matMul)
   k.matMul(a.words(0), a.words(1), a.words(2), a.whole(3), a.whole(4), a.whole(5), a.flag(6), a.flag(7), a.whole(8),
-      a.flag(9), a.whole(10));
+      a.flag(9), threads);
 END
 KERNEL(sparseMatMul)
   size_t entries;
   u64 *o = a.words(0, &n);
   const u64 *x = a.words(1, &entries);
   k.sparseMatMul(o, x, a.words(2), a.array<int32_t>(3), entries, a.whole(4), a.whole(5), n / a.whole(4), a.word(6),
-      a.whole(7));
+      threads);
 END
 KERNEL(packMatrix) k.packMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
 KERNEL(unpackMatrix) k.unpackMatrix(a.words(0), a.words(1), a.whole(2), a.whole(3), a.flag(4), a.whole(5)); END
 napi_value packedWords(napi_env env, napi_callback_info info) {
   Arguments a(env, info);
   napi_value n;
-  napi_create_double(env, (double)a.kernels->packedWords(a.whole(0), a.whole(1), a.whole(2)), &n);
+  napi_create_double(env, (double)a.loaded->kernels->packedWords(a.whole(0), a.whole(1), a.whole(2)), &n);
   return n;
 }
 // Key and nonce of a stream, wiped from the stack after use
@@ -168,44 +95,72 @@ END
 KERNEL(streamWords)
   const StreamKey key(a.array<uint8_t>(0), nullptr);
   u64 *o = a.words(1, &n);
-  k.streamWords(o, n, key.words, a.whole(2), a.whole(3), a.whole(4));
+  k.streamWords(o, n, key.words, a.whole(2), a.whole(3), threads);
 END
 KERNEL(streamDifference)
   const StreamKey key(a.array<uint8_t>(0), nullptr);
   const u64 *x = a.words(2, &n);
-  k.streamDifference(a.array<uint8_t>(1), x, n, key.words, a.whole(3), a.whole(4), a.whole(5));
+  k.streamDifference(a.array<uint8_t>(1), x, n, key.words, a.whole(3), a.whole(4), threads);
 END
-KERNEL(pack) const u64 *x = a.words(1, &n); k.pack(a.array<uint8_t>(0), x, n, a.whole(2)); END
-KERNEL(packOpening)
+KERNEL(pack)
   const u64 *x = a.words(1, &n);
-  k.packOpening(a.array<uint8_t>(0), x, a.words(2), n, a.word(3), a.word(4), a.whole(5), a.whole(6));
-END
-KERNEL(unpack) u64 *o = a.words(0, &n); k.unpack(o, a.array<uint8_t>(1), n, a.whole(2)); END
-KERNEL(unpackSum) u64 *o = a.words(0, &n); k.unpackSum(o, a.array<uint8_t>(1), a.array<uint8_t>(2), n, a.whole(3)); END
+  uint8_t *o = a.array<uint8_t>(0);
+  const unsigned bits = a.whole(2);
+  EACH_PART k.pack(o + at / 8 * bits, x + at, count, bits); END_PARTS
+KERNEL(packOpening)
+  const u64 *x = a.words(1, &n), *r = a.words(2), offset = a.word(3), modulus = a.word(4);
+  uint8_t *o = a.array<uint8_t>(0);
+  const unsigned shift = a.whole(5), bits = a.whole(6);
+  EACH_PART k.packOpening(o + at / 8 * bits, x + at, r + at, count, offset, modulus, shift, bits); END_PARTS
+KERNEL(unpack)
+  u64 *o = a.words(0, &n);
+  const uint8_t *x = a.array<uint8_t>(1);
+  const unsigned bits = a.whole(2);
+  EACH_PART k.unpack(o + at, x + at / 8 * bits, count, bits); END_PARTS
+KERNEL(unpackSum)
+  u64 *o = a.words(0, &n);
+  const uint8_t *x = a.array<uint8_t>(1), *y = a.array<uint8_t>(2);
+  const unsigned bits = a.whole(3);
+  EACH_PART k.unpackSum(o + at, x + at / 8 * bits, y + at / 8 * bits, count, bits); END_PARTS
 KERNEL(gather)
   const double *how = a.array<double>(2, &n);
   k.gather(a.words(0), a.words(1) + (size_t)a.number(3), n / 2, how);
 END
-KERNEL(choose) u64 *o = a.words(0, &n); k.choose(o, a.words(1), a.words(2), a.words(3), n, a.whole(4)); END
-KERNEL(encode) u64 *o = a.words(0, &n); k.encode(o, a.array<float>(1), n, a.number(2)); END
+KERNEL(choose)
+  u64 *o = a.words(0, &n);
+  const u64 *m = a.words(1), *zero = a.words(2), *one = a.words(3);
+  const unsigned bit = a.whole(4);
+  EACH_PART k.choose(o + at, m + at, zero + at, one + at, count, bit); END_PARTS
+KERNEL(encode)
+  u64 *o = a.words(0, &n);
+  const float *v = a.array<float>(1);
+  const double scale = a.number(2);
+  EACH_PART k.encode(o + at, v + at, count, scale); END_PARTS
 KERNEL(decode) double *o = a.array<double>(0, &n); k.decode(o, a.words(1), n, a.whole(2), a.number(3)); END
 KERNEL(maskForOpening)
   u64 *o = a.words(0, &n);
-  k.maskForOpening(o, a.words(1), a.words(2), n, a.word(3), a.word(4), a.whole(5), a.word(6));
-END
+  const u64 *x = a.words(1), *r = a.words(2), offset = a.word(3), modulus = a.word(4), mask = a.word(6);
+  const unsigned shift = a.whole(5);
+  EACH_PART k.maskForOpening(o + at, x + at, r + at, count, offset, modulus, shift, mask); END_PARTS
 KERNEL(lift)
   u64 *o = a.words(0, &n);
-  k.lift(o, a.words(1), a.words(2), a.words(3), a.words(4), n, a.whole(5), a.word(6), a.flag(7) ? 1 : 0);
-END
+  const u64 *m = a.words(1), *r = a.words(2), *w = a.words(3), *wh = a.words(4), offset = a.word(6);
+  const unsigned bits = a.whole(5), first = a.flag(7);
+  EACH_PART k.lift(o + at, m + at, r + at, w + at, wh + at, count, bits, offset, first); END_PARTS
 KERNEL(extend)
-  u64 *o = a.words(0, &n);
-  k.extend(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), a.words(7), n, a.whole(8),
-      a.word(9), a.word(10), a.flag(11) ? 1 : 0);
-END
+  u64 *om = a.words(0, &n), *os = a.words(1);
+  const u64 *m = a.words(2), *share = a.words(3), *set = a.words(4), *clear = a.words(5), *opened = a.words(6);
+  const u64 *r = a.words(7), mask = a.word(9), offset = a.word(10);
+  const unsigned bits = a.whole(8), first = a.flag(11);
+  EACH_PART
+    k.extend(om + at, os + at, m + at, share + at, set + at, clear + at, opened + at, r + at, count, bits, mask, offset,
+        first);
+  END_PARTS
 KERNEL(chunkTables)
   uint16_t *o = a.array<uint16_t>(0, &n);
-  k.chunkTables(o, a.words(1), n, a.whole(2), a.whole(3), (int)a.whole(4));
-END
+  const u64 *r = a.words(1);
+  const unsigned position = a.whole(2), width = a.whole(3), kind = a.whole(4);
+  EACH_PART k.chunkTables(o + at, r + at, count, position, width, (int)kind); END_PARTS
 KERNEL(pick)
   size_t rows;
   const u64 *m = a.words(1, &n);
@@ -214,12 +169,21 @@ KERNEL(pick)
 END
 KERNEL(bitPlane) const u64 *m = a.words(1, &n); k.bitPlane(a.words(0), m, n, a.word(2), a.whole(3)); END
 KERNEL(planeToWords) u64 *o = a.words(0, &n); k.planeToWords(o, a.words(1), n); END
-KERNEL(bitShare) u64 *o = a.words(0, &n); k.bitShare(o, a.words(1), a.words(2), n, a.flag(3) ? 1 : 0); END
+KERNEL(bitShare)
+  u64 *o = a.words(0, &n);
+  const u64 *c = a.words(1), *beta = a.words(2);
+  const unsigned first = a.flag(3);
+  EACH_PART k.bitShare(o + at, c + at / 64, beta + at, count, first); END_PARTS
 KERNEL(bitMultiply)
   u64 *o = a.words(0, &n);
-  k.bitMultiply(o, a.words(1), a.words(2), a.words(3), a.words(4), a.words(5), a.words(6), n, a.whole(7), a.word(8),
-      a.flag(9));
-END
+  const u64 *c = a.words(1), *x = a.words(2), *m = a.words(3), *b = a.words(4), *br = a.words(5), *bh = a.words(6);
+  const u64 offset = a.word(8);
+  const unsigned bits = a.whole(7);
+  const bool wrap = a.flag(9);
+  EACH_PART
+    // bh may be empty where nothing wraps around
+    k.bitMultiply(o + at, c + at / 64, x + at, m + at, b + at, br + at, wrap ? bh + at : bh, count, bits, offset, wrap);
+  END_PARTS
 KERNEL(maskedProduct)
   size_t variables;
   u64 *o = a.words(0, &n);
@@ -228,7 +192,7 @@ KERNEL(maskedProduct)
 END
 KERNEL(trigTables)
   const u64 *r = a.words(1, &n);
-  k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4), a.whole(5));
+  k.trigTables(a.words(0), r, n, a.whole(2), a.whole(3), a.number(4), threads);
 END
 KERNEL(trigCombine)
   u64 *o = a.words(0, &n);
@@ -240,10 +204,18 @@ KERNEL(expCombine)
   k.expCombine(o, a.words(1), a.words(2), a.words(3), n, a.number(4), a.whole(5));
 END
 
+// setThreads(n): that kernels of this object may take
+napi_value setThreads(napi_env env, napi_callback_info info) {
+  Arguments a(env, info);
+  a.loaded->threads = a.whole(0);
+  return nullptr;
+}
+
 const struct {
   const char *name;
   napi_callback call;
-} methods[] = {{"add", add},
+} methods[] = {{"setThreads", setThreads},
+               {"add", add},
                {"sub", sub},
                {"lessTwice", lessTwice},
                {"mul", mul},
@@ -284,7 +256,7 @@ const struct {
 
 // Free memory goes back to the machine: glibc keeps what lies between buffers that are in use
 napi_value giveBack(napi_env env, napi_callback_info info) {
-  freeScratch(nullptr);
+  kernelScratchFree();
 #ifdef __GLIBC__
   malloc_trim(0);
 #endif
@@ -330,11 +302,13 @@ napi_value load(napi_env env, napi_callback_info info) {
   for (const Kernels *k : {&avx512Kernels, &avx2Kernels})
     if (strcmp(name, k->name) == 0) chosen = k;
 #endif
+  Loaded *const loaded = new Loaded{chosen, 1};
+  napi_add_env_cleanup_hook(env, [](void *l) { delete (Loaded *)l; }, loaded);
   napi_value object;
   napi_create_object(env, &object);
   for (const auto &m : methods) {
     napi_value f;
-    napi_create_function(env, m.name, NAPI_AUTO_LENGTH, m.call, const_cast<Kernels *>(chosen), &f);
+    napi_create_function(env, m.name, NAPI_AUTO_LENGTH, m.call, loaded, &f);
     napi_set_named_property(env, object, m.name, f);
   }
   return object;
@@ -349,7 +323,8 @@ NAPI_MODULE_INIT() {
   // larger ones once some were freed
   mallopt(M_MMAP_THRESHOLD, 2 << 20);
 #endif
-  napi_add_env_cleanup_hook(env, freeScratch, nullptr);
+  const auto end = [](void *) { kernelThreadsEnd(), kernelScratchFree(); };
+  napi_add_env_cleanup_hook(env, end, nullptr);
   napi_create_function(env, "load", NAPI_AUTO_LENGTH, load, nullptr, &f);
   napi_set_named_property(env, exports, "load", f);
   napi_create_function(env, "levels", NAPI_AUTO_LENGTH, levels, nullptr, &f);

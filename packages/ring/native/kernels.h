@@ -15,9 +15,13 @@ extern double kernelTables[4096 * 4 + 4 * 1024];
 // Words from the start of a cache line, so that no vector lies across two; the same for every call of a thread, since
 // fresh pages would cost more than filling them
 u64 *kernelScratch(size_t n);
+// The calling thread's goes back to the allocator
+void kernelScratchFree();
 
 // Calls run(context, part) for each part on `threads` threads; parts that no thread can be started for run in this one
 void kernelParts(size_t parts, unsigned threads, void (*run)(const void *context, size_t part), const void *context);
+// The threads that help the calling one end
+void kernelThreadsEnd();
 
 struct Kernels {
   const char *name;

@@ -102,8 +102,7 @@ export interface TrigShape {
 export interface Kernels {
   readonly name: string;
   /**
-   * threads that a large matrix product, a long stream or tables of sines may take, 1 until it is set; WebAssembly has
-   * one
+   * threads that a kernel of many elements may take, 1 until it is set; WebAssembly has one
    */
   threads: number;
 

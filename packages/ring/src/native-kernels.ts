@@ -47,7 +47,7 @@ const NO_NONCE = new Uint8Array(12);
  */
 export class NativeKernels implements Kernels {
   readonly name: string;
-  threads = 1;
+  #threads = 1;
   readonly #x: Native;
   /** rows that come again and again, as the addon reads them */
   readonly #rows = new WeakMap<readonly PickedRow[], Int32Array>();
@@ -55,6 +55,14 @@ export class NativeKernels implements Kernels {
   constructor(name: string, native: Native) {
     this.name = name;
     this.#x = native;
+  }
+
+  get threads(): number {
+    return this.#threads;
+  }
+  set threads(n: number) {
+    this.#threads = n;
+    this.#x.setThreads!(n);
   }
 
   #call(kernel: string, ...args: unknown[]): void {
@@ -102,12 +110,12 @@ export class NativeKernels implements Kernels {
     matMulLengths(out, a, b, shape);
     const { m, k, n, transposeA = false, transposeB = false, bits = 64 } = shape;
     const packed = 'words' in b;
-    this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed, this.threads);
+    this.#call('matMul', out, a, packed ? b.words : b, m, k, n, transposeA, transposeB, bits, packed);
   }
 
   sparseMatMul(out: Words, entries: Words, b: Words, pattern: SparsePattern, bits: number): void {
     const { n, each } = sparseLengths(out, entries, b, pattern);
-    this.#call('sparseMatMul', out, entries, b, pattern.targets, n, each, maskOf(bits), this.threads);
+    this.#call('sparseMatMul', out, entries, b, pattern.targets, n, each, maskOf(bits));
   }
 
   packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
@@ -128,12 +136,12 @@ export class NativeKernels implements Kernels {
 
   streamWords(key: Uint8Array, out: Words, counter: number, bits: number): void {
     streamLength(key, undefined, counter + packedBytes(out.length, bits) / 64);
-    this.#call('streamWords', key, out, counter, bits, this.threads);
+    this.#call('streamWords', key, out, counter, bits);
   }
   streamDifference(key: Uint8Array, out: Uint8Array, a: Words, counter: number, bits: number): void {
     packedLength(out, a, bits);
     streamLength(key, undefined, counter + out.length / 64);
-    this.#call('streamDifference', key, out, a, counter, bits, this.threads);
+    this.#call('streamDifference', key, out, a, counter, bits);
   }
 
   pack(out: Uint8Array, a: Words, bits: number): void {
@@ -261,7 +269,7 @@ export class NativeKernels implements Kernels {
 
   trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
     need(out.length === 2 * harmonics * r.length && harmonics <= HARMONICS && period <= 24, 'operands of trigTables');
-    this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits, this.threads);
+    this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits);
   }
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void {
     const { period, harmonics, fracBits } = how;

@@ -255,6 +255,19 @@ for (const name of native) {
     });
   }
 
+  test(`${name}: every kernel of many elements is the same on several threads`, async (t) => {
+    const k = await loadKernels(name);
+    const n = 3 * 2 ** 16 + 77;
+    for (const [kernel, call] of Object.entries(calls)) {
+      const want = asBytes(call(wasm, n, 41));
+      for (const threads of [1, 3]) {
+        k.threads = threads;
+        t.true(asBytes(call(k, n, 41)).equals(want), `${kernel}, ${threads} threads`);
+      }
+      k.threads = 1;
+    }
+  });
+
   test(`${name}: a product made by several threads is the same`, async (t) => {
     const k = await loadKernels(name);
     for (const [m, depth, n, bits] of [
