@@ -31,6 +31,16 @@ export function pick(o: usize, m: usize, table: usize, n: i32, tau: u64, pos: u6
   }
 }
 
+// sums[j] ^= ⊕_w bits[w] & coefficients[w + j], of words of 32 bits
+export function parities(sums: usize, count: i32, bits: usize, words: i32, coefficients: usize): void {
+  for (let w = 0; w < words; w++, bits += 4, coefficients += 4) {
+    const word = load<u32>(bits);
+    if (word == 0) continue;
+    for (let j: usize = 0; j < (<usize>count) << 2; j += 4)
+      store<u32>(sums + j, load<u32>(sums + j) ^ (word & load<u32>(coefficients + j)));
+  }
+}
+
 // Bit `pos` of (m − tau) of every word, as one plane
 export function bitPlane(o: usize, m: usize, n: i32, tau: u64, pos: u64): void {
   for (let i = 0; i < n; i += 64, o += 8) {

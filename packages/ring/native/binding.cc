@@ -167,6 +167,12 @@ KERNEL(pick)
   const int32_t *how = a.array<int32_t>(5, &rows);
   k.pick(a.words(0), m, a.array<uint16_t>(2), n, a.whole(3), a.word(4), how, rows / 5);
 END
+KERNEL(parities)
+  size_t count;
+  uint32_t *sums = a.array<uint32_t>(0, &count);
+  const uint32_t *bits = a.array<uint32_t>(1, &n);
+  k.parities(sums, count, bits, n, a.array<uint32_t>(2));
+END
 KERNEL(bitPlane) const u64 *m = a.words(1, &n); k.bitPlane(a.words(0), m, n, a.word(2), a.whole(3)); END
 KERNEL(planeToWords) u64 *o = a.words(0, &n); k.planeToWords(o, a.words(1), n); END
 KERNEL(bitShare)
@@ -244,6 +250,7 @@ const struct {
                {"extend", extend},
                {"chunkTables", chunkTables},
                {"pick", pick},
+               {"parities", parities},
                {"bitPlane", bitPlane},
                {"planeToWords", planeToWords},
                {"bitShare", bitShare},

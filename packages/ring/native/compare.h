@@ -122,6 +122,17 @@ void pick(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride,
   }
 }
 
+// Of at most 64 sums, which stay in registers or the first cache
+void parities(uint32_t *sums, size_t count, const uint32_t *bits, size_t words, const uint32_t *coefficients) {
+  uint32_t all[64];
+  memcpy(all, sums, count * 4);
+  for (size_t w = 0; w < words; w++) {
+    const uint32_t word = bits[w], *const c = coefficients + w;
+    if (word) EACH(count) all[i] ^= word & c[i];
+  }
+  memcpy(sums, all, count * 4);
+}
+
 void bitPlane(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position) {
   for (size_t i = 0; i < n; i += 64, o++) {
     u64 bits = 0;

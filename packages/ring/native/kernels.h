@@ -73,6 +73,8 @@ struct Kernels {
   // rows of five: table, plane of o, position, width, base
   void (*pick)(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows,
       size_t count);
+  // sums[j] ^= the sum modulo 2 of bits[w] & coefficients[w + j]
+  void (*parities)(uint32_t *sums, size_t count, const uint32_t *bits, size_t words, const uint32_t *coefficients);
   void (*bitPlane)(u64 *o, const u64 *m, size_t n, u64 tau, unsigned position);
   void (*planeToWords)(u64 *o, const u64 *bits, size_t n);
   // the share of c ⊕ beta from c and a share of beta, `first` 1 at one party and 0 at the other

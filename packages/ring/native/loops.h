@@ -15,6 +15,6 @@ const Kernels TABLE = {
     chacha20, streamWords, streamDifference,
     pack, packOpening, unpack, unpackSum,
     gather, choose, encode, decode, maskForOpening, lift, extend,
-    chunkTables, pick, bitPlane, planeToWords, bitShare, bitMultiply, maskedProduct,
+    chunkTables, pick, parities, bitPlane, planeToWords, bitShare, bitMultiply, maskedProduct,
     trigTables, trigCombine, expTables, expCombine,
 };

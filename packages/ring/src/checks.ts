@@ -42,6 +42,13 @@ export function planeLength(plane: Words, elements: { length: number }): void {
   );
 }
 
+export function paritiesLengths(sums: Uint32Array, bits: Uint32Array, coefficients: Uint32Array): void {
+  need(
+    sums.length >= 1 && sums.length <= 64 && coefficients.length >= bits.length + sums.length - 1,
+    () => `${sums.length} parities of ${bits.length} words with ${coefficients.length} coefficients`,
+  );
+}
+
 export function pickedRows(
   out: Words,
   m: Words,
@@ -73,12 +80,11 @@ export function maskedPlanes(
   { variables, sets }: MaskedTerm,
 ): void {
   const inside = (planes: Words, i: number) => i >= 0 && (i + 1) * out.length <= planes.length;
+  let all = true;
+  for (let i = 0; i < variables.length; i++) all &&= inside(opened, variables[i]!) && inside(masks, variables[i]!);
+  for (let s = 0; s < sets.length; s++) all &&= (s & (s - 1)) === 0 || inside(products, sets[s]!);
   need(
-    variables.length >= 1 &&
-      variables.length <= 4 &&
-      sets.length === 2 ** variables.length &&
-      variables.every((v) => inside(opened, v) && inside(masks, v)) &&
-      sets.every((p, s) => (s & (s - 1)) === 0 || inside(products, p)),
+    variables.length >= 1 && variables.length <= 4 && sets.length === 2 ** variables.length && all,
     () => `a product of planes ${variables} with the masks' products ${sets}`,
   );
 }
@@ -135,10 +141,9 @@ export function sparseLengths(
     const matrix = `a sparse matrix of ${rows} rows with ${entries.length} entries at ${targets.length} places`;
     return `${matrix}, times ${b.length} words into ${out.length}`;
   });
-  need(
-    targets.every((t) => t >= 0 && t < rows),
-    () => `entries beyond the ${rows} rows of a sparse matrix`,
-  );
+  let inside = true;
+  for (let i = 0; i < targets.length; i++) inside &&= targets[i]! >= 0 && targets[i]! < rows;
+  need(inside, () => `entries beyond the ${rows} rows of a sparse matrix`);
   return { n, each };
 }
 

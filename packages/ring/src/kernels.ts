@@ -187,6 +187,11 @@ export interface Kernels {
    * each element
    */
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void;
+  /**
+   * sums[j] ^= ⊕_w bits[w] & coefficients[w + j], as many sums as there are: a Toeplitz matrix of words times bits;
+   * there are as many coefficients as words and sums together, less one, or more
+   */
+  parities(sums: Uint32Array, bits: Uint32Array, coefficients: Uint32Array): void;
   /** bit `position` of m − tau, as a plane */
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void;
   /** one word of 0 or 1 for each bit of a plane */

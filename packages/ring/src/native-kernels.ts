@@ -4,6 +4,7 @@ import {
   matMulLengths,
   need,
   packedLength,
+  paritiesLengths,
   pickedRows,
   planeLength,
   sameLength,
@@ -231,6 +232,10 @@ export class NativeKernels implements Kernels {
       this.#rows.set(rows, how);
     }
     this.#call('pick', out, m, tables, stride, tau, how);
+  }
+  parities(sums: Uint32Array, bits: Uint32Array, coefficients: Uint32Array): void {
+    paritiesLengths(sums, bits, coefficients);
+    this.#call('parities', sums, bits, coefficients);
   }
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void {
     planeLength(out, m);

@@ -1,5 +1,5 @@
 /** Comparisons by shared tables, and planes of bits, in WebAssembly. */
-import { need, pickedRows, planeLength, sameLength } from './checks.js';
+import { need, paritiesLengths, pickedRows, planeLength, sameLength } from './checks.js';
 import type { PickedRow } from './kernels.js';
 import { CHUNK, type WasmMemory } from './wasm-memory.js';
 import type { Words } from './words.js';
@@ -47,6 +47,23 @@ export function pick(
       memory.out(0, out.subarray(plane * size, (plane + 1) * size), i / 64, Math.ceil(end / 64));
     }
   }
+}
+
+export function parities(memory: WasmMemory, sums: Uint32Array, bits: Uint32Array, coefficients: Uint32Array): void {
+  paritiesLengths(sums, bits, coefficients);
+  const count = sums.length;
+  const to = memory.in(0, sums, 0, count, 4);
+  for (let i = 0; i < bits.length; i += CHUNK) {
+    const end = Math.min(bits.length, i + CHUNK);
+    memory.exports.parities(
+      to,
+      count,
+      memory.in(1, bits, i, end, 4),
+      end - i,
+      memory.in(2, coefficients, i, end + count - 1, 4),
+    );
+  }
+  memory.out(0, sums, 0, count, 4);
 }
 
 export function bitPlane(memory: WasmMemory, out: Words, m: Words, tau: bigint, position: number): void {

@@ -326,6 +326,10 @@ export class WasmKernels implements Kernels {
     bits.pick(this.#memory, out, m, tables, stride, tau, rows);
   }
 
+  parities(sums: Uint32Array, plane: Uint32Array, coefficients: Uint32Array): void {
+    bits.parities(this.#memory, sums, plane, coefficients);
+  }
+
   bitPlane(out: Words, m: Words, tau: bigint, position: number): void {
     bits.bitPlane(this.#memory, out, m, tau, position);
   }

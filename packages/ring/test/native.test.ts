@@ -125,6 +125,10 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
         }) as const;
       k.pick(o, words(n, s), new Uint16Array(bytes(8 * stride, s).buffer), stride, words(1, s)[0]!, [row(0), row(1)]);
     }),
+  parities: (k, n, s) =>
+    into(new Uint32Array((s % 64) + 1).fill(s), (o) =>
+      k.parities(o, new Uint32Array(bytes(4 * n, s).buffer), new Uint32Array(bytes(4 * (n + 64), s + 1).buffer)),
+    ),
   bitPlane: (k, n, s) => into(plane(n, 0).fill(0n), (o) => k.bitPlane(o, words(n, s), words(1, s)[0]!, s % 64)),
   planeToWords: (k, n, s) => into(new BigUint64Array(n), (o) => k.planeToWords(o, plane(n, s))),
   bitShare: (k, n, s) => into(new BigUint64Array(n), (o) => k.bitShare(o, plane(n, s), words(n, s + 1), s % 2 === 0)),

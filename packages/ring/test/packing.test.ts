@@ -52,7 +52,15 @@ for (const name of availableKernels())
           k.packOpening(out, a, b, { offset: 0n, bits: 64, shift: 0, width: bits }),
         );
         t.true(shifted.around);
-        t.deepEqual(shifted.out, expected(n, bits, 2, a.map((x, i) => BigInt.asUintN(64, x + b[i]!))));
+        t.deepEqual(
+          shifted.out,
+          expected(
+            n,
+            bits,
+            2,
+            a.map((x, i) => BigInt.asUintN(64, x + b[i]!)),
+          ),
+        );
         const words = new BigUint64Array(n + 2).fill(7n);
         k.unpack(words.subarray(1, n + 1), wa, bits);
         t.deepEqual(words, BigUint64Array.of(7n, ...cut(a), 7n));

@@ -77,15 +77,17 @@ export const compareTable = primitive({
     const planes = zeros(a.thresholds.length * words);
     const [from, to] = [halvesOf(tables!), halvesOf(planes)];
     const row = size / HALF;
+    const [thresholds, first] = [Int32Array.from(a.thresholds), role === 0 ? 1 : 0];
     const entry = (i: number, t: number) => ((from[i * row + (t >> 5)] as number) >>> (t & 31)) & 1;
     for (let i = 0; i < n; i++) {
       const at = cut(m, i, a.position, a.window);
       const upTo = entry(i, at);
-      a.thresholds.forEach((tau, plane) => {
+      for (let plane = 0; plane < thresholds.length; plane++) {
+        const tau = thresholds[plane]!;
         const wraps = at < tau;
-        const bit = upTo ^ entry(i, wraps ? at - tau + size : at - tau) ^ (role === 0 && wraps ? 1 : 0);
+        const bit = upTo ^ entry(i, wraps ? at - tau + size : at - tau) ^ (wraps ? first : 0);
         to[2 * plane * words + (i >> 5)]! |= bit << (i & 31);
-      });
+      }
     }
     return { planes };
   },

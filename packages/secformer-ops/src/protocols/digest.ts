@@ -1,4 +1,14 @@
-import { bytesOf, halvesOf, KeyStream, planeWords, Secret, scratch, type Words, zeros } from '@secformer/ring';
+import {
+  bytesOf,
+  halvesOf,
+  type Kernels,
+  KeyStream,
+  planeWords,
+  Secret,
+  scratch,
+  type Words,
+  zeros,
+} from '@secformer/ring';
 import { noAttributes, primitive } from '../instruction/primitive.js';
 import { type BitsType, check, describeAll, type ShareType, shareType, sizeOf } from '../instruction/types.js';
 
@@ -43,7 +53,8 @@ export const digest = primitive({
     bits.forEach((t, i) => {
       const [n, size] = [sizeOf(t.shape), planeWords(sizeOf(t.shape))];
       for (let p = 0; p < t.planes; p++, at += 2 * size) {
-        add(sums, halvesOf(ins[i]!.planes!.subarray(p * size, (p + 1) * size)), n, coefficients.subarray(at));
+        const plane = halvesOf(ins[i]!.planes!.subarray(p * size, (p + 1) * size));
+        addParities(kernels, sums, plane, n, coefficients.subarray(at));
       }
     });
     const share = scratch(DIGEST_BITS);
@@ -60,13 +71,12 @@ export const digest = primitive({
 const negated = (w: Words) => w.map((v) => BigInt.asUintN(64, -v));
 
 /** Adds n bits to every parity. What pads a plane is not among them: it is of whoever made it. */
-function add(sums: Uint32Array, plane: Uint32Array, n: number, coefficients: Uint32Array): void {
-  const last = Math.ceil(n / 32) - 1;
-  for (let w = 0; w <= last; w++) {
-    const word = w < last || n % 32 === 0 ? plane[w]! : plane[w]! & ((1 << (n % 32)) - 1);
-    if (word === 0) continue;
-    for (let j = 0; j < DIGEST_BITS; j++) sums[j]! ^= word & coefficients[w + j]!;
-  }
+function addParities(k: Kernels, sums: Uint32Array, plane: Uint32Array, n: number, coefficients: Uint32Array): void {
+  const whole = Math.floor(n / 32);
+  k.parities(sums, plane.subarray(0, whole), coefficients);
+  if (n % 32 === 0) return;
+  const last = Uint32Array.of(plane[whole]! & (2 ** (n % 32) - 1));
+  k.parities(sums, last, coefficients.subarray(whole));
 }
 
 function parity(v: number): number {
