@@ -12,6 +12,8 @@ interface Printed {
   weights: string;
   link: string;
   kernels: string;
+  /** writing the weights, and the first run after it, offline and online */
+  setup: { ms: number[]; firstRunMs: number[] };
   online: {
     ms: number[];
     bytes: { p0p1: number; p1p0: number };
@@ -32,6 +34,8 @@ export function table(r: Printed, error: { maxAbs: number; meanAbs: number; cosi
   const { p0p1, p1p0 } = r.online.bytes;
   const rows = [
     ['plaintext (wasm)', milliseconds(plain), '', ''],
+    ['set-up', milliseconds(r.setup.ms), '', ''],
+    ['first run', milliseconds(r.setup.firstRunMs), '', ''],
     ['offline', milliseconds(r.offline.ms), megabytes(r.offline.bytes.dealer), ''],
     ['online', milliseconds(r.online.ms), megabytes(p0p1 + p1p0), `${r.online.rounds} rounds`],
     ...(['waitMs', 'systemMs', 'collectorMs'] as const).map((of) => [

@@ -3,10 +3,10 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
 import { checkFixed, EncodingError, type Kernels, packedBytes } from '@secformer/ring';
 import {
-  encodePublic,
   type InputState,
   programLimits,
   publicBits,
+  publicFormat,
   publicHead,
   writtenTensor,
 } from '@secformer/secformer-ops';
@@ -14,6 +14,7 @@ import { NodeError } from '../errors.js';
 import { nodeName } from '../wire/handshake.js';
 import type { NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
+import { resting } from './writing.js';
 
 const PARTIES = ['party0', 'party1'] as const;
 
@@ -39,14 +40,24 @@ export function checkPublic(values: Float32Array, shape: readonly number[]): voi
 
 /** @throws EncodingError where a value is out of range or not finite */
 export async function publicTensor(kernels: Kernels, values: Float32Array, what: string): Promise<PublicBytes> {
-  const { words, fracBits, magnitude } = encodePublic(kernels, values, what);
-  const bits = publicBits({ fracBits, magnitude });
-  const head = publicHead(words.length, bits);
-  const all = new Uint8Array(head.length + packedBytes(words.length, bits));
+  checkFixed(values, writtenTensor.magnitude, what);
+  const format = publicFormat(values);
+  const [count, bits] = [values.length, publicBits(format)];
+  const head = publicHead(count, bits);
+  const all = new Uint8Array(head.length + packedBytes(count, bits));
   all.set(head);
   const bytes = all.subarray(head.length);
-  kernels.pack(bytes, words, bits);
-  return { fracBits, magnitude, count: words.length, bits, bytes, digest: bytesToHex(await digestOf(all)) };
+  // In slices, which are whole bytes: the words of all would take twice the memory of the values
+  const room = new BigUint64Array(Math.min(count, programLimits.sliceWords));
+  const breath = resting();
+  for (let from = 0; from < count; from += room.length) {
+    const words = room.subarray(0, count - from);
+    kernels.encode(words, values.subarray(from, from + words.length), format.fracBits);
+    const at = packedBytes(from, bits);
+    kernels.pack(bytes.subarray(at, at + packedBytes(words.length, bits)), words, bits);
+    await breath();
+  }
+  return { ...format, count, bits, bytes, digest: bytesToHex(await digestOf(all)) };
 }
 
 /** By the platform where it has that, some times faster; a page without a secure context has not. */

@@ -54,7 +54,7 @@ export async function writeOpening(w: Writing, width: number): Promise<string> {
 }
 
 /** A pause now and then: what else this thread does, a page's drawing and answers to pings, need not wait for long. */
-function resting(): () => Promise<void> {
+export function resting(): () => Promise<void> {
   let since = performance.now();
   return async () => {
     if (performance.now() - since < limits.writingMs) return;

@@ -1,6 +1,6 @@
 import { sha256 } from '@noble/hashes/sha2.js';
 import { bytesToHex } from '@noble/hashes/utils.js';
-import { checkFixed, type Kernels, StoredWords, scratch, type Words } from '@secformer/ring';
+import { checkFixed, type Kernels, largestOf, StoredWords, scratch, type Words } from '@secformer/ring';
 import { PUBLIC_BITS, publicBits } from './types.js';
 
 /** What brings a word of `bits` bits, sign included, to 64: half of its range is added, and taken away again. */
@@ -58,8 +58,7 @@ export interface EncodedPublic {
 
 /** The scale and the range of a public tensor, which follow from its values. */
 export function publicFormat(values: Float32Array): Pick<EncodedPublic, 'fracBits' | 'magnitude'> {
-  let top = 0;
-  for (const v of values) if (Math.abs(v) > top) top = Math.abs(v);
+  const top = largestOf(values);
   const least = -MOST_FRAC_BITS / 2;
   let magnitude = top === 0 ? least : Math.max(least, Math.floor(Math.log2(top)) + 1);
   const fracBits = Math.min(MOST_FRAC_BITS, FRAC_BITS + Math.max(0, SMALL - magnitude));
