@@ -12,7 +12,7 @@ import { matchGelu } from './rewrites/gelu.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './rewrites/layer-norm.js';
 import { atFloor, COMPARING, clipped, comparedTo, softmaxOf, unmasked } from './rewrites/masked.js';
 import { powerAttention, reluPowerOf } from './rewrites/power.js';
-import { matchQuad } from './rewrites/quad.js';
+import { quadOf } from './rewrites/quad.js';
 import { extremeOf, SATURATING } from './rewrites/saturating.js';
 import { scaledLeaf } from './rewrites/scale.js';
 import { matchSilu } from './rewrites/silu.js';
@@ -238,14 +238,8 @@ export class Compiler implements Emission {
       const scaled = folded.gain ? this.push({ op: 'mul', in: [normal, this.node(folded.gain)], shape }) : normal;
       return this.push({ op: 'add', in: [scaled, this.node(folded.bias)], shape });
     }
-    const quad = matchQuad(n);
-    if (quad) {
-      const x = this.node(quad.scores);
-      const bits = ({ step, values, shape }: SecretNode) =>
-        step ? this.own(passing('bits', [quad.mask!], shape), 0) : this.variant(quad.mask!, 'bits', () => values!, 0);
-      const mask = quad.mask && bits(quad.mask);
-      return this.push({ op: 'quad', c: quad.c, in: mask === undefined ? [x] : [x, mask], shape: n.shape });
-    }
+    const quad = quadOf(this, n, this.#fold);
+    if (quad !== undefined) return quad;
     const weights = matchSoftmax(n);
     if (weights) return softmaxOf(this, n, weights);
     const logarithm = matchLogSoftmax(n);

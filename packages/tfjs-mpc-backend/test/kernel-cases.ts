@@ -333,6 +333,14 @@ export const patterns: Record<string, Case> = {
       const p = tf.mul(tf.square(tf.add(own.x([2, 3]), 5)), tf.cast(mask, 'float32'));
       return tf.div(p, tf.sum(p, -1, true));
     }),
+  '2Quad in plain operations, with a constant for each head': (own) => {
+    const shape = [1, 2, 3, 4];
+    const [q, k] = [own.x<tf.Tensor>(shape), own.x<tf.Tensor>(shape)];
+    const scores = tf.mul(tf.matMul(q, k, false, true), 0.5);
+    const square = tf.square(tf.add(scores, tf.add(tf.reshape(own.floats([2]), [1, 2, 1, 1]), 5)));
+    const mask = tf.reshape(tf.cast(own.ints<tf.Tensor>([1, 3], 2), 'float32'), [1, 1, 1, 3]);
+    return [square, tf.mul(square, mask)].map((p) => tf.div(p, tf.sum(p, -1, true)));
+  },
   'a dense layer on a LayerNorm, and a classifier': (own) => {
     const x = own.x<tf.Tensor>([2, 4]);
     const centred = tf.sub(x, tf.mean(x, -1, true));

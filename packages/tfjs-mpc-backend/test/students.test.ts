@@ -52,6 +52,18 @@ function cumulants(): tf.Tensor {
   return tf.matMul(tf.mul(tf.exp(tf.sub(centered, tf.mul(variance, 0.5))), even), v!);
 }
 
+/** (s + c)²/Σ(s + c)² over tokens that are no padding, as bert-loader has it: c public, or a constant for each head. */
+function quad(c: number | number[], masked = true): tf.Tensor {
+  const shape = [BATCH, HEADS, TOKENS, SIZE];
+  const [q, k, v] = [computed(shape, 2, 1), computed(shape, 2, 2), computed(shape, 3, 3)];
+  const scores = tf.mul(tf.matMul(q, k, false, true), tf.scalar(1 / Math.sqrt(SIZE)));
+  const shifted = tf.add(scores, typeof c === 'number' ? tf.scalar(c) : tf.reshape(tf.tensor1d(c), [1, HEADS, 1, 1]));
+  const tokens = Int32Array.from({ length: BATCH * TOKENS }, (_, i) => (i >= BATCH * TOKENS - 3 ? 0 : 1));
+  const cast = tf.reshape(tf.cast(tf.tensor2d(tokens, [BATCH, TOKENS], 'int32'), 'float32'), [BATCH, 1, 1, TOKENS]);
+  const squares = masked ? tf.mul(tf.square(shifted), cast) : tf.square(shifted);
+  return tf.matMul(tf.div(squares, tf.sum(squares, -1, true)), v);
+}
+
 const worstOf = (got: ArrayLike<number>, want: ArrayLike<number>) =>
   Array.from(got).reduce((most, v, i) => Math.max(most, Math.abs(v - want[i]!)), 0);
 
@@ -154,3 +166,42 @@ test.serial('e^(s − mean − c·var)/n as attention weights: what divides them
     t.true(off <= 5e-4, `${suite}: ${off}`);
   }
 });
+
+test.serial('2Quad with a constant for each head takes the rounds of one with a public constant', async (t) => {
+  for (const suite of ['exact', 'puma'])
+    for (const masked of [true, false])
+      for (const fold of [true, false]) {
+        const rounds: number[] = [];
+        for (const c of [5, [4, 7]]) {
+          await tf.setBackend('cpu');
+          const want = await quad(c, masked).data();
+          configure({ suite, fold });
+          await tf.setBackend('secformer');
+          const read = quad(c, masked);
+          const { nodes } = whatNodesSee(read).graph;
+          t.is(nodes.filter((n) => n.op === 'quad').length, 1);
+          t.false(nodes.some((n) => n.op === 'div'));
+          const off = worstOf(await read.data(), want);
+          t.true(off <= 5e-4, `${suite} ${c} ${masked}: ${off}`);
+          rounds.push(lastRun()!.rounds);
+        }
+        t.is(rounds[1], rounds[0], `${suite}, mask: ${masked}`);
+      }
+});
+
+test.serial(
+  'what is no constant of heads is an ordinary sum: one for each row, or one that the nodes know',
+  async (t) => {
+    configure({ fold: false });
+    await tf.setBackend('secformer');
+    const x = computed([BATCH, HEADS, TOKENS, TOKENS], 1, 4);
+    const quads = (c: tf.Tensor) => {
+      const p = tf.square(tf.add(x, c));
+      return whatNodesSee(tf.div(p, tf.sum(p, -1, true))).graph.nodes.some((n) => n.op === 'quad');
+    };
+    t.true(quads(made([1, HEADS, 1, 1], 2, 5)));
+    t.false(quads(made([BATCH, HEADS, TOKENS, 1], 2, 5)));
+    t.false(quads(made([1, 1, 1, TOKENS], 2, 5)));
+    t.false(quads(tf.sum(x, [2, 3], true)));
+  },
+);

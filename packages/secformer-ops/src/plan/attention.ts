@@ -37,7 +37,8 @@ export function quadWeights(
   // The keys' lift, or their opening for another product: they are not opened whole to be opened again
   const maskedKeys = e.times(e.factor(nodes.share(key)), e.factor(column));
   const masked = e.product(e.operand(nodes.share(query)), e.operand(maskedKeys), false, true);
-  const shifted = e.add(e.scale(masked, product.scale), e.broadcast(e.scale(nodes.share(mask), node.c), node.shape));
+  const scaled = e.scale(masked, product.scale);
+  const shifted = node.c === 0 ? scaled : e.add(scaled, e.broadcast(e.scale(nodes.share(mask), node.c), node.shape));
   const biasedScores = bias === undefined ? shifted : e.add(shifted, e.broadcast(nodes.share(bias), node.shape));
   return weights(quadSoftmax(e, biasedScores, 0, undefined, nodes.isCarried));
 }

@@ -47,6 +47,13 @@ const ROOM: Readonly<Record<string, number>> = {
   ...Object.fromEntries(['matMul', 'mul', 'square'].map((op) => [op, 12])),
 };
 
+/** Of scores whose powers are weights: these take less than 2^7, and are told from more up to four times that. */
+const SCORES_ROOM = 9;
+
+function roomOf(n: GraphNode): number | undefined {
+  return 'scores' in n && n.scores === 1 ? SCORES_ROOM : ROOM[n.op];
+}
+
 /** The same of each sum whose room all that takes it says, with views, sums and larger scales between. */
 export function roomOfSums({ nodes, outputs }: Graph): Map<GraphNode, number> {
   const needed = nodes.map(() => 0);
@@ -61,7 +68,7 @@ export function roomOfSums({ nodes, outputs }: Graph): Map<GraphNode, number> {
     // A factor below 1 may bring a large value into a domain
     const grows = scales && n.op === 'mul' && factors.every((v) => Math.abs(v) >= 1);
     const carries = VIEWS.has(n.op) || n.op === 'add' || n.op === 'sub' || grows;
-    const takes = carries ? needed[i]! : scales ? 0 : ROOM[n.op];
+    const takes = carries ? needed[i]! : scales ? 0 : roomOf(n);
     for (const x of n.in) needed[x] = Math.max(needed[x]!, takes || MAGNITUDE);
   }
   const sums = nodes.flatMap((n, i) => (n.op === 'add' || n.op === 'sub' ? [[n, needed[i]!] as const] : []));

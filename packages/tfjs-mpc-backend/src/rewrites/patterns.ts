@@ -50,6 +50,16 @@ export function sumWithScalar(n: SecretNode | undefined): { x: SecretNode; c: nu
   return undefined;
 }
 
+/** Scores, and what the caller added to them, the same for all of a head: [..., 1, 1]. */
+export function sumWithOwn(n: SecretNode | undefined): { x: SecretNode; own: SecretNode } | undefined {
+  if (n?.op !== 'add' || n.tensor !== undefined || n.values) return undefined;
+  for (const [x, own] of [n.inputs, [...n.inputs].reverse()] as [SecretNode, SecretNode][]) {
+    const alike = own.shape.length >= 2 && own.shape.slice(-2).every((d) => d === 1);
+    if (own.own && !x.own && alike && x.shape.join() === n.shape.join()) return { x, own };
+  }
+  return undefined;
+}
+
 /** Looks through views that keep the elements in order or repeat them. */
 export function throughViews(n: SecretNode): SecretNode {
   let at = n;
