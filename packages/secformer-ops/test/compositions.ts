@@ -61,6 +61,7 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   product: (e, x) => e.truncated(e.matMul(x, x, false, true)),
   'operand of a norm': (e, x) => e.emit('unwrap', [e.operand(layerNorm(e, x, 1e-5, true))]),
   'operand of a context': (e, x) => e.emit('unwrap', [e.operand(attend(e, exactSoftmax(e, x), x, true))]),
+  'scores above 0': (e, x) => reluPower(e, x, 1, 1, true),
   'square of scores above 0': (e, x) => reluPower(e, x, 2, 1, true),
   'fourth power of scores above 0': (e, x) => reluPower(e, x, 4, 1, true),
   'product of 13 bits': coarse((e, x) => e.truncated(e.matMul(x, x, false, true))),

@@ -28,6 +28,26 @@ test('powers of scores: right but for what lies a unit of the comparison below 0
   }
 });
 
+test('what is above 0 of scores: off by 2^−12 just below 0, and else by their own rounding', async (t) => {
+  const plus = 1.25;
+  const values = uniform(20_000, -130, 126, 3);
+  for (let i = 0; i < 10_000; i++) values[i] = -plus + (i - 5_000) / 2 ** 18;
+  values.set([-plus, -plus - 2 ** -12, -plus - 2 ** -16, -128 - plus, 126.7, -250, 0]);
+  const x = encoded(values);
+  const { outputs, checked } = await evaluate([{ shape: [values.length], values }], (e, [v]) => [
+    reluPower(e, v!, 1, plus, true),
+  ]);
+  let near = 0;
+  outputs[0]!.forEach((got, i) => {
+    const v = x[i]! + plus;
+    if (v < 0 && v >= -(2 ** -12)) near = Math.max(near, Math.abs(got));
+    else t.true(Math.abs(got - Math.max(0, v)) <= 2 ** -16, `${v}: ${got}`);
+  });
+  t.true(near <= 2 ** -12, String(near));
+  // An opening, its comparison and the bit
+  t.is(checked.cost.rounds, 3);
+});
+
 test('watched, scores from 512 on are reported, and none below 256', async (t) => {
   const seen = async (value: number) => {
     const inputs = [{ shape: [4], values: Float32Array.of(1, -3, value, 2) }];

@@ -79,6 +79,7 @@ const others: Outputs = (e, [x]) => [
   suiteOf('secformer').gelu(e, x!, 'erf'),
   reluPower(e, x!, 4),
   reluPower(e, x!, 2, 1, true),
+  reluPower(e, x!, 1, 1, true),
   topK(e, e.slice(x!, [0, 0], [64, 8]), 2).indices,
   oneHotOf(e, suiteOf('exact'), elementwise.round.emit(e, x!, {}), 200, undefined),
 ];

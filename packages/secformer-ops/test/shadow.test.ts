@@ -68,6 +68,7 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
   topK: [[-9, 9], (e, x) => topK(e, x, 3).values],
   argMax: [[-9, 9], (e, x) => maxWithIndex(e, x, true).index!],
   logSoftmax: [[-9, 9], (e, x) => logSoftmax(e, x)],
+  'logSoftmax of a product': [[-2, 2], (e, x) => logSoftmax(e, e.matMul(x, x, false, true))],
   cumSum: [[-9, 9], (e, x) => e.cumSum(x, false, true)],
   product: [[-9, 9], (e, x) => e.truncated(e.matMul(x, x, false, true))],
   'product of a product': [[-2, 2], (e, x) => e.truncated(e.matMul(e.truncated(e.matMul(x, x, false, true)), x))],

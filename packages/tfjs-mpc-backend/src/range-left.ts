@@ -21,6 +21,7 @@ const HOLDS: Readonly<Record<string, string>> = {
   sigmoid: window,
   silu: window,
   softplus: window,
+  relu: 'values below 16,384, and scores of attention below 128, in size',
   relu2: power,
   relu4: power,
   exp: 'exponents below 9.8',

@@ -1,5 +1,16 @@
 import type { Emitter } from './emitter.js';
 
+/** How a comparison is made. */
+export interface Comparing {
+  /** the borrow below the window's top, for `quotient` */
+  borrow?: boolean;
+  /** in chunks of five bits where these are fewer: fewer bits are opened, and the dealer sends more */
+  wide?: boolean;
+}
+
+/** Bits of the chunks of a window, the top bit apart: five where that makes fewer of them than four. */
+const chunkOf = (window: number) => (Math.ceil((window - 1) / 5) < Math.ceil((window - 1) / 4) ? 5 : 4);
+
 /**
  * Bits [x < τ] for rising thresholds, from an opened value: tables, then rounds of four chunks. Thresholds in units of
  * the window.
@@ -10,12 +21,14 @@ export function lessThan(
   position: number,
   window: number,
   thresholds: (number | bigint)[],
-  borrow = false,
+  { borrow = false, wide = false }: Comparing = {},
 ): number {
+  const chunk = wide ? chunkOf(window) : 4;
   let v = e.emit('compare', [opened], {
     position,
     window,
     thresholds: thresholds.map(String),
+    ...(chunk !== 4 && { chunk }),
     ...(borrow && { borrow }),
   });
   do v = e.emit('combine', [v]);
@@ -35,8 +48,9 @@ export function intervals(
   thresholds: (number | bigint)[],
   from = 0,
   count = thresholds.length + 1,
+  how: Comparing = {},
 ): number {
-  const hot = e.emit('oneHot', [lessThan(e, opened, position, window, thresholds)]);
+  const hot = e.emit('oneHot', [lessThan(e, opened, position, window, thresholds, how)]);
   return e.emit('openBits', [e.emit('planes', [hot], { from, count })]);
 }
 

@@ -82,7 +82,11 @@ export const elementwise: Readonly<Record<ElementwiseOp, Elementwise>> = {
     error: { absolute: 0, relative: 7e-7 },
     beyond: `${wrong} (negative values down to −16384 have a longer form)`,
   },
-  relu: { emit: (e, x) => relu(e, x), ...exact },
+  relu: {
+    emit: (e, x, { plus = 0, scores }) =>
+      scores === 1 ? reluPower(e, x, 1, plus, true) : relu(e, e.addConstant(x, plus)),
+    ...exact,
+  },
   relu2: {
     emit: (e, x, { plus, scores }) => reluPower(e, x, 2, plus, scores === 1),
     domain: [-16384, 127.9],

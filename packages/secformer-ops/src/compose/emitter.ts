@@ -213,13 +213,13 @@ export class Emitter extends OperandEmitter {
    * both.
    */
   matMul(a: number, b: number, transposeA = false, transposeB = false): number {
-    const width = this.productBits(a, b);
+    const width = this.productBits(a, b, 0);
     return this.product(this.operand(a, width), this.operand(b, width), transposeA, transposeB);
   }
 
   /** Modulus of a matrix product of shares as `operand` opens them. */
-  productBits(a: number, b: number): number {
-    return productBits(this.format, this.operandBits(a), this.operandBits(b));
+  productBits(a: number, b: number, columns: number): number {
+    return productBits(this.format, this.operandBits(a), this.operandBits(b), columns);
   }
 
   /** Matrix product of opened operands. */

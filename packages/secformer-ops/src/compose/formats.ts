@@ -14,9 +14,16 @@ export const PRODUCT_BITS = 48;
 const ROOM = 15;
 const FINE_ROOM = 12;
 
-/** Modulus of a product of operands of so many fractional bits. */
-export function productBits(format: OperandFormat, a: number, b: number): number {
-  if (format.bits === FRAC_BITS) return PRODUCT_BITS;
+/**
+ * Rows from this length on whose mean is 0 stay below 2^11 wherever their variance is in a LayerNorm's domain, 2^31/H²:
+ * no value is larger than √(H·variance).
+ */
+const LONG_ROWS = 512;
+
+/** Modulus of a product of operands of so many fractional bits, in rows of a length. */
+export function productBits(format: OperandFormat, a: number, b: number, columns: number): number {
+  const isLong = Math.max(a, b) === format.centred && columns >= LONG_ROWS;
+  if (format.bits === FRAC_BITS && !isLong) return PRODUCT_BITS;
   return a + b + 1 + (Math.max(a, b) > FRAC_BITS ? FINE_ROOM : ROOM);
 }
 

@@ -1,4 +1,4 @@
-/** The distance of every value of a row to the row's largest, by all pairs in groups: fewer rounds than two by two. */
+/** The distance of every value of a row to the row's largest, by all pairs in groups, or two by two. */
 import { check } from '../instruction/types.js';
 import { lessThan } from './bits.js';
 import type { Emitter } from './emitter.js';
@@ -18,6 +18,9 @@ export function groupsOf(n: number): number[] {
   return left > 1 ? [...out, left] : out;
 }
 
+/** The same two by two: fewest comparisons, and most rounds. */
+export const pairsOf = (n: number): number[] => Array<number>(Math.ceil(Math.log2(n))).fill(2);
+
 /** The largest of each group [.., g] of opened integers, as a share [..]. */
 function best(e: Emitter, opened: number): number {
   const { shape, width, magnitude } = e.opened(opened);
@@ -27,7 +30,7 @@ function best(e: Emitter, opened: number): number {
   const bits = Array.from({ length: size - 1 }, (_, i) => {
     const apart = size - 1 - i;
     const difference = e.emit('subOpened', [part(0, apart), part(i + 1, apart)], { magnitude: magnitude + 1 });
-    return e.emit('openBits', [lessThan(e, difference, 0, width, [0])]);
+    return e.emit('openBits', [lessThan(e, difference, 0, width, [0], { wide: true })]);
   });
   if (size <= GROUP) return e.emit('winner', [opened, ...bits], { magnitude });
   const log = Math.ceil(Math.log2(size));
@@ -60,19 +63,21 @@ function level(e: Emitter, opened: number, group: number): number {
  *
  * Integers compare transitively, so one member of a group wins; of equals the first. Groups are of four, and the last
  * one of up to 32 (rows of 128: 4, 4, 8).
+ * @param levels the members of each level's groups; by `pairsOf` two, and as many comparisons as there are values
  * Domain x where differences within a row stay below 2^(width − 18), at 16 fractional bits.
- * Cost   rows of 128: 11 rounds, 6.5 bytes each way an element with the opening of x; dealer 44 bytes. View: every
+ * Cost   rows of 128: 11 rounds, 6 bytes each way an element with the opening of x; dealer 48 bytes. Two by two 22, 5
+ *        and 35. View: every
  *        opening and every bit has a mask of its own; tables of T's are under streams of P0's, whatever masks they are
  *        of.
  */
-export function distanceToMax(e: Emitter, opened: number, magnitude: number): number {
+export function distanceToMax(e: Emitter, opened: number, magnitude: number, levels = groupsOf): number {
   const { shape, width, fracBits } = e.opened(opened);
   const n = shape.at(-1)!;
   check(fracBits > 1, () => `all pairs of values of ${fracBits} fractional bits`);
   const shift = fracBits - 1;
   const rows = shape.slice(0, -1).reduce((a, b) => a * b, 1);
   let at = e.emit('topBits', [e.reshape(opened, [rows, n])], { shift });
-  for (const group of groupsOf(n)) {
+  for (const group of levels(n)) {
     const share = level(e, at, group);
     const how = { shift: 0, width: width - shift, offsetLog: -1, share: 'modular', bits: width - shift };
     at = e.emit('open', [share], how);

@@ -1,6 +1,6 @@
 /**
- * Powers of what is above 0, relu(x)² and relu(x)⁴: attention weights of students that need no exponential, and an
- * activation.
+ * Powers of what is above 0, relu(x)² and relu(x)⁴, and of scores relu(x) itself: attention weights of students that
+ * need no exponential, and an activation.
  */
 import { intervals, lessThan, onGrid, plane } from './bits.js';
 import { bounded, watchPlane } from './domain.js';
@@ -11,13 +11,20 @@ import { FRAC_BITS, MAGNITUDE } from './formats.js';
 const LARGEST = 7;
 /** Fractional bits of a fourth power, which reaches 2^28. */
 const FOURTH_BITS = 14;
-/** Scores are compared at 2^−8, which four chunks and a top bit hold to ±256. */
+/**
+ * Scores whose squares or fourth powers are taken are compared at 2^−8, which four chunks and a top bit hold to ±256;
+ * others at 2^−12, in chunks of five bits.
+ */
 const SCORES = { position: 8, window: 17 } as const;
+const FINE_SCORES = { position: 4, window: 21 } as const;
 
 /** The opened bit [x ≥ 0]; where x may be anything of the default range, at full resolution and no more than 2^7. */
-function positive(e: Emitter, opened: number, scores: boolean): number {
+function positive(e: Emitter, opened: number, p: 1 | 2 | 4, scores: boolean): number {
   const { width } = e.opened(opened);
-  if (scores) return intervals(e, opened, SCORES.position, Math.min(SCORES.window, width - SCORES.position), [0], 1, 1);
+  if (scores) {
+    const { position, window } = p === 1 ? FINE_SCORES : SCORES;
+    return intervals(e, opened, position, Math.min(window, width - position), [0], 1, 1, { wide: true });
+  }
   const hot = e.emit('oneHot', [lessThan(e, opened, 0, width, onGrid(e, opened, [0, 2 ** LARGEST]))]);
   watchPlane(e, hot, 2);
   return e.emit('openBits', [plane(e, hot, 1)]);
@@ -40,25 +47,29 @@ function squared(e: Emitter, opened: number, fracBits: number, most: number): nu
 }
 
 /**
- * relu(x + plus)^p; below, x is that.
+ * relu(x + plus)^p; below, x is that. Where p is 1, x is scores.
  *
  *   1. open m of x                                                                     1 round
- *   2. compare with 0; beside that the square, local, is opened to 16 bits              2 rounds, of scores 1
+ *   2. compare with 0; beside that the square, local, is opened to 16 bits, where p is not 1    2 rounds, of scores 1
  *      p = 4: the square of that, local, is opened to 14 bits, beside what follows
  *   3. open the bit, which selects the power                                            1 round
  *
  * Domain x < 2^7, and −x whatever the default range holds; of scores |x| < 2^7. Error 2^−16 of a square; 1.3e-4 of a
- * fourth power, or 4e-5 of itself. Of scores, x from −2^−8 to 0 may count as positive: 2^−16 of a square.
+ * fourth power, or 4e-5 of itself. Of scores, x from −2^−8 to 0 may count as positive: 2^−16 of a square; where
+ * p is 1, x from −2^−12.
  * Watched, x from 2^7 on is reported, of scores |x| from 2^9 on.
  * Cost   about 12 bytes each way an element, 4 rounds, of scores 9 and 3. View: openings under masks of their own.
  * @param scores x is a score of attention: |x| < 2^7 is meant
  */
-export function reluPower(e: Emitter, x: number, p: 2 | 4, plus = 0, scores = false): number {
+export function reluPower(e: Emitter, x: number, p: 1 | 2 | 4, plus = 0, scores = false): number {
   // Scores are as fine as the product that they come from, and have no room for more than is claimed of them
   const open = (most?: number) =>
     e.variable(e.addConstant(most === undefined ? x : e.claim(x, most), plus), 2 ** LARGEST, most);
   const opened = scores ? bounded(e, LARGEST + 1, open) : open();
-  const square = squared(e, opened, FRAC_BITS, MAGNITUDE);
-  const power = p === 2 ? square : squared(e, square, FOURTH_BITS, 2 * MAGNITUDE);
-  return e.emit('bitMultiply', [positive(e, opened, scores), power]);
+  const power = () => {
+    if (p === 1) return opened;
+    const square = squared(e, opened, FRAC_BITS, MAGNITUDE);
+    return p === 2 ? square : squared(e, square, FOURTH_BITS, 2 * MAGNITUDE);
+  };
+  return e.emit('bitMultiply', [positive(e, opened, p, scores), power()]);
 }

@@ -6,7 +6,7 @@ import type { Emitter } from './emitter.js';
  * them.
  */
 function quotient(e: Emitter, opened: number, tau: number, shift: number, magnitude: number): number {
-  const borrow = e.emit('openBits', [lessThan(e, opened, 0, shift + 1, [tau], true)]);
+  const borrow = e.emit('openBits', [lessThan(e, opened, 0, shift + 1, [tau], { borrow: true })]);
   return e.emit('quotient', [opened, borrow], { shift, tau: String(tau), magnitude });
 }
 

@@ -3,7 +3,7 @@ import { COARSE, lessThan } from './bits.js';
 import { bounded, watchInterval, watchLift } from './domain.js';
 import type { Emitter } from './emitter.js';
 import { CARRIED_BITS, FRAC_BITS, MAGNITUDE } from './formats.js';
-import { distanceToMax } from './group-max.js';
+import { distanceToMax, groupsOf, pairsOf } from './group-max.js';
 import { inverse } from './inverse.js';
 import { octave } from './octave.js';
 
@@ -119,8 +119,8 @@ function workable(e: Emitter, x: number): number {
   return shift >= 0 && whole && t.fracBits >= FRAC_BITS ? x : workable(e, e.atScale(e.wide(x), FRAC_BITS));
 }
 
-/** u = max + ¾ − s of the coarse maximum, opened in as many bits. */
-function byTournament(e: Emitter, scores: number, width: number, kept: boolean): number {
+/** u = max + ¾ − s of the coarse maximum, opened in as many bits, with its share. */
+function byTournament(e: Emitter, scores: number, width: number): number {
   const t = e.share(scores);
   const top = e.emit('affine', [coarseMax(e, scores)], {
     scale: String(1 << (FRAC_BITS - SCORE_BITS)),
@@ -131,12 +131,11 @@ function byTournament(e: Emitter, scores: number, width: number, kept: boolean):
   });
   const cut = t.fracBits === FRAC_BITS ? scores : e.emit('drop', [scores], { shift: t.fracBits - FRAC_BITS });
   const u = e.emit('sub', [top, cut], { magnitude: SCORE_MAGNITUDE + 1 });
-  const share = kept ? { share: 'lift', bits: 64 } : { share: 'none', bits: 0 };
-  return e.emit('open', [u], { shift: 0, width, offsetLog: -1, ...share, within: [0, 2048] });
+  return e.emit('open', [u], { shift: 0, width, offsetLog: -1, share: 'lift', bits: 64, within: [0, 2048] });
 }
 
 /** u = max + ½ − s of the scores' own opening, in as many bits. */
-function byGroups(e: Emitter, scores: number, width: number): number {
+function byGroups(e: Emitter, scores: number, width: number, fewRounds: boolean): number {
   const opened = e.emit('open', [scores], {
     shift: e.share(scores).fracBits - FRAC_BITS,
     width,
@@ -145,12 +144,12 @@ function byGroups(e: Emitter, scores: number, width: number): number {
     bits: width,
     within: [-(2 ** SCORE_MAGNITUDE), 2 ** SCORE_MAGNITUDE],
   });
-  return distanceToMax(e, opened, SCORE_MAGNITUDE + 1);
+  return distanceToMax(e, opened, SCORE_MAGNITUDE + 1, fewRounds ? groupsOf : pairsOf);
 }
 
 /**
- * u = max + ¾ − s ≥ 0 as an opening of 28 bits, its exponentials as an opening of 20 fractional bits, and their row
- * sums.
+ * u = max + ½ − s ≥ 0 (¾ where its share is kept) as an opening of 28 bits, its exponentials as an opening of 20
+ * fractional bits, and their row sums.
  */
 function exponentials(
   e: Emitter,
@@ -164,12 +163,13 @@ function exponentials(
   const n = t.shape.at(-1)!;
   check(n >= 1 && n <= 4096, () => `softmax over ${n} values; rows of 1 to 4096 are supported`);
   const width = distanceWidth(e);
-  const distance = fewRounds ? byGroups(e, scores, width) : byTournament(e, scores, width, keepDistance);
+  const distance = keepDistance ? byTournament(e, scores, width) : byGroups(e, scores, width, fewRounds);
   watchSpread(e, distance);
   // The comparison with 16 moves up with them, and holds as much as they tell
   const more = width - DISTANCE_WIDTH;
   const limit = (16 * COARSE.perUnit) / 2 ** more;
-  const near = e.emit('openBits', [lessThan(e, distance, COARSE.position + more, COARSE.window, [limit])]);
+  const below = lessThan(e, distance, COARSE.position + more, COARSE.window, [limit], { wide: true });
+  const near = e.emit('openBits', [below]);
   // Sums of so many that they fit at a finer scale are opened beside the numerators, and else of what these are then
   const fits = !keepDistance && SUMMED_BITS + Math.ceil(Math.log2(n + 1)) < 64;
   const power = fits
@@ -221,17 +221,17 @@ function inverseOperand(e: Emitter, share: number, fracBits: number, log: number
 }
 
 /**
- * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ¾ − s ≥ 0.
+ * Softmax over the last axis, e^(−u)/Σe^(−u) with u = max + ½ − s ≥ 0.
  *
- *   1. coarse maximum                                                     3 rounds a level
- *      in few rounds by all pairs in groups instead, and u with it         3 to 4 rounds a level
- *   2. open u modulo 2^28; [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits
- *                                                                          4 rounds, or 3
+ *   1. open s modulo 2^28; the maximum of its top bits two by two, or by all pairs in groups, and u with it
+ *                                                                          1 round, 3 to 4 a level
+ *   2. [u < 16] on bits 12 to 27; e^(−u) on a window of 32; truncated to 20 bits
+ *                                                                          3 rounds
  *   3. 1/Σ by octaves of four; Σ is opened beside the numerators, or after them in rows of 256 and more
  *                                                                          2 or 3 rounds
  *
  * Domain |s| ≤ 1023, rows of 1 to 4096; watched, a spread below 2048, and one beyond is reported: from 2560 on for
- * sure, as long as it is below 13,824 (in few rounds 12,800). Of a product with V, |Σe^(−u)·V| < 2^14. Error of the
+ * sure, as long as it is below 12,800. Of a product with V, |Σe^(−u)·V| < 2^14. Error of the
  * probabilities 4e-5 (rows of 128), 1e-4 (512), on the worst rows.
  * @param fewRounds the maximum by all pairs in groups: a row of 128 in 16 rounds with its division and not 27, for
  *   twice as many comparisons

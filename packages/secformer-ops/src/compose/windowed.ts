@@ -44,7 +44,11 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
     }),
   );
   const bits =
-    fracBits < FRAC_BITS ? byHalves(e, opened, fit) : coarseIntervals(e, opened, [-fit.threshold, fit.threshold], 1, 2);
+    fracBits < FRAC_BITS
+      ? byHalves(e, opened, fit)
+      : fit.byEighths
+        ? byEighths(e, opened, fit)
+        : coarseIntervals(e, opened, [-fit.threshold, fit.threshold], 1, 2);
   const inside = e.emit('bitMultiply', [plane(e, bits, 0), middle]);
   const above = plane(e, bits, 1);
   const end =
@@ -68,6 +72,21 @@ function byHalves(e: Emitter, opened: number, { threshold }: Fit): number {
   const position = fracBits - 1;
   const units = [-2 * threshold, 2 * threshold + 1];
   return intervals(e, opened, position, Math.min(HALVES_WINDOW, width - position), units, 1, 2);
+}
+
+/** Bits of the eighths' window, which holds ±2048: three chunks of five and the top one, with a bit more if watched. */
+const EIGHTHS = { log: 3, window: 15 } as const;
+
+/**
+ * The intervals at a resolution of ⅛: what lies as much within a threshold may count as beyond it, and no more than
+ * that; the series holds to the threshold. Four bits fewer of each element are opened than at 2^−4.
+ */
+function byEighths(e: Emitter, opened: number, { threshold }: Fit): number {
+  const { fracBits, width } = e.opened(opened);
+  const position = fracBits - EIGHTHS.log;
+  const units = [1 - threshold * 2 ** EIGHTHS.log, threshold * 2 ** EIGHTHS.log];
+  const window = Math.min(EIGHTHS.window + (e.watch ? 1 : 0), width - position);
+  return intervals(e, opened, position, window, units, 1, 2, { wide: true });
 }
 
 /** The series plus x/2, at the series' scale. */

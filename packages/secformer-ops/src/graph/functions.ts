@@ -54,8 +54,8 @@ export const functions = {
   sqrt: { plain: Math.sqrt },
   rsqrt: { plain: (x) => 1 / Math.sqrt(x) },
   reciprocal: { plain: (x) => 1 / x },
-  relu: { plain: (x) => Math.max(0, x) },
   /** of x + plus; of scores of attention, which hold less and take a round less, where `scores` is 1 */
+  relu: { plain: (x, { plus }) => Math.max(0, x + plus!), parameters: { plus: 0, scores: 0 } },
   relu2: { plain: (x, { plus }) => Math.max(0, x + plus!) ** 2, parameters: { plus: 0, scores: 0 } },
   relu4: { plain: (x, { plus }) => Math.max(0, x + plus!) ** 4, parameters: { plus: 0, scores: 0 } },
   relu6: { plain: (x) => Math.min(6, Math.max(0, x)) },

@@ -106,7 +106,7 @@ export function product(
   // A result beyond the default range needs wider operands
   const wide = e.limit > MAGNITUDE + 1;
   const scores = wide || scale === undefined ? undefined : widthOfScores(nodes, node, scale);
-  const width = wide ? 64 : (scores ?? e.productBits(nodes.share(a), nodes.share(b)));
+  const width = wide ? 64 : (scores ?? e.productBits(nodes.share(a), nodes.share(b), node.shape.at(-1)!));
   const opened = (i: number) => {
     const before = openedNode(nodes, i);
     if (before !== undefined) return before;

@@ -33,7 +33,7 @@ function maximumOf(graph: Graph, i: number): { x: number; c: number } | undefine
   if (n.op === 'clip') return Number(n.high) >= 2 ** 20 ? { x: n.in[0]!, c: Number(n.low) } : undefined;
   if (n.op !== 'add') return undefined;
   for (const [a, b] of [n.in, [...n.in].reverse()] as [number, number][]) {
-    const gap = nodes[a]!.op === 'relu' ? nodes[nodes[a]!.in[0]!]! : undefined;
+    const gap = nodes[a]!.op === 'relu' && !('plus' in nodes[a]!) ? nodes[nodes[a]!.in[0]!]! : undefined;
     if (gap?.op !== 'sub') continue;
     const [x, y] = gap.in as [number, number];
     const [cx, cy, cb] = [scalarOf(graph, x), scalarOf(graph, y), scalarOf(graph, b)];

@@ -1,7 +1,8 @@
 /** What comparisons, planes of bits and what is selected by them take of a node's memory (see footprints). */
 import { planeWords } from '@secformer/ring';
 import type { MemoryContext } from '../instruction/primitive.js';
-import { type BitsType, type ChunksType, planesOf, type ValueType } from '../instruction/types.js';
+import { type BitsType, planesOf, type ValueType } from '../instruction/types.js';
+import { rowsOf } from './compare-rows.js';
 import { DIGEST_BITS } from './digest.js';
 import { type Context, dealsWords, type Footprint, lengthOf, readsWhole, shareOf } from './operand-memory.js';
 import { lowerRows } from './outside.js';
@@ -13,16 +14,17 @@ const MASKED_PRODUCT_PLANES = 12;
 export const bitFootprints: Readonly<Record<string, Footprint>> = {
   compare: {
     memory: {
-      finish(c: Context) {
+      finish(c: MemoryContext<{ window: number; chunk?: number }>) {
+        const words = planeWords(lengthOf(c.out));
         readsWhole(c, 0);
-        return { planes: c.make(planesOf(c.out) * planeWords(lengthOf(c.out))) };
+        // Halves of wide tables, and the bit that takes one
+        if (c.a.chunk === 5) c.takes((rowsOf(c.a.window, 5) + 1) * words);
+        return { planes: c.make(planesOf(c.out) * words) };
       },
-      deal(c: MemoryContext<{ window: number }>) {
+      deal(c: MemoryContext<{ window: number; chunk?: number }>) {
         const n = lengthOf(c.out);
         readsWhole(c, 0);
-        // Two tables of four bits a chunk at most
-        const rows = 2 * (c.out as ChunksType).chunks - 1;
-        c.takes(rows * Math.ceil(n / 4) + planeWords(n));
+        c.takes(rowsOf(c.a.window, c.a.chunk) * Math.ceil(n / 4) + planeWords(n));
         return {};
       },
     },

@@ -12,67 +12,29 @@ import {
   sizeOf,
   type ValueType,
 } from '../instruction/types.js';
+import {
+  asRow,
+  CHUNK_BITS,
+  chunkCount,
+  chunkPlanes,
+  picksOf,
+  plane,
+  rowsOf,
+  tableRows,
+  WIDE_CHUNK_BITS,
+  wideTables,
+} from './compare-rows.js';
 
-const CHUNK_BITS = 4;
 /** Chunks that one round joins: 15 products of masks a group and threshold for one round less than pairs. */
 const GROUP = 4;
 
-interface Row {
-  chunk: number;
-  position: number;
-  width: number;
-  kind: 'lt' | 'eq' | 'both';
-}
-
-/**
- * The 16-bit table rows of a window of w bits: the top bit apart, chunks of 4 from below; the lowest needs no eq, a
- * short last one shares a row.
- */
-function tableRows(position: number, window: number): Row[] {
-  const rows: Row[] = [];
-  for (let chunk = 0, low = 0; low < window - 1; chunk++, low += CHUNK_BITS) {
-    const width = Math.min(CHUNK_BITS, window - 1 - low);
-    const at = { chunk, position: position + low, width };
-    if (chunk === 0) rows.push({ ...at, kind: 'lt' });
-    else if (width < CHUNK_BITS) rows.push({ ...at, kind: 'both' });
-    else rows.push({ ...at, kind: 'lt' }, { ...at, kind: 'eq' });
-  }
-  return rows;
-}
-
-/** The number of rows by the width of the window: a checker asks for it again and again. */
-const rowCounts = Array.from({ length: 65 }, (_, window) => (window < 2 ? 0 : tableRows(0, window).length));
-
-/** Of each instruction, which a Program runs again and again. */
-const picks = new WeakMap<object, PickedRow[][]>();
-
-/** What is picked for each threshold. */
-function picksOf(a: { position: number; window: number; thresholds: string[] }): PickedRow[][] {
-  const made = picks.get(a);
-  if (made) return made;
-  const { position, window, thresholds } = a;
-  const at = chunkPlanes(thresholds.length, chunkCount(window), 0);
-  const picked = thresholds.map((_, t) =>
-    tableRows(position, window).flatMap(({ kind, chunk, position, width }, table): PickedRow[] => [
-      ...(kind === 'eq' ? [] : [{ table, plane: at.lessPlane(t, chunk), position, width, base: 0 } as const]),
-      ...(kind === 'lt'
-        ? []
-        : [{ table, plane: at.equalPlane(t, chunk), position, width, base: kind === 'both' ? 8 : 0 } as const]),
-    ]),
-  );
-  picks.set(a, picked);
-  return picked;
-}
-
-const chunkCount = (window: number) => Math.ceil((window - 1) / CHUNK_BITS);
 const rowBlock = (n: number): Block => ({ count: Math.ceil(n / 4), bits: 64, xor: true });
-const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n);
 
 /**
  * Comparison with public thresholds, first half: [x < τ] is the top bit of m − offset − τ − r on a window of m, and
  * msb(a − r) = msb a ⊕ msb r ⊕ [low a < low r], a public.
  *
- *   1. T cuts r's window into chunks of 4 bits and xor-shares the tables [t < r_c], [t = r_c] for every t
+ *   1. T cuts r's window into chunks of 4 bits, or 5, and xor-shares the tables [t < r_c], [t = r_c] for every t
  *   2. a party picks the entries that the public chunks of a name           (local, for any number of thresholds: the
  *   tables depend on r alone)
  *   `combine` joins them.
@@ -80,7 +42,7 @@ const asRow = (w: Words, n: number) => new Uint16Array(w.buffer, w.byteOffset, n
  * Domain the window must hold x − τ: bits position to position + window − 1 of m; else the sign flips. Low bits left
  * out of the window make
  *        values in [τ − resolution, τ) say 'not less'; never the other way.
- * Cost   no round; dealer 97 bits an element at window 16.
+ * Cost   no round; dealer 97 bits an element at window 16, 161 in chunks of 5, of which there are three and not four.
  * View   P1 sees tables masked by P0's stream; the parties send nothing.
  * Source protocols section 5.
  */
@@ -90,6 +52,8 @@ export const compare = primitive({
     position: int(0, 62),
     window: int(2, 64),
     thresholds: z.array(integerText).min(1).max(64),
+    /** bits of a chunk: 4 if absent */
+    chunk: int(CHUNK_BITS, WIDE_CHUNK_BITS).optional(),
     /**
      * the borrow [low(m − offset − τ) < low r] of the bits below the window's top, for `quotient`; it depends on the
      * mask
@@ -103,20 +67,22 @@ export const compare = primitive({
       a.position + a.window <= x.width,
       () => `a window of bits ${a.position} to ${a.position + a.window - 1} of an opening of ${x.width}`,
     );
-    return { kind: 'chunks', shape: x.shape, planes: a.thresholds.length, chunks: chunkCount(a.window) };
+    return { kind: 'chunks', shape: x.shape, planes: a.thresholds.length, chunks: chunkCount(a.window, a.chunk) };
   },
   needs: () => [0],
   material(ins, a) {
     const n = sizeOf(ins[0]!.shape);
-    const rows = Array<Block>(rowCounts[a.window]!).fill(rowBlock(n));
+    const rows = Array<Block>(rowsOf(a.window, a.chunk)).fill(rowBlock(n));
     return a.borrow ? rows : [...rows, planeBlock(1, n)];
   },
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
-    const material = tableRows(a.position, a.window).map((row) => {
-      const words = zeros(Math.ceil(r.length / 4));
-      kernels.chunkTables(asRow(words, r.length), r, row.position, row.width, row.kind);
-      return words;
+    const rows = tableRows(a);
+    const material = rows.map(() => zeros(Math.ceil(r.length / 4)));
+    rows.forEach((row, i) => {
+      const words = material[i]!;
+      if (row.half === undefined) kernels.chunkTables(asRow(words, r.length), r, row.position, row.width, row.kind);
+      else if (row.half === 0) wideTables([words, material[i + 1]!], r, row);
     });
     if (a.borrow) return { value: {}, material };
     const top = zeros(planeWords(r.length));
@@ -134,9 +100,28 @@ export const compare = primitive({
     const tables = joined(material.slice(0, count));
     const stride = tables.length / count;
     const picked = picksOf(a);
+    const apart = zeros(picked[0]!.halves.length * size);
+    const bit = zeros(picked[0]!.joins.length > 0 ? size : 0);
     for (let t = 0; t < planes; t++) {
       const tau = BigInt.asUintN(64, (BigInt(a.thresholds[t]!) << BigInt(a.position)) + offset);
-      kernels.pick(result, m, asRow(tables, 4 * tables.length), 4 * stride, tau, picked[t]!);
+      const from = (into: Words, rows: readonly PickedRow[]) => {
+        if (rows.length > 0) kernels.pick(into, m, asRow(tables, 4 * tables.length), 4 * stride, tau, rows);
+      };
+      const { rows, halves, joins } = picked[t]!;
+      from(result, rows);
+      from(apart, halves);
+      joins.forEach((join, i) => {
+        const [low, high, to] = [
+          plane(apart, 2 * i, size),
+          plane(apart, 2 * i + 1, size),
+          plane(result, join.plane, size),
+        ];
+        kernels.xor(high, high, low);
+        // The tables of a chunk follow one another
+        if (join.position !== joins[i - 1]?.position) kernels.bitPlane(bit, m, tau, join.position);
+        kernels.and(to, high, bit);
+        kernels.xor(to, to, low);
+      });
       if (a.borrow) continue;
       const top = at.top(result, t);
       if (role === 0) kernels.bitPlane(top, m, tau, a.position + a.window - 1);
@@ -163,21 +148,6 @@ export const compare = primitive({
     return out;
   },
 });
-
-/** Where the planes of a comparison lie: all 'less', all 'equal', then the xor of the top bits. */
-function chunkPlanes(planes: number, chunks: number, size: number) {
-  const part = (words: Words, i: number) => plane(words, i, size);
-  const lessPlane = (t: number, c: number) => t * chunks + c;
-  const equalPlane = (t: number, c: number) => (planes + t) * chunks + c;
-  return {
-    total: (2 * chunks + 1) * planes * size,
-    lessPlane,
-    equalPlane,
-    less: (w: Words, t: number, c: number) => part(w, lessPlane(t, c)),
-    equal: (w: Words, t: number, c: number) => part(w, equalPlane(t, c)),
-    top: (w: Words, t: number) => part(w, 2 * planes * chunks + t),
-  };
-}
 
 /**
  * One group of chunks joined in a round, its variables numbered: less of all but the highest chunk, equal of all that
@@ -329,8 +299,6 @@ function termOf(term: number, variables: number, products: number[]): MaskedTerm
   });
   return { variables: Int32Array.from(inTerm), sets };
 }
-
-const plane = (w: Words, i: number, size: number) => w.subarray(i * size, (i + 1) * size);
 
 function dimensions(types: ValueType[]): { planes: number; chunks: number; size: number } {
   const { planes, chunks, shape } = types[0] as ChunksType;

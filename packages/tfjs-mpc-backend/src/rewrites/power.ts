@@ -77,14 +77,14 @@ export function powerAttention(e: Emission, n: SecretNode): number | undefined {
   const shared = sharedOf(left);
   if (!shared) return undefined;
   const { raised, factor, inverse } = shared;
-  const power = matchReluPower(raised);
-  const plain = raised.op === 'relu' || raised.op === 'exp' ? raised.op : undefined;
-  if ((!power && !plain) || !e.usedOnce(raised) || !isScores(power?.x ?? raised.inputs[0]!)) return undefined;
+  const power = raised.op === 'relu' ? { x: raised.inputs[0]!, p: 1 as const } : matchReluPower(raised);
+  const exponential = raised.op === 'exp';
+  if ((!power && !exponential) || !e.usedOnce(raised) || !isScores(power?.x ?? raised.inputs[0]!)) return undefined;
   const k = sharesLog(factor, inverse, left.shape.at(-1)!);
   const { shape } = left;
   const weights = power
     ? powerOf(e, power, shape)
-    : e.push({ op: plain!, in: [atFloor(e, raised.inputs[0]!, SATURATING[plain!]!)], shape });
+    : e.push({ op: 'exp', in: [atFloor(e, raised.inputs[0]!, SATURATING.exp!)], shape });
   const by = (x: number, factor: number, shape: readonly number[]) =>
     e.push({ op: 'mul', in: [x, e.push({ op: 'constant', values: [factor], in: [], shape: [] })], shape });
   return e.push({
@@ -97,10 +97,12 @@ export function powerAttention(e: Emission, n: SecretNode): number | undefined {
   });
 }
 
+const POWERS = { 1: 'relu', 2: 'relu2', 4: 'relu4' } as const;
+
 /** A power of scores and a public number. */
-function powerOf(e: Emission, { x, p }: { x: SecretNode; p: 2 | 4 }, shape: readonly number[]): number {
+function powerOf(e: Emission, { x, p }: { x: SecretNode; p: 1 | 2 | 4 }, shape: readonly number[]): number {
   const sum = sumWithScalar(x);
-  const op = p === 2 ? 'relu2' : 'relu4';
+  const op = POWERS[p];
   return e.push({ op, in: [atFloor(e, sum?.x ?? x, SCORES)], shape, plus: sum?.c ?? 0, scores: 1 });
 }
 
