@@ -7,7 +7,7 @@ import { batchOf, encoded } from '../src/train/batches.js';
 import { gradientsOf, stageHooks, taught } from '../src/train/gradients.js';
 import { sentences, stage, tinyDraft } from './tiny.js';
 
-const SETTINGS = { temperature: 2, cap: 0.2, capWeight: 0.5 };
+const SETTINGS = { temperature: 2, cap: 0.2, capWeight: 0.5, freezeWords: false };
 
 const cases: [string, Record<string, unknown>, number | undefined][] = [
   ['softmax', {}, undefined],
@@ -19,7 +19,7 @@ const cases: [string, Record<string, unknown>, number | undefined][] = [
 ];
 
 /** The loss of a model with some weights moved, and its gradients: all losses together, with a teacher. */
-async function computed(change: Record<string, unknown>, constant: number | undefined) {
+async function computed(change: Record<string, unknown>, constant: number | undefined, freezeWords = false) {
   const draft = tinyDraft(2, change, constant);
   const model = await trainableBert(draft.read, 'student');
   const teacher = await trainableBert(tinyDraft(2, { attention_function: '2quad' }).read, 'teacher');
@@ -30,7 +30,7 @@ async function computed(change: Record<string, unknown>, constant: number | unde
   const hooks = stageHooks(model, all);
   return {
     model,
-    gradients: () => gradientsOf(model, batch, all, hooks, theirs, SETTINGS),
+    gradients: () => gradientsOf(model, batch, all, hooks, theirs, { ...SETTINGS, freezeWords }),
     dispose() {
       model.dispose();
       teacher.dispose();
@@ -109,4 +109,17 @@ test.serial("rows of a table have TensorFlow.js's own gradient, of any axis", as
     of(1),
     Array.from({ length: 24 }, (_, i) => (Math.floor(i / 2) % 3 === 1 ? 4 * i : 0)),
   );
+});
+
+test.serial("where the words' embeddings are left as they are, all other gradients are the same", async (t) => {
+  await useBackend('cpu');
+  const [all, some] = [await computed({}, undefined), await computed({}, undefined, true)];
+  const [want, got] = [all.gradients().gradients, some.gradients().gradients];
+  const words = 'bert.embeddings.word_embeddings.weight';
+  t.true(want.has(words));
+  t.false(got.has(words));
+  t.is(got.size, want.size - 1);
+  for (const [name, gradient] of got) t.deepEqual(gradient, want.get(name));
+  all.dispose();
+  some.dispose();
 });

@@ -55,6 +55,7 @@ interface Flags {
   cap: number;
   capWeight: number;
   calibration: number;
+  freezeWords?: boolean;
   limit?: number;
   backend?: TrainingBackend;
   resume?: boolean;
@@ -104,6 +105,7 @@ function command(terminal: Terminal): Command {
     .option('--cap <bound>', "what a loss keeps the student's scores below; 0: nothing", number, USUAL.cap)
     .option('--cap-weight <weight>', 'how much that loss counts', number, USUAL.capWeight)
     .option('--calibration <batches>', 'that constants are measured on', number, USUAL.calibration)
+    .option('--freeze-words', "leaves the words' embeddings as they are: steps on short texts take less")
     .option('--limit <n>', 'examples of each file at most: for a trial', number)
     .addOption(new Option('--backend <name>', 'the fastest there is, if absent').choices([...BACKENDS]))
     .option('--resume', 'goes on from the newest state in --out')
@@ -170,8 +172,8 @@ export async function main(argv: string[], terminal = standard, signal?: AbortSi
 
 function settingsIn(f: Flags, dropout: Record<string, number>) {
   const { batch, microBatch, length, rate, constantRate, warmup, decay, clip, seed } = f;
-  const { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration } = f;
-  const every = { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration };
+  const { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration, freezeWords = false } = f;
+  const every = { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration, freezeWords };
   const optimizer = { batch, length, rate, constantRate, warmup, decay, clip, seed };
   return { ...optimizer, ...every, dropout, ...(microBatch !== undefined && { microBatch }) };
 }

@@ -2,6 +2,7 @@
 import type { TrainableBert } from '@secformer/bert-loader/training';
 import * as tf from '@tensorflow/tfjs';
 import { type MetricName, metrics } from '../glue/metrics.js';
+import { predicted } from '../glue/predicted.js';
 import type { Task } from '../glue/tasks.js';
 import { batchOf, disposeBatch, type EncodedExample } from './batches.js';
 import { crossEntropy, squaredError } from './losses.js';
@@ -13,17 +14,6 @@ export interface Evaluation {
   metrics: Partial<Record<MetricName, number>>;
   /** lowest and highest argument of each layer's attention function, padding included, for ranges that have to hold */
   arguments: [least: number, most: number][];
-}
-
-/** The greatest of each row's scores; of a single one, itself. */
-function predicted(scores: ArrayLike<number>, outputs: number): number[] {
-  const rows = Array.from({ length: scores.length / outputs }, (_, r) => r * outputs);
-  if (outputs === 1) return rows.map((at) => scores[at]!);
-  return rows.map((at) => {
-    let best = 0;
-    for (let i = 1; i < outputs; i++) if (scores[at + i]! > scores[at + best]!) best = i;
-    return best;
-  });
 }
 
 /**

@@ -20,7 +20,11 @@ export interface LossSettings {
   temperature: number;
   cap: number;
   capWeight: number;
+  freezeWords: boolean;
 }
+
+/** The table of words, which `freezeWords` leaves as it is. */
+const WORDS = /(^|\.)embeddings\.word_embeddings\.weight$/;
 
 /** A model while it is in a stage: which layers have the student's attention and which norms are affine. */
 export function stageHooks(model: TrainableBert, stage: Stage): Hooks {
@@ -77,15 +81,15 @@ export function gradientsOf(
   settings: LossSettings,
 ): { parts: LossParts; gradients: Map<string, Float32Array> } {
   const parts: LossParts = {};
-  const names = [...model.weights.keys()];
-  const variables = [...model.weights.values()];
+  const learnt = [...model.weights].filter(([name]) => !(settings.freezeWords && WORDS.test(name)));
+  const variables = learnt.map(([, variable]) => variable);
   const { value, grads } = tf.variableGrads(
     () => lossOf(model, batch, stage, hooks, theirs, settings, parts),
     variables,
   );
   const gradients = new Map<string, Float32Array>();
-  for (const [i, name] of names.entries()) {
-    const gradient = grads[variables[i]!.name];
+  for (const [name, variable] of learnt) {
+    const gradient = grads[variable.name];
     if (gradient) gradients.set(name, gradient.dataSync() as Float32Array);
   }
   parts.total = value.dataSync()[0]!;
