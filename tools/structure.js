@@ -23,7 +23,7 @@ const PACKAGES = {
   'packages/distill': ['bert-loader'],
   'packages/cli': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
   'apps/web': ['party-node', 'tfjs-mpc-backend', 'bert-loader'],
-  'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'web'],
+  'apps/bench': ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader', 'distill', 'web'],
   examples: ['party-node', 'tfjs-mpc-backend', 'bert-loader', 'cli'],
   tools: ['ring', 'secformer-ops', 'party-node', 'tfjs-mpc-backend', 'bert-loader'],
 };

@@ -1,8 +1,6 @@
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import type { BertConfig, BertInputs, BertModel } from '@secformer/bert-loader';
-import { type LocalNodes, startLocalNodes } from '@secformer/party-node/node';
+import { startLocalNodes } from '@secformer/party-node/node';
 import type { OperandBits } from '@secformer/secformer-ops';
 import { calibrate, configure, type LastRun, lastRun, prepare, share } from '@secformer/tfjs-mpc-backend';
 import { shadowRevealingEverything } from '@secformer/tfjs-mpc-backend/insecure';
@@ -11,7 +9,7 @@ import { budgetOf } from './budget.js';
 import { type GangRun, gangFigures, gangRun } from './gang.js';
 import { chooseKernels } from './kernels.js';
 import { loadModel, SHAPES, sentencesOf } from './named-models.js';
-import { type Network, networks } from './network.js';
+import { emulation, type Network, networks, slowNode } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
 import { end, median, report, Steps, UsageError } from './report.js';
@@ -40,8 +38,6 @@ export interface BertFlags {
   trace?: string;
   json?: string;
 }
-
-const slowNode = fileURLToPath(new URL('./slow-node.js', import.meta.url));
 
 /** Prepared runs of one client may take three quarters of a node's memory: 16 of MiniLM at 32 tokens take 5 GB. */
 const GANG_FLAGS = ['--memory', '8G'];
@@ -301,13 +297,6 @@ export async function bert(f: BertFlags): Promise<void> {
   }
   // The embedded trio's threads do not keep the process alive, but a pending ping might
   end();
-}
-
-/** Turns the emulated network between the nodes on or off. */
-async function emulation(nodes: LocalNodes, on: boolean): Promise<void> {
-  const heard = Object.values(nodes.processes).map((node) => once(node, 'message'));
-  for (const node of Object.values(nodes.processes)) node.send(on);
-  await Promise.all(heard);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { tasks } from '@secformer/distill/glue';
 import { suites } from '@secformer/secformer-ops';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { networks } from './network.js';
@@ -28,6 +29,26 @@ const shadow = new Option(
   'compare every instruction with its plaintext; this opens every secret, on this machine, in one process',
 );
 const kernels = new Option('--kernels <kernels>', 'auto, native, wasm, or one by name').default('auto');
+const tune = new Option('--tune <network>', 'plan for a network: fewer rounds, or fewer comparisons')
+  .choices(['lan', 'wan'])
+  .default('lan');
+const operandBits = new Option('--operand-bits <bits>', 'fractional bits of what matrix products take')
+  .choices(['16', '13'])
+  .default(16, '16')
+  .argParser((text) => {
+    if (text !== '16' && text !== '13') throw new InvalidArgumentError('expected 16 or 13');
+    return Number(text);
+  });
+const weights = new Option(
+  '--weights <who>',
+  'whether the weights are secret, or public, as those of a checkpoint to download',
+)
+  .choices(['secret', 'public'])
+  .default('secret');
+const link = new Option('--link <link>', 'threads of this process, or three processes')
+  .choices(['worker', 'websocket'])
+  .default('worker');
+const net = new Option('--net <net>', 'emulated network').choices(['none', ...Object.keys(networks)]).default('none');
 const SUITES = Object.keys(suites);
 const SST2 = fileURLToPath(new URL('../../models/sst2-tiny', import.meta.url));
 
@@ -68,39 +89,40 @@ export async function main(argv: string[]): Promise<void> {
     )
     .option('--limit <n>', 'sentences of --texts', whole, 64)
     .option('--calibrate', 'find the ranges of every operation on these inputs first, in plaintext')
-    .addOption(
-      new Option('--tune <network>', 'plan for a network: fewer rounds, or fewer comparisons')
-        .choices(['lan', 'wan'])
-        .default('lan'),
-    )
-    .addOption(
-      new Option('--operand-bits <bits>', 'fractional bits of what matrix products take')
-        .choices(['16', '13'])
-        .default(16, '16')
-        .argParser((text) => {
-          if (text !== '16' && text !== '13') throw new InvalidArgumentError('expected 16 or 13');
-          return Number(text);
-        }),
-    )
-    .addOption(
-      new Option('--weights <who>', 'whether the weights are secret, or public, as those of a checkpoint to download')
-        .choices(['secret', 'public'])
-        .default('secret'),
-    )
+    .addOption(tune)
+    .addOption(operandBits)
+    .addOption(weights)
     .option('--schedule', 'plan alone: the rounds, and what is opened in each')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)
-    .addOption(
-      new Option('--link <link>', 'threads of this process, or three processes')
-        .choices(['worker', 'websocket'])
-        .default('worker'),
-    )
-    .addOption(
-      new Option('--net <net>', 'emulated network').choices(['none', ...Object.keys(networks)]).default('none'),
-    )
+    .addOption(link)
+    .addOption(net)
     .addOption(kernels)
     .addOption(json)
     .action(async (f) => (await import('./bert.js')).bert(f));
+  command(
+    'glue',
+    "a task of GLUE's development set on private answers and on plaintext ones, by the task's own measure",
+  )
+    .addOption(new Option('--task <name>', 'which').choices(Object.keys(tasks)).makeOptionMandatory())
+    .requiredOption('--model <folder>', 'a checkpoint with a head for the task')
+    .addOption(new Option('--data <folder>', "the tasks' folders, with dev.tsv").env('SECFORMER_GLUE'))
+    .option('--dev-file <file>', "in the place of the data's dev.tsv")
+    .addOption(new Option('--suite <suite>', 'protocols').choices(SUITES).default('exact'))
+    .addOption(weights)
+    .option('--limit <n>', 'the first so many examples', whole)
+    .option('--length <n>', 'tokens of an example at most', whole, 128)
+    .option('--bucket <n>', 'lengths are filled up to a multiple of this', whole, 16)
+    .option('--batch <n>', 'examples that share rounds at most', whole, 64)
+    .option('--tokens <n>', 'tokens of such a batch at most', whole, 2048)
+    .addOption(tune)
+    .addOption(operandBits)
+    .addOption(link)
+    .addOption(net)
+    .option('--out <file>', 'keeps answers as they come, and goes on from those that are there')
+    .addOption(kernels)
+    .addOption(json)
+    .action(async (f) => (await import('./glue/glue.js')).glue(f));
   command('anchors', 'a private BERT as three processes beside plaintext and beside other systems, in one table')
     .option('--model <name|folder>', 'tiny, minilm, base, large (random weights), or a checkpoint folder', 'base')
     .option('--seq <n>', 'tokens', whole, 128)

@@ -1,4 +1,4 @@
-/** GLUE's tasks, files and measures, without TensorFlow.js: for what measures a model otherwise than a training does. */
+/** GLUE's tasks, files and measures, without TensorFlow.js: for what measures a model that is not trained. */
 export { DistillError, type DistillErrorCode } from './errors.js';
 export { type MetricName, metrics } from './glue/metrics.js';
 export { predicted } from './glue/predicted.js';

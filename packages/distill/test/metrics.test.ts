@@ -20,6 +20,8 @@ test('of numbers', (t) => {
   // Ranks 1, 2.5, 2.5, 4 beside 1, 3, 2, 4
   t.true(near(spearman([10, 20, 20, 30], [1, 3, 2, 4]), 4.5 / Math.sqrt(4.5 * 5)));
   t.is(pearson([1, 1, 1], [1, 2, 3]), 0);
+  // Of a model that has diverged
+  t.true(Number.isNaN(metrics.correlation([1, Number.NaN, 2], [1, 2, 3])));
   t.true(near(metrics.correlation([1, 2, 4], [1, 2, 3]), (pearson([1, 2, 4], [1, 2, 3]) + 1) / 2));
 });
 

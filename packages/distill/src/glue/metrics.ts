@@ -53,7 +53,8 @@ function ranks(values: ArrayLike<number>): Float64Array {
   const order = Array.from(values, (_, i) => i).sort((i, j) => values[i]! - values[j]!);
   const out = new Float64Array(values.length);
   for (let from = 0; from < order.length; ) {
-    let to = from;
+    // One further, so that what equals nothing, NaN, has a rank of its own
+    let to = from + 1;
     while (to < order.length && values[order[to]!] === values[order[from]!]) to++;
     for (let k = from; k < to; k++) out[order[k]!] = (from + to + 1) / 2;
     from = to;
