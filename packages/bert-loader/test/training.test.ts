@@ -89,6 +89,20 @@ test('a safetensors file begins its tensors at multiples of eight bytes, refuses
   t.throws(() => safetensorsOf(wrong), { instanceOf: RangeError, message: /'a' of shape \[3\] has 2 values; 3 are/ });
 });
 
+test('16-bit floats are the nearest, in half the bytes, and refused where they do not hold a value', async (t) => {
+  const values = Float32Array.of(1 / 3, -65504, 1e-9, 2.5);
+  const tensors = (more: number[] = []) =>
+    new Map([['a', { shape: [4 + more.length], values: Float32Array.from([...values, ...more]) }]]);
+  const [half, whole] = [safetensorsOf(tensors(), 'F16'), safetensorsOf(tensors())];
+  t.is(whole.length - half.length, 4 * 2);
+  const read = async (file: string) => (file === 'model.safetensors' ? half : undefined);
+  const found = (await hostTensors(read, 'm')).get('a')!;
+  t.deepEqual(found.shape, [4]);
+  t.deepEqual([...found.values], [0.333251953125, -65504, 0, 2.5]);
+  const message = /'a' has a value of 70000; 16-bit floats go to 65504/;
+  t.throws(() => safetensorsOf(tensors([7e4]), 'F16'), { instanceOf: RangeError, message });
+});
+
 /** A folder whose norms are affine, with gains that are `spread` times as far from 1, either way. */
 async function affine(name: string, spread: number) {
   const tensors = await hostTensors(reader(name), name);

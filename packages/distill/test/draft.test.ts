@@ -54,6 +54,24 @@ test.serial("a head with the task's classes in another order is refused", (t) =>
   t.throws(() => of({ 0: 'not_entailment', 1: 'entailment' }), { code: 'BAD_TRAINING', message });
 });
 
+test.serial(
+  'a model is stored in 16-bit floats where that is asked for, and refused where they do not hold it',
+  async (t) => {
+    const at = folder(t);
+    const tiny = tinyDraft();
+    await tiny.write(at, 'F16');
+    const again = await Draft.read(at);
+    const [want, got] = [tiny, again].map(({ tensors }) => tensors.get('classifier.weight')!.values) as Float32Array[];
+    t.notDeepEqual(got, want);
+    t.true(got!.every((value, i) => Math.abs(value - want![i]!) < 1e-3));
+    tiny.tensors.get('classifier.weight')!.values[0] = 1e6;
+    await t.throwsAsync(tiny.write(at, 'F16'), {
+      code: 'BAD_TRAINING',
+      message: /'classifier.weight' has a value of 1000000/,
+    });
+  },
+);
+
 test.serial('another family is refused by name', async (t) => {
   const at = folder(t);
   const tiny = tinyDraft();

@@ -56,6 +56,7 @@ interface Flags {
   capWeight: number;
   calibration: number;
   freezeWords?: boolean;
+  half?: boolean;
   limit?: number;
   backend?: TrainingBackend;
   resume?: boolean;
@@ -106,6 +107,7 @@ function command(terminal: Terminal): Command {
     .option('--cap-weight <weight>', 'how much that loss counts', number, USUAL.capWeight)
     .option('--calibration <batches>', 'that constants are measured on', number, USUAL.calibration)
     .option('--freeze-words', "leaves the words' embeddings as they are: steps on short texts take less")
+    .option('--half', 'stores the model in 16-bit floats')
     .option('--limit <n>', 'examples of each file at most: for a trial', number)
     .addOption(new Option('--backend <name>', 'the fastest there is, if absent').choices([...BACKENDS]))
     .option('--resume', 'goes on from the newest state in --out')
@@ -172,8 +174,18 @@ export async function main(argv: string[], terminal = standard, signal?: AbortSi
 
 function settingsIn(f: Flags, dropout: Record<string, number>) {
   const { batch, microBatch, length, rate, constantRate, warmup, decay, clip, seed } = f;
-  const { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration, freezeWords = false } = f;
-  const every = { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration, freezeWords };
+  const {
+    evaluateEvery,
+    saveEvery,
+    patience,
+    temperature,
+    cap,
+    capWeight,
+    calibration,
+    freezeWords = false,
+    half = false,
+  } = f;
+  const every = { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration, freezeWords, half };
   const optimizer = { batch, length, rate, constantRate, warmup, decay, clip, seed };
   return { ...optimizer, ...every, dropout, ...(microBatch !== undefined && { microBatch }) };
 }

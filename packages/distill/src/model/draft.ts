@@ -2,7 +2,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type ReadFile, tokenizerFiles } from '@secformer/bert-loader';
-import { type HostTensor, hostTensors, safetensorsOf } from '@secformer/bert-loader/training';
+import { type HostTensor, hostTensors, type StoredFloat, safetensorsOf } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import type { Task } from '../glue/tasks.js';
 import { drawsOf, gaussiansOf } from '../random.js';
@@ -170,11 +170,24 @@ export class Draft {
       );
   }
 
-  /** Writes it as a folder that loadBert and publish take; each file is there wholly or as it was. */
-  async write(folder: string): Promise<void> {
+  /**
+   * Writes it as a folder that loadBert and publish take; each file is there wholly or as it was.
+   * @param dtype what it has weights as
+   * @throws DistillError BAD_TRAINING where 16 bits do not hold a weight
+   */
+  async write(folder: string, dtype: StoredFloat = 'F32'): Promise<void> {
+    const weights = this.#stored(dtype);
     await mkdir(folder, { recursive: true });
     for (const [name, bytes] of this.#tokenizer) await writeWhole(join(folder, name), bytes);
-    await writeWhole(join(folder, WEIGHTS), safetensorsOf(this.tensors));
+    await writeWhole(join(folder, WEIGHTS), weights);
     await writeWhole(join(folder, CONFIG), `${JSON.stringify(this.config, null, 2)}\n`);
+  }
+
+  #stored(dtype: StoredFloat): Uint8Array {
+    try {
+      return safetensorsOf(this.tensors, dtype);
+    } catch (cause) {
+      throw cause instanceof RangeError ? new DistillError('BAD_TRAINING', cause.message, { cause }) : cause;
+    }
   }
 }

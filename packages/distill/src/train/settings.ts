@@ -41,6 +41,8 @@ export interface TrainingSettings {
   calibration: number;
   /** are the words' embeddings left as they are? They are half of a small model, and of a step on short texts */
   freezeWords: boolean;
+  /** is the model that is made stored in 16-bit floats? It is trained, and evaluated, in 32 */
+  half: boolean;
 }
 
 /** As BERT is fine-tuned (Devlin et al. 2019, appendix A.3), and Hinton et al. 2015's lower temperatures. */
@@ -63,6 +65,7 @@ export const USUAL: TrainingSettings = {
   capWeight: 0.1,
   calibration: 4,
   freezeWords: false,
+  half: false,
 };
 
 const WHOLE: Partial<Record<keyof TrainingSettings, [least: number, most: number]>> = {
@@ -104,8 +107,9 @@ export function settingsOf(given: Partial<TrainingSettings>): TrainingSettings {
   for (const [name, range] of Object.entries(REAL)) check(name, settings[name as keyof TrainingSettings], range, false);
   for (const [place, rate] of Object.entries(settings.dropout))
     if (rate !== undefined) check(`dropout of ${place}`, rate, [0, 0.99], false);
-  if (typeof settings.freezeWords !== 'boolean')
-    throw new DistillError('BAD_TRAINING', `freezeWords is ${String(settings.freezeWords)}; expected true or false`);
+  for (const name of ['freezeWords', 'half'] as const)
+    if (typeof settings[name] !== 'boolean')
+      throw new DistillError('BAD_TRAINING', `${name} is ${String(settings[name])}; expected true or false`);
   if (given.microBatch === undefined) settings.microBatch = settings.batch;
   return settings;
 }

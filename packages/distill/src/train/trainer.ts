@@ -230,7 +230,7 @@ export class Training {
       this.#record.best = { step: this.#step, metric, value };
       const tensors = new Map(draft.tensors);
       for (const [name, values] of this.#work.weights) tensors.set(name, this.#model.exported(name, values));
-      await draft.with(draft.config, tensors).write(out);
+      await draft.with(draft.config, tensors).write(out, settings.half ? 'F16' : 'F32');
     }
     await writeRecord(out, this.#record);
   }
