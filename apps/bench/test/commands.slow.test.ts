@@ -10,7 +10,7 @@ test.serial('demo: at least eight sentences, private as plaintext', (t) => {
   const { status, stdout, stderr } = bench('demo', '--json', '-');
   t.is(status, 0, stderr);
   t.is(stdout.trimEnd().split('\n').length, 1, 'nothing else is on standard output');
-  const { sentences, agree, model } = record(stdout);
+  const { sentences, agree, model, online, student, accuracy } = record(stdout);
   t.is(model, 'sst2-tiny');
   t.true(agree);
   t.true(sentences.length >= 8);
@@ -19,6 +19,11 @@ test.serial('demo: at least eight sentences, private as plaintext', (t) => {
     t.true(s.plaintext.every((v: number, i: number) => Math.abs(v - s.private[i]) <= 0.02));
   }
   t.is(new Set(sentences.map((s: { label: { private: string } }) => s.label.private)).size, 2, 'both labels occur');
+  t.true(student.agree && student.largestLogitError <= 0.02);
+  // What distillation brings, and what it costs
+  t.true(student.online.rounds < 0.6 * online.rounds, `${student.online.rounds} of ${online.rounds}`);
+  t.true(student.online.bytes.p0p1 < online.bytes.p0p1);
+  t.true(student.accuracy > accuracy - 0.02, `${student.accuracy} of ${accuracy}`);
 });
 
 for (const link of ['worker', 'websocket']) {
