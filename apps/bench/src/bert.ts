@@ -8,7 +8,7 @@ import { table } from './bert-table.js';
 import { budgetOf } from './budget.js';
 import { type GangRun, gangFigures, gangRun } from './gang.js';
 import { chooseKernels } from './kernels.js';
-import { loadModel, SHAPES, sentencesOf } from './named-models.js';
+import { loadModel, SHAPES, type StudentFlags, sentencesOf } from './named-models.js';
 import { emulation, type Network, networks, slowNode } from './network.js';
 import { perfetto } from './perfetto.js';
 import { tf } from './quiet-tfjs.js';
@@ -16,7 +16,7 @@ import { end, median, report, Steps, UsageError } from './report.js';
 import { reportSchedule } from './schedule.js';
 import { useWasm } from './wasm.js';
 
-export interface BertFlags {
+export interface BertFlags extends StudentFlags {
   model: string;
   seq: number;
   batch: number;
@@ -129,7 +129,7 @@ export async function bert(f: BertFlags): Promise<void> {
   const steps = new Steps(4 + f.runs, f.json === '-');
   steps.next('loading');
   await useWasm();
-  const model = await loadModel(f.model, f.weights);
+  const model = await loadModel(f.model, f.weights, f);
   const all = inputsOf(model, f);
   const [inputs] = all;
   if (!inputs) throw new UsageError(`--texts: fewer than --batch ${f.batch} sentences`);

@@ -92,6 +92,16 @@ export async function main(argv: string[]): Promise<void> {
     .addOption(tune)
     .addOption(operandBits)
     .addOption(weights)
+    .addOption(
+      new Option('--attention <function>', 'of a model of random weights: what attention weights are made by')
+        .choices(['softmax', '2quad', 'cgf', 'power1', 'power2', 'power4'])
+        .default('softmax'),
+    )
+    .addOption(
+      new Option('--norm <norm>', 'of a model of random weights: LayerNorms, or a gain and a bias in their place')
+        .choices(['standard', 'affine'])
+        .default('standard'),
+    )
     .option('--schedule', 'plan alone: the rounds, and what is opened in each')
     .option('--trace <file>', 'how the time of the last run went at both parties, for Perfetto or chrome://tracing')
     .addOption(shadow)

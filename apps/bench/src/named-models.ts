@@ -1,6 +1,6 @@
 /** Models and sentences as flags name them. */
 import { existsSync, readFileSync } from 'node:fs';
-import { type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
+import { type BertConfig, type BertModel, loadBert, randomBert } from '@secformer/bert-loader';
 import { UsageError } from './report.js';
 
 const WORDS = 30522;
@@ -12,10 +12,34 @@ export const SHAPES = {
   large: { vocabSize: WORDS, hidden: 1024, layers: 24, heads: 16, intermediate: 4096, positions: 512 },
 } as const;
 
-/** A model of random weights by its name, or a checkpoint by its folder. */
-export async function loadModel(name: string, weights: 'secret' | 'public' = 'secret'): Promise<BertModel> {
+/** How attention weighs in a student, by the names of flags. */
+export const ATTENTIONS: Readonly<Record<string, BertConfig['attention']>> = {
+  softmax: { function: 'softmax', constant: 0, power: 2, divisor: 'tokens' },
+  '2quad': { function: '2quad', constant: 5, power: 2, divisor: 'tokens' },
+  cgf: { function: 'cgf', constant: 0.5, power: 2, divisor: 'tokens' },
+  power1: { function: 'power', constant: 1, power: 1, divisor: 'tokens' },
+  power2: { function: 'power', constant: 1, power: 2, divisor: 'tokens' },
+  power4: { function: 'power', constant: 1, power: 4, divisor: 'tokens' },
+};
+
+/** What students have otherwise than a BERT. */
+export interface StudentFlags {
+  attention: string;
+  norm: 'standard' | 'affine';
+}
+
+/** A model of random weights by its name, or a checkpoint by its folder, which says itself what kind it is. */
+export async function loadModel(
+  name: string,
+  weights: 'secret' | 'public' = 'secret',
+  { attention, norm }: StudentFlags = { attention: 'softmax', norm: 'standard' },
+): Promise<BertModel> {
   const shape = SHAPES[name as keyof typeof SHAPES];
-  if (shape) return randomBert(shape, 1, weights);
+  if (shape) return randomBert({ ...shape, attention: ATTENTIONS[attention]!, layerNorm: norm }, 1, weights);
+  if (attention !== 'softmax' || norm !== 'standard')
+    throw new UsageError(
+      `--model ${name}: --attention and --norm are of models of random weights; a checkpoint has its own`,
+    );
   if (!existsSync(name))
     throw new UsageError(`--model ${name}: neither a folder nor one of ${Object.keys(SHAPES).join(', ')}`);
   return loadBert(name, { weights });

@@ -20,6 +20,8 @@ function gaussians(seed: number): () => number {
 /**
  * A BERT of a given shape with random weights, scaled so that activations stay in the range of real models: for tests
  * and measurements. It has no head, and its vocabulary is 'w0', 'w1' and so on beside the special tokens.
+ * @param shape sizes, and what is otherwise than in a BERT: how attention weighs, with a constant for each head where
+ *   that is no softmax, and whether norms are a gain and a bias alone
  * @param seed equal seeds give equal weights
  * @param weights whether anybody may know them, see `LoadOptions`
  *
@@ -31,11 +33,14 @@ function gaussians(seed: number): () => number {
  * ```
  */
 export function randomBert(
-  shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'>,
+  shape: Pick<BertConfig, 'vocabSize' | 'hidden' | 'layers' | 'heads' | 'intermediate' | 'positions'> &
+    Partial<Pick<BertConfig, 'attention' | 'layerNorm'>>,
   seed = 1,
   weights: 'secret' | 'public' = 'secret',
 ): BertModel {
   const config: BertConfig = {
+    attention: { function: 'softmax', constant: 0, power: 2, divisor: 'tokens' },
+    layerNorm: 'standard',
     ...shape,
     family: 'bert',
     embedding: shape.hidden,
@@ -44,8 +49,6 @@ export function randomBert(
     types: 2,
     epsilon: 1e-12,
     activation: 'gelu',
-    attention: { function: 'softmax', constant: 0, power: 2, divisor: 'tokens' },
-    layerNorm: 'standard',
     labels: [],
     padToken: 0,
   };
@@ -66,13 +69,16 @@ export function randomBert(
     weight: make([from, out], 1 / Math.sqrt(from)),
     bias: make([out], 0.02),
   });
-  const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05), epsilon: config.epsilon });
+  const epsilon = config.layerNorm === 'affine' ? undefined : config.epsilon;
+  const norm = (): Norm => ({ gain: make([hidden], 0.05, 1), bias: make([hidden], 0.05), epsilon });
+  const { function: weighing, constant } = config.attention;
   const layers = Array.from({ length: config.layers }, (): Layer => {
     const square = () => dense(hidden, hidden);
     const w = {
       query: square(),
       key: square(),
       value: square(),
+      ...(weighing !== 'softmax' && { constants: make([config.heads], 0.05, constant) }),
       output: square(),
       norm1: norm(),
       up: dense(intermediate, hidden),

@@ -348,3 +348,15 @@ test('a random model is the same for the same seed', (t) => {
   t.deepEqual(run(3), run(3));
   t.notDeepEqual(run(3), run(4));
 });
+
+test('a random model may be a student: other weights of attention, with constants, and affine norms', (t) => {
+  const shape = { vocabSize: 30, hidden: 8, layers: 1, heads: 2, intermediate: 16, positions: 8 };
+  const quad = { function: '2quad', constant: 5, power: 2, divisor: 'tokens' } as const;
+  const run = (more: object) => {
+    const m = randomBert({ ...shape, ...more });
+    return Array.from(m.hiddenStates(m.tokenize('w1 w2')).dataSync());
+  };
+  const all = [{}, { attention: quad }, { layerNorm: 'affine' }, { attention: quad, layerNorm: 'affine' }].map(run);
+  t.true(all.every((states) => states.length === 32 && states.every(Number.isFinite)));
+  t.is(new Set(all.map(String)).size, all.length);
+});
