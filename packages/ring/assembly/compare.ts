@@ -4,15 +4,15 @@
 // has a table lt[t] = [t < r_c] and, but for the lowest, eq[t] = [t = r_c], 16 bits each; a last chunk of at most 3
 // bits keeps both in one 16-bit row, eq in its upper byte.
 
-// Row of 16-bit tables of one chunk. kind 0: lt, 1: eq, 2: lt | eq << 8
-export function chunkTables(o: usize, r: usize, n: i32, pos: u64, width: u64, kind: i32): void {
+// Row of 16-bit tables of one chunk, or entries from `from` on of tables of 32. kind 0: lt, 1: eq, 2: lt | eq << 8
+export function chunkTables(o: usize, r: usize, n: i32, pos: u64, width: u64, kind: i32, from: u32): void {
   const size: u32 = 1 << <u32>width;
   const mask: u64 = size - 1;
   for (let i = 0; i < n; i++, o += 2, r += 8) {
     const c = <u32>((load<u64>(r) >> pos) & mask);
     const lt: u32 = (1 << c) - 1;
     const eq: u32 = 1 << c;
-    store<u16>(o, <u16>(kind == 0 ? lt : kind == 1 ? eq : lt | (eq << 8)));
+    store<u16>(o, <u16>(kind == 0 ? lt >> from : kind == 1 ? eq >> from : lt | (eq << 8)));
   }
 }
 

@@ -159,8 +159,8 @@ KERNEL(extend)
 KERNEL(chunkTables)
   uint16_t *o = a.array<uint16_t>(0, &n);
   const u64 *r = a.words(1);
-  const unsigned position = a.whole(2), width = a.whole(3), kind = a.whole(4);
-  EACH_PART k.chunkTables(o + at, r + at, count, position, width, (int)kind); END_PARTS
+  const unsigned position = a.whole(2), width = a.whole(3), kind = a.whole(4), from = a.whole(5);
+  EACH_PART k.chunkTables(o + at, r + at, count, position, width, (int)kind, from); END_PARTS
 KERNEL(pick)
   size_t rows;
   const u64 *m = a.words(1, &n);

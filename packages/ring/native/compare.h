@@ -4,10 +4,10 @@
 
 namespace {
 
-void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind) {
+void chunkTables(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind, unsigned from) {
   const u64 mask = ((u64)1 << width) - 1;
-  if (kind == 0) EACH(n) o[i] = (uint16_t)(((u64)1 << ((r[i] >> position) & mask)) - 1);
-  else if (kind == 1) EACH(n) o[i] = (uint16_t)((u64)1 << ((r[i] >> position) & mask));
+  if (kind == 0) EACH(n) o[i] = (uint16_t)((((u64)1 << ((r[i] >> position) & mask)) - 1) >> from);
+  else if (kind == 1) EACH(n) o[i] = (uint16_t)(((u64)1 << ((r[i] >> position) & mask)) >> from);
   else EACH(n) {
     const u64 eq = (u64)1 << ((r[i] >> position) & mask);
     o[i] = (uint16_t)((eq - 1) | (eq << 8));

@@ -69,7 +69,8 @@ struct Kernels {
   // a lifted opening's m and share to more bits, `mask` those of the result; `first` 1 at one party and 0 at the other
   void (*extend)(u64 *om, u64 *os, const u64 *m, const u64 *share, const u64 *set, const u64 *clear, const u64 *opened,
       const u64 *r, size_t n, unsigned k, u64 mask, u64 offset, u64 first);
-  void (*chunkTables)(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind);
+  void (*chunkTables)(uint16_t *o, const u64 *r, size_t n, unsigned position, unsigned width, int kind,
+      unsigned from);
   // rows of five: table, plane of o, position, width, base
   void (*pick)(u64 *o, const u64 *m, const uint16_t *tables, size_t n, size_t stride, u64 tau, const int32_t *rows,
       size_t count);

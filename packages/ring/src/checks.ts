@@ -42,6 +42,13 @@ export function planeLength(plane: Words, elements: { length: number }): void {
   );
 }
 
+export function chunkOfTables(out: Uint16Array, r: Words, width: number, kind: 'lt' | 'eq' | 'both'): void {
+  need(
+    out.length === r.length && width >= 1 && width <= (kind === 'both' ? 3 : 5),
+    () => `rows of ${out.length} tables ${kind} of chunks of ${width} bits of ${r.length} words`,
+  );
+}
+
 export function paritiesLengths(sums: Uint32Array, bits: Uint32Array, coefficients: Uint32Array): void {
   need(
     sums.length >= 1 && sums.length <= 64 && coefficients.length >= bits.length + sums.length - 1,

@@ -180,8 +180,18 @@ export interface Kernels {
    */
   extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void;
 
-  /** 16-bit rows of comparison tables: kind 'lt', 'eq', or 'both' in one row */
-  chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void;
+  /**
+   * 16-bit rows of comparison tables: kind 'lt', 'eq', or, of chunks of at most three bits, 'both' in one row. Of a
+   * chunk of five bits, whose table has 32 entries, those from `from` on
+   */
+  chunkTables(
+    out: Uint16Array,
+    r: Words,
+    position: number,
+    width: number,
+    kind: 'lt' | 'eq' | 'both',
+    from?: 0 | 16,
+  ): void;
   /**
    * planes of the entries that bits of m − tau name; `tables` are rows of `stride` 16-bit words, one of which goes with
    * each element

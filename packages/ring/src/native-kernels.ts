@@ -1,4 +1,5 @@
 import {
+  chunkOfTables,
   insideArray,
   maskedPlanes,
   matMulLengths,
@@ -218,9 +219,16 @@ export class NativeKernels implements Kernels {
     );
   }
 
-  chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {
-    sameLength(out, r);
-    this.#call('chunkTables', out, r, position, width, kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2);
+  chunkTables(
+    out: Uint16Array,
+    r: Words,
+    position: number,
+    width: number,
+    kind: 'lt' | 'eq' | 'both',
+    from: 0 | 16 = 0,
+  ): void {
+    chunkOfTables(out, r, width, kind);
+    this.#call('chunkTables', out, r, position, width, kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2, from);
   }
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {
     pickedRows(out, m, tables, stride, rows);

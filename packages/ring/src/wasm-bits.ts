@@ -1,5 +1,5 @@
 /** Comparisons by shared tables, and planes of bits, in WebAssembly. */
-import { need, paritiesLengths, pickedRows, planeLength, sameLength } from './checks.js';
+import { chunkOfTables, need, paritiesLengths, pickedRows, planeLength, sameLength } from './checks.js';
 import type { PickedRow } from './kernels.js';
 import { CHUNK, type WasmMemory } from './wasm-memory.js';
 import type { Words } from './words.js';
@@ -11,8 +11,9 @@ export function chunkTables(
   position: number,
   width: number,
   kind: 'lt' | 'eq' | 'both',
+  from: 0 | 16,
 ): void {
-  need(out.length === r.length, () => `lengths ${out.length}, ${r.length}`);
+  chunkOfTables(out, r, width, kind);
   for (let i = 0; i < r.length; i += CHUNK) {
     const end = Math.min(r.length, i + CHUNK);
     memory.exports.chunkTables(
@@ -22,6 +23,7 @@ export function chunkTables(
       BigInt(position),
       BigInt(width),
       kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2,
+      from,
     );
     memory.out(0, out, i, end, 2);
   }

@@ -318,8 +318,15 @@ export class WasmKernels implements Kernels {
     composed.extend(this, m, share, from, opened, r, how);
   }
 
-  chunkTables(out: Uint16Array, r: Words, position: number, width: number, kind: 'lt' | 'eq' | 'both'): void {
-    bits.chunkTables(this.#memory, out, r, position, width, kind);
+  chunkTables(
+    out: Uint16Array,
+    r: Words,
+    position: number,
+    width: number,
+    kind: 'lt' | 'eq' | 'both',
+    from: 0 | 16 = 0,
+  ): void {
+    bits.chunkTables(this.#memory, out, r, position, width, kind, from);
   }
 
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {

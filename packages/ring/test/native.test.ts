@@ -112,6 +112,8 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     into(new Uint16Array(n), (o) =>
       k.chunkTables(o, words(n, s), s % 60, s % 3 === 2 ? 3 : 4, (['lt', 'eq', 'both'] as const)[s % 3]!),
     ),
+  'chunkTables of five bits': (k, n, s) =>
+    into(new Uint16Array(n), (o) => k.chunkTables(o, words(n, s), s % 60, 5, s & 1 ? 'lt' : 'eq', s & 2 ? 16 : 0)),
   pick: (k, n, s) =>
     into(new BigUint64Array(3 * planeWords(n)), (o) => {
       const stride = n + (s % 3);

@@ -1,5 +1,5 @@
 /** Where the tables and the planes of a comparison lie: see `compare`. */
-import { halvesOf, type PickedRow, type Words } from '@secformer/ring';
+import type { PickedRow, Words } from '@secformer/ring';
 
 /** Bits of a chunk, whose table has 16 entries. */
 export const CHUNK_BITS = 4;
@@ -11,8 +11,8 @@ export interface Row {
   position: number;
   width: number;
   kind: 'lt' | 'eq' | 'both';
-  /** of a table of 32 entries: those for t below 16, or the others */
-  half?: 0 | 1;
+  /** of a table of 32 entries: those for t from here on */
+  from?: 0 | 16;
 }
 
 /** Where a window lies, and the bits of its chunks. */
@@ -33,7 +33,7 @@ export function tableRows({ position, window, chunk: bits = CHUNK_BITS }: Window
     const kinds: Row['kind'][] = chunk === 0 ? ['lt'] : width < CHUNK_BITS ? ['both'] : ['lt', 'eq'];
     for (const kind of kinds) {
       const row = { chunk, position: position + low, width, kind };
-      if (width === WIDE_CHUNK_BITS) rows.push({ ...row, half: 0 }, { ...row, half: 1 });
+      if (width === WIDE_CHUNK_BITS) rows.push({ ...row, from: 0 }, { ...row, from: 16 });
       else rows.push(row);
     }
   }
@@ -68,11 +68,11 @@ export function picksOf(a: Window & { thresholds: string[] }): Picked[] {
   const at = chunkPlanes(a.thresholds.length, chunkCount(a.window, a.chunk), 0);
   const picked = a.thresholds.map((_, t) => {
     const out: Picked = { rows: [], halves: [], joins: [] };
-    rows.forEach(({ kind, chunk, position, width, half }, table) => {
+    rows.forEach(({ kind, chunk, position, width, from }, table) => {
       const [less, equal] = [at.lessPlane(t, chunk), at.equalPlane(t, chunk)];
-      if (half !== undefined) {
+      if (from !== undefined) {
         out.halves.push({ table, plane: out.halves.length, position, width: CHUNK_BITS, base: 0 });
-        if (half === 0) out.joins.push({ plane: kind === 'lt' ? less : equal, position: position + CHUNK_BITS });
+        if (from === 0) out.joins.push({ plane: kind === 'lt' ? less : equal, position: position + CHUNK_BITS });
         return;
       }
       if (kind !== 'eq') out.rows.push({ table, plane: less, position, width, base: 0 });
@@ -89,28 +89,6 @@ export const plane = (w: Words, i: number, size: number): Words => w.subarray(i 
 
 /** A row of the tables as what it is made of. */
 export const asRow = (w: Words, n: number): Uint16Array => new Uint16Array(w.buffer, w.byteOffset, n);
-
-/** The chunk of five bits of every r from a position on, which may lie in both halves of a word. */
-function wideChunks(r: Words, position: number): Uint8Array {
-  const [halves, out] = [halvesOf(r), new Uint8Array(r.length)];
-  const [first, shift] = [position >> 5, position & 31];
-  for (let i = 0, at = first; i < out.length; i++, at += 2) out[i] = ((halves[at] as number) >>> shift) & 31;
-  if (first === 1 || shift <= 32 - WIDE_CHUNK_BITS) return out;
-  for (let i = 0, at = 1; i < out.length; i++, at += 2) out[i]! |= ((halves[at] as number) << (32 - shift)) & 31;
-  return out;
-}
-
-/** The two rows of [t < r_c] or of [t = r_c], of r_c of five bits. */
-export function wideTables(rows: readonly Words[], r: Words, { position, kind }: Row): void {
-  const [low, high] = rows.map((w) => asRow(w, r.length)) as [Uint16Array, Uint16Array];
-  const chunks = wideChunks(r, position);
-  const less = kind === 'lt' ? 1 : 0;
-  for (let i = 0; i < chunks.length; i++) {
-    const row = (1 << (chunks[i] as number)) - less;
-    low[i] = row;
-    high[i] = row >>> 16;
-  }
-}
 
 /** Where the planes of a comparison lie: all 'less', all 'equal', then the xor of the top bits. */
 export function chunkPlanes(planes: number, chunks: number, size: number) {

@@ -22,7 +22,6 @@ import {
   rowsOf,
   tableRows,
   WIDE_CHUNK_BITS,
-  wideTables,
 } from './compare-rows.js';
 
 /** Chunks that one round joins: 15 products of masks a group and threshold for one round less than pairs. */
@@ -77,12 +76,10 @@ export const compare = primitive({
   },
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
-    const rows = tableRows(a);
-    const material = rows.map(() => zeros(Math.ceil(r.length / 4)));
-    rows.forEach((row, i) => {
-      const words = material[i]!;
-      if (row.half === undefined) kernels.chunkTables(asRow(words, r.length), r, row.position, row.width, row.kind);
-      else if (row.half === 0) wideTables([words, material[i + 1]!], r, row);
+    const material = tableRows(a).map((row) => {
+      const words = zeros(Math.ceil(r.length / 4));
+      kernels.chunkTables(asRow(words, r.length), r, row.position, row.width, row.kind, row.from);
+      return words;
     });
     if (a.borrow) return { value: {}, material };
     const top = zeros(planeWords(r.length));
