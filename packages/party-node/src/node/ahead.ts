@@ -29,6 +29,8 @@ export const leastRoom = (cost: RunCost): number => Math.min(2 * limits.dealerLe
 export function aheadRoom(index: Role, cost: RunCost, left: number): AheadRoom {
   const ahead = Math.min(limits.aheadBytes, drawn(cost), left - lead(cost));
   if (index === 0) return { ahead, window: 0 };
+  // Where all is drawn ahead, it is as it comes
+  if (ahead === drawn(cost)) return { ahead, window: lead(cost) };
   // P1 keeps more of it as it came: what is drawn ahead has used up a quarter of its own size of corrections at least
   return { ahead, window: Math.max(lead(cost), Math.min(cost.dealer - Math.floor(ahead / 4), left - ahead)) };
 }
