@@ -60,8 +60,8 @@ struct Arguments {
     (void)n, (void)threads;
 #define END return nullptr; }
 
-// Elements of a part of those kernels whose elements are each by itself: whole words of planes and whole bytes of packed
-// arrays. Less than two such parts take less time than another thread does to come
+// Elements of a part of those kernels whose elements are each by itself: whole words of planes and whole bytes of
+// packed arrays. Less than two such parts take less time than another thread does to come
 const size_t PART = 1 << 16;
 
 // Calls run(at, count) for parts of n elements
