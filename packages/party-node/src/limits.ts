@@ -224,6 +224,8 @@ export const limits = {
   // ---- operation
   /** How long runs that are under way when a node is told to stop may take to end. */
   drainMs: 30_000,
+  /** How much later than this node's the other party's result of the last run may come, on a busy machine. */
+  lastResultMs: 1_000,
   /** How long their results may take to leave, twice at most: what a link may have on the way, at 1.6 MB/s. */
   flushMs: 5_000,
   /** What a client is told to wait that meets a node which is being stopped: a new process listens within seconds. */

@@ -15,6 +15,7 @@ interface Runs<R extends NodeRun> {
 export class Draining<R extends NodeRun> {
   readonly #engine: Runs<R>;
   #drained: Deferred<void> | undefined;
+  readonly #left = new Deferred<void>();
 
   constructor(engine: Runs<R>) {
     this.#engine = engine;
@@ -24,16 +25,24 @@ export class Draining<R extends NodeRun> {
     return this.#drained !== undefined;
   }
 
-  /** @returns what resolves when no run is left */
+  /**
+   * @returns what resolves when no run is left. A client hangs up when one node does, so that after a run its links stay
+   * until the others' results have come too
+   */
   begin(): Promise<void> {
     if (this.#drained) return this.#drained.promise;
-    this.#drained = new Deferred<void>();
+    const drained = new Deferred<void>();
+    this.#drained = drained;
     // What is prepared waits for its client for an hour; nobody waits for it
     for (const run of [...this.#engine.runs.values()])
       if (run.mode !== 'streamed' && !run.started)
         this.#engine.abort(run, this.#error(run.mode === 'spare' || run.isFree ? 'GAVE_WAY' : 'BUSY'));
-    this.ended();
-    return this.#drained.promise;
+    if (this.#engine.runs.size === 0) drained.resolve();
+    else
+      void this.#left.promise.then(() => {
+        setTimeout(() => drained.resolve(), limits.lastResultMs);
+      });
+    return drained.promise;
   }
 
   /** To be called before a run begins. @throws NodeError BUSY where none does any more */
@@ -43,7 +52,7 @@ export class Draining<R extends NodeRun> {
 
   /** To be called after each run. */
   ended(): void {
-    if (this.#engine.runs.size === 0) this.#drained?.resolve();
+    if (this.#drained && this.#engine.runs.size === 0) this.#left.resolve();
   }
 
   #error(code: 'BUSY' | 'GAVE_WAY'): NodeError {
