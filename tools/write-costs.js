@@ -159,6 +159,9 @@ const pairsOf = (group) =>
     planes: 1,
   }));
 
+/** The bits of a mask of keys. */
+const maskBits = { ...modular(1, [1]), fracBits: 0, bits: 0, magnitude: 0 };
+
 /** Instructions with operands that a BERT gives them. */
 const INSTRUCTIONS = [
   ['open', '32 bits, a lift to 64', [share(64, 32)], { shift: 16, width: 32, offsetLog: 30, share: 'lift', bits: 64 }],
@@ -181,6 +184,8 @@ const INSTRUCTIONS = [
   ['mul', 'of two modular openings of 64 bits', [modular(64), modular(64)], { magnitude: 14 }],
   ['mulDrop', 'of two lifts, the last 10 bits', [opened(32), opened(32)], { shift: 10, magnitude: 14 }],
   ['square', 'of a lift', [opened(32)], { magnitude: 28 }],
+  ['square', 'of a lift, what its wrap adds apart', [opened(32)], { magnitude: 28, apart: true }],
+  ['maskedSquare', 'of a lift, a mask of keys', [opened(32), maskBits], { magnitude: 28 }],
   ['compare', 'window of 16 bits, one threshold', [opened(32)], { position: 12, window: 16, thresholds: ['0'] }],
   [
     'compare',

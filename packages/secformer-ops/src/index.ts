@@ -12,6 +12,7 @@ export * from './compose/one-hot.js';
 export * from './compose/piecewise.js';
 export * from './compose/power.js';
 export { minusPublic, plusPublic, timesPublic, weighed } from './compose/public.js';
+export * from './compose/quad.js';
 export * from './compose/small.js';
 export * from './compose/softmax.js';
 export * from './compose/top-k.js';

@@ -59,15 +59,18 @@ for (const watched of [false, true])
     t.deepEqual(widths, [watched ? 30 : 28, 22, 30]);
   });
 
-test('masked keys are made of the lift of the keys, whether it is watched or not', (t) => {
+test('a mask takes no opening of keys or of scores, whether 2Quad is watched or not', (t) => {
   for (const watched of [false, true]) {
     const widths = opened(head(true), 'fast', [TOKENS, WIDTH], watched);
-    // x as an operand of either product; the queries in two steps, one lift of the keys, the masked keys; the context
+    // x as an operand of either product; queries and keys in two steps; the context
     t.deepEqual(
       [...widths].sort((a, b) => a - b),
-      [16, 32, 32, 39, 48, 48, 59],
+      [16, 16, 32, 32, 39, 48, 59],
       `watched ${watched}`,
     );
+    t.deepEqual(opened(head(true), 'fast', [TOKENS], watched), [1], 'the bits of the mask');
+    const { length } = opened(head(true), 'fast', [TOKENS, TOKENS], watched);
+    t.is(length, 3, 'scores, their squares, and what these lack as an operand');
   }
 });
 

@@ -32,6 +32,27 @@ const coarse =
     return compose(e, x);
   };
 
+/** A mask that leaves all keys but the last, as a share, and one of the lower triangle. */
+const firstOf = (e: Emitter, x: number): number => {
+  const n = e.type(x).shape.at(-1)!;
+  return e.constantShare(
+    Array.from({ length: n }, (_, i) => (i < n - 1 ? 1 : 0)),
+    [n],
+    0,
+  );
+};
+const lower = (e: Emitter, x: number): number => {
+  const [rows, n] = e.type(x).shape.slice(-2) as [number, number];
+  const ones = Array.from({ length: rows * n }, (_, i) => (i % n <= Math.floor(i / n) ? 1 : 0));
+  return e.constantShare(ones, [rows, n], 16);
+};
+const maskedSquareOf = (e: Emitter, x: number): number => {
+  const how = { shift: 0, offsetLog: -1 };
+  const opened = e.emit('open', [x], { ...how, width: 64, share: 'modular', bits: 64 });
+  const bits = e.emit('open', [firstOf(e, x)], { ...how, width: 1, share: 'none', bits: 0, within: [0, 1] });
+  return e.emit('maskedSquare', [opened, bits], { magnitude: 28 });
+};
+
 /** Everything that is composed of instructions. */
 export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   ...Object.fromEntries(
@@ -56,6 +77,10 @@ export const compositions: Record<string, (e: Emitter, x: number) => number> = {
   'layerNorm of centred rows': (e, x) => layerNorm(e, x, 1e-5, true),
   'layerNorm before a public tensor': (e, x) => layerNorm(e, x, 1e-5, true, true),
   'attention before a public tensor': (e, x) => attend(e, exactSoftmax(e, x, true, true), x, true),
+  '2Quad with a mask of keys': (e, x) => attend(e, quadSoftmax(e, x, 5, firstOf(e, x)), x, true),
+  '2Quad with a mask of its own, before a public tensor': (e, x) =>
+    attend(e, quadSoftmax(e, x, 5, lower(e, x), true), x, true),
+  'masked squares of a modular opening': (e, x) => e.truncated(maskedSquareOf(e, x)),
   '2Quad before a public tensor': (e, x) => attend(e, quadSoftmax(e, x, 5, undefined, true), x, true),
   'exact softmax in few rounds': (e, x) => normalise(e, exactSoftmax(e, x, true)),
   product: (e, x) => e.truncated(e.matMul(x, x, false, true)),

@@ -145,6 +145,17 @@ test('rows of 2Quad: scores, and their sum', async (t) => {
   for (const v of [300, 750]) t.true(await say([Array<number>(500).fill(v)]));
 });
 
+test('rows of 2Quad with a mask: scores beyond the domain are reported where the mask has zeros too', async (t) => {
+  const weigh: Compose = (e, x) => normalise(e, quadSoftmax(e, x, 5, e.constantShare([1, 1, 0], [3], 0)));
+  const say = async (row: number[]) =>
+    (await reported(rowsOf([row]), computed(weigh))).planes.some((p) => p.some((b) => b !== 0));
+  t.false(await say([0, 1, 2000]));
+  t.true(await say([0, 1, 4200]));
+  t.true(await say([0, 1, -4200]));
+  // Σ is that of what is left
+  t.true(await say([-5, -5.1, 9]));
+});
+
 /** A row of this variance around a mean. */
 function row(h: number, variance: number, mean: number, seed: number): number[] {
   const next = random(seed);

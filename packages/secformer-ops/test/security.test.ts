@@ -88,6 +88,11 @@ const beforePublic: Outputs = (e, [x]) => [
   attend(e, exactSoftmax(e, x!, true, true), x!, false),
   attend(e, quadSoftmax(e, x!, 5, undefined, true), x!, false),
 ];
+/** A mask that some of the scores themselves are: whatever it is, its bits are opened under masks. */
+const masked: Outputs = (e, [x]) => {
+  const bits = e.truncated(elementwise.less.emit(e, x!, { than: 0 }), 0);
+  return [attend(e, quadSoftmax(e, x!, 5, bits), x!, false)];
+};
 const watched: Outputs = (e, [x]) => Object.values(watchedCompositions).flatMap((compose) => compose(e, x!));
 const extremes = [
   { shape: [64, 64], values: new Float32Array(4096) },
@@ -104,7 +109,7 @@ async function views(program: Outputs): Promise<Record<'p0' | 'p1' | 'material',
   return out;
 }
 
-for (const [name, program] of Object.entries({ layers, ofFewerBits, others, beforePublic, watched }))
+for (const [name, program] of Object.entries({ layers, ofFewerBits, others, beforePublic, masked, watched }))
   test(`what each party receives is uniform, and the same for a constant input and a wild one: ${name}`, async (t) => {
     const [a, b] = (await views(program)) as [
       Awaited<ReturnType<typeof views>>[0],

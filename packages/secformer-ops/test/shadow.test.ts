@@ -77,6 +77,17 @@ const compositions: Record<string, [[number, number], (e: Emitter, x: number) =>
     [-2, 2],
     (e, x) => attend(e, exactSoftmax(e, x, true, true), columns(e, x), false),
   ],
+  '2Quad with a mask': [
+    [-2, 2],
+    (e, x) => {
+      const mask = e.constantShare(
+        Array.from({ length: 40 }, (_, i) => (i < 30 ? 1 : 0)),
+        [40],
+        16,
+      );
+      return normalise(e, quadSoftmax(e, x, 5, mask));
+    },
+  ],
   '2Quad before a public tensor': [
     [-2, 2],
     (e, x) => attend(e, quadSoftmax(e, x, 5, undefined, true), columns(e, x), false),

@@ -81,7 +81,7 @@ export function layerNorm(e: Emitter, x: number, epsilon: number, centred = fals
   const opened = e.factor(t.fracBits < FRAC_BITS ? e.atScale(x, FRAC_BITS) : x);
   // The two squares may pass 2^64 where their difference does not
   const room = 63 - 2 * FRAC_BITS;
-  const squares = e.guarded(() => e.sum(e.emit('square', [opened], { magnitude: room }), [last]));
+  const squares = e.guarded(() => e.sum(e.emit('square', [opened], { magnitude: room, apart: true }), [last]));
   const sums = centred ? undefined : rowSums(e, opened, last);
   watchVariance(e, sums, squares, h);
   const spread = e.guarded(() => {

@@ -1,6 +1,6 @@
 import { check, type ShareType } from '../instruction/types.js';
 import { COARSE, lessThan } from './bits.js';
-import { bounded, watchInterval, watchLift } from './domain.js';
+import { watchInterval, watchLift } from './domain.js';
 import type { Emitter } from './emitter.js';
 import { CARRIED_BITS, FRAC_BITS, MAGNITUDE } from './formats.js';
 import { distanceToMax, groupsOf, pairsOf } from './group-max.js';
@@ -32,9 +32,8 @@ const PRODUCT_MAGNITUDE = 14;
  * for Σ from 1 to 128.
  */
 const CARRIED_PRODUCT_BITS = 13;
-/** Fractional bits of e^(−u), and of (s + c)², in such a product. */
+/** Fractional bits of e^(−u) in such a product. */
 const CARRIED_EXP_BITS = 18;
-const CARRIED_QUAD_BITS = 12;
 /** Fractional bits of V there, and of the operands of scores, that public tensors have made. */
 export const ATTENTION_BITS = 14;
 
@@ -209,7 +208,7 @@ function watchSpread(e: Emitter, distance: number): void {
 }
 
 /** 1/Σ, below 2^log, opened as an operand of so many fractional bits. View: under a mask of its own. */
-function inverseOperand(e: Emitter, share: number, fracBits: number, log: number): number {
+export function inverseOperand(e: Emitter, share: number, fracBits: number, log: number): number {
   return e.emit('open', [share], {
     shift: e.share(share).fracBits - fracBits,
     width: fracBits + log + 1,
@@ -263,87 +262,6 @@ export function logSoftmax(e: Emitter, x: number): number {
   const { distance, row, low, high } = exponentials(e, x, true);
   const total = octave(e, row, low, high, 'log');
   return e.negate(e.add(e.emit('unwrap', [distance]), total));
-}
-
-/**
- * Fractional bits of 2Quad's weights, and the range of their row sum: 2^−3 to 2^25, which rows of 512 scores of 180
- * reach.
- */
-const QUAD_BITS = 16;
-/** The sums of a row of 2Quad that its division holds. */
-export const QUAD_SUM = { low: 2 ** -3, high: 2 ** 25 } as const;
-/**
- * Modulus of 2Quad's product with V, and the bits that are dropped of it: 12 fractional ones stay, for the sum that
- * divides them is large.
- */
-const QUAD_PRODUCT = 59;
-const QUAD_SHIFT = 20;
-/** log2 of the range of that product. */
-const QUAD_PRODUCT_MAGNITUDE = 25;
-/** log2 of the largest |s + c|. */
-const QUAD_MAGNITUDE = 11;
-/** Fractional bits of 1/Σ as an operand. */
-const QUAD_INVERSE_BITS = 34;
-/** What (s + c)² usually is: a row's sum tells how the 33 bits of a product with V and of 1/Σ are best divided. */
-const QUAD_TYPICAL = 25;
-/** Bits that it is computed with where it is largest: in sums above 2^15 it has 18 significant ones. */
-const QUAD_RESULT_BITS = 52;
-
-/**
- * 2Quad over the last axis: (s + c)²/Σ(s + c)², with a multiplicative mask of zeros and ones if given.
- *
- *   1. open m of s + c; its square is local; truncated to 16 bits          2 rounds
- *   2. the mask multiplies the square                                       local
- *   3. 1/Σ by octaves of four; Σ is opened beside the squares, or after them if there is a mask or a row of more than
- *      256                                                                 2 or 3 rounds
- *
- * Domain |s + c| < 2^11 and Σ(s + c)² in [2^−3, 2^25); of a product with V, |Σ(s + c)²·V| < 2^25. Error against its own
- * plaintext 1e-4 (where Σ is small; 3e-7 where it is above 50).
- * @param carried of a product with V that a public tensor multiplies next: squares of 12 bits where Σ is opened beside
- *   them; the error is 1e-4 then for Σ from a sixteenth to sixteen times 25 n, of a row of n
- * Source MPCFormer; SecFormer section 3.2; protocols section 9.
- */
-export function quadSoftmax(e: Emitter, x: number, c: number, mask?: number, carried = false): Unnormalised {
-  const shifted = bounded(e, QUAD_MAGNITUDE, (most) => e.factor(e.claim(e.addConstant(x, c), most)));
-  const square = e.emit('square', [shifted], { magnitude: 2 * QUAD_MAGNITUDE });
-  // Sums of so many that they fit before the squares are truncated are opened beside these
-  const { shape, fracBits, magnitude } = e.share(square);
-  const fits = mask === undefined && fracBits + magnitude + Math.ceil(Math.log2(shape.at(-1)!)) < 63;
-  const bits = carried && fits ? CARRIED_QUAD_BITS : QUAD_BITS;
-  const shift = fracBits - bits;
-  // Watched, scores up to twice as large are right, and sums up to 256 or 64 times as large are told apart
-  const [spare, sums] = e.watch ? [3, 8] : [2, 0];
-  const width = 2 * QUAD_MAGNITUDE + bits + spare;
-  let numerator = e.emit('open', [square], { shift, width, offsetLog: -1, share: 'lift', bits: 64 });
-  if (mask !== undefined) {
-    // Zeros and ones lose nothing with their fractional bits
-    const kept = e.times(numerator, e.operand(e.truncated(mask, 0), 64), 22);
-    numerator = e.emit('open', [kept], { shift: 0, width: 64, offsetLog: -1, share: 'modular', bits: 64 });
-  }
-  const total = e.sum(fits ? square : e.emit('unwrap', [numerator]), [e.opened(numerator).shape.length - 1]);
-  const dropped = e.share(total).fracBits - QUAD_BITS;
-  const [low, high] = [QUAD_SUM.low, QUAD_SUM.high].map((v) => Math.log2(v) + QUAD_BITS) as [number, number];
-  const how = {
-    shift: dropped,
-    width: high + 1 + Math.min(sums, fits ? 63 - dropped - high : sums),
-    offsetLog: -1,
-    share: 'none',
-    bits: 0,
-    within: [0, QUAD_SUM.high],
-  };
-  const row = e.emit('open', [total], how);
-  const reported = { below: [1n << BigInt(low)], from: 1n << BigInt(high) };
-  const share = inverse(e, row, { lo: low, hi: high, kind: 'reciprocal', most: QUAD_RESULT_BITS }, reported);
-  const product = Math.max(4, 17 - Math.ceil(Math.log2(QUAD_TYPICAL * shape.at(-1)!)));
-  const operand = inverseOperand(e, share, carried ? CARRIED_BITS - product : QUAD_INVERSE_BITS, 4);
-  return {
-    numerator,
-    operandWidth: QUAD_PRODUCT,
-    productShift: QUAD_SHIFT,
-    productWidth: QUAD_PRODUCT - QUAD_SHIFT,
-    inverse: operand,
-    ...(carried && { carried: { fracBits: product, width: product + QUAD_PRODUCT_MAGNITUDE + 2 } }),
-  };
 }
 
 /** The probabilities themselves. */

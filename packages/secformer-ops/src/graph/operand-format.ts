@@ -24,6 +24,8 @@ export interface OperandFormat {
   /** of weights that a gain is folded into, and of those less their rows' mean */
   folded: number;
   centred: number;
+  /** of 2Quad's scores before they are squared */
+  score: number;
   /** of the weights of a softmax before they are divided by their sum */
   weight: number;
   /** of what is weighed, before it is divided by the weights' sum */
@@ -34,7 +36,7 @@ export interface OperandFormat {
   room: number;
 }
 
-const usual = { query: 16, value: 16, weight: 20, context: 16, activation: 16, room: 14 };
+const usual = { query: 16, value: 16, score: 16, weight: 20, context: 16, activation: 16, room: 14 };
 
 /**
  * By the bits that most operands have. Of the 13, queries and keys are felt least, and weights most, which all rows
@@ -42,7 +44,18 @@ const usual = { query: 16, value: 16, weight: 20, context: 16, activation: 16, r
  */
 export const OPERAND_FORMATS = {
   16: { bits: FRAC_BITS, ...usual, folded: FOLDED_BITS, centred: CENTRED_BITS },
-  13: { bits: 13, query: 11, value: 12, weight: 18, context: 14, activation: 13, folded: 17, centred: 17, room: 12 },
+  13: {
+    bits: 13,
+    query: 11,
+    value: 12,
+    score: 13,
+    weight: 18,
+    context: 14,
+    activation: 13,
+    folded: 17,
+    centred: 17,
+    room: 12,
+  },
 } as const satisfies Record<number, OperandFormat>;
 
 /** A format of operands, by the fractional bits that most of them have. */

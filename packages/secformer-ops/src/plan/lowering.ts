@@ -12,13 +12,13 @@ import { type Graph, type GraphNode, parametersOf } from '../graph/graph.js';
 import { check, sizeOf } from '../instruction/types.js';
 import type { Suite } from '../suites/suite.js';
 import { Arithmetic } from './arithmetic.js';
-import { quadWeights, rewrittenProducts, weights } from './attention.js';
+import { quadWeights, weights } from './attention.js';
 import type { Inputs } from './inputs.js';
 import { type Lowered, LoweredNodes } from './lowered.js';
 import { type Products, product } from './products.js';
 import { multipliedByPublic } from './public.js';
 import { claimedMagnitude, type NodeRanges } from './ranges.js';
-import { scoreProducts } from './scores.js';
+import { type Scores, scoreProducts } from './scores.js';
 import { SELECTING } from './selected.js';
 import { notNegative } from './sign.js';
 
@@ -31,10 +31,8 @@ export class Lowering {
   readonly #arithmetic: Arithmetic;
   readonly #products: Products;
   readonly #ranges: NodeRanges | undefined;
-  /** products of matrices that are scores, and how much finer they are by then */
-  readonly #scores: ReadonlyMap<GraphNode, number>;
-  /** those that are made anew when their mask is known */
-  readonly #rewritten: ReadonlySet<GraphNode>;
+  /** products of matrices that are scores */
+  readonly #scores: ReadonlyMap<GraphNode, Scores>;
   /** of every node, where secret indices are used */
   readonly #bounds: readonly (Bounds | undefined)[];
 
@@ -52,7 +50,6 @@ export class Lowering {
     this.#products = { hits: inputs.hits, salt };
     this.#ranges = ranges;
     this.#scores = scoreProducts(graph);
-    this.#rewritten = rewrittenProducts(graph, suite);
     this.#bounds = graph.nodes.some((n) => n.op === 'oneHotOf') ? boundsOf(graph) : [];
     graph.nodes.forEach((node, i) => {
       const given = inputs.values[i];
@@ -125,10 +122,8 @@ export class Lowering {
         return { value: logSoftmax(e, x()) };
       case 'layerNorm':
         return { value: this.#nodes.suite.layerNorm(e, x(), node.epsilon, node.centred, this.#nodes.isCarried) };
-      case 'matMul': {
-        const made = () => product(this.#nodes, node, this.#products, this.#scores.get(node));
-        return { value: this.#rewritten.has(node) ? e.unwatched(made) : made() };
-      }
+      case 'matMul':
+        return { value: product(this.#nodes, node, this.#products, this.#scores.get(node)) };
       case 'reshape':
         return { value: e.reshape(viewed(), node.shape) };
       case 'transpose':

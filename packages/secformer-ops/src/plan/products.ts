@@ -8,6 +8,7 @@ import type { GraphNode } from '../graph/graph.js';
 import type { OpenedType } from '../instruction/types.js';
 import { LOOKUP_BITS } from './inputs.js';
 import type { LoweredNodes } from './lowered.js';
+import type { Scores } from './scores.js';
 
 /** Of a product of weights of attention, what holds its result: ±2^15 and a sign. */
 const WEIGHED_BITS = 16;
@@ -57,14 +58,14 @@ function openedNode(nodes: LoweredNodes, i: number): number | undefined {
   return 'value' in n && n.value !== undefined && nodes.emitter.type(n.value).kind === 'opened' ? n.value : undefined;
 }
 
-/** Modulo a few bits more, scores are opened once: else softmax would have to truncate them first. */
-function widthOfScores(nodes: LoweredNodes, node: GraphNode, scale: number): number | undefined {
+/** Modulo a few bits more, or fewer, scores are opened once: else they would have to be truncated first. */
+function widthOfScores(nodes: LoweredNodes, node: GraphNode, { finer, by }: Scores): number | undefined {
   const { scoreBits } = nodes.suite;
   if (!scoreBits || node.in.some((i) => openedNode(nodes, i) !== undefined)) return undefined;
   const e = nodes.emitter;
   const values = node.in.map((i) => nodes.share(i));
   const fracBits = values.map((v) => e.operandBits(v, bitsOfScores(e, v)));
-  const needed = scoreBits(fracBits.reduce((a, b) => a + b, scale));
+  const needed = scoreBits[by](fracBits.reduce((a, b) => a + b, finer));
   if (needed > 64) return undefined;
   const narrow = e.format.bits < FRAC_BITS || values.every((v) => e.carried.has(v));
   return narrow ? needed : Math.max(PRODUCT_BITS, needed);
@@ -78,13 +79,13 @@ function bitsOfScores(e: Emitter, v: number): number {
 
 /**
  * A product of matrices.
- * @param scale of scores: the fractional bits that they have beyond those of their operands when softmax reads them
+ * @param of what becomes of it, if it is scores of attention
  */
 export function product(
   nodes: LoweredNodes,
   node: GraphNode & { op: 'matMul' },
   { hits: allHits, salt }: Products,
-  scale?: number,
+  of?: Scores,
 ): number {
   const e = nodes.emitter;
   const [a, b] = node.in as [number, number];
@@ -105,7 +106,7 @@ export function product(
   }
   // A result beyond the default range needs wider operands
   const wide = e.limit > MAGNITUDE + 1;
-  const scores = wide || scale === undefined ? undefined : widthOfScores(nodes, node, scale);
+  const scores = wide || of === undefined ? undefined : widthOfScores(nodes, node, of);
   const width = wide ? 64 : (scores ?? e.productBits(nodes.share(a), nodes.share(b), node.shape.at(-1)!));
   const opened = (i: number) => {
     const before = openedNode(nodes, i);

@@ -295,15 +295,39 @@ export const footprints: Readonly<Record<string, Footprint>> = {
   },
   square: {
     memory: {
+      finish(c: MemoryContext<{ apart?: boolean }>) {
+        publicPart(c, 0);
+        shareOf(c, 0);
+        if (c.a.apart && !openedType(c, 0).modular) c.takes(2 * lengthOf(c.out));
+        else choices(c, [0]);
+        return { share: c.make(lengthOf(c.out)) };
+      },
+      deal(c: MemoryContext<{ apart?: boolean }>) {
+        // Apart there are a square, and a wrap by its top bit, which a zero is masked by
+        if (c.a.apart && !openedType(c, 0).modular) {
+          readsWhole(c, 0);
+          c.takes(4 * lengthOf(c.out));
+          return {};
+        }
+        unknownParts(c, 0);
+        c.takes(cases(c.types[0]!) * lengthOf(c.out));
+        return {};
+      },
+    },
+  },
+  maskedSquare: {
+    memory: {
       finish(c: Context) {
         publicPart(c, 0);
         shareOf(c, 0);
-        choices(c, [0]);
+        for (let i = 0; i < 2; i++) broadcast(c, c.types[1]!.shape);
+        c.takes((openedType(c, 0).modular ? 2 : 8) * lengthOf(c.out));
         return { share: c.make(lengthOf(c.out)) };
       },
       deal(c: Context) {
-        unknownParts(c, 0);
-        c.takes(cases(c.types[0]!) * lengthOf(c.out));
+        readsWhole(c, 0);
+        broadcast(c, c.types[1]!.shape);
+        c.takes((openedType(c, 0).modular ? 4 : 10) * lengthOf(c.out));
         return {};
       },
     },

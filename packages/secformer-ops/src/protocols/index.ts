@@ -8,6 +8,7 @@ import { footprints } from './footprints.js';
 import { concat, layout, pick } from './layout.js';
 import { add, affine, constant, cumSum, drop, mulPublic, rowSum, sub } from './linear.js';
 import { bucketSums } from './lookup.js';
+import { maskedSquare } from './masked-square.js';
 import { matMul } from './mat-mul.js';
 import { octaveSeries } from './octave-series.js';
 import { extend, open } from './open.js';
@@ -48,6 +49,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     mul,
     mulDrop,
     square,
+    maskedSquare,
     compare,
     compareTable,
     combine,

@@ -27,7 +27,7 @@ export const open = primitive({
   name: 'open',
   attributes: z.object({
     shift: int(0, 63),
-    width: int(2, 64),
+    width: int(1, 64),
     offsetLog: int(-1, 62),
     share: z.enum(['none', 'source', 'modular', 'kept', 'lift']),
     bits: int(0, 64),

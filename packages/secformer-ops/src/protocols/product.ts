@@ -12,6 +12,7 @@ import {
   sizeOf,
 } from '../instruction/types.js';
 import { publicPart, shareOf, twoOpened } from './operands.js';
+import { addWrapped, bitsAbove, wrapOfSquare } from './wraps.js';
 
 /** The cases of the unknown part u = y − M of an opened value: −r, and for one with a wrap also −r + 2^k·msb r. */
 function unknownParts(c: DealContext<unknown>, i: number, shape: Shape): Words[] {
@@ -122,14 +123,19 @@ export const mul = primitive({
 });
 
 /**
- * Square of an opened value: x² = M² + 2M·⟦u⟧ + ⟦u²⟧, with ⟦u²⟧ for each case of the top bit as in `mul`.
- * Domain |x²| < 2^(a − 1 − 2f). Exact. Cost no round; dealer ceil(a/8) bytes an element, twice for an opening with a
- * wrap.
+ * Square of an opened value: x² = M² + 2M·⟦u⟧ + ⟦u²⟧, with ⟦u²⟧ for each case of the top bit as in `mul`; or for u = −r
+ * and, `apart`, what a wrap adds, of which the bits above 2^(k+1) are dealt.
+ * Domain |x²| < 2^(a − 1 − 2f). Exact. Cost no round; dealer a bits an element, for an opening with a wrap twice as
+ * many, or a − k − 1 more.
  * View   as in `mul`.
  */
 export const square = primitive({
   name: 'square',
-  attributes: z.object({ magnitude: int(-64, 63), bits: int(1, 64).optional() }),
+  attributes: z.object({
+    magnitude: int(-64, 63),
+    bits: int(1, 64).optional(),
+    apart: z.boolean().optional(),
+  }),
   infer(ins, a): ShareType {
     const [x] = ins;
     check(ins.length === 1 && x?.kind === 'opened' && x.bits > 0, () => 'square needs one opened value with a share');
@@ -137,18 +143,29 @@ export const square = primitive({
   },
   needs: (bits) => [bits],
   narrow: (bits) => ({ bits }),
-  material: (ins, _a, out) =>
-    Array((ins[0] as OpenedType).modular ? 1 : 2).fill({ count: sizeOf(out.shape), bits: (out as ShareType).bits }),
+  material(ins, { apart }, out) {
+    const { modular, width } = ins[0] as OpenedType;
+    const [count, { bits }] = [sizeOf(out.shape), out as ShareType];
+    if (modular) return [{ count, bits }];
+    return [
+      { count, bits },
+      { count, bits: apart ? bitsAbove(bits, width + 1) : bits },
+    ];
+  },
   deal(c) {
-    const material = unknownParts(c, 0, c.out.shape).map((u) => {
+    const squared = (u: Words) => {
       const p = scratch(u.length);
       c.kernels.mul(p, u, u);
       return p;
-    });
-    return { value: {}, material };
+    };
+    const { modular, width } = c.types[0] as OpenedType;
+    if (modular || !c.a.apart) return { value: {}, material: unknownParts(c, 0, c.out.shape).map(squared) };
+    const r = c.ins[0]!.r!;
+    return { value: {}, material: [squared(r), wrapOfSquare(c.kernels, r, width)] };
   },
   finish(c) {
     const { kernels, role, material } = c;
+    const t = c.types[0] as OpenedType;
     const e = publicPart(c, 0);
     const x = shareOf(c, 0);
     // M² + 2M(x − M) = M·(2x − M) at P0, M·2x at P1
@@ -156,7 +173,8 @@ export const square = primitive({
     kernels.add(out, x, x);
     if (role === 0) kernels.sub(out, out, e);
     kernels.mul(out, out, e);
-    kernels.add(out, out, choose(c, material, c.out.shape, [0]));
+    if (t.modular || !c.a.apart) kernels.add(out, out, choose(c, material, c.out.shape, [0]));
+    else addWrapped(kernels, out, c.ins[0]!.m!, t.width, material as [Words, Words], t.width + 1);
     return { share: out };
   },
   plain: ({ ins }) => ins[0]!.map((v) => v * v),

@@ -1,6 +1,7 @@
 import { elementwise } from '../compose/elementwise.js';
 import { layerNorm } from '../compose/layer-norm.js';
-import { exactSoftmax, QUAD_SUM, quadSoftmax, scoreBits } from '../compose/softmax.js';
+import { QUAD_SUM, quadScoreBits, quadSoftmax } from '../compose/quad.js';
+import { exactSoftmax, scoreBits } from '../compose/softmax.js';
 import { gelu } from '../compose/windowed.js';
 import { geluOf, normalRow, quadRow, softmaxRow } from '../graph/functions.js';
 import { QUAD_CONSTANT, type Suite } from './suite.js';
@@ -11,7 +12,7 @@ export const exact: Suite = {
   about: 'ours, every function as the model has it',
   quadratic: false,
   softmax: exactSoftmax,
-  scoreBits,
+  scoreBits: { softmax: scoreBits, quad: quadScoreBits },
   quad: quadSoftmax,
   gelu,
   layerNorm,
@@ -24,16 +25,14 @@ export const exact: Suite = {
 
 const quadFunctions = { ...exact.functions, softmax: (row: Float64Array) => quadRow(row, QUAD_CONSTANT) };
 
-// 2Quad reads its scores as any other operation does
-const { scoreBits: _, ...others } = exact;
-
 /** As `exact`, with 2Quad for softmax: for models trained or distilled with it. */
 export const fast: Suite = {
-  ...others,
+  ...exact,
   name: 'fast',
   about: 'ours, 2Quad in the place of softmax',
   quadratic: true,
   replaces: ['softmax'],
+  scoreBits: { softmax: quadScoreBits, quad: quadScoreBits },
   softmax: (e, x, _, carried) => quadSoftmax(e, x, QUAD_CONSTANT, undefined, carried),
   functions: quadFunctions,
   formulas: quadFunctions,

@@ -34,7 +34,7 @@ function divided(e: Emitter, weights: number): number {
 /** Domain mean of (s + c)² from 0.05 to 500. */
 function quad(e: Emitter, x: number, c: number, mask?: number): number {
   let weights = e.truncated(e.emit('square', [e.factor(e.addConstant(x, c))], { magnitude: 22 }));
-  if (mask !== undefined) weights = e.truncated(e.mul(weights, mask));
+  if (mask !== undefined) weights = e.truncated(e.mul(weights, e.broadcast(mask, e.share(x).shape)));
   return divided(e, e.reinterpret(weights, 16, 14));
 }
 

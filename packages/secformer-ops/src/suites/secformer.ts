@@ -66,7 +66,7 @@ function quad(e: Emitter, x: number, c: number, mask?: number): number {
   const shifted = e.addConstant(x, c);
   const { shape } = e.share(x);
   let weights = e.truncated(e.emit('square', [e.factor(shifted)], { magnitude: 22 }), FRAC_BITS);
-  if (mask !== undefined) weights = e.truncated(e.mul(weights, mask));
+  if (mask !== undefined) weights = e.truncated(e.mul(weights, e.broadcast(mask, e.share(x).shape)));
   const eta = deflation(shape.at(-1)!);
   const total = e.sum(weights, [shape.length - 1]);
   let q = scaled(

@@ -25,11 +25,14 @@ export interface Suite {
    */
   softmax(e: Emitter, x: number, fewRounds?: boolean, carried?: boolean): number | Unnormalised;
   /**
-   * modulus, in bits, of scores at so many fractional bits that `softmax` reads them from as they are; where it is
-   * absent, softmax truncates them first
+   * modulus, in bits, of scores at so many fractional bits that `softmax` or `quad` reads them from as they are; where
+   * it is absent, they are products like any other
    */
-  scoreBits?(fracBits: number): number;
-  /** (s + c)²/Σ(s + c)², with a mask of zeros and ones as a factor if given */
+  scoreBits?: Readonly<Record<'softmax' | 'quad', (fracBits: number) => number>>;
+  /**
+   * (s + c)²/Σ(s + c)², with a mask of zeros and ones as a factor if given
+   * @param mask of a shape that broadcasts to that of x
+   */
   quad(e: Emitter, x: number, c: number, mask?: number, carried?: boolean): number | Unnormalised;
   /** GeLU of a share, as the model writes it or as the suite replaces it */
   gelu(e: Emitter, x: number, form: 'erf' | 'tanh'): number;
