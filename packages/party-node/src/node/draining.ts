@@ -26,8 +26,8 @@ export class Draining<R extends NodeRun> {
   }
 
   /**
-   * @returns what resolves when no run is left. A client hangs up when one node does, so that after a run its links stay
-   * until the others' results have come too
+   * A client hangs up when one node does, so that after a run its links stay until the others' results have come.
+   * @returns what resolves when no run is left
    */
   begin(): Promise<void> {
     if (this.#drained) return this.#drained.promise;
