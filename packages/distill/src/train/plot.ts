@@ -76,7 +76,8 @@ export function plotOf(record: RunRecord): string {
   const body = panels.map((panel, i) => drawn(panel, record.steps, TOP + i * (HEIGHT + GAP)));
   return (
     `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" ` +
-    `font-family="sans-serif" font-size="12">\n<rect width="100%" height="100%" fill="#fff"/>\n` +
+    `font-family="sans-serif" font-size="12">\n` +
+    `<title>${record.task}: loss and measures by step</title>\n<rect width="100%" height="100%" fill="#fff"/>\n` +
     `${body.join('\n')}\n</svg>\n`
   );
 }
