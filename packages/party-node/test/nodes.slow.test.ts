@@ -7,20 +7,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
-import { NodeError, type NodeName, Session, tokenFrom } from '../src/index.js';
+import { NodeError, Session, tokenFrom } from '../src/index.js';
 import { checkUrl, dialSocket, type LocalNodes, serve, startLocalNodes } from '../src/node.js';
-import { handshake } from '../src/wire/handshake.js';
+import { handshake, nodeName } from '../src/wire/handshake.js';
 import { refusals } from './commands.js';
 
-const names: Record<'party0' | 'party1' | 'dealer', NodeName> = {
-  party0: 'party 0',
-  party1: 'party 1',
-  dealer: 'dealer',
-};
 const roles = ['party0', 'party1', 'dealer'] as const;
 
 const connect = (nodes: LocalNodes) =>
-  Session.connect((role) => dialSocket(nodes.urls[role], names[role]), tokenFrom(nodes.token));
+  Session.connect((role) => dialSocket(nodes.urls[role], nodeName[role]), tokenFrom(nodes.token));
 
 /**
  * Softmaxes one after another: seconds of rounds on large rows with the fastest kernels too, so that a kill lands in
@@ -68,7 +63,7 @@ test.serial('three processes over WebSockets: a run, then kill −9 of each node
     const killed = performance.now();
     nodes.processes[victim].kill('SIGKILL');
     const error = await t.throwsAsync<NodeError>(running, { instanceOf: NodeError });
-    t.is(error!.node, names[victim]);
+    t.is(error!.node, nodeName[victim]);
     t.true(performance.now() - killed < 15_000);
     s.close();
 

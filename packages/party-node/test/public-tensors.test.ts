@@ -128,11 +128,10 @@ test('parties that were given different tensors run nothing together', async (t)
   const s = await connect();
   const { kernels } = s;
   s.close();
-  const made = await publicTensor(kernels, w, 'w');
+  const made = await publicTensor(kernels, w);
   const other = await publicTensor(
     kernels,
     w.map((v) => -v),
-    'w',
   );
   const client = await RawClient.connect(trio.dial, trio.token);
   const give = (role: 'party0' | 'party1', { digest, count, bits, bytes }: typeof made) =>

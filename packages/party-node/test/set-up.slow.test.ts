@@ -1,7 +1,8 @@
 import type { Graph } from '@secformer/secformer-ops';
 import test from 'ava';
-import { type NodeName, type RunRequest, Session, tokenFrom } from '../src/index.js';
+import { type RunRequest, Session, tokenFrom } from '../src/index.js';
 import { dialSocket, startLocalNodes } from '../src/node.js';
+import { nodeName } from '../src/wire/handshake.js';
 
 /** As many weights as BERT-base's words have. */
 const [DEPTH, WIDTH] = [768, 30_522];
@@ -21,12 +22,7 @@ test('while large weights are set up and first used, nodes answer another client
   t.timeout(120_000);
   const nodes = await startLocalNodes();
   t.teardown(() => nodes.stop());
-  const names: Record<'party0' | 'party1' | 'dealer', NodeName> = {
-    party0: 'party 0',
-    party1: 'party 1',
-    dealer: 'dealer',
-  };
-  const connect = () => Session.connect((role) => dialSocket(nodes.urls[role], names[role]), tokenFrom(nodes.token));
+  const connect = () => Session.connect((role) => dialSocket(nodes.urls[role], nodeName[role]), tokenFrom(nodes.token));
   const [owner, other] = [await connect(), await connect()];
 
   const weights = Float32Array.from({ length: DEPTH * WIDTH }, (_, i) => ((i * 7) % 31) / 64 - 0.25);

@@ -7,6 +7,7 @@ import {
   type PackedMatrix,
   type PickedRow,
   type SparsePattern,
+  type TableRow,
   type TrigShape,
 } from './kernels.js';
 import { packedBytes, sizeOf, type Words } from './words.js';
@@ -42,7 +43,7 @@ export function planeLength(plane: Words, elements: { length: number }): void {
   );
 }
 
-export function chunkOfTables(out: Uint16Array, r: Words, width: number, kind: 'lt' | 'eq' | 'both'): void {
+export function chunkOfTables(out: Uint16Array, r: Words, { width, kind }: TableRow): void {
   need(
     out.length === r.length && width >= 1 && width <= (kind === 'both' ? 3 : 5),
     () => `rows of ${out.length} tables ${kind} of chunks of ${width} bits of ${r.length} words`,

@@ -69,6 +69,21 @@ export interface MaskedTerm {
   sets: Int32Array;
 }
 
+/** What a 16-bit row of comparison tables says of a chunk c, by its number as kernels know it. */
+export const TABLE_KINDS = { lt: 0, eq: 1, both: 2 } as const;
+
+/**
+ * A 16-bit row of comparison tables, of the chunk at bits [position, position + width): [t < c] or [t = c] for every t,
+ * or of at most three bits 'both' in one row.
+ */
+export interface TableRow {
+  position: number;
+  width: number;
+  kind: keyof typeof TABLE_KINDS;
+  /** of a chunk of five bits, whose table has 32 entries: those from here on; 0 if absent */
+  from?: 0 | 16;
+}
+
 /**
  * Which table is read, where the bits go, and which bits [position, position + width) of an element name the entry,
  * from `base` on.
@@ -101,9 +116,7 @@ export interface TrigShape {
  */
 export interface Kernels {
   readonly name: string;
-  /**
-   * threads that a kernel of many elements may take, 1 until it is set; WebAssembly has one
-   */
+  /** threads that a kernel of many elements may take, 1 until it is set; WebAssembly has one */
   threads: number;
 
   /** ChaCha20 key stream (RFC 8439) with a zero nonce unless given, from block `counter` on. */
@@ -180,18 +193,8 @@ export interface Kernels {
    */
   extend(m: Words, share: Words, from: LiftedOpening, opened: Words, r: Words, how: Extension): void;
 
-  /**
-   * 16-bit rows of comparison tables: kind 'lt', 'eq', or, of chunks of at most three bits, 'both' in one row. Of a
-   * chunk of five bits, whose table has 32 entries, those from `from` on
-   */
-  chunkTables(
-    out: Uint16Array,
-    r: Words,
-    position: number,
-    width: number,
-    kind: 'lt' | 'eq' | 'both',
-    from?: 0 | 16,
-  ): void;
+  /** what a row says of chunk r_c of every r */
+  chunkTables(out: Uint16Array, r: Words, row: TableRow): void;
   /**
    * planes of the entries that bits of m − tau name; `tables` are rows of `stride` 16-bit words, one of which goes with
    * each element

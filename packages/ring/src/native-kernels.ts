@@ -26,6 +26,8 @@ import {
   type PackedMatrix,
   type PickedRow,
   type SparsePattern,
+  TABLE_KINDS,
+  type TableRow,
   type TrigShape,
 } from './kernels.js';
 import { maskOf, packedBytes, type Words } from './words.js';
@@ -219,16 +221,9 @@ export class NativeKernels implements Kernels {
     );
   }
 
-  chunkTables(
-    out: Uint16Array,
-    r: Words,
-    position: number,
-    width: number,
-    kind: 'lt' | 'eq' | 'both',
-    from: 0 | 16 = 0,
-  ): void {
-    chunkOfTables(out, r, width, kind);
-    this.#call('chunkTables', out, r, position, width, kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2, from);
+  chunkTables(out: Uint16Array, r: Words, row: TableRow): void {
+    chunkOfTables(out, r, row);
+    this.#call('chunkTables', out, r, row.position, row.width, TABLE_KINDS[row.kind], row.from ?? 0);
   }
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {
     pickedRows(out, m, tables, stride, rows);

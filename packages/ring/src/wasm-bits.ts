@@ -1,29 +1,21 @@
 /** Comparisons by shared tables, and planes of bits, in WebAssembly. */
 import { chunkOfTables, need, paritiesLengths, pickedRows, planeLength, sameLength } from './checks.js';
-import type { PickedRow } from './kernels.js';
+import { type PickedRow, TABLE_KINDS, type TableRow } from './kernels.js';
 import { CHUNK, type WasmMemory } from './wasm-memory.js';
 import type { Words } from './words.js';
 
-export function chunkTables(
-  memory: WasmMemory,
-  out: Uint16Array,
-  r: Words,
-  position: number,
-  width: number,
-  kind: 'lt' | 'eq' | 'both',
-  from: 0 | 16,
-): void {
-  chunkOfTables(out, r, width, kind);
+export function chunkTables(memory: WasmMemory, out: Uint16Array, r: Words, row: TableRow): void {
+  chunkOfTables(out, r, row);
   for (let i = 0; i < r.length; i += CHUNK) {
     const end = Math.min(r.length, i + CHUNK);
     memory.exports.chunkTables(
       memory.slot(0),
       memory.in(1, r, i, end),
       end - i,
-      BigInt(position),
-      BigInt(width),
-      kind === 'lt' ? 0 : kind === 'eq' ? 1 : 2,
-      from,
+      BigInt(row.position),
+      BigInt(row.width),
+      TABLE_KINDS[row.kind],
+      row.from ?? 0,
     );
     memory.out(0, out, i, end, 2);
   }

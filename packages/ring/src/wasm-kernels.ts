@@ -17,6 +17,7 @@ import type {
   PackedMatrix,
   PickedRow,
   SparsePattern,
+  TableRow,
   TrigShape,
 } from './kernels.js';
 import * as bits from './wasm-bits.js';
@@ -318,15 +319,8 @@ export class WasmKernels implements Kernels {
     composed.extend(this, m, share, from, opened, r, how);
   }
 
-  chunkTables(
-    out: Uint16Array,
-    r: Words,
-    position: number,
-    width: number,
-    kind: 'lt' | 'eq' | 'both',
-    from: 0 | 16 = 0,
-  ): void {
-    bits.chunkTables(this.#memory, out, r, position, width, kind, from);
+  chunkTables(out: Uint16Array, r: Words, row: TableRow): void {
+    bits.chunkTables(this.#memory, out, r, row);
   }
 
   pick(out: Words, m: Words, tables: Uint16Array, stride: number, tau: bigint, rows: readonly PickedRow[]): void {

@@ -217,7 +217,7 @@ test('comparison tables and picks: the entry is [t < r] and [t = r] of the chunk
     [8, 3, 'both'],
   ] as const) {
     const table = new Uint16Array(n);
-    kernels.chunkTables(table, r, position, width, kind);
+    kernels.chunkTables(table, r, { position, width, kind });
     const plane = new BigUint64Array(Math.ceil(n / 64));
     kernels.pick(plane, m, table, m.length, tau, [{ table: 0, plane: 0, position, width, base: 0 }]);
     const equal = new BigUint64Array(Math.ceil(n / 64));

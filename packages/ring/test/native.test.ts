@@ -110,10 +110,16 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
     }),
   chunkTables: (k, n, s) =>
     into(new Uint16Array(n), (o) =>
-      k.chunkTables(o, words(n, s), s % 60, s % 3 === 2 ? 3 : 4, (['lt', 'eq', 'both'] as const)[s % 3]!),
+      k.chunkTables(o, words(n, s), {
+        position: s % 60,
+        width: s % 3 === 2 ? 3 : 4,
+        kind: (['lt', 'eq', 'both'] as const)[s % 3]!,
+      }),
     ),
   'chunkTables of five bits': (k, n, s) =>
-    into(new Uint16Array(n), (o) => k.chunkTables(o, words(n, s), s % 60, 5, s & 1 ? 'lt' : 'eq', s & 2 ? 16 : 0)),
+    into(new Uint16Array(n), (o) =>
+      k.chunkTables(o, words(n, s), { position: s % 60, width: 5, kind: s & 1 ? 'lt' : 'eq', from: s & 2 ? 16 : 0 }),
+    ),
   pick: (k, n, s) =>
     into(new BigUint64Array(3 * planeWords(n)), (o) => {
       const stride = n + (s % 3);

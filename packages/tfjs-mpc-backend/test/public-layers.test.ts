@@ -3,23 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import test from 'ava';
 import '@tensorflow/tfjs-backend-cpu';
 import { asPublic, configure, lastRun } from '../src/index.js';
+import { BATCH, HEADS, made, mask, SIZE, TOKENS } from './heads.js';
 
-const [BATCH, HEADS, TOKENS, SIZE] = [2, 2, 12, 8];
 const WIDTH = HEADS * SIZE;
 const [ROWS, OUT] = [BATCH * TOKENS, WIDTH];
-
-const made = (shape: number[], size: number, seed: number) =>
-  tf.tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => size * Math.sin(seed + 1.3 * i * i)),
-    shape,
-  );
-
-/** Of the second sentence three tokens are padding. */
-const mask = () =>
-  tf.tensor(
-    Float32Array.from({ length: BATCH * TOKENS }, (_, i) => (i >= BATCH * TOKENS - 3 ? 0 : 1)),
-    [BATCH, 1, 1, TOKENS],
-  );
 
 /** What heads' scores weigh values by. */
 const kinds: Record<string, (scores: tf.Tensor) => tf.Tensor> = {

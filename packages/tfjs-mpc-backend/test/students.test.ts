@@ -4,23 +4,9 @@ import test from 'ava';
 import '@tensorflow/tfjs-backend-cpu';
 import { whatNodesSee } from '../src/audit.js';
 import { configure, lastRun } from '../src/index.js';
-
-const [BATCH, HEADS, TOKENS, SIZE] = [2, 2, 12, 8];
+import { BATCH, HEADS, made, mask, SIZE, TOKENS } from './heads.js';
 
 test.serial.afterEach(() => configure({}));
-
-const made = (shape: number[], size: number, seed: number) =>
-  tf.tensor(
-    Float32Array.from({ length: shape.reduce((a, b) => a * b) }, (_, i) => size * Math.sin(seed + 1.3 * i * i)),
-    shape,
-  );
-
-/** Of the second sentence three tokens are padding. */
-const mask = () =>
-  tf.tensor(
-    Float32Array.from({ length: BATCH * TOKENS }, (_, i) => (i >= BATCH * TOKENS - 3 ? 0 : 1)),
-    [BATCH, 1, 1, TOKENS],
-  );
 
 const raised = (x: tf.Tensor, p: number) => (p === 1 ? x : p === 2 ? tf.square(x) : tf.square(tf.square(x)));
 /** What the nodes have computed: a product of matrices. */

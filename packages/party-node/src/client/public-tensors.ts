@@ -38,9 +38,8 @@ export function checkPublic(values: Float32Array, shape: readonly number[]): voi
   checkFixed(values, writtenTensor.magnitude, `a public tensor of shape [${shape}]`);
 }
 
-/** @throws EncodingError where a value is out of range or not finite */
-export async function publicTensor(kernels: Kernels, values: Float32Array, what: string): Promise<PublicBytes> {
-  checkFixed(values, writtenTensor.magnitude, what);
+/** @param values that `checkPublic` has let pass */
+export async function publicTensor(kernels: Kernels, values: Float32Array): Promise<PublicBytes> {
   const format = publicFormat(values);
   const [count, bits] = [values.length, publicBits(format)];
   const head = publicHead(count, bits);
@@ -74,7 +73,7 @@ export async function writePublic(
   values: Float32Array,
   signal: AbortSignal | undefined,
 ): Promise<InputState> {
-  const made = await publicTensor(kernels, values, 'a public tensor');
+  const made = await publicTensor(kernels, values);
   const sent = await Promise.allSettled(PARTIES.map((role) => sendPublic(links, role, tensor, made, signal)));
   const failed = sent.find((s) => s.status === 'rejected');
   if (failed) throw failed.reason;

@@ -1,18 +1,14 @@
 /** Where the tables and the planes of a comparison lie: see `compare`. */
-import type { PickedRow, Words } from '@secformer/ring';
+import type { PickedRow, TableRow, Words } from '@secformer/ring';
 
 /** Bits of a chunk, whose table has 16 entries. */
 export const CHUNK_BITS = 4;
 /** Chunks of so many bits have tables of 32 entries, as two rows: a quarter fewer chunks, for more of the dealer. */
 export const WIDE_CHUNK_BITS = 5;
-/** A 16-bit row of tables, for every element. */
-export interface Row {
+
+/** A row of tables, for every element, and the number of its chunk. */
+export interface Row extends TableRow {
   chunk: number;
-  position: number;
-  width: number;
-  kind: 'lt' | 'eq' | 'both';
-  /** of a table of 32 entries: those for t from here on */
-  from?: 0 | 16;
 }
 
 /** Where a window lies, and the bits of its chunks. */

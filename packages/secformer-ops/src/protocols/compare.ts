@@ -78,7 +78,7 @@ export const compare = primitive({
     const r = ins[0]!.r!;
     const material = tableRows(a).map((row) => {
       const words = zeros(Math.ceil(r.length / 4));
-      kernels.chunkTables(asRow(words, r.length), r, row.position, row.width, row.kind, row.from);
+      kernels.chunkTables(asRow(words, r.length), r, row);
       return words;
     });
     if (a.borrow) return { value: {}, material };

@@ -60,7 +60,7 @@ export const outside = primitive({
     const rows = Math.ceil(lower / 4);
     const tables = (of: Words) => {
       const words = zeros(rows);
-      kernels.chunkTables(asRow(words, of.length), of, a.position, a.bits, 'lt');
+      kernels.chunkTables(asRow(words, of.length), of, { position: a.position, width: a.bits, kind: 'lt' });
       return words;
     };
     const out = tables(r.subarray(0, lower));
