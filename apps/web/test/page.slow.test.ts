@@ -143,7 +143,7 @@ inBrowser(
   async (t) => {
     const { page } = await site.open();
     t.true(await page.locator('#plain').isDisabled());
-    t.truthy((await asked(page, SENTENCES[0]!)).answer);
+    t.deepEqual(await asked(page, SENTENCES[0]!), { answer: 'positive' });
     const first = { party0: await hexOf(page, 'party0'), party1: await hexOf(page, 'party1') };
     t.true(first.party0.length > 0 && first.party1.length > 0);
     for (const hex of [...first.party0, ...first.party1]) t.regex(hex, /^[0-9a-f]{2}(\s[0-9a-f]{2}){31}/);
@@ -210,7 +210,7 @@ inBrowser('a wrong grant and one that is over are said in words; with a right on
     { name: 'a.grant', mimeType: 'text/plain', buffer: Buffer.from(`${site.classifier.grant}\n`) },
   ]);
   await ready(page);
-  t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+  t.deepEqual(await asked(page, SENTENCES[0]!), { answer: 'positive' });
   t.false((await page.content()).includes(site.classifier.key), 'a key is never on the page');
   await page.context().close();
 });
@@ -239,14 +239,14 @@ inBrowser(
   async (t) => {
     t.timeout(240_000);
     const { page } = await site.open();
-    t.truthy((await asked(page, SENTENCES[0]!)).answer);
+    t.deepEqual(await asked(page, SENTENCES[0]!), { answer: 'positive' });
     await site.service.kill('party1');
     t.regex(
       (await asked(page, SENTENCES[0]!)).failure ?? '',
       /^(Server B cannot be reached|The connection to Server B)/,
     );
     await site.restart('party1');
-    t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+    t.deepEqual(await asked(page, SENTENCES[0]!), { answer: 'positive' });
 
     let failure: string | undefined;
     for (let tries = 0; tries < 5 && failure === undefined; tries++) {
@@ -264,7 +264,7 @@ inBrowser(
     await page.click('#submit');
     await page.click('#stop');
     t.regex((await settled(page)).failure ?? '', /^Stopped/);
-    t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+    t.deepEqual(await asked(page, SENTENCES[0]!), { answer: 'positive' });
     await page.context().close();
   },
 );
@@ -276,7 +276,7 @@ inBrowser('a slow network is said in words, and its answer comes all the same; t
   t.teardown(() => wire.close());
   site.config = { ...site.classifier, network: { ...network, party0: { ...network.party0, url: wire.url } } };
   const { page } = await site.open();
-  t.is((await asked(page, SENTENCES[0]!)).answer, 'positive');
+  t.deepEqual(await asked(page, SENTENCES[0]!), { answer: 'positive' });
   wire.hold();
   await page.fill('#first', SENTENCES[0]!);
   await page.click('#submit');

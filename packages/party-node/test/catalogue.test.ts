@@ -59,3 +59,29 @@ test('models that are being written count, and one of a generation is written on
   await Promise.all(staging);
   t.is(catalogue.countOf('acme'), 2);
 });
+
+test('after a start, a model is asked again for until the other nodes have said what they have', async (t) => {
+  const catalogue = new Catalogue();
+  t.is(catalogue.whyNot('small').code, 'MODEL_UNKNOWN');
+  t.deepEqual(catalogue.listed(), []);
+  catalogue.restore(modelOf('a'));
+  const list = catalogue.mine;
+  for (const met of [0, 1]) {
+    if (met === 1) await catalogue.heard('party1', list);
+    const why = catalogue.whyNot('small', '1');
+    t.is(why.code, 'BUSY');
+    t.true(why.retryAfterMs! > 0);
+    t.throws(() => catalogue.listed(), { code: 'BUSY' });
+    t.is(catalogue.whyNot('small', '2').code, 'MODEL_UNKNOWN');
+  }
+  await catalogue.heard('dealer', list);
+  t.deepEqual(
+    catalogue.listed().map((model) => model.ref.generation),
+    ['a'],
+  );
+  await catalogue.heard('dealer', []);
+  const lacking = catalogue.whyNot('small');
+  t.deepEqual([lacking.code, lacking.retryAfterMs], ['MODEL_UNKNOWN', undefined]);
+  t.regex(lacking.message, /dealer does not have it/);
+  t.deepEqual(catalogue.listed(), []);
+});

@@ -127,7 +127,7 @@ export class Asking implements Disposable, AsyncDisposable {
       );
     const model = { name, version, generation };
     const make = (re: number): Message => ({ t: 'asset', re, model, sha256: found.sha256 });
-    const bytes = await unless(signal, () => this.#links.answer('party0', make, found.bytes, signal));
+    const bytes = await this.#answer('party0', make, found.bytes, signal);
     if (bytesToHex(sha256(bytes)) !== found.sha256)
       throw new NodeError('party 0', 'BAD_MESSAGE', `sent other bytes for the file '${file}' than the manifest says`);
     return bytes;
@@ -212,8 +212,7 @@ export class Asking implements Disposable, AsyncDisposable {
     signal: AbortSignal | undefined,
     same = true,
   ): Promise<Uint8Array[]> {
-    const all = () => Promise.all(NODES.map((role) => this.#links.answer(role, make, most, signal)));
-    const answers = await unless(signal, all);
+    const answers = await Promise.all(NODES.map((role) => this.#answer(role, make, most, signal)));
     const other = answers.findIndex((a) => a.length !== answers[0]!.length || a.some((b, i) => b !== answers[0]![i]));
     if (same && other > 0)
       throw new NodeError(
@@ -222,6 +221,17 @@ export class Asking implements Disposable, AsyncDisposable {
         `says something else than party 0 of ${what}; it may be being published, or one of them is not honest`,
       );
     return answers;
+  }
+
+  /** What a node says; one that has just started waits for what the others have. */
+  #answer(
+    role: NodeRole,
+    make: (re: number) => Message,
+    most: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array> {
+    const answered = () => persist(() => this.#links.answer(role, make, most, signal), signal);
+    return unless(signal, answered);
   }
 }
 

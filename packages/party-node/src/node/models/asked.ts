@@ -42,7 +42,7 @@ export function mayKnow(principal: Principal, { publisher, manifest }: Published
 /**
  * A served model that this client may ask.
  * @param version the last that was published of those that it may ask, if absent
- * @throws NodeError GRANT_REFUSED, NOT_ALLOWED, MODEL_UNKNOWN
+ * @throws NodeError GRANT_REFUSED, NOT_ALLOWED, MODEL_UNKNOWN, BUSY
  */
 export function allowedModel(
   catalogue: Catalogue,
@@ -57,7 +57,7 @@ export function allowedModel(
       mayKnow(principal, model) && model.ref.name === name && (version === undefined || model.ref.version === version),
   );
   if (known.length > 0) return known.reduce((a, b) => (b.manifest.published > a.manifest.published ? b : a));
-  throw new NodeError('client', 'MODEL_UNKNOWN', catalogue.whyNot(name, version));
+  throw catalogue.whyNot(name, version);
 }
 
 /**

@@ -180,10 +180,7 @@ export class Catalogue {
     if (this.#entries.has(generation) || this.#staging.has(generation))
       throw new NodeError('client', 'BAD_MESSAGE', 'staged a model twice');
     const there = this.#live(name, version);
-    if (there && this.#theirs.size < 2)
-      throw new NodeError('client', 'BUSY', `the other nodes have not said yet whether they have ${model.title}`, {
-        retryAfterMs: limits.retryMs,
-      });
+    if (there && this.#theirs.size < 2) throw unheard(`whether they have ${model.title}`);
     // Another publisher's stays, served or not
     if (there && (this.#isServed(there) || there.model.publisher !== model.publisher))
       throw new NodeError(
@@ -289,15 +286,20 @@ export class Catalogue {
     return entry.state === 'live' && this.#theirs.size === 2 && this.#lacking(entry) === undefined;
   }
 
-  /** Why a version is not served, or none of a name, for whoever may ask it. */
-  whyNot(name: string, version?: string): string {
+  /**
+   * Why a version is not served, or none of a name, for whoever may ask it: MODEL_UNKNOWN, or BUSY for the moment after
+   * a start in which the other nodes have not said yet what they have.
+   */
+  whyNot(name: string, version?: string): NodeError {
     const title = version === undefined ? name : `${name}@${version}`;
-    const live = [...this.#entries.values()].find(
+    const live = [...this.#entries.values()].filter(
       ({ state, model: { ref } }) =>
         state === 'live' && ref.name === name && (version === undefined || ref.version === version),
     );
-    if (!live) return `no model ${title} is served here`;
-    return `${title} is not served: ${this.#why(live)}`;
+    if (live.length === 0) return unknown(`no model ${title} is served here`);
+    const waits = live.find((entry) => this.#lacking(entry) === undefined);
+    if (waits) return unheard(`whether they have ${title}`);
+    return unknown(`${title} is not served: ${this.#why(live[0]!)}`);
   }
 
   #why(entry: Entry): string {
@@ -305,7 +307,17 @@ export class Catalogue {
     return lacking ? `${lacking} does not have it` : 'the other nodes have not been met yet';
   }
 
-  /** Models that all three nodes have. */
+  /**
+   * Models that all three nodes have, for a list of them.
+   * @throws NodeError BUSY where this node has some, and the others have not said yet what they have
+   */
+  listed(): PublishedModel[] {
+    const waits = [...this.#entries.values()].some((e) => e.state === 'live' && this.#lacking(e) === undefined);
+    if (waits && this.#theirs.size < 2) throw unheard('what they have');
+    return this.all;
+  }
+
+  /** Models that all three nodes are known to have. */
   get all(): PublishedModel[] {
     return [...this.#entries.values()].filter((e) => this.#isServed(e)).map(({ model }) => model);
   }
@@ -335,3 +347,5 @@ export class Catalogue {
 }
 
 const unknown = (what: string) => new NodeError('client', 'MODEL_UNKNOWN', what);
+const unheard = (what: string) =>
+  new NodeError('client', 'BUSY', `the other nodes have not said yet ${what}`, { retryAfterMs: limits.retryMs });

@@ -68,7 +68,7 @@ export async function aboutModels(
   const { catalogue } = models;
   const { principal } = session;
   if (m.t === 'models') {
-    const known = catalogue.all.filter((model) => mayKnow(principal, model));
+    const known = catalogue.listed().filter((model) => mayKnow(principal, model));
     const titles = new Set(known.map(({ ref }) => ref.generation));
     return jsonBytes(catalogue.mine.filter(({ generation }) => titles.has(generation)));
   }
