@@ -74,21 +74,20 @@ const cosines = (K, period) => (x) => harmonics(0, K).map((k) => Math.cos((2 * M
 const sines = (K, period) => (x) => harmonics(1, K).map((k) => Math.sin((2 * Math.PI * k * x) / period));
 const both = (K, period) => (x) => [...cosines(K, period)(x), ...sines(K, period)(x)];
 const edge = 2 ** -4;
+const gelu = (x) => (x * erf(x / Math.SQRT2)) / 2;
+const geluTanh = (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2;
 
 const fits = {
-  'gelu, erf form: x·erf(x/√2)/2, cosines of period 16, |x| ≤ 4.5': () =>
-    minimax(cosines(8, 16), (x) => (x * erf(x / Math.SQRT2)) / 2, 0, 4.5 + edge),
+  'gelu, erf form: x·erf(x/√2)/2, cosines of period 16, |x| ≤ 4.5': () => minimax(cosines(8, 16), gelu, 0, 4.5 + edge),
   'gelu, tanh form: x·tanh(√(2/π)(x + 0.044715x³))/2, cosines of period 16, |x| ≤ 4.5': () =>
-    minimax(
-      cosines(8, 16),
-      (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2,
-      0,
-      4.5 + edge,
-    ),
-  'gelu, erf form for operands of 13 bits, |x| ≤ 5': () =>
-    minimax(cosines(8, 16), (x) => (x * erf(x / Math.SQRT2)) / 2, 0, 5),
-  'gelu, tanh form for operands of 13 bits, |x| ≤ 5': () =>
-    minimax(cosines(8, 16), (x) => (x * Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3))) / 2, 0, 5),
+    minimax(cosines(8, 16), geluTanh, 0, 4.5 + edge),
+  'gelu, erf form, period 64/5, |x| ≤ 4.5': () => minimax(cosines(7, 64 / 5), gelu, 0, 4.5 + edge),
+  'gelu, tanh form, period 64/5, |x| ≤ 4.5': () => minimax(cosines(7, 64 / 5), geluTanh, 0, 4.5 + edge),
+  'gelu, erf form for operands of 13 bits, |x| ≤ 5': () => minimax(cosines(8, 16), gelu, 0, 5),
+  'gelu, tanh form for operands of 13 bits, |x| ≤ 5': () => minimax(cosines(8, 16), geluTanh, 0, 5),
+  'gelu, erf form for operands of 13 bits, period 256/19, |x| ≤ 5': () => minimax(cosines(7, 256 / 19), gelu, 0, 5),
+  'gelu, tanh form for operands of 13 bits, period 256/19, |x| ≤ 5': () =>
+    minimax(cosines(7, 256 / 19), geluTanh, 0, 5),
   'tanh, sines of period 16, |x| ≤ 5.5': () => minimax(sines(14, 16), Math.tanh, 0, 5.5 + edge),
   'erf, sines of period 16, |x| ≤ 5': () => minimax(sines(14, 16), erf, 0, 5 + edge),
   'silu: x·tanh(x/2)/2, cosines of period 32, |x| ≤ 14': () =>

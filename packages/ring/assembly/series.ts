@@ -60,13 +60,11 @@ let sine: f64 = 0;
   return <i64>nearest<f64>(v * scale);
 }
 
-// Planes cos(ωr), sin(ωr), cos(2ωr), … of n words each, `stride` bytes apart; the angle of r is 2π·(r mod
-// 2^period)/2^period
-export function trigTables(o: usize, stride: usize, r: usize, n: i32, period: u32, harmonics: i32, scale: f64): void {
+// Planes cos(ωr), sin(ωr), cos(2ωr), … of n words each, `stride` bytes apart; the angle of r is 2π·r·unit/2^24
+export function trigTables(o: usize, stride: usize, r: usize, n: i32, unit: u32, harmonics: i32, scale: f64): void {
   prepare();
-  const up = 24 - period;
   for (let i = 0; i < n; i++, o += 8, r += 8) {
-    angle((<u32>load<u64>(r) << up) & 0xffffff);
+    angle((<u32>load<u64>(r) * unit) & 0xffffff);
     const c1 = cosine, s1 = sine;
     let c = c1, s = s1;
     let at = o;
@@ -83,12 +81,11 @@ export function trigTables(o: usize, stride: usize, r: usize, n: i32, period: u3
 
 // Σ_k a_k cos kω(m − r) + b_k sin kω(m − r), from shares of cos kωr and sin kωr. coefficients: pairs (a_k, b_k), k from
 // 1
-export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, coefficients: usize, n: i32, period: u32,
+export function trigCombine(o: usize, m: usize, shares: usize, stride: usize, coefficients: usize, n: i32, unit: u32,
     harmonics: i32, scale: f64): void {
   prepare();
-  const up = 24 - period;
   for (let i = 0; i < n; i++, o += 8, m += 8, shares += 8) {
-    angle((<u32>load<u64>(m) << up) & 0xffffff);
+    angle((<u32>load<u64>(m) * unit) & 0xffffff);
     const c1 = cosine, s1 = sine;
     let c = c1, s = s1;
     let at = shares;

@@ -86,9 +86,10 @@ struct Kernels {
   // the masks' products by the bits of the subset
   void (*maskedProduct)(u64 *out, const u64 *opened, const u64 *masks, const u64 *products, size_t n,
       const int32_t *variables, size_t k, const int32_t *sets, bool first);
-  void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale,
+  // angles are words times `unit`, in 2^24ths of a turn
+  void (*trigTables)(u64 *o, const u64 *r, size_t n, unsigned unit, unsigned harmonics, double scale,
       unsigned threads);
-  void (*trigCombine)(u64 *o, const u64 *m, const u64 *shares, const double *coefficients, size_t n, unsigned period,
+  void (*trigCombine)(u64 *o, const u64 *m, const u64 *shares, const double *coefficients, size_t n, unsigned unit,
       unsigned harmonics, double scale);
   void (*expTables)(u64 *o, const u64 *r, const u64 *beta, size_t n, unsigned half);
   void (*expCombine)(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n, double factor, unsigned half);

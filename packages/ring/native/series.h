@@ -22,10 +22,10 @@ const unsigned HARMONICS = 24;
 // Elements whose angles are made at once
 const size_t GROUP = 256;
 
-// cos and sin of 2π·index/2^24, by the addition theorem
-inline void angles(double *c, double *s, const u64 *r, size_t count, unsigned up) {
+// cos and sin of 2π·r·unit/2^24, by the addition theorem
+inline void angles(double *c, double *s, const u64 *r, size_t count, uint32_t unit) {
   EACH(count) {
-    const u64 index = (r[i] << up) & 0xffffff;
+    const u64 index = ((uint32_t)r[i] * unit) & 0xffffff;
     const double *a = kernelTables + ((index >> 12) << 2), *b = kernelTables + ((index & 4095) << 2);
     c[i] = a[0] * b[2] - a[1] * b[3];
     s[i] = a[1] * b[2] + a[0] * b[3];
@@ -59,7 +59,7 @@ struct TrigTables {
   u64 *o;
   const u64 *r;
   size_t n;
-  unsigned period, harmonics;
+  unsigned unit, harmonics;
   double scale;
 
   static void part(const void *context, size_t i) {
@@ -83,7 +83,7 @@ struct TrigTables {
     alignas(64) u64 last[2 * HARMONICS * 8];
     for (size_t at = from; at < to; at += GROUP) {
       const size_t count = least(to - at, GROUP), whole = count & ~(size_t)7;
-      angles(c, s, r + at, count, 24 - period);
+      angles(c, s, r + at, count, unit);
       for (size_t i = 0; i < whole; i += 8) eight(o + at + i, n, c + i, s + i);
       if (whole == count) continue;
       eight(last, 8, c + whole, s + whole);
@@ -92,8 +92,8 @@ struct TrigTables {
   }
 };
 
-void trigTables(u64 *o, const u64 *r, size_t n, unsigned period, unsigned harmonics, double scale, unsigned threads) {
-  const TrigTables t = {o, r, n, period, harmonics, scale};
+void trigTables(u64 *o, const u64 *r, size_t n, unsigned unit, unsigned harmonics, double scale, unsigned threads) {
+  const TrigTables t = {o, r, n, unit, harmonics, scale};
   const size_t parts = (n + TrigTables::PART - 1) / TrigTables::PART;
   kernelParts(parts, n < 4 * TrigTables::PART ? 1 : threads, TrigTables::part, &t);
 }
@@ -133,13 +133,13 @@ inline void combineEight(u64 *o, const double *c, const double *s, const u64 *sh
   for (int v = 0; v < WIDE; v++) store(o + v * LANES, sum[v].sum());
 }
 
-void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned period,
+void trigCombine(u64 *o, const u64 *m, const u64 *shares, const double *q, size_t n, unsigned unit,
     unsigned harmonics, double scale) {
   alignas(64) double c[GROUP] = {}, s[GROUP] = {};
   alignas(64) u64 last[2 * HARMONICS * 8] = {}, sum[8];
   for (size_t at = 0; at < n; at += GROUP) {
     const size_t count = least(n - at, GROUP), whole = count & ~(size_t)7;
-    angles(c, s, m + at, count, 24 - period);
+    angles(c, s, m + at, count, unit);
     for (size_t i = 0; i < whole; i += 8)
       combineEight(o + at + i, c + i, s + i, shares + at + i, n, q, harmonics, scale);
     if (whole == count) continue;

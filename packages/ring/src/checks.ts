@@ -97,20 +97,25 @@ export function maskedPlanes(
   );
 }
 
+/** A word as an angle, in 2^24ths of a turn. */
+export function angleUnit({ period, step = 1 }: TrigShape): number {
+  const { isInteger } = Number;
+  const known = isInteger(period) && period >= 0 && period <= 24 && isInteger(step) && step >= 1 && step < 256;
+  need(known, () => `harmonic ${step} of a period of 2^${period}`);
+  return step * 2 ** (24 - period);
+}
+
 export function seriesOperands(
   m: Words,
   shares: Words,
   coefficients: Float64Array,
-  { period, harmonics, fracBits }: TrigShape,
+  { harmonics, fracBits }: TrigShape,
 ): void {
   need(
-    shares.length === 2 * harmonics * m.length &&
-      coefficients.length === 2 * harmonics &&
-      harmonics <= HARMONICS &&
-      period <= 24,
+    shares.length === 2 * harmonics * m.length && coefficients.length === 2 * harmonics && harmonics <= HARMONICS,
     () => {
       const given = `${shares.length} shares and ${coefficients.length} coefficients`;
-      return `${harmonics} harmonics of ${m.length} elements with ${given}, a period of 2^${period}`;
+      return `${harmonics} harmonics of ${m.length} elements with ${given}`;
     },
   );
   const most = mostAmplitude(fracBits);

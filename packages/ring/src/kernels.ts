@@ -102,9 +102,11 @@ export const HARMONICS = 24;
 /** Largest amplitude of a harmonic: at `fracBits` bits it is a number of 31 bits and a sign, rounded sines included. */
 export const mostAmplitude = (fracBits: number) => 2 ** (31 - fracBits) - 2 ** -fracBits;
 
-/** One series of harmonics: angles are 2π·(word mod 2^period)/2^period, values have `fracBits` bits. */
+/** One series of harmonics: angles are 2π·step·word/2^period, values have `fracBits` bits. */
 export interface TrigShape {
   period: number;
+  /** the first harmonic, of those of 2^period; 1 if absent */
+  step?: number | undefined;
   harmonics: number;
   fracBits: number;
 }

@@ -1,4 +1,5 @@
 import {
+  angleUnit,
   chunkOfTables,
   insideArray,
   maskedPlanes,
@@ -275,15 +276,16 @@ export class NativeKernels implements Kernels {
     this.#call('maskedProduct', out, opened, masks, products, term.variables, term.sets, first);
   }
 
-  trigTables(out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
-    need(out.length === 2 * harmonics * r.length && harmonics <= HARMONICS && period <= 24, 'operands of trigTables');
-    this.#call('trigTables', out, r, period, harmonics, 2 ** fracBits);
+  trigTables(out: Words, r: Words, how: TrigShape): void {
+    const { harmonics, fracBits } = how;
+    need(out.length === 2 * harmonics * r.length && harmonics <= HARMONICS, 'operands of trigTables');
+    this.#call('trigTables', out, r, angleUnit(how), harmonics, 2 ** fracBits);
   }
   trigCombine(out: Words, m: Words, shares: Words, coefficients: Float64Array, how: TrigShape): void {
-    const { period, harmonics, fracBits } = how;
+    const { harmonics, fracBits } = how;
     sameLength(out, m);
     seriesOperands(m, shares, coefficients, how);
-    this.#call('trigCombine', out, m, shares, coefficients, period, harmonics, 2 ** fracBits);
+    this.#call('trigCombine', out, m, shares, coefficients, angleUnit(how), harmonics, 2 ** fracBits);
   }
   expTables(out: Words, r: Words, beta: Words, half: number): void {
     need(out.length === 4 * r.length && half >= 10 && half <= 20, 'operands of expTables');

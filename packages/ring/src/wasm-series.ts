@@ -1,15 +1,17 @@
 /** Trigonometric series and exponentials in WebAssembly. */
-import { need, sameLength, seriesOperands } from './checks.js';
+import { angleUnit, need, sameLength, seriesOperands } from './checks.js';
 import { HARMONICS, type TrigShape } from './kernels.js';
 import { CHUNK, SLOT, SLOTS, type WasmMemory } from './wasm-memory.js';
 import type { Words } from './words.js';
 
-export function trigTables(memory: WasmMemory, out: Words, r: Words, { period, harmonics, fracBits }: TrigShape): void {
+export function trigTables(memory: WasmMemory, out: Words, r: Words, how: TrigShape): void {
+  const { harmonics, fracBits } = how;
   const n = r.length;
+  const unit = angleUnit(how);
   need(out.length === 2 * harmonics * n && harmonics <= HARMONICS, 'operands of trigTables');
   for (let i = 0; i < n; i += CHUNK) {
     const end = Math.min(n, i + CHUNK);
-    memory.exports.trigTables(memory.slot(1), SLOT, memory.in(0, r, i, end), end - i, period, harmonics, 2 ** fracBits);
+    memory.exports.trigTables(memory.slot(1), SLOT, memory.in(0, r, i, end), end - i, unit, harmonics, 2 ** fracBits);
     for (let p = 0; p < 2 * harmonics; p++) memory.out(1 + p, out, p * n + i, p * n + end);
   }
 }
@@ -22,8 +24,9 @@ export function trigCombine(
   coefficients: Float64Array,
   how: TrigShape,
 ): void {
-  const { period, harmonics, fracBits } = how;
+  const { harmonics, fracBits } = how;
   const n = m.length;
+  const unit = angleUnit(how);
   sameLength(out, m);
   seriesOperands(m, shares, coefficients, how);
   const q = memory.in(SLOTS - 1, coefficients, 0, coefficients.length);
@@ -37,7 +40,7 @@ export function trigCombine(
       SLOT,
       q,
       end - i,
-      period,
+      unit,
       harmonics,
       2 ** fracBits,
     );

@@ -237,21 +237,28 @@ test('comparison tables and picks: the entry is [t < r] and [t = r] of the chunk
 
 test('series: the combine of the dealer’s tables is the series of the difference of the angles', (t) => {
   const n = 3000;
-  const how = { period: 20, harmonics: 3, fracBits: 24 };
   const r = seeded(n, 21);
   const m = seeded(n, 22);
-  const tables = new BigUint64Array(2 * how.harmonics * n);
-  kernels.trigTables(tables, r, how);
-  const out = new BigUint64Array(n);
-  const q = Float64Array.of(0.5, -0.25, 1.5, 0.75, 0, 0.125);
-  kernels.trigCombine(out, m, tables, q, how);
-  let worst = 0;
-  for (let i = 0; i < n; i++) {
-    const angle = (Number((m[i]! - r[i]!) & 0xfffffn) * 2 * Math.PI) / 2 ** 20;
-    let want = 0;
-    for (let k = 1; k <= 3; k++) want += q[2 * k - 2]! * Math.cos(k * angle) + q[2 * k - 1]! * Math.sin(k * angle);
-    worst = Math.max(worst, Math.abs(Number(BigInt.asIntN(64, out[i]!)) / 2 ** 48 - want));
+  for (const step of [undefined, 5]) {
+    const how = { period: 20, step, harmonics: 3, fracBits: 24 };
+    const tables = new BigUint64Array(2 * how.harmonics * n);
+    kernels.trigTables(tables, r, how);
+    const out = new BigUint64Array(n);
+    const q = Float64Array.of(0.5, -0.25, 1.5, 0.75, 0, 0.125);
+    kernels.trigCombine(out, m, tables, q, how);
+    let worst = 0;
+    for (let i = 0; i < n; i++) {
+      const angle = (Number((m[i]! - r[i]!) & 0xfffffn) * (step ?? 1) * 2 * Math.PI) / 2 ** 20;
+      let want = 0;
+      for (let k = 1; k <= 3; k++) want += q[2 * k - 2]! * Math.cos(k * angle) + q[2 * k - 1]! * Math.sin(k * angle);
+      worst = Math.max(worst, Math.abs(Number(BigInt.asIntN(64, out[i]!)) / 2 ** 48 - want));
+    }
+    // Six products of values rounded to 2^-25 each
+    t.true(worst < 6 * 2 ** -24, `off by ${worst}`);
   }
-  // Six products of values rounded to 2^-25 each
-  t.true(worst < 6 * 2 ** -24, `off by ${worst}`);
+  for (const bad of [{ period: 25 }, { period: 20, step: 0 }, { period: 20, step: 1.5 }, { period: 20, step: 256 }])
+    t.throws(() => kernels.trigTables(new BigUint64Array(2 * n), r, { ...bad, harmonics: 1, fracBits: 24 }), {
+      code: 'KERNEL_ARGUMENT',
+      message: /harmonic/,
+    });
 });

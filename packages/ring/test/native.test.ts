@@ -173,13 +173,14 @@ const calls: Record<string, (k: Kernels, n: number, s: number) => ArrayBufferVie
   },
   trigTables: (k, n, s) =>
     into(new BigUint64Array(2 * 9 * n), (o) =>
-      k.trigTables(o, words(n, s), { period: 2 + (s % 23), harmonics: 9, fracBits: 18 + (s % 12) }),
+      k.trigTables(o, words(n, s), { period: 2 + (s % 23), step: 1 + (s % 7), harmonics: 9, fracBits: 18 + (s % 12) }),
     ),
   trigCombine: (k, n, s) =>
     into(new BigUint64Array(n), (o) => {
       const coefficients = Float64Array.from(floats(2 * 7, s), (v) => v / 2 ** 12);
       k.trigCombine(o, words(n, s), words(2 * 7 * n, s + 1), coefficients, {
         period: 2 + (s % 23),
+        step: 1 + (s % 5),
         harmonics: 7,
         fracBits: 18 + (s % 12),
       });

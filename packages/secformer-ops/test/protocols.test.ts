@@ -64,6 +64,24 @@ test('GeLU, both forms: largest error 4.6e-5 on ±100 and right beyond the thres
   t.is(checked.cost.rounds, 3);
 });
 
+test('GeLU is a shorter series where its argument is opened in all bits of that one’s period', async (t) => {
+  const values = uniform(20000, -30, 30, 5);
+  for (let i = 0; i < 10000; i++) values[i] = values[i]! / 6;
+  const x = encoded(values);
+  const periods: unknown[] = [];
+  // Openings of 23 bits and of 24, the offset of which is 2^22
+  for (const magnitude of [5, 6]) {
+    const { outputs, checked } = await evaluate([vector(values)], (e, [v]) => [gelu(e, e.claim(v!, magnitude))]);
+    const series = checked.program.instructions.find((i) => i.op === 'trig') as unknown as Record<string, unknown>;
+    periods.push([series.period, series.step, (series.coefficients as unknown[]).length]);
+    t.true(worst(outputs[0]!, (i) => (x[i]! / 2) * (1 + erf(x[i]! / Math.SQRT2))).max <= 4.6e-5);
+  }
+  t.deepEqual(periods, [
+    [20, undefined, 8],
+    [22, 5, 7],
+  ]);
+});
+
 test('tanh and erf: 7.5e-5 and 6e-5', async (t) => {
   const values = uniform(20000, -12, 12, 4);
   const x = encoded(values);

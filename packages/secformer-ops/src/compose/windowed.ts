@@ -1,7 +1,8 @@
+import type { OpenedType } from '../instruction/types.js';
 import { COARSE_MAGNITUDE, coarseIntervals, intervals, plane } from './bits.js';
 import { bounded } from './domain.js';
 import type { Emitter } from './emitter.js';
-import { type Fit, fits } from './fits.js';
+import { type Fit, fits, type Series } from './fits.js';
 import { FRAC_BITS } from './formats.js';
 
 /**
@@ -22,12 +23,15 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
   // The comparisons hold no more than ±2^11 anyway
   const { fracBits = FRAC_BITS } = fit;
   const opened = bounded(e, COARSE_MAGNITUDE, (most) => e.variable(x, fit.threshold, most, fracBits));
+  const { period, step, tableBits, constantTerm, coefficients } = seriesAt(fit, e.opened(opened));
   const series = e.emit('trig', [opened], {
-    period: fit.period,
+    period,
+    ...(step !== undefined && { step }),
     seriesBits: fit.seriesBits,
-    constantTerm: fit.constantTerm - fit.low,
-    coefficients: fit.coefficients,
-    bits: 2 * fit.seriesBits + fit.magnitude + 1,
+    ...(tableBits !== undefined && { tableBits }),
+    constantTerm: constantTerm - fit.low,
+    coefficients,
+    bits: fit.seriesBits + (tableBits ?? fit.seriesBits) + fit.magnitude + 1,
     magnitude: fit.magnitude,
   });
   const t = e.share(series);
@@ -58,6 +62,12 @@ export function windowed(e: Emitter, x: number, fit: Fit): number {
   const out = e.addConstant(e.add(inside, end), fit.low);
   e.watch?.safe(out);
   return out;
+}
+
+/** The shorter series where its period divides what an opening wraps around at, and its offset. */
+function seriesAt(fit: Fit, { width, offsetLog }: OpenedType): Series {
+  const { short } = fit;
+  return short && width >= short.period && (offsetLog < 0 || offsetLog >= short.period) ? short : fit;
 }
 
 /** Bits of the half-units' window, which holds ±2048: three chunks and the top one. */

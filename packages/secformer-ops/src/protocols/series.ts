@@ -26,17 +26,24 @@ const series = {
   magnitude: int(0, 24),
 };
 
+/** What `trig` and `trigReal` have in common. */
+interface SeriesShape {
+  coefficients: readonly (readonly [number, number])[];
+  seriesBits: number;
+  tableBits?: number | undefined;
+}
+
+/** Fractional bits of the result: those of a table's entry and of its public factor. */
+const resultBits = (a: SeriesShape) => a.seriesBits + (a.tableBits ?? a.seriesBits);
+
 /** The result of a series of an opened x, whose factors are numbers of 31 bits. */
-function seriesType(
-  x: OpenedType,
-  a: { coefficients: readonly (readonly [number, number])[]; seriesBits: number; bits: number; magnitude: number },
-): ShareType {
+function seriesType(x: OpenedType, a: SeriesShape & { bits: number; magnitude: number }): ShareType {
   const most = mostAmplitude(a.seriesBits);
   check(
     a.coefficients.every(([c, s]) => Math.hypot(c, s) <= most),
     () => `a series with an amplitude beyond ${most}, the most at ${a.seriesBits} bits`,
   );
-  return shareType(x.shape, 2 * a.seriesBits, a.bits, a.magnitude);
+  return shareType(x.shape, resultBits(a), a.bits, a.magnitude);
 }
 
 /** Σ a_k cos kφ + b_k sin kφ of an angle in turns. */
@@ -47,21 +54,23 @@ export function seriesOf(constantTerm: number, pairs: readonly (readonly [number
   );
 }
 
-/** Tables and coefficients are each off by half a unit of 2^−seriesBits, and an angle by 2^−24 of a turn. */
-function seriesError(a: { coefficients: readonly (readonly [number, number])[]; seriesBits: number }): number {
+/** Tables and factors are each off by half a unit of their own, and an angle by 2^−24 of a turn. */
+function seriesError(a: SeriesShape): number {
+  const [table, factor] = [2 ** -((a.tableBits ?? a.seriesBits) + 1), 2 ** -(a.seriesBits + 1)];
   const amplitudes = a.coefficients.map(([x, y]) => Math.hypot(x, y));
-  return amplitudes.reduce((s, v, k) => s + (Math.SQRT2 * v + 1.5) * 2 ** -(a.seriesBits + 1) + (k + 1) * v * 4e-7, 0);
+  return amplitudes.reduce((s, v, k) => s + Math.SQRT2 * v * table + 1.5 * factor + (k + 1) * v * 4e-7, 0);
 }
 
 /**
  * A trigonometric series of an opened value: a_0 + Σ a_k cos kωx + b_k sin kωx, the period a power of two, so that the
- * angle of x is the angle of m − r on the low bits and no wrap is seen.
+ * angle of x is the angle of m − r on the low bits and no wrap is seen. With every `step`-th harmonic alone, the period
+ * is that part of a power of two.
  *
- *   1. T shares cos kωr, sin kωr at `seriesBits` bits
+ *   1. T shares cos kωr, sin kωr at `tableBits` bits, `seriesBits` if absent
  *   2. Σ_k (a_k cos kωm + b_k sin kωm)·⟦cos kωr⟧ + (a_k sin kωm − b_k cos kωm)·⟦sin kωr⟧               (local)
  *
- * Domain every x; the sum itself repeats with the period. Error 2^−seriesBits for each product. The result has
- * 2·seriesBits fractional bits.
+ * Domain every x; the sum itself repeats with the period. Error, for each product, 2^−tableBits times its amplitude and
+ * 2^−seriesBits. The result has the fractional bits of both.
  * Cost   no round; dealer 2K·ceil(bits/8) bytes an element.
  * View   nothing is sent between the parties; P1's tables are masked by P0's stream.
  * Source Zheng et al. 2023 (masked sine); SecFormer section 3.2; protocols section 6.
@@ -71,6 +80,10 @@ export const trig = primitive({
   attributes: z.object({
     /** log2 of the period, in units of the operand's last place */
     period: int(2, 24),
+    /** the first harmonic, of those of that period, and how far they are apart; 1 if absent */
+    step: int(1, 64).optional(),
+    /** fractional bits of the dealer's tables, where they have fewer than the public factors */
+    tableBits: int(8, 30).optional(),
     ...series,
   }),
   infer(ins, a): ShareType {
@@ -91,7 +104,7 @@ export const trig = primitive({
   deal({ kernels, a, ins }) {
     const r = ins[0]!.r!;
     const all = scratch(2 * a.coefficients.length * r.length);
-    kernels.trigTables(all, r, { period: a.period, harmonics: a.coefficients.length, fracBits: a.seriesBits });
+    kernels.trigTables(all, r, { ...shapeOf(a), fracBits: a.tableBits ?? a.seriesBits });
     return {
       value: {},
       material: a.coefficients.flatMap((_, k) =>
@@ -102,20 +115,21 @@ export const trig = primitive({
   finish({ kernels, role, a, ins, material }) {
     const m = ins[0]!.m!;
     const share = scratch(m.length);
-    kernels.trigCombine(share, m, joined(material), Float64Array.from(a.coefficients.flat()), {
-      period: a.period,
-      harmonics: a.coefficients.length,
-      fracBits: a.seriesBits,
-    });
-    if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, 2 * a.seriesBits), 64);
+    kernels.trigCombine(share, m, joined(material), Float64Array.from(a.coefficients.flat()), shapeOf(a));
+    if (role === 0) kernels.affine(share, share, 1n, encodeConstant(a.constantTerm, resultBits(a)), 64);
     return { share };
   },
-  plain: ({ a, ins, types }) =>
-    ins[0]!.map((v) =>
-      seriesOf(a.constantTerm, a.coefficients, v * 2 ** ((types[0] as OpenedType).fracBits - a.period)),
-    ),
+  plain({ a, ins, types }) {
+    const turns = (a.step ?? 1) * 2 ** ((types[0] as OpenedType).fracBits - a.period);
+    return ins[0]!.map((v) => seriesOf(a.constantTerm, a.coefficients, v * turns));
+  },
   error: (a) => seriesError(a),
 });
+
+/** What kernels take of its attributes. */
+function shapeOf(a: { period: number; step?: number | undefined; coefficients: unknown[]; seriesBits: number }) {
+  return { period: a.period, step: a.step, harmonics: a.coefficients.length, fracBits: a.seriesBits };
+}
 
 /** Angles of words: `turns` turns a unit, counted in 2^24ths. */
 const TURN_BITS = 24;
