@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { largestOf } from '@secformer/ring';
 import { type Graph, publicHead } from '@secformer/secformer-ops';
 import test from 'ava';
 import { publicTensor } from '../src/client/public-tensors.js';
@@ -128,10 +129,11 @@ test('parties that were given different tensors run nothing together', async (t)
   const s = await connect();
   const { kernels } = s;
   s.close();
-  const made = await publicTensor(kernels, w);
+  const made = await publicTensor(kernels, w, largestOf(w));
   const other = await publicTensor(
     kernels,
     w.map((v) => -v),
+    largestOf(w),
   );
   const client = await RawClient.connect(trio.dial, trio.token);
   const give = (role: 'party0' | 'party1', { digest, count, bits, bytes }: typeof made) =>

@@ -19,20 +19,18 @@ export function largestOf(values: Float32Array): number {
 /**
  * What `encodeFixed` refuses, without encoding.
  * @param magnitude log2 of the largest |v| allowed
+ * @returns the largest |v|
  * @throws EncodingError naming the position of a value that is not finite or too large; the value itself is not printed
  */
-export function checkFixed(values: Float32Array, magnitude: number, what = 'tensor'): void {
+export function checkFixed(values: Float32Array, magnitude: number, what = 'tensor'): number {
   const limit = 2 ** magnitude;
+  const top = largestOf(values);
   // Written so that NaN fails too
-  if (largestOf(values) <= limit) return;
-  for (let i = 0; i < values.length; i++) {
-    const v = values[i] as number;
-    if (!(Math.abs(v) <= limit)) {
-      const why = Number.isFinite(v) ? `larger than ${limit}` : 'not finite';
-      const remedy = `private tensors hold |v| ≤ ${limit}: scale it, or clip it before it is used`;
-      throw new EncodingError(`element ${i} of ${what} is ${why}; ${remedy}`);
-    }
-  }
+  if (top <= limit) return top;
+  const i = values.findIndex((v) => !(Math.abs(v) <= limit));
+  const why = Number.isFinite(values[i]) ? `larger than ${limit}` : 'not finite';
+  const remedy = `private tensors hold |v| ≤ ${limit}: scale it, or clip it before it is used`;
+  throw new EncodingError(`element ${i} of ${what} is ${why}; ${remedy}`);
 }
 
 /**

@@ -3,7 +3,7 @@
  * backend instance, which TF.js disposes and makes again, so there is one of it.
  */
 import { errorOf, limits, type OnProgress, reportOf, throwIfAborted, unless } from '@secformer/party-node';
-import { checkFixed, EncodingError, SecformerError } from '@secformer/ring';
+import { checkFixed, EncodingError, SecformerError, sizeOf } from '@secformer/ring';
 import { type Forms, writtenTensor } from '@secformer/secformer-ops';
 import { runtime } from '#runtime';
 import type { Resolved } from './config.js';
@@ -133,7 +133,7 @@ export function shareSync(needed: Needed, c: Resolved, missing?: number[]): numb
   return ms;
 }
 
-/** A tensor to share, whose values have been looked at. */
+/** A tensor to share; the values of one that is not known have been looked at. */
 export interface Source extends Fresh {
   elements: number;
   /** of a public tensor, which is not shared */
@@ -142,9 +142,9 @@ export interface Source extends Fresh {
 }
 
 /**
- * What is to be shared. All of it is looked at before any leaves: nodes that see an upload end early would learn that
- * a value was out of range.
- * @throws EncodingError where a value is not finite or out of range
+ * What is to be shared. All that is secret is looked at before any of it leaves: nodes that see an upload end early
+ * would learn that a value was out of range. What is public is looked at by whoever writes it.
+ * @throws EncodingError where a secret value is not finite or out of range
  */
 export function checkedSources({ sources, factors }: Sources, missing: number[] | undefined): Source[] {
   const wanted = missing ?? [...sources.keys()].filter((t) => !known.has(t));
@@ -152,13 +152,13 @@ export function checkedSources({ sources, factors }: Sources, missing: number[] 
     const write = sources.get(tensor);
     if (!write) return [];
     const made = write();
-    checkWrite(made);
+    const { fracBits, shape, known = false } = made;
+    if (!known) checkWrite(made);
     if (factors.has(tensor) && !checkedFactors.has(tensor)) {
       checkFactor(made);
       checkedFactors.add(tensor);
     }
-    const { fracBits, values, known = false } = made;
-    return [{ tensor, fracBits, elements: values.length, known, write }];
+    return [{ tensor, fracBits, elements: sizeOf(shape), known, write }];
   });
   for (const t of factors) {
     const source = checkedFactors.has(t) ? undefined : sources.get(t);

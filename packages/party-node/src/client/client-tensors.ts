@@ -102,10 +102,10 @@ export class ClientTensors {
     signal?: AbortSignal,
   ): Promise<void> {
     await this.#left(tensor, signal);
-    checkPublic(values, shape);
+    const top = checkPublic(values, shape);
     let state: InputState | undefined;
     const send = async () => {
-      state = await writePublic(this.#links, this.#kernels, tensor, values, signal);
+      state = await writePublic(this.#links, this.#kernels, tensor, { values, top }, signal);
     };
     await this.#written(tensor, values.length, send, signal);
     this.#tensors.set(tensor, { state: state!, shape, openings: new Map() });

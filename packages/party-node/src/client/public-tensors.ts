@@ -31,16 +31,22 @@ export interface PublicBytes {
   digest: string;
 }
 
-/** @throws EncodingError where there are too many values, or one is out of range or not finite */
-export function checkPublic(values: Float32Array, shape: readonly number[]): void {
+/**
+ * @returns the largest of the values, sign apart
+ * @throws EncodingError where there are too many values, or one is out of range or not finite
+ */
+export function checkPublic(values: Float32Array, shape: readonly number[]): number {
   if (values.length > programLimits.elements)
     throw new EncodingError(`a tensor of ${values.length} elements; the limit is ${programLimits.elements}`);
-  checkFixed(values, writtenTensor.magnitude, `a public tensor of shape [${shape}]`);
+  return checkFixed(values, writtenTensor.magnitude, `a public tensor of shape [${shape}]`);
 }
 
-/** @param values that `checkPublic` has let pass */
-export async function publicTensor(kernels: Kernels, values: Float32Array): Promise<PublicBytes> {
-  const format = publicFormat(values);
+/**
+ * @param values that `checkPublic` has let pass
+ * @param top what it has said of them
+ */
+export async function publicTensor(kernels: Kernels, values: Float32Array, top: number): Promise<PublicBytes> {
+  const format = publicFormat(values, top);
   const [count, bits] = [values.length, publicBits(format)];
   const head = publicHead(count, bits);
   const all = new Uint8Array(head.length + packedBytes(count, bits));
@@ -70,10 +76,10 @@ export async function writePublic(
   links: NodeLinks,
   kernels: Kernels,
   tensor: number,
-  values: Float32Array,
+  { values, top }: { values: Float32Array; top: number },
   signal: AbortSignal | undefined,
 ): Promise<InputState> {
-  const made = await publicTensor(kernels, values);
+  const made = await publicTensor(kernels, values, top);
   const sent = await Promise.allSettled(PARTIES.map((role) => sendPublic(links, role, tensor, made, signal)));
   const failed = sent.find((s) => s.status === 'rejected');
   if (failed) throw failed.reason;

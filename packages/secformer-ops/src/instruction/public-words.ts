@@ -56,9 +56,14 @@ export interface EncodedPublic {
   words: Words;
 }
 
-/** The scale and the range of a public tensor, which follow from its values. */
-export function publicFormat(values: Float32Array): Pick<EncodedPublic, 'fracBits' | 'magnitude'> {
-  const top = largestOf(values);
+/**
+ * The scale and the range of a public tensor, which follow from its values.
+ * @param top the largest of them, sign apart
+ */
+export function publicFormat(
+  values: Float32Array,
+  top: number = largestOf(values),
+): Pick<EncodedPublic, 'fracBits' | 'magnitude'> {
   const least = -MOST_FRAC_BITS / 2;
   let magnitude = top === 0 ? least : Math.max(least, Math.floor(Math.log2(top)) + 1);
   const fracBits = Math.min(MOST_FRAC_BITS, FRAC_BITS + Math.max(0, SMALL - magnitude));
@@ -73,8 +78,7 @@ export function publicFormat(values: Float32Array): Pick<EncodedPublic, 'fracBit
  * @throws EncodingError where a value is not finite or beyond ±2^14
  */
 export function encodePublic(kernels: Kernels, values: Float32Array, what: string): EncodedPublic {
-  checkFixed(values, 14, what);
-  const format = publicFormat(values);
+  const format = publicFormat(values, checkFixed(values, 14, what));
   const words = new BigUint64Array(values.length);
   kernels.encode(words, values, format.fracBits);
   kernels.affine(words, words, 1n, 0n, publicBits(format));

@@ -7,6 +7,7 @@ import { type Shape, suiteOf } from '@secformer/secformer-ops';
 import { operandFormat } from '../config.js';
 import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
+import { centredRows } from './dense-rows.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 import { isGiven } from './patterns.js';
 
@@ -64,7 +65,7 @@ function emitCentred(e: Emission, n: SecretNode, root = true): number {
     case 'rows':
       return centredOwn(e, n);
     case 'norm':
-      return centredRows(e, n);
+      return centredTaken(e, n);
     default: {
       const parts = n.inputs.map((i) => emitCentred(e, i, false));
       return e.push({ op: n.op as 'add' | 'reshape', in: parts, shape: n.shape });
@@ -77,23 +78,7 @@ function centredDense(e: Emission, n: SecretNode): number {
   const turned = n.attr<boolean>('transposeB');
   const [depth, width] = turned ? [w.shape[1]!, w.shape[0]!] : [w.shape[0]!, w.shape[1]!];
   const bits = operandFormat().centred;
-  const weights = e.variant(
-    w,
-    `centred ${bits}`,
-    () => {
-      const values = w.values!;
-      const [row, column] = turned ? [1, depth] : [width, 1];
-      const out = new Float32Array(values.length);
-      for (let i = 0; i < depth; i++) {
-        let sum = 0;
-        for (let j = 0, at = i * row; j < width; j++, at += column) sum += values[at]!;
-        const mean = sum / width;
-        for (let j = 0, at = i * row; j < width; j++, at += column) out[at] = values[at]! - mean;
-      }
-      return out;
-    },
-    bits,
-  );
+  const weights = e.variant(w, `centred ${bits}`, () => centredRows({ values: w.values!, depth, width, turned }), bits);
   return e.push({ op: 'matMul', transposeA: false, transposeB: turned, in: [e.node(x), weights], shape: n.shape });
 }
 
@@ -126,7 +111,7 @@ function centredOwn(e: Emission, n: SecretNode): number {
 }
 
 /** A value less the mean of its rows, which is taken and opened when the value is there. */
-function centredRows(e: Emission, n: SecretNode): number {
+function centredTaken(e: Emission, n: SecretNode): number {
   const x = e.node(n);
   const shape = [...n.shape.slice(0, -1), 1];
   const sum = e.push({ op: 'sum', axes: [n.shape.length - 1], small: true, in: [x], shape });

@@ -2,6 +2,7 @@ import { operandFormat } from '../config.js';
 import type { Emission } from '../emission.js';
 import type { SecretNode } from '../node-values.js';
 import { layerNormOf } from './centred.js';
+import { scaledRows, weightedRows } from './dense-rows.js';
 import { matchFoldedLayerNorm, matchLayerNorm } from './layer-norm.js';
 import { isGiven } from './patterns.js';
 
@@ -39,34 +40,13 @@ export function foldedGain(e: Emission, n: SecretNode, factor = 1): number | und
   const { gain, bias, fracBits } = found;
   // What is secret does not go into weights that everybody may know
   if (w.owner === 'public' && [gain, bias].some((v) => v && v.owner !== 'public')) return undefined;
-  const [row, column] = turned ? [1, depth] : [width, 1];
+  const matrix = () => ({ values: w.values!, depth, width, turned });
   const key = `gain ${gain?.id ?? 'none'} ${factor} ${fracBits}`;
-  const weights = e.variant(
-    w,
-    key,
-    () => {
-      const values = w.values!;
-      const out = new Float32Array(values.length);
-      for (let i = 0; i < depth; i++) {
-        const times = gain ? gain.values![i]! : 1;
-        for (let j = 0, at = i * row; j < width; j++, at += column) out[at] = values[at]! * times * factor;
-      }
-      return out;
-    },
-    fracBits,
-  );
+  const weights = e.variant(w, key, () => scaledRows(matrix(), gain?.values, factor), fracBits);
   const offset = e.variant(
     w,
     `bias ${bias.id} ${factor}`,
-    () => {
-      const values = w.values!;
-      const out = new Float64Array(width);
-      for (let i = 0; i < depth; i++) {
-        const times = bias.values![i]!;
-        for (let j = 0, at = i * row; j < width; j++, at += column) out[j] = out[j]! + times * values[at]! * factor;
-      }
-      return Float32Array.from(out);
-    },
+    () => weightedRows(matrix(), bias.values!, factor),
     undefined,
     [width],
   );
