@@ -1,5 +1,5 @@
 import { type Link, limits } from '@secformer/party-node';
-import type { Network } from './network.js';
+import { loopback, type Network } from './network.js';
 
 /**
  * Timers of Node count whole milliseconds: what is left of a wait below this is polled, and sockets are served between
@@ -34,14 +34,21 @@ class Line {
     this.#arrive = arrive;
   }
 
-  /** Resolves when the line takes more: a sender feels a full one. */
-  async put(frame: Uint8Array): Promise<void> {
+  /**
+   * Resolves when the line takes more: a sender feels a full one.
+   * @param sent when it was
+   */
+  async put(frame: Uint8Array, sent: number = performance.now()): Promise<void> {
     const { roundTripMs, bytesPerSecond } = this.#network();
-    this.#free = Math.max(this.#free, performance.now()) + (frame.length / bytesPerSecond) * 1000;
+    this.#free = Math.max(this.#free, sent) + (frame.length / bytesPerSecond) * 1000;
     this.#frames.push({ frame, due: this.#free + roundTripMs / 2 });
     this.#bytes += frame.length;
     void this.#deliver();
     while (this.#bytes > limits.inFlightBytes) await new Promise<void>((resolve) => this.#room.push(resolve));
+  }
+
+  get isEmpty(): boolean {
+    return !this.#delivering;
   }
 
   async #deliver(): Promise<void> {
@@ -63,8 +70,7 @@ class Line {
 
 /**
  * A link behind an emulated network, both ways. It delays frames where they are handed over anyway, so that the
- * emulation costs no copy and no process of its own. Frames of a node's connections are buffers of their own, so they
- * can wait.
+ * emulation costs no copy and no process of its own. Frames of a WebSocket are buffers of their own, so they can wait.
  * @param network asked for every frame: it may change
  */
 export function slowed(link: Link, network: () => Network): Link {
@@ -85,4 +91,52 @@ export function slowed(link: Link, network: () => Network): Link {
   link.onFrame = (frame) => inward.put(frame);
   link.onClose = (why) => void setTimeout(() => slow.onClose(why), network().roundTripMs / 2);
   return slow;
+}
+
+/** Milliseconds of a clock that all processes of this machine have in common. */
+function commonClock(): number {
+  const [seconds, nanoseconds] = process.hrtime();
+  return seconds * 1e3 + nanoseconds / 1e6;
+}
+
+/** A frame that says when the one behind it was sent. */
+function stamp(): Uint8Array {
+  return new Uint8Array(Float64Array.of(commonClock()).buffer);
+}
+
+/**
+ * A link whose frames arrive late. Its other end has one too, so that each direction is delayed where it is waited for:
+ * a thread that computes would let go late of what it had sent long before, and would see late that something came, so
+ * each frame is sent behind another that says when.
+ * @param link whose frames are valid until they are taken, and are copied to wait
+ */
+export function arrivingLate(link: Link, network: () => Network): Link {
+  let open = true;
+  const late: Link = {
+    onFrame: () => {},
+    onClose: () => {},
+    send(frame) {
+      link.send(stamp()).catch(() => {});
+      return link.send(frame);
+    },
+    close: (why) => link.close(why),
+    ...(link.frame && { frame: (length) => link.frame!(length) }),
+  };
+  const inward = new Line(network, (frame) => (open ? late.onFrame(frame) : undefined));
+  const ahead = commonClock() - performance.now();
+  let sent: number | undefined;
+  link.onFrame = (frame) => {
+    if (sent === undefined) {
+      sent = new Float64Array(frame.slice().buffer)[0]! - ahead;
+      return undefined;
+    }
+    const at = sent;
+    sent = undefined;
+    return network() === loopback && inward.isEmpty ? late.onFrame(frame) : inward.put(frame.slice(), at);
+  };
+  link.onClose = (why) => {
+    open = false;
+    late.onClose(why);
+  };
+  return late;
 }

@@ -1,18 +1,16 @@
 /**
- * A node whose connections are behind an emulated network: the network's name, then the arguments of `party-node`.
- * Whoever dials it sends and receives through that. The process that started it turns the emulation on and off, to
- * compare runs with and without.
+ * A node whose connections are behind an emulated network: the network's name, then the arguments of `party-node`. The
+ * process that started it turns the emulation on and off, to compare runs with and without.
  */
 import { partyNode } from '@secformer/party-node/node';
-import { loopback, networks } from './network.js';
-import { slowed } from './slow-link.js';
+import { networks } from './network.js';
+import { between, NetworkState } from './slow-between.js';
 
 const [name, ...argv] = process.argv.slice(2);
-const network = networks[name ?? ''];
-if (!network) throw new Error(`no network '${name}'; there are ${Object.keys(networks).join(', ')}`);
-let now = loopback;
+if (!networks[name ?? '']) throw new Error(`no network '${name}'; there are ${Object.keys(networks).join(', ')}`);
+const state = NetworkState.for(name!);
 process.on('message', (on: boolean) => {
-  now = on ? network : loopback;
+  state.on = on;
   process.send!(on);
 });
-await partyNode(argv, (link) => slowed(link, () => now));
+await partyNode(argv, between);

@@ -2,6 +2,7 @@
 export { type GrantRequest, makeGrant } from './identity/grants.js';
 export { readKeyFile, writeKeyFile } from './identity/key-files.js';
 export { readNetworkFile } from './identity/network-file.js';
+export type { Between } from './node/between.js';
 export { certificatesIn } from './node/certificates.js';
 export { main as partyNode } from './node/cli.js';
 export { type LocalNodes, startLocalNodes } from './node/local-nodes.js';

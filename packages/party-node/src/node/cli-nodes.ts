@@ -130,9 +130,9 @@ function common(command: Command): Command {
     .exitOverride();
 }
 
-/** @param through see `ServeOptions` */
-export function addNodeCommands(program: Command, through?: ServeOptions['through']): void {
-  addRoles(program, (o) => start({ ...o, ...(through && { through }) }));
+/** @param between see `ServeOptions` */
+export function addNodeCommands(program: Command, between?: string): void {
+  addRoles(program, (o) => start({ ...o, ...(between !== undefined && { between }) }));
   const looks = 'dials the other nodes as a node with these flags would, and says what is wrong; exit 1 if anything is';
   addRoles(program.command('check').description(looks).exitOverride(), look);
 }

@@ -4,17 +4,16 @@ import { addKeyCommands } from './cli-keys.js';
 import { addLogCommands } from './cli-logs.js';
 import { addModelCommands } from './cli-models.js';
 import { addNodeCommands } from './cli-nodes.js';
-import type { ServeOptions } from './serve.js';
 
 /**
- * The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. @param through see
+ * The command `party-node`. A wrong flag or a missing file: one line on standard error, exit 2. @param between see
  * `ServeOptions`
  */
-export async function main(argv: string[], through?: ServeOptions['through']): Promise<void> {
+export async function main(argv: string[], between?: string): Promise<void> {
   const program = new Command('party-node')
     .description('The nodes of a private inference: two parties that compute on shares and a dealer of randomness')
     .exitOverride();
-  addNodeCommands(program, through);
+  addNodeCommands(program, between);
   addKeyCommands(program);
   addModelCommands(program);
   addLogCommands(program);

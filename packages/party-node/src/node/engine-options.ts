@@ -4,6 +4,7 @@ import type { NodeEvent } from '../operation/events.js';
 import type { Link } from '../wire/link.js';
 import type { Principal } from '../wire/principal.js';
 import type { NodeRole, WireRole } from '../wire/tokens.js';
+import type { Between } from './between.js';
 import type { Log } from './log.js';
 
 export interface EngineOptions {
@@ -23,6 +24,8 @@ export interface EngineOptions {
   ownMemory?: number;
   /** called when this thread has given memory back to the machine */
   tidied?: () => void;
+  /** stands between this node and others */
+  between?: Between | undefined;
 }
 
 /** An authenticated link, and whom to tell when it is closed. */

@@ -11,6 +11,7 @@ import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
 import type { Principal } from '../wire/principal.js';
 import type { NodeRole, WireRole } from '../wire/tokens.js';
+import { loadBetween } from './between.js';
 import type { DataConnection } from './data/data-connections.js';
 import { Dealer } from './dealer.js';
 import { Gate } from './gate.js';
@@ -26,6 +27,8 @@ export interface EngineWorkerData {
   pool?: number;
   /** folder of published models, and the key that they are encrypted with there */
   models?: { folder: string; key?: Uint8Array } | undefined;
+  /** address of a module: see `Between` */
+  between?: string;
   /** of a thread that proves links itself */
   gate?: { nodes: Partial<Record<NodeRole, Uint8Array>>; client: Uint8Array; dials: readonly NodeRole[] };
 }
@@ -53,7 +56,7 @@ export type FromEngine =
   | { drained: true }
   | { log: string; fields: Record<string, unknown> | undefined };
 
-const { role, threads, memory, pool, models, gate: proves } = workerData as EngineWorkerData;
+const { role, threads, memory, pool, models, between, gate: proves } = workerData as EngineWorkerData;
 const parent = parentPort!;
 const dialling = new Map<NodeRole, Deferred<Link>>();
 const post = (m: FromEngine) => parent.postMessage(m);
@@ -67,6 +70,7 @@ const options = {
   // In the trio nobody watches
   ...(proves ? {} : { report: (event: NodeEvent) => post({ event }) }),
   tidied: () => post({ tidied: true }),
+  between: await loadBetween(between),
   // Of a thread among others it cannot be told what is its own
   ...(proves ? {} : { ownMemory: process.memoryUsage.rss() }),
 };

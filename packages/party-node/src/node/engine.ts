@@ -185,6 +185,7 @@ export abstract class Engine<R extends NodeRun> implements ClientCommands {
       traffic: this.#traffic[role],
       accept: (m) => this.acceptPayload(role, m),
       take: (m, payload) => this.#toRun(role, m, payload),
+      between: this.#options.between,
       opened,
     });
   }

@@ -11,6 +11,7 @@ import { nodeName, type Proven } from '../wire/handshake.js';
 import { publicKeyText } from '../wire/keys.js';
 import type { Link } from '../wire/link.js';
 import { PortLink } from '../wire/port-link.js';
+import { loadBetween } from './between.js';
 import { defaultMemory } from './budget.js';
 import { DataConnections } from './data/data-connections.js';
 import { Door } from './door.js';
@@ -38,8 +39,8 @@ export interface ServeOptions extends SetupOptions {
   admin?: { host: string; port: number };
   /** file that gets a line a run */
   runLog?: string;
-  /** what stands between this node and whoever connects to it, such as an emulated network */
-  through?: (link: Link) => Link;
+  /** address of a module that stands between this node and whoever it is connected with: see `Between` */
+  between?: string;
 }
 
 /**
@@ -107,7 +108,8 @@ export interface ServedNode extends AsyncDisposable {
  */
 export async function serve(o: ServeOptions): Promise<ServedNode> {
   const { tls, known, tokens, models, unboundNodes, dialled, urlOf, dial } = setUp(o, true);
-  const { host, port: wanted, through, admin, runLog } = o;
+  const { host, port: wanted, admin, runLog } = o;
+  const between = await loadBetween(o.between);
   const drained = new Deferred<void>();
   const ask = (what: EngineQuestion) => worker.postMessage({ ask: what } satisfies ToEngine);
   const operation = new Operation({
@@ -126,16 +128,16 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     memory: o.memory ?? defaultMemory(o.role),
     ...(o.poolBytes !== undefined && { pool: o.poolBytes }),
     ...(models && { models }),
+    ...(o.between !== undefined && { between: o.between }),
   };
   const worker = new Worker(engineFile(), {
     workerData,
     execArgv: [],
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB },
   });
-  // What stands between is to see all that is sent
   const data = new DataConnections(
     { role: o.role, dialled, urlOf, give: (c) => worker.postMessage({ data: c } satisfies ToEngine), log },
-    through ? undefined : frameChannel(),
+    frameChannel(),
   );
   const welcome = (proven: Proven, left: (why: string) => void) => {
     const { role, principal, seed, link } = proven;
@@ -158,7 +160,7 @@ export async function serve(o: ServeOptions): Promise<ServedNode> {
     port: wanted,
     ...(tls && { tls }),
     behindTlsProxy: o.behindTlsProxy ?? false,
-    enter: (link, proven) => gate.accept(through?.(link) ?? link, proven, link.channel),
+    enter: (link, proven) => gate.accept(between?.accepted(link) ?? link, proven, link.channel),
     data: (socket, bytes) => data.accept(socket, bytes),
     log,
   });

@@ -4,6 +4,7 @@ import type { Traffic } from '../../operation/counted-link.js';
 import { MessageLink } from '../../wire/framing.js';
 import { nodeName } from '../../wire/handshake.js';
 import type { Message, MessageOf } from '../../wire/messages.js';
+import type { Between } from '../between.js';
 import type { Peer } from '../peers.js';
 import type { DataConnection } from './data-connections.js';
 import { DataLink } from './data-link.js';
@@ -18,6 +19,8 @@ export interface DataTaker {
   /** largest payload that is taken now */
   accept: (m: MessageOf<'round'> | MessageOf<'material'>) => number;
   take: (m: Data, payload: Uint8Array) => void | Promise<void>;
+  /** stands between this node and others */
+  between: Between | undefined;
   /** the other end has the keys */
   opened: () => void;
 }
@@ -56,7 +59,7 @@ export function joinData(c: DataConnection, peer: Peer | undefined, taker: DataT
       raw.close('this link has a data connection');
       return;
     }
-    const link = new MessageLink(raw, () => nodeName[peer!.role]);
+    const link = new MessageLink(taker.between?.data(raw) ?? raw, () => nodeName[peer!.role]);
     link.accept = (m) => {
       if (m.t === 'confirm') return 0;
       if (m.t === 'round' || m.t === 'material') return taker.accept(m);
