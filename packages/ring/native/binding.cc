@@ -270,6 +270,13 @@ napi_value giveBack(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+// adjustExternalMemory(bytes): bytes more or fewer that the collector counts beside its own
+napi_value adjustExternalMemory(napi_env env, napi_callback_info info) {
+  int64_t now;
+  napi_adjust_external_memory(env, (int64_t)Arguments(env, info).number(0), &now);
+  return nullptr;
+}
+
 // Instruction sets of this processor, the widest first
 napi_value levels(napi_env env, napi_callback_info) {
   napi_value list, text;
@@ -338,6 +345,8 @@ NAPI_MODULE_INIT() {
   napi_set_named_property(env, exports, "levels", f);
   napi_create_function(env, "giveBack", NAPI_AUTO_LENGTH, giveBack, nullptr, &f);
   napi_set_named_property(env, exports, "giveBack", f);
+  napi_create_function(env, "adjustExternalMemory", NAPI_AUTO_LENGTH, adjustExternalMemory, nullptr, &f);
+  napi_set_named_property(env, exports, "adjustExternalMemory", f);
   exportChannel(env, exports);
   return exports;
 }

@@ -1,3 +1,4 @@
+import { counted, uncounted } from './collector.js';
 import { bytesOf, type Words } from './words.js';
 
 /** Smaller arrays are left to the garbage collector: they cost it nothing that counts. */
@@ -147,6 +148,7 @@ export class Arena {
    * whenever it runs next.
    */
   rest(): void {
+    counted(this.#spareBytes);
     this.#spare.clear();
     this.#spareBytes = 0;
     this.#takens.fill(0);
@@ -188,7 +190,10 @@ export class Arena {
   /** Gives arrays away for good: they never come back here. */
   disown(arrays: Iterable<Held>): void {
     for (const w of arrays)
-      if (w && this.#holds.delete(w.buffer as ArrayBuffer)) this.#usedBytes -= w.buffer.byteLength;
+      if (w && this.#holds.delete(w.buffer as ArrayBuffer)) {
+        this.#usedBytes -= w.buffer.byteLength;
+        counted(w.buffer.byteLength);
+      }
   }
 
   /** `n` bytes of any content, held for the caller. */
@@ -211,7 +216,7 @@ export class Arena {
       this.#count(buffer, bytes);
     } else {
       this.#trim();
-      buffer = new ArrayBuffer(bytes);
+      buffer = uncounted(bytes);
       this.#madeBytes += bytes;
       this.#count(buffer, bytes);
     }
@@ -274,8 +279,13 @@ export class Arena {
       const oldest = this.#spare.keys().next();
       if (oldest.done) return;
       const buffers = this.#spare.get(oldest.value)!;
-      if (buffers.pop()) this.#spareBytes -= sizeOfClass(oldest.value);
-      else this.#spare.delete(oldest.value);
+      if (!buffers.pop()) {
+        this.#spare.delete(oldest.value);
+        continue;
+      }
+      const bytes = sizeOfClass(oldest.value);
+      this.#spareBytes -= bytes;
+      counted(bytes);
     }
   }
 }

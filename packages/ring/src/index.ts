@@ -1,4 +1,5 @@
 export { Arena, scratch, scratchBytes, zeros } from './arena.js';
+export { lasting } from './collector.js';
 export * from './errors.js';
 export * from './fixed-point.js';
 export * from './frame-channel.js';

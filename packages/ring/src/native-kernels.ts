@@ -14,6 +14,7 @@ import {
   sparseLengths,
   streamLength,
 } from './checks.js';
+import { lasting } from './collector.js';
 import type { FrameChannel } from './frame-channel.js';
 import {
   type Extension,
@@ -42,6 +43,8 @@ export interface NativeModule {
   load(tables: Float64Array, level: string): Native;
   /** gives free memory of this process back to the machine, where its allocator keeps it */
   giveBack(): void;
+  /** tells this thread's collector of so many bytes more or fewer beside its own count */
+  adjustExternalMemory?(bytes: number): void;
   channel?: FrameChannel;
 }
 
@@ -125,7 +128,7 @@ export class NativeKernels implements Kernels {
 
   packMatrix(b: Words, { k, n, transposeB = false, bits = 64 }: MatrixLayout): PackedMatrix {
     need(b.length === k * n, () => `[${k},${n}] with ${b.length} words`);
-    const words = new BigUint64Array(this.#x.packedWords!(k, n, bits) as number);
+    const words = lasting(this.#x.packedWords!(k, n, bits) as number);
     this.#call('packMatrix', words, b, k, n, transposeB, bits);
     return { words, k, n, transposeB, bits };
   }

@@ -1,4 +1,5 @@
 import { scratch } from './arena.js';
+import { outlived } from './collector.js';
 import type { Kernels, MatrixLayout, PackedMatrix } from './kernels.js';
 import type { Words } from './words.js';
 
@@ -13,7 +14,10 @@ export class StoredWords {
   #words: Words | undefined;
   #packed: PackedMatrix | undefined;
 
-  /** @param bits the words are below 2^bits */
+  /**
+   * @param words this object's from now on, best made by `lasting`
+   * @param bits the words are below 2^bits
+   */
   constructor(kernels: Kernels, words: Words, bits = 64) {
     this.#kernels = kernels;
     this.#words = words;
@@ -39,8 +43,11 @@ export class StoredWords {
     if (bits < this.#bits) return this.words;
     const p = this.#packed;
     if (p && p.k === k && p.n === n && p.transposeB === transposeB && p.bits === bits) return p;
+    const before = this.#packed?.words ?? this.#words!;
     this.#packed = this.#kernels.packMatrix(this.words, { k, n, transposeB, bits });
     this.#words = undefined;
+    // In WebAssembly these are the same
+    if (this.#packed.words !== before) outlived(before);
     return this.#packed;
   }
 }

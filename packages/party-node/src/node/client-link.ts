@@ -69,7 +69,7 @@ export class ClientLink {
     this.#principal = principal;
     link.accept = (m, bytes) => this.#accept(m, bytes);
     // One tensor after another is written
-    link.room = (m, bytes) => (isWrite(m) ? engine.arena.borrow(bytes) : new Uint8Array(bytes));
+    link.room = (m, bytes) => (isWrite(m) || m.t === 'public' ? engine.arena.borrow(bytes) : new Uint8Array(bytes));
     link.dropped = (payload) => engine.arena.release([payload]);
     link.onMessage = (m, payload) => this.#received(m, payload);
     link.onUnwanted = (m, reason) => this.#refuse(m, reason);
@@ -194,6 +194,7 @@ export class ClientLink {
         } finally {
           // As much as was held for it, whatever came
           this.#mine.give(packedBytes(m.count, m.bits));
+          this.#engine.arena.release([payload]);
         }
         return this.#link.send({ t: 'done', re: m.re });
       case 'free':

@@ -1,6 +1,6 @@
 /** Tensors that clients let both parties know, at a party: each is held once, by the digest of its bytes. */
 import { createHash } from 'node:crypto';
-import { type Kernels, packedBytes, zeros } from '@secformer/ring';
+import { type Kernels, lasting, packedBytes } from '@secformer/ring';
 import { PUBLIC_BITS, PublicWords, programLimits, publicHead } from '@secformer/secformer-ops';
 import { NodeError, type NodeErrorCode } from '../errors.js';
 import { limits } from '../limits.js';
@@ -109,7 +109,7 @@ async function wordsOf(
   { count, bits }: MessageOf<'public'>,
   payload: Uint8Array,
 ): Promise<PublicWords> {
-  const words = zeros(count);
+  const words = lasting(count);
   // A slice is a multiple of 8 words, so that it begins at a byte for any width
   for (let at = 0; at < count; at += limits.expandWords) {
     const part = words.subarray(at, at + limits.expandWords);

@@ -14,7 +14,7 @@
  * half. The dealer sees keys, which do not depend on y, and not m.
  * Source Beaver 1991: his opening under a random mask, made by who knows the value.
  */
-import { type Kernels, KeyStream, packedBytes, Secret, type Words } from '@secformer/ring';
+import { type Kernels, KeyStream, lasting, packedBytes, Secret, type Words } from '@secformer/ring';
 import type { Role } from '../instruction/primitive.js';
 import { StoredOpening } from '../instruction/stored-opening.js';
 import { programLimits } from '../limits.js';
@@ -71,7 +71,7 @@ export async function partyWritten(
   const packed = payload.subarray(KEY_BYTES);
   const bits = Math.min(width + 1, 64);
   const own = new KeyStream(kernels, key);
-  const [out, room] = [new BigUint64Array(n), words(n)];
+  const [out, room] = [lasting(n), words(n)];
   await inSlices(n, breath, (from, length) => {
     const to = out.subarray(from, from + length);
     kernels.unpack(to, part(packed, from, length, width), width);
@@ -91,7 +91,7 @@ export async function dealerWritten(
 ): Promise<StoredOpening> {
   const keys = [0, 1].map((i) => new Secret(payload.slice(i * KEY_BYTES, (i + 1) * KEY_BYTES))) as [Secret, Secret];
   const [first, second] = keys.map((key) => new KeyStream(kernels, key)) as [KeyStream, KeyStream];
-  const [out, room] = [new BigUint64Array(n), words(n)];
+  const [out, room] = [lasting(n), words(n)];
   await inSlices(n, breath, (from, length) => {
     const to = out.subarray(from, from + length);
     second.words(length, width, to);
