@@ -12,10 +12,9 @@ async function collections(code: string): Promise<{ major: number; said: unknown
     import { parentPort } from 'node:worker_threads';
     import { PerformanceObserver, constants } from 'node:perf_hooks';
     let major = 0;
+    const whole = [constants.NODE_PERFORMANCE_GC_MAJOR, constants.NODE_PERFORMANCE_GC_INCREMENTAL];
     new PerformanceObserver((list) => {
-      for (const { detail } of list.getEntries())
-        if (detail.kind === constants.NODE_PERFORMANCE_GC_MAJOR || detail.kind === constants.NODE_PERFORMANCE_GC_INCREMENTAL)
-          major++;
+      for (const { detail } of list.getEntries()) if (whole.includes(detail.kind)) major++;
     }).observe({ entryTypes: ['gc'] });
     const { Arena, StoredWords, lasting, loadKernels } = await import(${JSON.stringify(ring)});
     const { outlived } = await import(${JSON.stringify(collector)});
