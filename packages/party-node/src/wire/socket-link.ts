@@ -35,6 +35,9 @@ const ASK = 0;
 const ALIVE = 1;
 /** Who does not take so much is not asking whether this end lives. */
 const UNTAKEN = 65_536;
+/** Frames that are larger lie in memory that is used again, of as many as may be on the way. */
+const SMALL = 65_536;
+const SPARE = limits.inFlightBytes / limits.frameBytes;
 
 /** Frames through an open WebSocket; each that arrives is a buffer of its own, which stays valid. */
 export class SocketLink implements Link {
@@ -50,6 +53,8 @@ export class SocketLink implements Link {
   /** what waits for the answer to a ping of its own, by its data */
   readonly #measuring = new Map<string, (at: number | undefined) => void>();
   #pings = 0;
+  readonly #spare: ArrayBuffer[] = [];
+  readonly #lent = new Set<ArrayBufferLike>();
 
   constructor(
     socket: Socket,
@@ -119,9 +124,19 @@ export class SocketLink implements Link {
     }, limits.pingMs);
   }
 
+  /** A tensor's frames would else be garbage of many times its size. Only `ws` says when one has left. */
+  frame(length: number): Uint8Array {
+    if (length <= SMALL || !this.#socket.terminate) return new Uint8Array(length);
+    const room = this.#spare.pop() ?? new ArrayBuffer(limits.frameBytes);
+    this.#lent.add(room);
+    return new Uint8Array(room, 0, length);
+  }
+
   async send(frame: Uint8Array): Promise<void> {
     if (this.#closed) throw new Error(this.#closed);
-    this.#socket.send(frame);
+    const room = frame.buffer as ArrayBuffer;
+    if (this.#lent.delete(room)) this.#socket.send(frame, () => this.#spare.length < SPARE && this.#spare.push(room));
+    else this.#socket.send(frame);
     // A WebSocket has no event for room in its buffer
     for (
       let wait = 1;
