@@ -62,17 +62,22 @@ test('models that are being written count, and one of a generation is written on
 
 test('after a start, a model is asked again for until the other nodes have said what they have', async (t) => {
   const catalogue = new Catalogue();
-  t.is(catalogue.whyNot('small').code, 'MODEL_UNKNOWN');
+  const all = () => true;
+  t.is(catalogue.whyNot('small', undefined, all).code, 'MODEL_UNKNOWN');
   t.deepEqual(catalogue.listed(), []);
   catalogue.restore(modelOf('a'));
   const list = catalogue.mine;
   for (const met of [0, 1]) {
     if (met === 1) await catalogue.heard('party1', list);
-    const why = catalogue.whyNot('small', '1');
+    const why = catalogue.whyNot('small', '1', all);
     t.is(why.code, 'BUSY');
     t.true(why.retryAfterMs! > 0);
     t.throws(() => catalogue.listed(), { code: 'BUSY' });
-    t.is(catalogue.whyNot('small', '2').code, 'MODEL_UNKNOWN');
+    t.is(catalogue.whyNot('small', '2', all).code, 'MODEL_UNKNOWN');
+    // Another publisher's is none for whoever asks
+    const none = catalogue.whyNot('small', '1', () => false);
+    t.is(none.code, 'MODEL_UNKNOWN');
+    t.regex(none.message, /no model small@1 is served here/);
   }
   await catalogue.heard('dealer', list);
   t.deepEqual(
@@ -80,7 +85,7 @@ test('after a start, a model is asked again for until the other nodes have said 
     ['a'],
   );
   await catalogue.heard('dealer', []);
-  const lacking = catalogue.whyNot('small');
+  const lacking = catalogue.whyNot('small', undefined, all);
   t.deepEqual([lacking.code, lacking.retryAfterMs], ['MODEL_UNKNOWN', undefined]);
   t.regex(lacking.message, /dealer does not have it/);
   t.deepEqual(catalogue.listed(), []);

@@ -57,7 +57,7 @@ export function allowedModel(
       mayKnow(principal, model) && model.ref.name === name && (version === undefined || model.ref.version === version),
   );
   if (known.length > 0) return known.reduce((a, b) => (b.manifest.published > a.manifest.published ? b : a));
-  throw catalogue.whyNot(name, version);
+  throw catalogue.whyNot(name, version, (model) => mayKnow(principal, model));
 }
 
 /**

@@ -287,18 +287,22 @@ export class Catalogue {
   }
 
   /**
-   * Why a version is not served, or none of a name, for whoever may ask it: MODEL_UNKNOWN, or BUSY for the moment after
-   * a start in which the other nodes have not said yet what they have.
+   * Why a version is not served, or none of a name: MODEL_UNKNOWN, or BUSY for the moment after a start in which the
+   * other nodes have not said yet what they have.
+   * @param mayKnow which models whoever asks may know of
    */
-  whyNot(name: string, version?: string): NodeError {
+  whyNot(name: string, version: string | undefined, mayKnow: (model: PublishedModel) => boolean): NodeError {
     const title = version === undefined ? name : `${name}@${version}`;
     const live = [...this.#entries.values()].filter(
-      ({ state, model: { ref } }) =>
-        state === 'live' && ref.name === name && (version === undefined || ref.version === version),
+      ({ state, model }) =>
+        state === 'live' &&
+        model.ref.name === name &&
+        (version === undefined || model.ref.version === version) &&
+        mayKnow(model),
     );
     if (live.length === 0) return unknown(`no model ${title} is served here`);
-    const waits = live.find((entry) => this.#lacking(entry) === undefined);
-    if (waits) return unheard(`whether they have ${title}`);
+    const waits = live.some((entry) => this.#lacking(entry) === undefined);
+    if (waits && this.#theirs.size < 2) return unheard(`whether they have ${title}`);
     return unknown(`${title} is not served: ${this.#why(live[0]!)}`);
   }
 
