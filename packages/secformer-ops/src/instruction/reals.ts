@@ -1,6 +1,9 @@
 /** Layout and products of plain arrays, for what stands beside the shares: the interpreters in floating point. */
 import { broadcastStrides, sizeOf, stridesOf } from '@secformer/ring';
-import { broadcastShapes, type Shape } from './types.js';
+import { broadcastShapes, type Shape, type ValueType } from './types.js';
+
+/** The shapes of an instruction's operands, as an interpreter is given them. */
+export const shapesOf = ({ types }: { types: readonly ValueType[] }): Shape[] => types.map((t) => t.shape);
 
 /** A strided copy: element (i0, i1, …) of the result is a[offset + Σ ij·strides[j]]. */
 export function strided(a: Float64Array, shape: Shape, strides: readonly number[], offset = 0): Float64Array {

@@ -2,7 +2,7 @@ import { broadcastTo, type Kernels, scratch, type Words, zeros } from '@secforme
 import { z } from 'zod';
 import type { Block } from '../instruction/blocks.js';
 import { int, primitive } from '../instruction/primitive.js';
-import { binaryReals } from '../instruction/reals.js';
+import { binaryReals, shapesOf } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -182,12 +182,6 @@ export const mulDrop = primitive<Dropped>({
     kernels.add(out, out, whereClear(raised(kernels, ofY, y.width - a.shift), clearY, y.width));
     return { share: out };
   },
-  plain: ({ ins, types, out }) =>
-    binaryReals(
-      ins,
-      types.map((t) => t.shape),
-      out.shape,
-      (x, y) => x * y,
-    ),
+  plain: (c) => binaryReals(c.ins, shapesOf(c), c.out.shape, (x, y) => x * y),
   error: ({ shift }, out) => 2 ** (shift - (out as ShareType).fracBits),
 });

@@ -6,7 +6,7 @@
 import { broadcastTo, gatherStrided, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, integerText, type PartyContext, primitive } from '../instruction/primitive.js';
-import { binaryReals, byRow, runningSums } from '../instruction/reals.js';
+import { binaryReals, byRow, runningSums, shapesOf } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -37,8 +37,6 @@ function operands(c: PartyContext<unknown>): [Words, Words, Words] {
   const y = broadcastTo(c.kernels, c.ins[1]!.share!, c.types[1]!.shape, c.out.shape);
   return [scratch(sizeOf(c.out.shape)), x, y];
 }
-
-const shapesOf = (c: { types: ValueType[] }) => c.types.map((t) => t.shape);
 
 /** log2 of the range that the planner claims for a result. */
 export const magnitude = int(-64, 63);

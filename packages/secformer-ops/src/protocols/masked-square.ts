@@ -2,7 +2,7 @@ import { broadcastTo, type Kernels, scratch, type Words, zeros } from '@secforme
 import { z } from 'zod';
 import type { Block } from '../instruction/blocks.js';
 import { int, primitive } from '../instruction/primitive.js';
-import { binaryReals } from '../instruction/reals.js';
+import { binaryReals, shapesOf } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -104,11 +104,5 @@ export const maskedSquare = primitive<{ magnitude: number; bits?: number }>({
     kernels.choose(out, wide(ins[1]!.m!), out, all, 0);
     return { share: out };
   },
-  plain: ({ ins, types, out }) =>
-    binaryReals(
-      ins,
-      types.map((t) => t.shape),
-      out.shape,
-      (x, b) => b * x * x,
-    ),
+  plain: (c) => binaryReals(c.ins, shapesOf(c), c.out.shape, (x, b) => b * x * x),
 });

@@ -1,7 +1,7 @@
 import { broadcastTo, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { type DealContext, int, type PartyContext, primitive } from '../instruction/primitive.js';
-import { binaryReals } from '../instruction/reals.js';
+import { binaryReals, shapesOf } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -113,13 +113,7 @@ export const mul = primitive({
     kernels.add(out, out, choose(c, material, shape, [0, 1]));
     return { share: out };
   },
-  plain: ({ ins, types, out }) =>
-    binaryReals(
-      ins,
-      types.map((t) => t.shape),
-      out.shape,
-      (x, y) => x * y,
-    ),
+  plain: (c) => binaryReals(c.ins, shapesOf(c), c.out.shape, (x, y) => x * y),
 });
 
 /**

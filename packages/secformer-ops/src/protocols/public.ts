@@ -7,7 +7,7 @@
 import { broadcastTo, scratch, type Words, zeros } from '@secformer/ring';
 import { z } from 'zod';
 import { int, type PartyContext, primitive } from '../instruction/primitive.js';
-import { binaryReals, matMulReals } from '../instruction/reals.js';
+import { binaryReals, matMulReals, shapesOf } from '../instruction/reals.js';
 import {
   broadcastShapes,
   check,
@@ -49,8 +49,6 @@ function inOneShape(c: PartyContext<unknown>): [Words, Words] {
     broadcastTo(c.kernels, wordsOf(c, 1), c.types[1]!.shape, shape),
   ];
 }
-
-const shapesOf = (c: { types: ValueType[] }) => c.types.map((t) => t.shape);
 
 /**
  * Matrix product of a share and a public tensor, on either side, batched: ⟦xW⟧_i = x_i·W.

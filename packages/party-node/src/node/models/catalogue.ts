@@ -286,6 +286,11 @@ export class Catalogue {
     return entry.state === 'live' && this.#theirs.size === 2 && this.#lacking(entry) === undefined;
   }
 
+  /** Nobody is known to lack it, and not both others have said what they have. */
+  #isUnheard(entry: Entry): boolean {
+    return entry.state === 'live' && this.#theirs.size < 2 && this.#lacking(entry) === undefined;
+  }
+
   /**
    * Why a version is not served, or none of a name: MODEL_UNKNOWN, or BUSY for the moment after a start in which the
    * other nodes have not said yet what they have.
@@ -301,8 +306,7 @@ export class Catalogue {
         mayKnow(model),
     );
     if (live.length === 0) return unknown(`no model ${title} is served here`);
-    const waits = live.some((entry) => this.#lacking(entry) === undefined);
-    if (waits && this.#theirs.size < 2) return unheard(`whether they have ${title}`);
+    if (live.some((entry) => this.#isUnheard(entry))) return unheard(`whether they have ${title}`);
     return unknown(`${title} is not served: ${this.#why(live[0]!)}`);
   }
 
@@ -316,8 +320,7 @@ export class Catalogue {
    * @throws NodeError BUSY where this node has some, and the others have not said yet what they have
    */
   listed(): PublishedModel[] {
-    const waits = [...this.#entries.values()].some((e) => e.state === 'live' && this.#lacking(e) === undefined);
-    if (waits && this.#theirs.size < 2) throw unheard('what they have');
+    if ([...this.#entries.values()].some((entry) => this.#isUnheard(entry))) throw unheard('what they have');
     return this.all;
   }
 
