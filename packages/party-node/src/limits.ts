@@ -201,8 +201,8 @@ export const limits = {
    */
   writingTensors: 16,
   writingBytes: 32 * 2 ** 20,
-  /** How long a client works on a tensor that it writes before other events of its thread have their turn. */
-  writingMs: 50,
+  /** How long a thread works on a tensor that it writes or sends before its other events have their turn. */
+  turnMs: 50,
   /**
    * Elements of a tensor that a client writes as an opening, if that is all a graph takes of it. Below, sharing and
    * opening it takes no time, and what changes with every run, such as a model's input, is mostly smaller.

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { MessageChannel } from 'node:worker_threads';
 import test from 'ava';
 import { WebSocket, WebSocketServer } from 'ws';
+import { limits } from '../src/limits.js';
 import { PortLink } from '../src/wire/port-link.js';
 import { type Socket, SocketLink } from '../src/wire/socket-link.js';
 import { complies, contains, type Pair } from './link-compliance.js';
@@ -76,4 +77,31 @@ test('WebSocket: an end whose process does not answer is noticed', async (t) => 
   t.true(await b.answers!(PATIENCE_MS));
   done();
   t.false(await b.answers!(PATIENCE_MS));
+});
+
+test('WebSocket: while large frames are taken at once, other events have their turn', async (t) => {
+  const sent: number[] = [];
+  const socket: Socket = {
+    binaryType: '',
+    bufferedAmount: 0,
+    // As long as masking and writing may take
+    send(frame) {
+      const until = performance.now() + 5;
+      while (performance.now() < until);
+      sent.push(frame.length);
+    },
+    close() {},
+    addEventListener() {},
+  };
+  const links = [new SocketLink(socket), new SocketLink(socket)];
+  let turns = 0;
+  const others = setInterval(() => turns++, 1);
+  await Promise.all(
+    links.map(async (link) => {
+      for (let i = 0; i < 40; i++) await link.send(new Uint8Array(limits.frameBytes));
+    }),
+  );
+  clearInterval(others);
+  t.is(sent.length, 80);
+  t.true(turns >= 4, `${turns} turns in ${5 * sent.length} ms`);
 });

@@ -11,10 +11,10 @@ import {
   writtenTensor,
 } from '@secformer/secformer-ops';
 import { NodeError } from '../errors.js';
+import { othersTurn } from '../others-turn.js';
 import { nodeName } from '../wire/handshake.js';
 import type { NodeLinks } from './node-links.js';
 import { persist } from './persist.js';
-import { resting } from './writing.js';
 
 const PARTIES = ['party0', 'party1'] as const;
 
@@ -54,13 +54,12 @@ export async function publicTensor(kernels: Kernels, values: Float32Array, top: 
   const bytes = all.subarray(head.length);
   // In slices, which are whole bytes: the words of all would take twice the memory of the values
   const room = new BigUint64Array(Math.min(count, programLimits.sliceWords));
-  const breath = resting();
   for (let from = 0; from < count; from += room.length) {
     const words = room.subarray(0, count - from);
     kernels.encode(words, values.subarray(from, from + words.length), format.fracBits);
     const at = packedBytes(from, bits);
     kernels.pack(bytes.subarray(at, at + packedBytes(words.length, bits)), words, bits);
-    await breath();
+    await othersTurn();
   }
   return { ...format, count, bits, bytes, digest: bytesToHex(await digestOf(all)) };
 }

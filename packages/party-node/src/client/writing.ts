@@ -2,7 +2,7 @@
 import { bytesToHex, randomBytes } from '@noble/hashes/utils.js';
 import { type Kernels, KeyStream, packedBytes, Secret } from '@secformer/ring';
 import { type InputState, writtenOpening } from '@secformer/secformer-ops';
-import { limits } from '../limits.js';
+import { othersTurn } from '../others-turn.js';
 import type { Message } from '../wire/messages.js';
 import { NODES, type NodeRole } from '../wire/tokens.js';
 import type { NodeLinks } from './node-links.js';
@@ -47,20 +47,10 @@ export async function writeOpening(w: Writing, width: number): Promise<string> {
   const secrets = [new Secret(keys[0]), new Secret(keys[1])] as const;
   const encode = (to: BigUint64Array, from: number) =>
     kernels.encode(to, values.subarray(from, from + to.length), state.fracBits);
-  const packed = await writtenOpening(kernels, values.length, width, secrets, encode, resting());
+  const packed = await writtenOpening(kernels, values.length, width, secrets, encode, othersTurn);
   const put = (re: number): Message => ({ t: 'putOpened', re, ...typeOf(w), width, opening });
   await toAll(w, put, { party0: [keys[0], packed], party1: [keys[1], packed], dealer: [...keys] });
   return opening;
-}
-
-/** A pause now and then: what else this thread does, a page's drawing and answers to pings, need not wait for long. */
-export function resting(): () => Promise<void> {
-  let since = performance.now();
-  return async () => {
-    if (performance.now() - since < limits.writingMs) return;
-    await new Promise((resolve) => setTimeout(resolve));
-    since = performance.now();
-  };
 }
 
 function typeOf({ tensor, shape, state: { fracBits, bits, magnitude } }: Writing) {

@@ -1,4 +1,5 @@
 import { limits } from '../limits.js';
+import { othersTurn } from '../others-turn.js';
 import { type Channel, type Link, told } from './link.js';
 
 /** What the browser's WebSocket and the one of `ws` have in common. */
@@ -137,6 +138,8 @@ export class SocketLink implements Link {
     const room = frame.buffer as ArrayBuffer;
     if (this.#lent.delete(room)) this.#socket.send(frame, () => this.#spare.length < SPARE && this.#spare.push(room));
     else this.#socket.send(frame);
+    // Where the other end takes it at once, nothing here has waited
+    if (frame.length > SMALL) await othersTurn();
     // A WebSocket has no event for room in its buffer
     for (
       let wait = 1;
