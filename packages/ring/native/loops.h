@@ -5,6 +5,7 @@
 #include "packing.h"
 #include "product.h"
 #include "series.h"
+#include "sparse.h"
 #include "words.h"
 
 // In the order of kernels.h

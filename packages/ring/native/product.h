@@ -184,42 +184,6 @@ void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bo
   const u64 mask = bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0;
   withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, mask, packed, threads);
 }
-inline void addTimes(u64 *o, const u64 *a, u64 x, size_t n) {
-#ifdef FIRST_ZEN
-  if (addTimesByWord(o, a, x, n)) return;
-#endif
-  EACH(n) o[i] += x * a[i];
-}
-
-struct SparseProduct {
-  // Columns whose rows of C stay in the second-level cache, so that b is read once
-  static const size_t WIDTH = 256;
-  u64 *o;
-  const u64 *entries, *b;
-  const int32_t *targets;
-  size_t length, n, each, count;
-  u64 mask;
-
-  static void part(const void *context, size_t i) {
-    const SparseProduct &p = *(const SparseProduct *)context;
-    const size_t n = p.n, from = i * WIDTH, width = least(n - from, WIDTH);
-    u64 *const o = p.o + from;
-    for (size_t row = 0; row < p.count; row++) memset(o + row * n, 0, width * 8);
-    for (size_t at = 0; at < p.length; at++)
-      addTimes(o + (size_t)p.targets[at] * n, p.b + at / p.each * n + from, p.entries[at], width);
-    for (size_t row = 0; row < p.count; row++) {
-      u64 *const words = o + row * n;
-      EACH(width) words[i] &= p.mask;
-    }
-  }
-};
-
-void sparseMatMul(u64 *o, const u64 *entries, const u64 *b, const int32_t *targets, size_t length, size_t n,
-    size_t each, size_t count, u64 mask, unsigned threads) {
-  const SparseProduct p = {o, entries, b, targets, length, n, each, count, mask};
-  const size_t parts = (n + SparseProduct::WIDTH - 1) / SparseProduct::WIDTH;
-  kernelParts(parts, (double)length * n < SHARED ? 1 : threads, SparseProduct::part, &p);
-}
 void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) {
   withBlock<Panels>(bits, to, b, k, n, transposeB);
 }

@@ -97,6 +97,21 @@ test('matrix product agrees with BigInt, for both transposes and sizes around th
   t.pass();
 });
 
+/** Whether a sparse factor [rows, k] with `each` entries in a column, times B [k, n], is what it is written out. */
+function sparseAgrees(rows: number, k: number, each: number, n: number): boolean {
+  const [entries, b] = [seeded(k * each, 3), seeded(k * n, 4)];
+  const targets = Int32Array.from(seeded(k * each, 5), (w) => Number(w % BigInt(rows)));
+  const full = new BigUint64Array(rows * k);
+  targets.forEach((r, at) => {
+    const place = r * k + Math.floor(at / each);
+    full[place] = full[place]! + entries[at]!;
+  });
+  const [want, got] = [new BigUint64Array(rows * n), new BigUint64Array(rows * n)];
+  kernels.matMul(want, full, b, { m: rows, k, n, bits: 33 });
+  kernels.sparseMatMul(got, entries, b, { rows, targets }, 33);
+  return got.every((x, i) => x === want[i]);
+}
+
 test('a product with a sparse left factor agrees with that of the same factor written out', (t) => {
   fc.assert(
     fc.property(
@@ -104,22 +119,19 @@ test('a product with a sparse left factor agrees with that of the same factor wr
       fc.integer({ min: 1, max: 9 }),
       fc.integer({ min: 1, max: 3 }),
       fc.integer({ min: 1, max: 20 }),
-      (rows, k, each, n) => {
-        const [entries, b] = [seeded(k * each, 3), seeded(k * n, 4)];
-        const targets = Int32Array.from(seeded(k * each, 5), (w) => Number(w % BigInt(rows)));
-        const full = new BigUint64Array(rows * k);
-        targets.forEach((r, at) => {
-          const place = r * k + Math.floor(at / each);
-          full[place] = full[place]! + entries[at]!;
-        });
-        const [want, got] = [new BigUint64Array(rows * n), new BigUint64Array(rows * n)];
-        kernels.matMul(want, full, b, { m: rows, k, n, bits: 33 });
-        kernels.sparseMatMul(got, entries, b, { rows, targets }, 33);
-        return got.every((x, i) => x === want[i]);
-      },
+      sparseAgrees,
     ),
     { numRuns: 60 },
   );
+  // Columns beyond a tile, rows beyond a block of them, more rows of the product than entries, and few with many
+  for (const [rows, k, each, n] of [
+    [9, 512, 6, 64],
+    [3, 1100, 6, 131],
+    [2000, 513, 1, 65],
+    [1, 600, 2, 16],
+    [3, 4, 0, 5],
+  ] as const)
+    t.true(sparseAgrees(rows, k, each, n), `${rows} rows, ${k} of ${each} entries, ${n} columns`);
   t.pass();
 });
 
