@@ -152,6 +152,7 @@ const cosine = (n) => Array.from({ length: n }, () => [1, 0]);
 
 /** Top bits of scores in groups, and the opened bits of all pairs of a group. */
 const topBits = (group) => ({ ...modular(13, [ELEMENTS / group, group]), fracBits: 1, bits: 0, magnitude: 11 });
+const member = { ...topBits(2), shape: [ELEMENTS / 2] };
 const pairsOf = (group) =>
   Array.from({ length: group - 1 }, (_, i) => ({
     kind: 'openBits',
@@ -204,6 +205,12 @@ const INSTRUCTIONS = [
   ['combine', 'four chunks, one threshold', [planes('chunks', 1, { chunks: 4 })], {}],
   ['combine', 'eight chunks, one threshold', [planes('chunks', 1, { chunks: 8 })], {}],
   ['losses', 'groups of eight, modulo 2^3', pairsOf(8), { bits: 3 }],
+  [
+    'larger',
+    'of two, by their bit',
+    [member, member, { ...planes('openBits', 1), shape: member.shape }],
+    { magnitude: 11 },
+  ],
   ['winner', 'of four, by their bits', [topBits(4), ...pairsOf(4)], { magnitude: 11 }],
   ['winner', 'of eight, by their losses', [topBits(8), { ...topBits(8), fracBits: 0, width: 3 }], { magnitude: 11 }],
   ['outside', 'of three bits', [opened(32)], { position: 29, bits: 3, origin: '0', count: 4 }],

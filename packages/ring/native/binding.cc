@@ -290,6 +290,13 @@ napi_value levels(napi_env env, napi_callback_info) {
   __builtin_cpu_init();
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+  if (wide && __builtin_cpu_supports("avx512ifma")) {
+    // Pairs take two additions for a fused multiply-add less: AMD's processors add twice as many words as they
+    // multiply, Intel's as many
+    const bool pairs = __builtin_cpu_is("amd");
+    push(pairs ? avx512PairsKernels : avx512FusedKernels);
+    push(pairs ? avx512FusedKernels : avx512PairsKernels);
+  }
   if (wide) push(avx512Kernels);
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
     push(avx2Kernels);
@@ -313,7 +320,7 @@ napi_value load(napi_env env, napi_callback_info info) {
   napi_get_value_string_utf8(env, a.values[1], name, sizeof name, &length);
   const Kernels *chosen = &plainKernels;
 #ifdef __x86_64__
-  for (const Kernels *k : {&avx512Kernels, &avx2Kernels})
+  for (const Kernels *k : {&avx512Kernels, &avx512FusedKernels, &avx512PairsKernels, &avx2Kernels})
     if (strcmp(name, k->name) == 0) chosen = k;
 #endif
   Loaded *const loaded = new Loaded{chosen, 1};

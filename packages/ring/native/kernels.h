@@ -95,4 +95,5 @@ struct Kernels {
   void (*expCombine)(u64 *o, const u64 *m, const u64 *c, const u64 *shares, size_t n, double factor, unsigned half);
 };
 
-extern const Kernels plainKernels, avx2Kernels, avx512Kernels;
+// Wide kernels without IFMA, with it, and with it and half of the products
+extern const Kernels plainKernels, avx2Kernels, avx512Kernels, avx512FusedKernels, avx512PairsKernels;

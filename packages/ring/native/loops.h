@@ -9,10 +9,11 @@
 #include "words.h"
 
 // In the order of kernels.h
-const Kernels TABLE = {
+// There when the file is opened: nothing of these runs where the processor lacks what it is compiled for
+constexpr Kernels TABLE = {
     NAME,
     add, sub, lessTwice, mul, bitAnd, bitXor, affine, rowSum,
-    matMul, sparseMatMul, packMatrix, unpackMatrix, packedWords,
+    matMul<Blocks>, sparseMatMul, packMatrix<Blocks>, unpackMatrix<Blocks>, packedWords<Blocks>,
     chacha20, streamWords, streamDifference,
     pack, packOpening, unpack, unpackSum,
     gather, choose, encode, decode, maskForOpening, lift, extend,

@@ -38,7 +38,6 @@ struct Modulo64 : Words<6, LANES> {
     }
   }
 };
-typedef Modulo64 Modulo52;
 
 // Modulo 2^BITS with doubles. Half of the products are saved (S. Winograd, A new algorithm for inner product, 1968):
 //   x1·y1 + x2·y2 = (x1 + L + y2)(x2 + L + y1) − (x1 + L)(x2 + L) − (y1 + L)(y2 + L) + L²,
@@ -145,5 +144,12 @@ struct Doubles {
     }
   }
 };
-typedef Doubles<49> Modulo49;
-typedef Doubles<33> Modulo33;
+
+struct Blocks {
+  template <template <class> class F, class... Rest>
+  static auto with(unsigned bits, Rest... rest) {
+    if (bits <= 33) return F<Doubles<33>>::run(rest...);
+    if (bits <= 49) return F<Doubles<49>>::run(rest...);
+    return firstZen() ? F<ByWord>::run(rest...) : F<Modulo64>::run(rest...);
+  }
+};

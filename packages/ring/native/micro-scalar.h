@@ -1,5 +1,7 @@
 // Blocks of C where vectors have nothing better.
-typedef ByWord Modulo64;
-typedef ByWord Modulo52;
-typedef ByWord Modulo49;
-typedef ByWord Modulo33;
+struct Blocks {
+  template <template <class> class F, class... Rest>
+  static auto with(unsigned, Rest... rest) {
+    return F<ByWord>::run(rest...);
+  }
+};

@@ -18,6 +18,8 @@ struct Words {
   static u64 word(u64 ready) { return ready; }
 };
 
+// Beside its blocks it has `Blocks`, whose with<F>(bits, …) calls F<BLOCK>::run(…) with the block for a product modulo
+// 2^bits.
 #include MICRO
 
 // Rows of A whose strips are there at once, a multiple of every ROWS
@@ -129,17 +131,6 @@ void product(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, b
   }
 }
 
-// Calls F<BLOCK>::run with the block for a product modulo 2^bits
-template <template <class> class F, class... Rest>
-auto withBlock(unsigned bits, Rest... rest) {
-  if (bits <= 33) return F<Modulo33>::run(rest...);
-  if (bits <= 49) return F<Modulo49>::run(rest...);
-#ifdef FIRST_ZEN
-  if (firstZen()) return F<ByWord>::run(rest...);
-#endif
-  if (bits <= 52) return F<Modulo52>::run(rest...);
-  return F<Modulo64>::run(rest...);
-}
 // Products of fewer multiply-adds take less time than threads are worth
 const double SHARED = 1 << 23;
 // Parts for each thread, so that one on a busy core does not hold up the others
@@ -179,17 +170,23 @@ template <class B> struct Length {
   }
 };
 
+template <class B>
 void matMul(u64 *o, const u64 *a, const u64 *b, size_t m, size_t k, size_t n, bool transposeA, bool transposeB,
     unsigned bits, bool packed, unsigned threads) {
   const u64 mask = bits < 64 ? ((u64)1 << bits) - 1 : ~(u64)0;
-  withBlock<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, mask, packed, threads);
+  B::template with<Product>(bits, o, a, b, m, k, n, transposeA, transposeB, mask, packed, threads);
 }
+template <class B>
 void packMatrix(u64 *to, const u64 *b, size_t k, size_t n, bool transposeB, unsigned bits) {
-  withBlock<Panels>(bits, to, b, k, n, transposeB);
+  B::template with<Panels>(bits, to, b, k, n, transposeB);
 }
+template <class B>
 void unpackMatrix(u64 *b, const u64 *from, size_t k, size_t n, bool transposeB, unsigned bits) {
-  withBlock<FromPanels>(bits, b, from, k, n, transposeB);
+  B::template with<FromPanels>(bits, b, from, k, n, transposeB);
 }
-size_t packedWords(size_t k, size_t n, unsigned bits) { return withBlock<Length>(bits, k, n); }
+template <class B>
+size_t packedWords(size_t k, size_t n, unsigned bits) {
+  return B::template with<Length>(bits, k, n);
+}
 
 } // namespace

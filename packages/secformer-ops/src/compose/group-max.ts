@@ -21,16 +21,31 @@ export function groupsOf(n: number): number[] {
 /** The same two by two: fewest comparisons, and most rounds. */
 export const pairsOf = (n: number): number[] => Array<number>(Math.ceil(Math.log2(n))).fill(2);
 
-/** The largest of each group [.., g] of opened integers, as a share [..]. */
+/** [a < b] of opened integers, opened. */
+function lessOpened(e: Emitter, a: number, b: number): number {
+  const { width, magnitude } = e.opened(a);
+  const difference = e.emit('subOpened', [a, b], { magnitude: magnitude + 1 });
+  return e.emit('openBits', [lessThan(e, difference, 0, width, [0], { wide: true })]);
+}
+
+/** One level two by two: rows [R, n] of opened integers to shares [R, ⌈n/2⌉]; of an odd row the middle comes twice. */
+function largerHalves(e: Emitter, opened: number): number {
+  const { shape, magnitude } = e.opened(opened);
+  const [rows, n] = shape as [number, number];
+  const half = Math.ceil(n / 2);
+  const [a, b] = [e.slice(opened, [0, 0], [rows, half]), e.slice(opened, [0, n - half], [rows, half])];
+  return e.emit('larger', [a, b, lessOpened(e, a, b)], { magnitude });
+}
+
+/** The largest of each group [.., g], g > 2, of opened integers, as a share [..]. */
 function best(e: Emitter, opened: number): number {
-  const { shape, width, magnitude } = e.opened(opened);
+  const { shape, magnitude } = e.opened(opened);
   const size = shape.at(-1)!;
   const part = (from: number, count: number) =>
     e.slice(opened, [...shape.slice(0, -1).map(() => 0), from], [...shape.slice(0, -1), count]);
   const bits = Array.from({ length: size - 1 }, (_, i) => {
     const apart = size - 1 - i;
-    const difference = e.emit('subOpened', [part(0, apart), part(i + 1, apart)], { magnitude: magnitude + 1 });
-    return e.emit('openBits', [lessThan(e, difference, 0, width, [0], { wide: true })]);
+    return lessOpened(e, part(0, apart), part(i + 1, apart));
   });
   if (size <= GROUP) return e.emit('winner', [opened, ...bits], { magnitude });
   const log = Math.ceil(Math.log2(size));
@@ -42,6 +57,7 @@ function best(e: Emitter, opened: number): number {
 /** One level: rows [R, n] of opened integers to shares [R, ⌈n/g⌉] of the largest of each group. */
 function level(e: Emitter, opened: number, group: number): number {
   const [rows, n] = e.opened(opened).shape as [number, number];
+  if (group === 2) return largerHalves(e, opened);
   const whole = Math.floor(n / group);
   const groups = (from: number, count: number, size: number) =>
     best(e, e.reshape(e.slice(opened, [0, from], [rows, count * size]), [rows, count, size]));
@@ -49,8 +65,8 @@ function level(e: Emitter, opened: number, group: number): number {
   const rest = n - whole * group;
   if (rest === 0) return main;
   // One that is left over is compared with its neighbour once more
-  const tail = Math.max(2, rest);
-  return e.concat([main, groups(n - tail, 1, tail)], 1);
+  if (rest <= 2) return e.concat([main, largerHalves(e, e.slice(opened, [0, n - 2], [rows, 2]))], 1);
+  return e.concat([main, groups(n - rest, 1, rest)], 1);
 }
 
 /**

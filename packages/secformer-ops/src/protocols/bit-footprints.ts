@@ -81,6 +81,20 @@ export const bitFootprints: Readonly<Record<string, Footprint>> = {
       },
     },
   },
+  larger: {
+    memory: {
+      finish(c: Context) {
+        for (const i of [0, 1]) readsWhole(c, i);
+        c.takes(lengthOf(c.out));
+        return { share: c.make(lengthOf(c.out)) };
+      },
+      deal(c: Context) {
+        for (const i of [0, 1]) readsWhole(c, i);
+        c.takes(c.material.bytes / 8);
+        return {};
+      },
+    },
+  },
   winner: {
     work: (ins: ValueType[]) => lengthOf(ins[0]!) * 2 ** entriesLog(ins),
     memory: {

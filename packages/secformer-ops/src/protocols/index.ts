@@ -14,7 +14,7 @@ import { octaveSeries } from './octave-series.js';
 import { extend, open } from './open.js';
 import { subOpened, unwrap } from './opened.js';
 import { outside } from './outside.js';
-import { distanceBelow, losses, topBits, winner } from './pairs.js';
+import { distanceBelow, larger, losses, topBits, winner } from './pairs.js';
 import { mul, square } from './product.js';
 import { addPublic, matMulPublic, sharePublic, timesPublic } from './public.js';
 import { quotient } from './quotient.js';
@@ -56,6 +56,7 @@ export const primitives: ReadonlyMap<string, Primitive<never>> = new Map(
     quotient,
     topBits,
     losses,
+    larger,
     winner,
     distanceBelow,
     outside,
