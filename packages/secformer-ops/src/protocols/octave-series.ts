@@ -92,16 +92,18 @@ function angleOf(kernels: Kernels, words: Words, low: number): { of: Words; peri
   return { of, period: MOST_PERIOD };
 }
 
-/** Of every element the number that its bits in some planes make. */
-function patterns(planes: Words[], n: number, inverted: boolean): Uint8Array {
-  const out = new Uint8Array(n);
+/** Of every element the half where its table begins, of the tables that its bits in some planes name. */
+function placesOf(planes: Words[], n: number, tables: number, inverted: boolean): Uint32Array {
+  const out = new Uint32Array(n);
   planes.forEach((plane, at) => {
     const halves = halvesOf(plane);
+    const weight = 2 * tables * n * 2 ** at;
     for (let i = 0; i < n; i++) {
       const bit = ((halves[i >> 5] as number) >>> (i & 31)) & 1;
-      out[i]! |= (inverted ? 1 - bit : bit) << at;
+      if ((bit === 1) !== inverted) out[i]! += weight;
     }
   });
+  for (let i = 0; i < n; i++) out[i]! += 2 * i;
   return out;
 }
 
@@ -188,19 +190,17 @@ export const octaveSeries = primitive<Octaves>({
       const to = halvesOf(words);
       const { of, period } = angleOf(kernels, r, octave.low);
       kernels.trigTables(series, of, { period, harmonics, fracBits: octave.seriesBits });
-      const pattern = patterns(
-        planesOf(octave, types, (operand) => ins[operand]!.beta!),
-        n,
-        true,
-      );
-      for (let i = 0; i < n; i++) {
-        let at = 2 * (pattern[i]! * tables * n + i);
-        for (let p = 2 * i; p < from.length; p += 2 * n, at += 2 * n) {
-          to[at] = from[p] as number;
-          to[at + 1] = from[p + 1] as number;
+      const betas = planesOf(octave, types, (operand) => ins[operand]!.beta!);
+      const places = placesOf(betas, n, tables, true);
+      for (let row = 0; row < from.length; row += 2 * n) {
+        for (let i = 0; i < n; i++) {
+          const at = row + (places[i] as number);
+          to[at] = from[row + 2 * i] as number;
+          to[at + 1] = from[row + 2 * i + 1] as number;
         }
-        to[at] = 2 ** octave.seriesBits;
       }
+      const one = 2 ** octave.seriesBits;
+      for (let i = 0; i < n; i++) to[from.length + (places[i] as number)] = one;
       return words;
     });
     return { value: {}, material };
@@ -217,16 +217,13 @@ export const octaveSeries = primitive<Octaves>({
     const coefficients = Float64Array.from(a.coefficients.flat(), (v) => v * c);
     octavesOf(a).forEach((octave, j) => {
       const from = halvesOf(material[j]!);
-      const pattern = patterns(
-        planesOf(octave, types, (operand) => ins[operand]!.planes!),
-        n,
-        false,
-      );
-      for (let i = 0; i < n; i++) {
-        let at = 2 * (pattern[i]! * tables * n + i);
-        for (let p = 2 * i; p < to.length; p += 2 * n, at += 2 * n) {
-          to[p] = from[at] as number;
-          to[p + 1] = from[at + 1] as number;
+      const bits = planesOf(octave, types, (operand) => ins[operand]!.planes!);
+      const places = placesOf(bits, n, tables, false);
+      for (let row = 0; row < to.length; row += 2 * n) {
+        for (let i = 0; i < n; i++) {
+          const at = row + (places[i] as number);
+          to[row + 2 * i] = from[at] as number;
+          to[row + 2 * i + 1] = from[at + 1] as number;
         }
       }
       const { of, period } = angleOf(kernels, m, octave.low);
