@@ -23,6 +23,7 @@ const sources = [
     ? [
         ['avx2', ['-mavx2', '-mfma', '-mbmi2']],
         ['avx512', ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mbmi2', '-mprefer-vector-width=512']],
+        ['vaes', ['-mavx512f', '-mavx512bw', '-mavx512vl', '-maes', '-mpclmul', '-mvaes', '-mvpclmulqdq']],
       ]
     : []),
 ];

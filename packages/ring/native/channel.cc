@@ -1,5 +1,7 @@
 // Frames that are sealed where they lie, and descriptors that one thread hands to another. AES-256-GCM is OpenSSL's,
-// which Node carries and exports. Where it does not, and on Windows, there is no channel: whoever asks does without.
+// which Node carries and exports, or where the processor has the instructions that of vaes.cc, for OpenSSL 3.0 does not
+// use them. Where there is neither, and on Windows, there is no channel: whoever asks does without.
+#include "sealing.h"
 #include <node_api.h>
 
 #ifdef _WIN32
@@ -14,8 +16,6 @@ void exportChannel(napi_env, napi_value) {}
 
 namespace {
 
-// A frame: four bytes that are authenticated, the content, the tag
-const size_t HEAD = 4, TAG = 16;
 const int GET_TAG = 0x10, SET_TAG = 0x11;
 
 struct Openssl {
@@ -43,103 +43,113 @@ bool find(Openssl &o) {
 
 Openssl openssl;
 
-struct Frame {
-  uint8_t *bytes = nullptr;
-  size_t content = 0;
+void *make(const uint8_t *key, bool seals) {
+  void *context = openssl.make();
+  if (context && openssl.start(context, openssl.aes256gcm(), nullptr, key, nullptr, seals) == 1) return context;
+  if (context) openssl.free(context);
+  return nullptr;
+}
 
-  // Of a typed array that holds it, and no more
-  Frame(napi_env env, napi_value array) {
-    void *data = nullptr;
-    size_t n = 0;
-    if (napi_get_typedarray_info(env, array, nullptr, &n, &data, nullptr, nullptr) != napi_ok || n < HEAD + TAG) return;
-    bytes = (uint8_t *)data;
-    content = n - HEAD - TAG;
-  }
-};
-
-// Each number is of one frame of a key: two under one would give both away
-bool begin(void *context, double number, const Frame &f) {
-  uint8_t iv[12] = {0};
-  uint64_t n = (uint64_t)number;
-  for (int i = 0; i < 8; i++) iv[4 + i] = (uint8_t)(n >> 8 * i);
+bool crypt(void *context, const Frame &f, uint64_t number) {
+  uint8_t nonce[NONCE], *content = f.bytes + HEAD;
+  nonceOf(nonce, number);
   int written;
-  return openssl.start(context, nullptr, nullptr, nullptr, iv, -1) == 1 &&
-      openssl.update(context, nullptr, &written, f.bytes, HEAD) == 1;
+  return openssl.start(context, nullptr, nullptr, nullptr, nonce, -1) == 1 &&
+      openssl.update(context, nullptr, &written, f.bytes, HEAD) == 1 &&
+      (f.content == 0 || openssl.update(context, content, &written, content, (int)f.content) == 1);
 }
 
-bool crypt(void *context, const Frame &f) {
-  int written = 0;
-  uint8_t *content = f.bytes + HEAD;
-  return f.content == 0 || openssl.update(context, content, &written, content, (int)f.content) == 1;
+bool sealFrame(void *context, const Frame &f, uint64_t number) {
+  int written;
+  uint8_t none[16];
+  return crypt(context, f, number) && openssl.end(context, none, &written) == 1 &&
+      openssl.control(context, GET_TAG, TAG, f.bytes + HEAD + f.content) == 1;
 }
+
+bool openFrame(void *context, const Frame &f, uint64_t number) {
+  int written;
+  uint8_t none[16];
+  return crypt(context, f, number) && openssl.control(context, SET_TAG, TAG, f.bytes + HEAD + f.content) == 1 &&
+      openssl.end(context, none, &written) == 1;
+}
+
+const Sealing opensslSealing = {"openssl", make, [](void *context) { openssl.free(context); }, sealFrame, openFrame};
+
+// A key of frames, and what seals with it
+struct Cipher {
+  const Sealing *sealing;
+  void *of;
+};
 
 struct Call {
   napi_env env;
   napi_value values[3];
   size_t count = 3;
+  void *data = nullptr;
 
-  Call(napi_env e, napi_callback_info info) : env(e) { napi_get_cb_info(env, info, &count, values, nullptr, nullptr); }
-  void *context() const {
+  Call(napi_env e, napi_callback_info info) : env(e) { napi_get_cb_info(env, info, &count, values, nullptr, &data); }
+  Cipher *cipher() const {
     void *c = nullptr;
     napi_get_value_external(env, values[0], &c);
-    return c;
+    return (Cipher *)c;
   }
   double number(size_t i) const {
     double v = -1;
     napi_get_value_double(env, values[i], &v);
     return v;
   }
+  // Of a typed array that holds it, and no more
+  Frame frame(size_t i) const {
+    void *bytes = nullptr;
+    size_t n = 0;
+    napi_get_typedarray_info(env, values[i], nullptr, &n, &bytes, nullptr, nullptr);
+    return n < HEAD + TAG ? Frame() : Frame{(uint8_t *)bytes, n - HEAD - TAG};
+  }
+  napi_value boolean(bool v) const {
+    napi_value value;
+    napi_get_boolean(env, v, &value);
+    return value;
+  }
 };
-
-napi_value boolean(napi_env env, bool v) {
-  napi_value value;
-  napi_get_boolean(env, v, &value);
-  return value;
-}
 
 // cipher(key: Uint8Array, seals: boolean): a key of frames, for one direction
 napi_value cipher(napi_env env, napi_callback_info info) {
   Call c(env, info);
+  const Sealing *const sealing = (const Sealing *)c.data;
   void *key = nullptr;
   size_t n = 0;
   bool seals = false;
   napi_get_typedarray_info(env, c.values[0], nullptr, &n, &key, nullptr, nullptr);
   napi_get_value_bool(env, c.values[1], &seals);
-  void *context = n == 32 ? openssl.make() : nullptr;
-  if (!context || openssl.start(context, openssl.aes256gcm(), nullptr, (uint8_t *)key, nullptr, seals) != 1) {
-    if (context) openssl.free(context);
+  void *const of = n == KEY ? sealing->make((const uint8_t *)key, seals) : nullptr;
+  if (!of) {
     napi_throw_error(env, "KERNEL_ARGUMENT", "a key of frames has 32 bytes");
     return nullptr;
   }
+  const auto end = [](napi_env, void *data, void *) {
+    Cipher *const c = (Cipher *)data;
+    c->sealing->free(c->of);
+    delete c;
+  };
   napi_value external;
-  napi_create_external(env, context, [](napi_env, void *data, void *) { openssl.free(data); }, nullptr, &external);
+  napi_create_external(env, new Cipher{sealing, of}, end, nullptr, &external);
   return external;
 }
 
 // seal(cipher, frame: Uint8Array, number): whether it was done
 napi_value seal(napi_env env, napi_callback_info info) {
   Call c(env, info);
-  Frame f(env, c.values[1]);
-  void *context = c.context();
-  if (!f.bytes || !context) return boolean(env, false);
-  int written;
-  uint8_t none[16];
-  return boolean(env, begin(context, c.number(2), f) && crypt(context, f) &&
-      openssl.end(context, none, &written) == 1 &&
-      openssl.control(context, GET_TAG, TAG, f.bytes + HEAD + f.content) == 1);
+  const Frame f = c.frame(1);
+  const Cipher *const of = c.cipher();
+  return c.boolean(f.bytes && of && of->sealing->seal(of->of, f, (uint64_t)c.number(2)));
 }
 
 // open(cipher, frame: Uint8Array, number): whether it is what was sealed under that number
 napi_value open(napi_env env, napi_callback_info info) {
   Call c(env, info);
-  Frame f(env, c.values[1]);
-  void *context = c.context();
-  if (!f.bytes || !context) return boolean(env, false);
-  int written;
-  uint8_t none[16];
-  return boolean(env, begin(context, c.number(2), f) && crypt(context, f) &&
-      openssl.control(context, SET_TAG, TAG, f.bytes + HEAD + f.content) == 1 &&
-      openssl.end(context, none, &written) == 1);
+  const Frame f = c.frame(1);
+  const Cipher *const of = c.cipher();
+  return c.boolean(f.bytes && of && of->sealing->open(of->of, f, (uint64_t)c.number(2)));
 }
 
 // duplicate(descriptor): another one of the same connection, or -1
@@ -160,18 +170,28 @@ napi_value closeDescriptor(napi_env env, napi_callback_info info) {
 } // namespace
 
 void exportChannel(napi_env env, napi_value exports) {
-  if (!find(openssl)) return;
-  napi_value channel, f;
-  napi_create_object(env, &channel);
-  const struct {
-    const char *name;
-    napi_callback call;
-  } methods[] = {{"cipher", cipher}, {"seal", seal}, {"open", open}, {"duplicate", duplicate},
-      {"closeDescriptor", closeDescriptor}};
-  for (const auto &m : methods) {
-    napi_create_function(env, m.name, NAPI_AUTO_LENGTH, m.call, nullptr, &f);
-    napi_set_named_property(env, channel, m.name, f);
-  }
-  napi_set_named_property(env, exports, "channel", channel);
+  napi_value channels, f;
+  napi_create_object(env, &channels);
+  const auto add = [&](const Sealing &sealing) {
+    const struct {
+      const char *name;
+      napi_callback call;
+    } methods[] = {{"cipher", cipher}, {"seal", seal}, {"open", open}, {"duplicate", duplicate},
+        {"closeDescriptor", closeDescriptor}};
+    napi_value channel;
+    napi_create_object(env, &channel);
+    for (const auto &m : methods) {
+      napi_create_function(env, m.name, NAPI_AUTO_LENGTH, m.call, (void *)&sealing, &f);
+      napi_set_named_property(env, channel, m.name, f);
+    }
+    napi_set_named_property(env, channels, sealing.name, channel);
+  };
+#ifdef __x86_64__
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq"))
+    add(vaesSealing);
+#endif
+  if (find(openssl)) add(opensslSealing);
+  napi_set_named_property(env, exports, "channels", channels);
 }
 #endif

@@ -5,7 +5,7 @@ export * from './fixed-point.js';
 export * from './frame-channel.js';
 export * from './kernels.js';
 export * from './layout.js';
-export { availableKernels, frameChannel, giveMemoryBack, loadKernels } from './load.js';
+export { availableChannels, availableKernels, frameChannel, giveMemoryBack, loadKernels } from './load.js';
 export * from './share.js';
 export { StoredWords } from './stored-words.js';
 export * from './streams.js';

@@ -55,7 +55,16 @@ export function giveMemoryBack(): void {
   openNative()?.giveBack();
 }
 
-/** What seals frames where they lie and hands descriptors over, where this platform's kernels have it. */
-export function frameChannel(): FrameChannel | undefined {
-  return openNative()?.channel;
+/**
+ * What seals frames where they lie and hands descriptors over, where this platform's kernels have it.
+ * @param name of what seals, of `availableChannels()`; the fastest if absent
+ */
+export function frameChannel(name?: string): FrameChannel | undefined {
+  const channels = openNative()?.channels ?? {};
+  return name === undefined ? Object.values(channels)[0] : channels[name];
+}
+
+/** @returns what seals frames here, the fastest first: all do the same */
+export function availableChannels(): string[] {
+  return Object.keys(openNative()?.channels ?? {});
 }

@@ -45,7 +45,8 @@ export interface NativeModule {
   giveBack(): void;
   /** tells this thread's collector of so many bytes more or fewer beside its own count */
   adjustExternalMemory?(bytes: number): void;
-  channel?: FrameChannel;
+  /** by what seals, the fastest first */
+  channels?: Record<string, FrameChannel>;
 }
 
 const NO_NONCE = new Uint8Array(12);
