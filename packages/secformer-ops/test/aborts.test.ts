@@ -163,4 +163,36 @@ for (const [name, make] of Object.entries({ arithmetic, lookup })) {
     await again({ arena });
     t.is(arena.usedBytes, 0);
   });
+
+  test(`corrections are the same where the dealer is told to write them: ${name}`, async (t) => {
+    const [checked, given] = make();
+    const roles = new Roles(checked, given);
+    const bytes: Uint8Array[] = [];
+    await roles.dealer({ arena: new Arena(ROOM) }, (b) => bytes.push(b.slice()));
+    const arena = new Arena(ROOM);
+    const again = async (around: Around) => {
+      // Room behind room, as in a frame; none for many at once
+      const buffer = new Uint8Array(2 * Math.max(...bytes.map((b) => b.length)));
+      const parts: Uint8Array[] = [];
+      let [filled, rooms] = [0, 0];
+      const flush = () => {
+        parts.push(buffer.slice(0, filled));
+        filled = 0;
+      };
+      const room = async (n: number) => {
+        around.emit?.(new Uint8Array(0));
+        if (filled + n > buffer.length) flush();
+        if (n > buffer.length) return undefined;
+        filled += n;
+        rooms++;
+        return buffer.subarray(filled - n, filled);
+      };
+      await roles.dealer({ ...around, room }, (b) => parts.push(b.slice()));
+      flush();
+      t.true(rooms > 0);
+      t.true(Buffer.concat(parts).equals(Buffer.concat(bytes)));
+    };
+    await failEverywhere(t, { arena }, again);
+    t.is(arena.usedBytes, 0);
+  });
 }

@@ -36,6 +36,7 @@ export interface Around {
   exchange?: (round: number, mine: Uint8Array) => void;
   take?: () => void;
   emit?: (bytes: Uint8Array) => void;
+  room?: (bytes: number) => Promise<Uint8Array | undefined>;
   /** bytes drawn ahead */
   ahead?: number;
 }
@@ -189,7 +190,7 @@ export class Roles {
   }
 
   /** The dealer's part of the run, the first time or again. */
-  dealer({ arena, pause, emit }: Around, sink: (bytes: Uint8Array) => void = () => {}): Promise<DealerValue[]> {
+  dealer({ arena, pause, emit, room }: Around, sink: (bytes: Uint8Array) => void = () => {}): Promise<DealerValue[]> {
     const streams = [this.#streams(0), this.#streams(1)] as const;
     const inputs = this.#checked.program.inputs.map((input, i) => {
       if (input.kind === 'opened') return this.#opening(i, input.width).dealer();
@@ -199,6 +200,7 @@ export class Roles {
       emit?.(bytes);
       sink(bytes);
     };
-    return runDealer({ kernels, checked: this.#checked, inputs, streams, arena, emit: send, ...(pause && { pause }) });
+    const around = { ...(pause && { pause }), ...(room && { room }) };
+    return runDealer({ kernels, checked: this.#checked, inputs, streams, arena, emit: send, ...around });
   }
 }

@@ -217,6 +217,12 @@ export class Dealer extends Engine<DealerRunState> {
       if (filled > 0) await send(buffer.subarray(0, filled));
       filled = 0;
     };
+    const room = async (bytes: number) => {
+      if (filled + bytes > buffer.length) await flush();
+      if (bytes > buffer.length) return undefined;
+      filled += bytes;
+      return buffer.subarray(filled - bytes, filled);
+    };
     const values = await runDealer({
       kernels: this.kernels,
       arena: this.arena,
@@ -224,15 +230,13 @@ export class Dealer extends Engine<DealerRunState> {
       inputs,
       streams,
       pause: run.pause,
+      room,
       emit: async (correction) => {
-        if (filled + correction.length > buffer.length) await flush();
-        if (correction.length < buffer.length) {
-          buffer.set(correction, filled);
-          filled += correction.length;
-        } else {
+        const own = await room(correction.length);
+        if (own) own.set(correction);
+        else
           for (let at = 0; at < correction.length; at += buffer.length)
             await send(correction.subarray(at, at + buffer.length));
-        }
       },
     });
     await flush();

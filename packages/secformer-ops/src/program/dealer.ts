@@ -29,6 +29,11 @@ export interface DealerRun {
   /** streams shared with P0 and with P1 */
   streams: readonly [RunStreams, RunStreams];
   emit: MaterialSink;
+  /**
+   * Where so many bytes of corrections may be written, as if they were emitted now; undefined where there is no such
+   * room. They are written before anything more is asked for or emitted.
+   */
+  room?: (bytes: number) => Promise<Uint8Array | undefined>;
   arena?: Arena;
   /** lets the event loop breathe, and throws if the run was aborted */
   pause?: () => Promise<void>;
@@ -50,9 +55,11 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
     const differ = differing(checked);
     for (const index of program.instructions.keys()) {
       await run.pause?.();
-      const dealt = dealInstruction(run, arena, index, values, differ.has(first + index));
+      const bytes = correctionBytes(checked, index);
+      const room = bytes > 0 ? await run.room?.(bytes) : undefined;
+      const dealt = dealInstruction(run, arena, index, values, differ.has(first + index), room);
       values[first + index] = dealt.value;
-      packed = dealt.packed;
+      packed = room ? [] : dealt.packed;
       while (packed.length > 0) {
         const bytes = packed[0]!;
         await emit(bytes);
@@ -75,9 +82,15 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
   }
 }
 
+function correctionBytes(checked: CheckedProgram, index: number): number {
+  const { i, p, ins, out } = instructionAt(checked, index);
+  return (p.material?.(ins, i, out) ?? []).reduce((sum, b) => sum + blockBytes(b), 0);
+}
+
 /**
  * The dealer's value of an instruction's result, and the corrections as they are sent; all their arrays are held for
  * the caller.
+ * @param room for the corrections, one behind the other, if they have some
  */
 function dealInstruction(
   run: DealerRun,
@@ -85,6 +98,7 @@ function dealInstruction(
   index: number,
   values: readonly DealerValue[],
   differs: boolean,
+  room: Uint8Array | undefined,
 ): { value: DealerValue; packed: Uint8Array[] } {
   const { kernels, checked, streams } = run;
   const { i, p, ins, out } = instructionAt(checked, index);
@@ -123,6 +137,7 @@ function dealInstruction(
           'PROTOCOL_DRIFT',
           `${i.op} declares ${blocks.length} corrections and deals ${material.length}`,
         );
+      let at = 0;
       const packed = blocks.map((b, slot) => {
         const words = material[slot]!;
         if (words.length !== b.count)
@@ -131,7 +146,9 @@ function dealInstruction(
             `${i.op} declares ${b.count} words of correction ${slot} and deals ${words.length}`,
           );
         const theirs = streams[0].claim(Purpose.correction, index, slot);
-        const bytes = scratchBytes(blockBytes(b));
+        const length = blockBytes(b);
+        const bytes = room?.subarray(at, at + length) ?? scratchBytes(length);
+        at += length;
         if (b.xor) {
           const noise = theirs.words(b.count, b.bits);
           kernels.xor(noise, words, noise);
@@ -143,6 +160,6 @@ function dealInstruction(
       });
       return { value, packed };
     },
-    ({ value, packed }) => [...arraysOfDealer(value), ...packed],
+    ({ value, packed }) => [...arraysOfDealer(value), ...(room ? [] : packed)],
   );
 }
