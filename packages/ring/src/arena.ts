@@ -1,4 +1,4 @@
-import { counted, uncounted } from './collector.js';
+import { counted, inLargePages, uncounted } from './collector.js';
 import { bytesOf, type Words } from './words.js';
 
 /** Smaller arrays are left to the garbage collector: they cost it nothing that counts. */
@@ -216,7 +216,7 @@ export class Arena {
       this.#count(buffer, bytes);
     } else {
       this.#trim();
-      buffer = uncounted(bytes);
+      buffer = inLargePages(uncounted(bytes));
       this.#madeBytes += bytes;
       this.#count(buffer, bytes);
     }

@@ -19,6 +19,15 @@ export function uncounted(bytes: number): ArrayBuffer {
   }
 }
 
+/**
+ * A large buffer that will be written soon has pages of 2 MB where the system gives them: a node's first run touches
+ * gigabytes, and takes a fifth less time so.
+ */
+export function inLargePages(buffer: ArrayBuffer): ArrayBuffer {
+  openNative()?.largePages?.(buffer);
+  return buffer;
+}
+
 /** So many bytes of uncounted buffers are left to the collector. */
 export function counted(bytes: number): void {
   openNative()?.adjustExternalMemory?.(bytes);

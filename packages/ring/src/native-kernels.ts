@@ -45,6 +45,8 @@ export interface NativeModule {
   giveBack(): void;
   /** tells this thread's collector of so many bytes more or fewer beside its own count */
   adjustExternalMemory?(bytes: number): void;
+  /** asks for large pages under a buffer that nobody has touched, if it is large */
+  largePages?(buffer: ArrayBuffer): void;
   /** by what seals, the fastest first */
   channels?: Record<string, FrameChannel>;
 }

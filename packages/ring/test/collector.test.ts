@@ -1,7 +1,8 @@
 /** What the collector counts of buffers that are kept. Own threads: the count is one thread's. */
+import { readFileSync } from 'node:fs';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { availableKernels } from '../src/index.js';
+import { Arena, availableKernels } from '../src/index.js';
 
 const ring = new URL('../src/index.js', import.meta.url).href;
 const collector = new URL('../src/collector.js', import.meta.url).href;
@@ -60,4 +61,21 @@ natively('what an arena lets go of, and what has outlived its use, is found', as
     const { said } = await collections(`const arena = new Arena(2e9); ${made(80, each)} ${held};`);
     t.true((said as number) < 200e6, `${each}: ${said}`);
   }
+});
+
+const linux = process.platform === 'linux' && availableKernels().length > 1 ? test : test.skip;
+
+linux('large buffers of an arena ask for large pages, and small ones do not', (t) => {
+  const mapped = () => {
+    const parts = readFileSync('/proc/self/smaps', 'utf8').split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m);
+    return parts.filter((p) => /^VmFlags:.* hg\b/m.test(p)).map((p) => 1024 * Number(/^Size: +(\d+) kB/m.exec(p)![1]));
+  };
+  const arena = new Arena(2 ** 30);
+  const before = mapped();
+  const small = arena.borrow(2 ** 20);
+  t.deepEqual(mapped(), before);
+  const large = arena.borrow(48 * 2 ** 20);
+  const sizes = mapped().filter((size) => size >= 40 * 2 ** 20);
+  t.is(sizes.length, before.filter((size) => size >= 40 * 2 ** 20).length + 1);
+  arena.release([small, large]);
 });
