@@ -23,10 +23,14 @@ const sources = [
     ? [
         ['avx2', ['-mavx2', '-mfma', '-mbmi2']],
         ['avx512', ['-mavx512f', '-mavx512dq', '-mavx512bw', '-mavx512vl', '-mbmi2', '-mprefer-vector-width=512']],
-        ['vaes', ['-mavx512f', '-mavx512bw', '-mavx512vl', '-maes', '-mpclmul', '-mvaes', '-mvpclmulqdq']],
       ]
     : []),
 ];
+
+// Older compilers do not know all of these instructions; what they are for is there without them
+const optional = wide
+  ? [['vaes', ['-mavx512f', '-mavx512bw', '-mavx512vl', '-maes', '-mpclmul', '-mvaes', '-mvpclmulqdq']]]
+  : [];
 
 function compilerOf() {
   for (const name of [process.env.CXX, 'c++', 'g++', 'clang++']) {
@@ -55,13 +59,24 @@ function build(compiler) {
     `-I${headers}`,
     '-c',
   ];
-  for (const [name, flags] of sources) run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
+  const compile = ([name, flags]) => run([...common, ...flags, `${name}.cc`, '-o', join(objects, `${name}.o`)]);
+  const all = [...sources];
+  for (const source of optional) {
+    try {
+      compile(source);
+      common.push(`-DHAVE_${source[0].toUpperCase()}`);
+      all.push(source);
+    } catch {
+      console.log(`native kernels: without ${source[0]}, which this compiler does not know`);
+    }
+  }
+  for (const source of sources) compile(source);
   // The addon needs nothing of this compiler where it is used
   const link =
     process.platform === 'darwin'
       ? ['-dynamiclib', '-undefined', 'dynamic_lookup']
       : ['-shared', '-pthread', '-static-libgcc', '-static-libstdc++'];
-  run([...link, ...sources.map(([name]) => join(objects, `${name}.o`)), '-o', `${made}.new`]);
+  run([...link, ...all.map(([name]) => join(objects, `${name}.o`)), '-o', `${made}.new`]);
   if (!loads(`${made}.new`)) throw new Error('the compiled kernels do not load');
   // Read before it is opened: a file that was cut off ends the process that opens it
   writeFileSync(

@@ -9,6 +9,7 @@
 #endif
 #ifdef __linux__
 #include <sys/mman.h>
+#include <unistd.h>
 #endif
 
 // In channel.cc
@@ -292,7 +293,7 @@ napi_value largePages(napi_env env, napi_callback_info info) {
   napi_get_cb_info(env, info, &count, &buffer, nullptr, nullptr);
   if (napi_get_arraybuffer_info(env, buffer, &data, &n) == napi_ok && n >= LARGE_PAGE) {
     // The first page has what the allocator knows of it
-    const uintptr_t page = 4096, from = ((uintptr_t)data + page - 1) / page * page;
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = ((uintptr_t)data + page - 1) / page * page;
     madvise((void *)from, (n - (from - (uintptr_t)data)) / page * page, MADV_HUGEPAGE);
   }
 #endif
@@ -311,7 +312,7 @@ napi_value levels(napi_env env, napi_callback_info) {
 #ifdef __x86_64__
   __builtin_cpu_init();
   const bool wide = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("bmi2");
   if (wide && __builtin_cpu_supports("avx512ifma")) {
     // Pairs take two additions for a fused multiply-add less: AMD's processors add twice as many words as they
     // multiply, Intel's as many

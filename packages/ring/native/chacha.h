@@ -2,6 +2,9 @@
 // drawn.
 #pragma once
 #include "packing.h"
+#ifdef __clang__
+#include <utility>
+#endif
 
 namespace {
 
@@ -28,15 +31,28 @@ inline void quarter(V32 &a, V32 &b, V32 &c, V32 &d) {
 
 // In each quarter of 128 bits: lanes (or pairs of lanes) of a and b in turn, of their first half or their second
 template <int PAIR, int HALF>
+constexpr int turn(int l) {
+  const int i = l & 3;
+  return (l & ~3) + 2 * HALF + (PAIR ? i & 1 : i >> 1) + (PAIR ? i >> 1 : i & 1) * BLOCKS;
+}
+#ifdef __clang__
+template <int PAIR, int HALF, int... LANE>
+inline V32 interleave(V32 a, V32 b, std::integer_sequence<int, LANE...>) {
+  return __builtin_shufflevector(a, b, turn<PAIR, HALF>(LANE)...);
+}
+template <int PAIR, int HALF>
+inline V32 interleave(V32 a, V32 b) {
+  return interleave<PAIR, HALF>(a, b, std::make_integer_sequence<int, BLOCKS>());
+}
+#else
+template <int PAIR, int HALF>
 inline V32 interleave(V32 a, V32 b) {
   V32 from;
 #pragma GCC unroll 16
-  for (int l = 0; l < BLOCKS; l++) {
-    const int i = l & 3;
-    from[l] = (l & ~3) + 2 * HALF + (PAIR ? i & 1 : i >> 1) + (PAIR ? i >> 1 : i & 1) * BLOCKS;
-  }
+  for (int l = 0; l < BLOCKS; l++) from[l] = turn<PAIR, HALF>(l);
   return __builtin_shuffle(a, b, from);
 }
+#endif
 
 // Quarter i of a vector goes to block 4i
 inline void putQuarters(uint8_t *o, V32 x) {

@@ -7,6 +7,9 @@
 #ifdef _WIN32
 void exportChannel(napi_env, napi_value) {}
 #else
+#ifdef HAVE_VAES
+#include <cpuid.h>
+#endif
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -42,6 +45,8 @@ bool find(Openssl &o) {
 }
 
 Openssl openssl;
+// Found when the addon is opened, before there are threads
+const bool opensslIsThere = find(openssl);
 
 void *make(const uint8_t *key, bool seals) {
   void *context = openssl.make();
@@ -81,6 +86,18 @@ struct Cipher {
   void *of;
 };
 
+#ifdef HAVE_VAES
+// Compilers know the names of these instructions later than the instructions
+bool hasVaes() {
+  unsigned a, b, c, d;
+  if (!__builtin_cpu_supports("avx512f") || !__builtin_cpu_supports("avx512bw") || !__builtin_cpu_supports("avx512vl"))
+    return false;
+  const unsigned aes = 1u << 25, pclmul = 1u << 1, vaes = 1u << 9, vpclmul = 1u << 10;
+  if (!__get_cpuid(1, &a, &b, &c, &d) || (c & (aes | pclmul)) != (aes | pclmul)) return false;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) && (c & (vaes | vpclmul)) == (vaes | vpclmul);
+}
+#endif
+
 struct Call {
   napi_env env;
   napi_value values[3];
@@ -93,9 +110,17 @@ struct Call {
     napi_get_value_external(env, values[0], &c);
     return (Cipher *)c;
   }
-  double number(size_t i) const {
+  // A whole number below 2^53, and whether it is one
+  bool number(size_t i, uint64_t &n) const {
     double v = -1;
     napi_get_value_double(env, values[i], &v);
+    if (!(v >= 0 && v < 9007199254740992.0)) return false;
+    n = (uint64_t)v;
+    return (double)n == v;
+  }
+  int descriptor() const {
+    int32_t v = -1;
+    napi_get_value_int32(env, values[0], &v);
     return v;
   }
   // Of a typed array that holds it, and no more
@@ -123,7 +148,7 @@ napi_value cipher(napi_env env, napi_callback_info info) {
   napi_get_value_bool(env, c.values[1], &seals);
   void *const of = n == KEY ? sealing->make((const uint8_t *)key, seals) : nullptr;
   if (!of) {
-    napi_throw_error(env, "KERNEL_ARGUMENT", "a key of frames has 32 bytes");
+    napi_throw_error(env, "KERNEL_ARGUMENT", n == KEY ? "no cipher could be made" : "a key of frames has 32 bytes");
     return nullptr;
   }
   const auto end = [](napi_env, void *data, void *) {
@@ -141,7 +166,8 @@ napi_value seal(napi_env env, napi_callback_info info) {
   Call c(env, info);
   const Frame f = c.frame(1);
   const Cipher *const of = c.cipher();
-  return c.boolean(f.bytes && of && of->sealing->seal(of->of, f, (uint64_t)c.number(2)));
+  uint64_t n;
+  return c.boolean(f.bytes && of && c.number(2, n) && of->sealing->seal(of->of, f, n));
 }
 
 // open(cipher, frame: Uint8Array, number): whether it is what was sealed under that number
@@ -149,21 +175,22 @@ napi_value open(napi_env env, napi_callback_info info) {
   Call c(env, info);
   const Frame f = c.frame(1);
   const Cipher *const of = c.cipher();
-  return c.boolean(f.bytes && of && of->sealing->open(of->of, f, (uint64_t)c.number(2)));
+  uint64_t n;
+  return c.boolean(f.bytes && of && c.number(2, n) && of->sealing->open(of->of, f, n));
 }
 
 // duplicate(descriptor): another one of the same connection, or -1
 napi_value duplicate(napi_env env, napi_callback_info info) {
   Call c(env, info);
   napi_value value;
-  napi_create_int32(env, fcntl((int)c.number(0), F_DUPFD_CLOEXEC, 0), &value);
+  napi_create_int32(env, fcntl(c.descriptor(), F_DUPFD_CLOEXEC, 0), &value);
   return value;
 }
 
 // closeDescriptor(descriptor)
 napi_value closeDescriptor(napi_env env, napi_callback_info info) {
   Call c(env, info);
-  close((int)c.number(0));
+  close(c.descriptor());
   return nullptr;
 }
 
@@ -186,12 +213,10 @@ void exportChannel(napi_env env, napi_value exports) {
     }
     napi_set_named_property(env, channels, sealing.name, channel);
   };
-#ifdef __x86_64__
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("vaes") && __builtin_cpu_supports("vpclmulqdq"))
-    add(vaesSealing);
+#ifdef HAVE_VAES
+  if (hasVaes()) add(vaesSealing);
 #endif
-  if (find(openssl)) add(opensslSealing);
+  if (opensslIsThere) add(opensslSealing);
   napi_set_named_property(env, exports, "channels", channels);
 }
 #endif

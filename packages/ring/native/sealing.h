@@ -12,7 +12,8 @@ struct Frame {
   size_t content = 0;
 };
 
-inline void nonceOf(uint8_t *nonce, uint64_t number) {
+// Of each file that includes this, whatever it is compiled for
+static inline void nonceOf(uint8_t *nonce, uint64_t number) {
   memset(nonce, 0, NONCE);
   for (int i = 0; i < 8; i++) nonce[4 + i] = (uint8_t)(number >> 8 * i);
 }

@@ -28,6 +28,9 @@ inline __m512i swapped(__m512i x) {
       _mm512_broadcast_i32x4(_mm_set_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)));
 }
 
+// A block and zeros above it
+inline __m512i below(__m128i x) { return _mm512_inserti32x4(_mm512_setzero_si512(), x, 0); }
+
 // The next round key from the two before it (FIPS 197, section 5.2)
 template <int CONSTANT>
 inline __m128i nextKey(__m128i before, __m128i last) {
@@ -83,7 +86,7 @@ inline __m128i hashed(const Cipher &c, __m128i hash, const __m512i *blocks, size
   const __m128i *powers = c.powers + BLOCKS - n;
   for (size_t v = 0; v < VECTORS && v * 4 < n; v++) {
     __m512i x = swapped(blocks[v]);
-    if (v == 0) x = _mm512_xor_si512(x, _mm512_zextsi128_si512(hash));
+    if (v == 0) x = _mm512_xor_si512(x, below(hash));
     const __m512i h = _mm512_loadu_si512(powers + 4 * v);
     low = _mm512_xor_si512(low, _mm512_clmulepi64_epi128(x, h, 0x00));
     middle = _mm512_ternarylogic_epi64(middle, _mm512_clmulepi64_epi128(x, h, 0x01),
@@ -146,7 +149,7 @@ __m128i crypt(const Cipher &c, const Frame &f, uint64_t number) {
     hash = hashed(c, hash, x, (left + BLOCK - 1) / BLOCK);
   }
   // Bits of the head and of the content
-  x[0] = _mm512_zextsi128_si512(swapped(_mm_set_epi64x((long long)HEAD * 8, (long long)f.content * 8)));
+  x[0] = below(swapped(_mm_set_epi64x((long long)HEAD * 8, (long long)f.content * 8)));
   hash = hashed(c, hash, x, 1);
   return _mm_xor_si128(swapped(hash), encrypted(c, counter));
 }

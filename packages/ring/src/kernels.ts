@@ -35,7 +35,7 @@ export interface MatrixLayout {
   transposeB?: boolean;
   /**
    * the product is wanted modulo 2^bits only, and comes reduced; 64 if absent. Up to 49 (doubles) and 52 (on a
-   * processor with IFMA) it takes less than half the time
+   * processor with IFMA) it takes half to three quarters of the time
    */
   bits?: number;
 }

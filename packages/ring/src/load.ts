@@ -61,7 +61,7 @@ export function giveMemoryBack(): void {
  */
 export function frameChannel(name?: string): FrameChannel | undefined {
   const channels = openNative()?.channels ?? {};
-  return name === undefined ? Object.values(channels)[0] : channels[name];
+  return name === undefined ? Object.values(channels)[0] : Object.hasOwn(channels, name) ? channels[name] : undefined;
 }
 
 /** @returns what seals frames here, the fastest first: all do the same */

@@ -81,10 +81,10 @@ function level(e: Emitter, opened: number, group: number): number {
  * one of up to 32 (rows of 128: 4, 4, 8).
  * @param levels the members of each level's groups; by `pairsOf` two, and as many comparisons as there are values
  * Domain x where differences within a row stay below 2^(width − 18), at 16 fractional bits.
- * Cost   rows of 128: 11 rounds, 6 bytes each way an element with the opening of x; dealer 48 bytes. Two by two 22, 5
- *        and 35. View: every
- *        opening and every bit has a mask of its own; tables of T's are under streams of P0's, whatever masks they are
- *        of.
+ * Cost   rows of 128: 11 rounds, 5.4 bytes each way an element with the opening of x; dealer 49 bytes. Two by two 22,
+ *        5.7 and 16.
+ * View   every opening and every bit has a mask of its own; tables of T's are under streams of P0's, whatever masks
+ *        they are of.
  */
 export function distanceToMax(e: Emitter, opened: number, magnitude: number, levels = groupsOf): number {
   const { shape, width, fracBits } = e.opened(opened);

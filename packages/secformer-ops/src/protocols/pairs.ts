@@ -177,6 +177,8 @@ export const larger = primitive({
       b?.kind === 'openBits' &&
       x.modular &&
       y.modular &&
+      x.offsetLog < 0 &&
+      y.offsetLog < 0 &&
       x.width === y.width &&
       x.fracBits === y.fracBits &&
       b.planes === 1 &&
@@ -199,12 +201,14 @@ export const larger = primitive({
     return { value: {}, material: [beta, clear, set] };
   },
   finish({ kernels, role, ins: [a, b, bits], out, material: [beta, clear, set] }) {
-    const n = a!.m!.length;
+    // Of a stored opening each look makes words
+    const first = a!.m!;
+    const n = first.length;
     const [share, part] = [scratch(n), scratch(n)];
-    kernels.sub(part, b!.m!, a!.m!);
+    kernels.sub(part, b!.m!, first);
     kernels.bitShare(share, bits!.planes!, beta!, role === 0);
     kernels.mul(share, share, part);
-    if (role === 0) kernels.add(share, share, a!.m!);
+    if (role === 0) kernels.add(share, share, first);
     kernels.planeToWords(part, bits!.planes!);
     kernels.choose(part, part, clear!, set!, 0);
     kernels.sub(share, share, part);
@@ -235,7 +239,8 @@ export const winner = primitive({
   attributes: z.object({ magnitude: int(-64, 24) }),
   infer(ins, a): ShareType {
     const [x, t, ...more] = ins;
-    check(x?.kind === 'opened' && x.modular && x.width <= 16, () => `winner of ${describeAll(ins)}`);
+    const fits = x?.kind === 'opened' && x.modular && x.offsetLog < 0 && x.width <= 16;
+    check(fits, () => `winner of ${describeAll(ins)}`);
     if (t?.kind === 'opened') {
       const ok =
         more.length === 0 && t.offsetLog < 0 && t.width <= 6 && t.fracBits === 0 && sameShape(t.shape, x.shape);
