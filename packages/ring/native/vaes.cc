@@ -1,5 +1,5 @@
-// AES-256-GCM (NIST SP 800-38D) with VAES and VPCLMULQDQ, four blocks to a vector. No branch and no address depends on a
-// key or on what is encrypted.
+// AES-256-GCM (NIST SP 800-38D) with VAES and VPCLMULQDQ, four blocks to a vector. No branch and no address depends on
+// a key or on what is encrypted.
 //
 // Blocks are byte-swapped, so that bit i of a 128-bit number is the coefficient of x^(127−i). Of two such numbers the
 // carry-less product, reduced as Montgomery does, is a·b·x^−1; powers of the hash key have that factor x beforehand
