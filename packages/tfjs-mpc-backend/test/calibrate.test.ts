@@ -67,7 +67,7 @@ test.serial('a shadow run compares every instruction, and names the one that lea
   const model = network();
   const good = await shadowRevealingEverything(model.run(batch(3)));
   t.is(good.violation, undefined);
-  // Opened bits and chunks have no plaintext to compare with: two thirds have
+  // Not every instruction has a value that can be compared
   t.true(good.compared > 0.65 * good.instructions && good.compared <= good.instructions);
   const bad = await shadowRevealingEverything(model.run(batch(3, 4000)));
   t.is(bad.violation?.kind, 'range');
