@@ -47,16 +47,6 @@ struct Paired {
     return to;
   }
   static u64 word(u64 ready) { return ready; }
-
-  template <size_t WIDTH>
-  static void withTerms(u64 *to, const u64 *words, size_t depth) {
-    u64 terms[WIDTH] = {};
-    for (size_t t = 0; t + 1 < depth; t += 2)
-      EACH(WIDTH) terms[i] += words[t * WIDTH + i] * words[(t + 1) * WIDTH + i];
-    memcpy(to, words, depth * WIDTH * 8);
-    if (depth & 1) memset(to + depth * WIDTH, 0, WIDTH * 8);
-    memcpy(to + upTo(depth, 2) * WIDTH, terms, sizeof terms);
-  }
 };
 
 #define SUM_PAIRS(JOIN)                                                                                               \

@@ -11,6 +11,16 @@
 
 namespace {
 
+// Rows of WIDTH words, one of zeros more where their number is odd, and after them the sums of the products of each two
+template <size_t WIDTH>
+void withTerms(u64 *to, const u64 *words, size_t depth) {
+  u64 terms[WIDTH] = {};
+  for (size_t t = 0; t + 1 < depth; t += 2) EACH(WIDTH) terms[i] += words[t * WIDTH + i] * words[(t + 1) * WIDTH + i];
+  memcpy(to, words, depth * WIDTH * 8);
+  if (depth & 1) memset(to + depth * WIDTH, 0, WIDTH * 8);
+  memcpy(to + upTo(depth, 2) * WIDTH, terms, sizeof terms);
+}
+
 // Modulo 2^64, with half of the products (S. Winograd, A new algorithm for inner product, 1968): x1·y1 + x2·y2 = (x1 +
 // y2)(x2 + y1) − x1·x2 − y1·y2, the last two once for a row of A and for a column of B.
 struct ByWord {
@@ -30,11 +40,7 @@ struct ByWord {
   // Rows of B, one of zeros more where their number is odd; after all, Σy1·y2 of each column
   static size_t panelWords(size_t depth) { return (upTo(depth, 2) + 1) * COLS; }
   static const u64 *panel(u64 *to, const u64 *words, size_t depth) {
-    u64 terms[COLS] = {};
-    for (size_t t = 0; t + 1 < depth; t += 2) EACH(COLS) terms[i] += words[t * COLS + i] * words[(t + 1) * COLS + i];
-    memcpy(to, words, depth * COLS * 8);
-    if (depth & 1) memset(to + depth * COLS, 0, COLS * 8);
-    memcpy(to + upTo(depth, 2) * COLS, terms, sizeof terms);
+    withTerms<COLS>(to, words, depth);
     return to;
   }
   static u64 word(u64 ready) { return ready; }

@@ -9,7 +9,7 @@ import {
   scratchBytes,
   type Words,
 } from '@secformer/ring';
-import { blockBytes, packBlock } from '../instruction/blocks.js';
+import { type Block, blockBytes, packBlock } from '../instruction/blocks.js';
 import type { DealContext, DealerValue } from '../instruction/primitive.js';
 import { differing } from './cost.js';
 import type { CheckedProgram } from './program.js';
@@ -55,11 +55,13 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
     const differ = differing(checked);
     for (const index of program.instructions.keys()) {
       await run.pause?.();
-      const bytes = correctionBytes(checked, index);
+      const { i, p, ins, out } = instructionAt(checked, index);
+      const blocks = p.material?.(ins, i, out) ?? [];
+      const bytes = blocks.reduce((sum, b) => sum + blockBytes(b), 0);
       const room = bytes > 0 ? await run.room?.(bytes) : undefined;
-      const dealt = dealInstruction(run, arena, index, values, differ.has(first + index), room);
+      const dealt = dealInstruction(run, arena, index, values, differ.has(first + index), blocks, room);
       values[first + index] = dealt.value;
-      packed = room ? [] : dealt.packed;
+      packed = dealt.packed;
       while (packed.length > 0) {
         const bytes = packed[0]!;
         await emit(bytes);
@@ -82,15 +84,11 @@ export async function runDealer(run: DealerRun): Promise<DealerValue[]> {
   }
 }
 
-function correctionBytes(checked: CheckedProgram, index: number): number {
-  const { i, p, ins, out } = instructionAt(checked, index);
-  return (p.material?.(ins, i, out) ?? []).reduce((sum, b) => sum + blockBytes(b), 0);
-}
-
 /**
  * The dealer's value of an instruction's result, and the corrections as they are sent; all their arrays are held for
  * the caller.
- * @param room for the corrections, one behind the other, if they have some
+ * @param blocks of the corrections
+ * @param room for them, one behind the other: what is written there is not returned
  */
 function dealInstruction(
   run: DealerRun,
@@ -98,11 +96,11 @@ function dealInstruction(
   index: number,
   values: readonly DealerValue[],
   differs: boolean,
+  blocks: readonly Block[],
   room: Uint8Array | undefined,
 ): { value: DealerValue; packed: Uint8Array[] } {
   const { kernels, checked, streams } = run;
   const { i, p, ins, out } = instructionAt(checked, index);
-  const blocks = p.material?.(ins, i, out) ?? [];
   const maskKey = (slot: number) => streams[0].key(Purpose.mask, index, slot);
   return arena.during(
     () => {
@@ -158,8 +156,8 @@ function dealInstruction(
         }
         return bytes;
       });
-      return { value, packed };
+      return { value, packed: room ? [] : packed };
     },
-    ({ value, packed }) => [...arraysOfDealer(value), ...(room ? [] : packed)],
+    ({ value, packed }) => [...arraysOfDealer(value), ...packed],
   );
 }

@@ -158,7 +158,7 @@ export const entriesLog = (ins: readonly ValueType[]) =>
 /**
  * The larger of two opened integers y = μ − ρ, of the opened bit b = [y_a < y_b] = c ⊕ β:
  *
- *   1. T shares β, and the mask of the larger one for each value that c can have: ρ_c̄ where c ⊕ β says a or b
+ *   1. T shares β, and for each value that c can have the larger one's mask, ρ_a or ρ_b as c ⊕ β says
  *   2. μ_a + ⟦b⟧·(μ_b − μ_a) − ⟦ρ⟧, ⟦b⟧ = c + (1 − 2c)·⟦β⟧ as in `bitValue`                             (local)
  *
  * Exact. Cost no round; dealer three words a pair.
