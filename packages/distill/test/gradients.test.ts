@@ -30,7 +30,12 @@ async function computed(change: Record<string, unknown>, constant: number | unde
   const hooks = stageHooks(model, all);
   return {
     model,
-    gradients: () => gradientsOf(model, batch, all, hooks, theirs, { ...SETTINGS, freezeWords }),
+    gradients() {
+      const gradients = new Map<string, Float32Array>();
+      const take = (name: string, gradient: Float32Array) => gradients.set(name, gradient.slice());
+      const parts = gradientsOf(model, batch, all, hooks, theirs, { ...SETTINGS, freezeWords }, take);
+      return { parts, gradients };
+    },
     dispose() {
       model.dispose();
       teacher.dispose();

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { DistillError, settingsOf, studentOf, useBackend } from '../src/index.js';
 import { drawsOf, gaussiansOf, shuffled } from '../src/random.js';
-import { clip, decays, normOf, rateAt } from '../src/train/adamw.js';
+import { adamw, clipping, decays, normOf, rateAt } from '../src/train/adamw.js';
 import { epochOf } from '../src/train/batches.js';
 import { dropout } from '../src/train/dropout.js';
 import { fineTuning, stagesOf } from '../src/train/stages.js';
@@ -61,10 +61,15 @@ test('the rate rises, and falls to nothing at the end', (t) => {
 
 test('gradients are made as short as asked, and no longer', (t) => {
   const gradients = [Float32Array.of(3, 0), Float32Array.of(0, 4)];
-  t.is(clip(gradients, 10), 5);
-  t.deepEqual(gradients, [Float32Array.of(3, 0), Float32Array.of(0, 4)]);
-  t.is(clip(gradients, 1), 5);
-  t.true(Math.abs(normOf(gradients) - 1) < 1e-6);
+  t.is(normOf(gradients), 5);
+  t.is(clipping(5, 10), 1);
+  t.true(Math.abs(5 * clipping(5, 1) - 1) < 1e-6);
+  const made = ([g, shorter]: [number, number]) => {
+    const [weight, moments] = [Float32Array.of(1), { first: new Float32Array(1), second: new Float32Array(1) }];
+    adamw(weight, Float32Array.of(g), moments, 1, 0.1, { beta1: 0.9, beta2: 0.999, epsilon: 1, decay: 0 }, shorter);
+    return [...weight, ...moments.first, ...moments.second];
+  };
+  t.deepEqual(made([4, 0.25]), made([1, 1]));
   t.deepEqual(['a.dense.weight', 'a.dense.bias', 'a.LayerNorm.weight', 'a.self.constant'].map(decays), [
     true,
     false,

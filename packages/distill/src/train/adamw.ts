@@ -23,6 +23,7 @@ export function decays(name: string): boolean {
  * One step on one weight, in place.
  * @param step how many there have been with it, from 1
  * @param rate of learning
+ * @param shorter what the gradient is multiplied by: `clipping` of all of them
  */
 export function adamw(
   weight: Float32Array,
@@ -31,13 +32,14 @@ export function adamw(
   step: number,
   rate: number,
   { beta1, beta2, epsilon, decay }: AdamWSettings,
+  shorter = 1,
 ): void {
   const kept = 1 - rate * decay;
   const size = rate / (1 - beta1 ** step);
   const root = 1 / Math.sqrt(1 - beta2 ** step);
   const [new1, new2] = [1 - beta1, 1 - beta2];
   for (let i = 0; i < weight.length; i++) {
-    const g = gradient[i]!;
+    const g = gradient[i]! * shorter;
     const m = beta1 * first[i]! + new1 * g;
     const v = beta2 * second[i]! + new2 * g * g;
     first[i] = m;
@@ -53,13 +55,9 @@ export function normOf(gradients: Iterable<Float32Array>): number {
   return Math.sqrt(sum);
 }
 
-/** Makes gradients shorter, in place, where they are longer than `most` together. @returns how long they were */
-export function clip(gradients: readonly Float32Array[], most: number): number {
-  const norm = normOf(gradients);
-  const factor = most / (norm + 1e-6);
-  if (!(factor < 1)) return norm;
-  for (const g of gradients) for (let i = 0; i < g.length; i++) g[i] = g[i]! * factor;
-  return norm;
+/** What gradients of that length are multiplied by, so that they are no longer than `most`. */
+export function clipping(norm: number, most: number): number {
+  return Math.min(1, most / (norm + 1e-6));
 }
 
 /**

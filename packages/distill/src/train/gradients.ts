@@ -69,8 +69,9 @@ export function taught(teacher: TrainableBert, batch: Batch, layers: boolean): T
 export type LossParts = Record<string, number>;
 
 /**
- * The loss of a part of a batch and its gradients, by the weights' names.
+ * The losses of a part of a batch; their gradients are given to `take` by the weights' names.
  * @param theirs what the teacher makes of it, where the stage asks for it
+ * @param take may read an array until it returns, and not write to it: a backend can share it among tensors
  */
 export function gradientsOf(
   model: TrainableBert,
@@ -79,7 +80,8 @@ export function gradientsOf(
   hooks: Hooks,
   theirs: Taught | undefined,
   settings: LossSettings,
-): { parts: LossParts; gradients: Map<string, Float32Array> } {
+  take: (name: string, gradient: Float32Array) => void,
+): LossParts {
   const parts: LossParts = {};
   const learnt = [...model.weights].filter(([name]) => !(settings.freezeWords && WORDS.test(name)));
   const variables = learnt.map(([, variable]) => variable);
@@ -87,15 +89,15 @@ export function gradientsOf(
     () => lossOf(model, batch, stage, hooks, theirs, settings, parts),
     variables,
   );
-  const gradients = new Map<string, Float32Array>();
-  for (const [name, variable] of learnt) {
-    const gradient = grads[variable.name];
-    if (gradient) gradients.set(name, gradient.dataSync() as Float32Array);
-  }
   parts.total = value.dataSync()[0]!;
   value.dispose();
+  // One after another, for the arrays of all of them are as large as the model
+  for (const [name, variable] of learnt) {
+    const gradient = grads[variable.name];
+    if (gradient) take(name, gradient.dataSync() as Float32Array);
+  }
   tf.dispose(grads);
-  return { parts, gradients };
+  return parts;
 }
 
 function lossOf(

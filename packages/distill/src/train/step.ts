@@ -4,7 +4,7 @@ import * as tf from '@tensorflow/tfjs';
 import { DistillError } from '../errors.js';
 import type { Draft } from '../model/draft.js';
 import { drawsOf, shuffled } from '../random.js';
-import { adamw, clip, decays, type Moments, rateAt } from './adamw.js';
+import { adamw, clipping, decays, type Moments, normOf, rateAt } from './adamw.js';
 import { type Batch, batchOf, disposeBatch, type EncodedExample, epochOf } from './batches.js';
 import { type DropRates, dropout } from './dropout.js';
 import { gradientsOf, type LossParts, stageHooks, taught } from './gradients.js';
@@ -45,6 +45,8 @@ export class Steps {
   /** of the stage that is under way */
   moments = new Map<string, Moments>();
 
+  /** Where gradients are added up: the same arrays in each step, for they are as large as the model. */
+  readonly #sums = new Map<string, Float32Array>();
   #epoch: { which: string; batches: Uint32Array[] } | undefined;
 
   constructor(parts: StepParts) {
@@ -70,13 +72,15 @@ export class Steps {
     if (inStage === 0) this.#enter(stage, before);
     const rows = this.#rows(stage, at);
     const losses: LossParts = {};
-    const sums = new Map<string, Float32Array>();
+    const learnt = new Set<string>();
     for (let part = 0, from = 0; from < rows.length; from += settings.microBatch, part++) {
       const batch = this.#batch(rows.subarray(from, from + settings.microBatch));
-      const { parts, gradients } = this.#gradients(batch, stage, at, part);
       const share = batch.size / rows.length;
+      const parts = this.#gradients(batch, stage, at, part, (name, gradient) => {
+        this.#add(name, gradient, share, learnt.has(name));
+        learnt.add(name);
+      });
       for (const [name, value] of Object.entries(parts)) losses[name] = (losses[name] ?? 0) + value * share;
-      for (const [name, gradient] of gradients) added(sums, name, gradient, share);
       disposeBatch(batch);
     }
     if (!Number.isFinite(losses.total))
@@ -84,18 +88,19 @@ export class Steps {
         'TRAINING_DIVERGED',
         `step ${at + 1}: the loss is no finite number; choose a lower rate, or a cap for a student's scores`,
       );
-    const gradient = clip([...sums.values()], settings.clip);
+    const gradient = normOf(Array.from(learnt, (name) => this.#sums.get(name)!));
     const steps = stage.to - stage.from;
     const rate = rateAt(inStage, steps, Math.floor(settings.warmup * steps), settings.rate);
-    for (const [name, sum] of sums) this.#update(name, sum, rate, inStage + 1);
+    const shorter = clipping(gradient, settings.clip);
+    for (const name of learnt) this.#update(name, rate, inStage + 1, shorter);
     return { losses, rate, gradient };
   }
 
   /** Gives the model a weight's values. */
   show(name: string): void {
     const variable = this.#parts.model.weights.get(name)!;
-    // A copy, for a backend may keep the array it is given
-    tf.tidy(() => variable.assign(tf.tensor(this.weights.get(name)!.slice(), variable.shape, 'float32')));
+    // A backend may keep the array: whoever changes it shows it again
+    tf.tidy(() => variable.assign(tf.tensor(this.weights.get(name)!, variable.shape, 'float32')));
   }
 
   #rows({ from }: Placed, at: number): Uint32Array {
@@ -113,7 +118,13 @@ export class Steps {
     return batchOf(examples, rows, padToken, Math.min(settings.length, longest), labels);
   }
 
-  #gradients(batch: Batch, stage: Stage, at: number, part: number) {
+  #gradients(
+    batch: Batch,
+    stage: Stage,
+    at: number,
+    part: number,
+    take: (name: string, gradient: Float32Array) => void,
+  ): LossParts {
     const { model, teacher, settings, rates } = this.#parts;
     const { hidden, attention, logits } = stage.losses;
     const layers = hidden > 0 || attention > 0;
@@ -124,13 +135,24 @@ export class Steps {
       ...(drops && { drop: dropout(rates, settings.seed, at, part) }),
     };
     try {
-      return gradientsOf(model, batch, stage, hooks, theirs, settings);
+      return gradientsOf(model, batch, stage, hooks, theirs, settings, take);
     } finally {
       if (theirs) tf.dispose([theirs.hidden, theirs.attention, theirs.scores].flat().filter((t) => t !== undefined));
     }
   }
 
-  #update(name: string, gradient: Float32Array, rate: number, step: number): void {
+  /** @param more is there a part of it already, of this step? */
+  #add(name: string, gradient: Float32Array, share: number, more: boolean): void {
+    let sum = this.#sums.get(name);
+    if (!sum) {
+      sum = new Float32Array(gradient.length);
+      this.#sums.set(name, sum);
+    }
+    if (more) for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + gradient[i]! * share;
+    else for (let i = 0; i < sum.length; i++) sum[i] = gradient[i]! * share;
+  }
+
+  #update(name: string, rate: number, step: number, shorter: number): void {
     const weight = this.weights.get(name)!;
     let moments = this.moments.get(name);
     if (!moments) {
@@ -140,7 +162,7 @@ export class Steps {
     const { decay, constantRate } = this.#parts.settings;
     const own = name.endsWith('.constant') ? rate * constantRate : rate;
     const settings = { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, decay: decays(name) ? decay : 0 };
-    adamw(weight, gradient, moments, step, own, settings);
+    adamw(weight, this.#sums.get(name)!, moments, step, own, settings, shorter);
     this.show(name);
   }
 
@@ -158,11 +180,4 @@ export class Steps {
     for (const name of replacing.enter(stage, before, batches)) this.show(name);
     for (const batch of batches) disposeBatch(batch);
   }
-}
-
-function added(sums: Map<string, Float32Array>, name: string, gradient: Float32Array, share: number): void {
-  const sum = sums.get(name);
-  // Its own copy: a backend's array may be what a tensor's values are, and two gradients one array
-  if (!sum) sums.set(name, share === 1 ? gradient.slice() : gradient.map((g) => g * share));
-  else for (let i = 0; i < sum.length; i++) sum[i] = sum[i]! + gradient[i]! * share;
 }
