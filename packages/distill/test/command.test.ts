@@ -54,6 +54,37 @@ test('fine-tunes, distils a student of that, and goes on where it was interrupte
   model.dispose();
 });
 
+test('a student learns from the texts of other tasks too', async (t) => {
+  const at = await prepared(t);
+  mkdirSync(join(at, 'glue/rte'));
+  const pairs = sentences(20, 300).map(({ text }, i) => `${i}\t${text}\t${text}\tentailment`);
+  writeFileSync(join(at, 'glue/rte/train.tsv'), `index\tsentence1\tsentence2\tlabel\n${pairs.join('\n')}\n`);
+  const task = ['--task', 'sst2', '--data', join(at, 'glue'), ...fast];
+  const teacher = join(at, 'teacher');
+  t.is((await command([...task, '--model', join(at, 'base'), '--out', teacher])).code, 0);
+  const out = join(at, 'student');
+  const flags = ['--teacher', teacher, '--student', '2quad', '--hidden', '0.5', '--texts-of', 'rte', '--out', out];
+  const { code, err } = await command([...task, ...flags, '--hidden-epochs', '1']);
+  t.is(code, 0, err);
+  const record = JSON.parse(readFileSync(join(out, 'training.json'), 'utf8'));
+  // 40 sentences and 20 pairs, 10 a step, in two stages
+  t.like(record, { steps: 12, settings: { examples: 60, textsOf: ['rte'] } });
+  t.deepEqual(Object.keys(record.curve.at(-1).losses), ['hidden', 'attention', 'logits', 'total']);
+
+  const refused = async (change: string[], message: RegExp) => {
+    const { code, err } = await command([...task, ...change, '--student', '2quad', '--out', join(at, 'other')]);
+    t.is(code, 2, err);
+    t.regex(err, message);
+  };
+  const from = ['--teacher', teacher];
+  await refused([...from, '--texts-of', 'rte', '--labels', '1'], /labels count 1, which texts of other tasks do not/);
+  await refused([...from, '--texts-of', 'rte,sst2'], /texts of rte,sst2: each other task once/);
+  await refused([...from, '--texts-of', 'rte,rte'], /each other task once/);
+  await refused([...from, '--texts-of', 'cube'], /task is 'cube'; cola/);
+  await refused([...from, '--texts-of', 'cola'], /cola\/train\.tsv: there is no such file/);
+  await refused(['--model', teacher, '--texts-of', 'rte'], /name a teacher/);
+});
+
 test('what cannot be used is told in one line, with exit code 2', async (t) => {
   const at = await prepared(t);
   const base = join(at, 'base');

@@ -95,7 +95,7 @@ test('dropout keeps the mean, drops as much as it says, and is the same at the s
 });
 
 test('stages: attention first, then norms, from the top; then logits', (t) => {
-  const plan = { layers: 2, hiddenEpochs: 4, epochs: 3, logits: 1, task: 0.5 };
+  const plan = { layers: 2, hiddenEpochs: 4, epochs: 3, logits: 1, task: 0.5, hidden: 0.25 };
   const shown = (change: { attention: boolean; affine: boolean; oneLayerAtATime: boolean }) =>
     stagesOf({ ...plan, ...change }).map((s) => [s.name, s.attentionFrom, s.affineFrom, s.epochs]);
   t.deepEqual(shown({ attention: true, affine: true, oneLayerAtATime: false }), [
@@ -112,7 +112,7 @@ test('stages: attention first, then norms, from the top; then logits', (t) => {
   ]);
   t.deepEqual(shown({ attention: false, affine: false, oneLayerAtATime: true }), [['logits', 0, 0, 3]]);
   t.like(stagesOf({ ...plan, attention: true, affine: false, oneLayerAtATime: false }).at(-1), {
-    losses: { hidden: 0, attention: 0, logits: 1, task: 0.5 },
+    losses: { hidden: 0.25, attention: 0.25, logits: 1, task: 0.5 },
   });
   t.like(fineTuning(2), [{ epochs: 2, losses: { task: 1, logits: 0 } }]);
 });

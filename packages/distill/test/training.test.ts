@@ -158,6 +158,7 @@ async function student(t: ExecutionContext, settings: Parameters<typeof studentO
     oneLayerAtATime,
     logits: 1,
     task: 0,
+    hidden: 0,
   });
   const start = startOf(
     out,

@@ -18,6 +18,8 @@ function number(text: string): number {
   return value;
 }
 
+const names = (text: string): string[] => text.split(',').map((name) => name.trim());
+
 const divisor = (text: string): number | 'tokens' => (text === 'tokens' ? text : number(text));
 
 interface Flags {
@@ -25,6 +27,7 @@ interface Flags {
   data?: string;
   trainFile?: string;
   devFile?: string;
+  textsOf?: string[];
   model?: string;
   teacher?: string;
   out: string;
@@ -38,6 +41,7 @@ interface Flags {
   oneLayerAtATime?: boolean;
   logits: number;
   labels: number;
+  hidden: number;
   batch: number;
   microBatch?: number;
   length: number;
@@ -64,7 +68,7 @@ interface Flags {
 }
 
 function command(terminal: Terminal): Command {
-  const names = Object.keys(tasks).join(', ');
+  const known = Object.keys(tasks).join(', ');
   return new Command('distill')
     .description('fine-tunes a BERT on a task of GLUE, or distils a student that costs less in private inference')
     .configureOutput({
@@ -72,13 +76,14 @@ function command(terminal: Terminal): Command {
       writeErr: (text) => terminal.err(text.trimEnd().replace(/^error: /, 'distill: ')),
     })
     .exitOverride()
-    .requiredOption('--task <name>', names)
+    .requiredOption('--task <name>', known)
     .requiredOption('--out <folder>', 'folder of the model that is made')
     .option('--model <folder>', 'the checkpoint to fine-tune')
     .option('--teacher <folder>', 'the fine-tuned checkpoint that a student learns from')
     .addOption(new Option('--data <folder>', "the tasks' folders, with train.tsv and dev.tsv").env('SECFORMER_GLUE'))
     .option('--train-file <file>', "in the place of the data's train.tsv")
     .option('--dev-file <file>', "in the place of the data's dev.tsv")
+    .option('--texts-of <tasks>', "their training texts too, by the teacher's answers; 'rte,mrpc'", names)
     .addOption(new Option('--student <function>', "the student's attention").choices([...ATTENTION_FUNCTIONS]))
     .addOption(new Option('--layer-norm <kind>', "the student's norms").choices(['standard', 'affine']))
     .option('--power <p>', 'of --student power: 1, 2 or 4', number)
@@ -89,6 +94,7 @@ function command(terminal: Terminal): Command {
     .option('--one-layer-at-a-time', 'replaces attention and norms layer by layer, from the top')
     .option('--logits <weight>', "how much the teacher's logits count in the last stage", number, 1)
     .option('--labels <weight>', 'how much the labels count there', number, 0)
+    .option('--hidden <weight>', 'how much what layers give counts there', number, 0)
     .option('--batch <n>', 'examples of a step', number, USUAL.batch)
     .option('--micro-batch <n>', 'examples in memory at a time; --batch, if absent', number)
     .option('--length <n>', 'tokens of an example at most', number, USUAL.length)

@@ -22,6 +22,8 @@ export interface DistillRequest {
   /** files in the place of those */
   trainFile?: string | undefined;
   devFile?: string | undefined;
+  /** tasks whose training texts a student learns from too, by what its teacher makes of them; not by their labels */
+  textsOf?: readonly string[] | undefined;
   /** the checkpoint to fine-tune; with a `teacher`, where the student begins in the place of its teacher's weights */
   model?: string | undefined;
   /** the checkpoint to learn from */
@@ -35,9 +37,10 @@ export interface DistillRequest {
   /** epochs by hidden states, for attention and again for norms; 3 */
   hiddenEpochs?: number;
   oneLayerAtATime?: boolean;
-  /** how much the teacher's logits and the labels count in the last stage; 1 and 0 */
+  /** how much the teacher's logits, the labels and what layers give count in the last stage; 1, 0 and 0 */
   logits?: number;
   labels?: number;
+  hidden?: number;
   /** examples of each file at most: for a trial */
   limit?: number | undefined;
   backend?: TrainingBackend | undefined;
@@ -60,12 +63,29 @@ function fileOf({ data, task }: DistillRequest, own: string | undefined, name: s
   return existsSync(below) ? below : join(data, name);
 }
 
-function numbersOf({ epochs = 3, hiddenEpochs = 3, logits = 1, labels = 0, limit }: DistillRequest) {
-  for (const [name, value] of Object.entries({ epochs, hiddenEpochs, logits, labels }))
+/** Texts of other tasks, whose labels say nothing here. */
+async function textsOf(request: DistillRequest): Promise<Example[]> {
+  const { textsOf: names = [], labels = 0, teacher, task, data } = request;
+  if (names.length === 0) return [];
+  if (teacher === undefined) refuse('texts of other tasks have no labels of this one; name a teacher');
+  if (labels > 0) refuse(`labels count ${labels}, which texts of other tasks do not have; expected 0`);
+  if (new Set([task, ...names]).size <= names.length) refuse(`texts of ${names}: each other task once`);
+  if (data === undefined) return refuse("texts of other tasks are in the data's folder; none is named");
+  const found: Example[] = [];
+  for (const name of names) {
+    const other = taskOf(name);
+    const file = join(data, name, 'train.tsv');
+    for (const { text } of await readExamples(other, file)) found.push({ text, label: 0 });
+  }
+  return found;
+}
+
+function numbersOf({ epochs = 3, hiddenEpochs = 3, logits = 1, labels = 0, hidden = 0, limit }: DistillRequest) {
+  for (const [name, value] of Object.entries({ epochs, hiddenEpochs, logits, labels, hidden }))
     if (!(Number.isFinite(value) && value >= 0 && value <= 1e6)) refuse(`${name} is ${value}; expected 0 to 1000000`);
   if (limit !== undefined && !(Number.isInteger(limit) && limit > 0)) refuse(`limit is ${limit}; expected 1 or more`);
   if (epochs === 0) refuse('epochs is 0; the last stage has to have some');
-  return { epochs, hiddenEpochs, logits, labels };
+  return { epochs, hiddenEpochs, logits, labels, hidden };
 }
 
 /** The models and stages of a request. */
@@ -102,6 +122,7 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
     oneLayerAtATime: request.oneLayerAtATime ?? false,
     logits: numbers.logits,
     task: numbers.labels,
+    hidden: numbers.hidden,
   });
   return { draft, teacher: teacher.forTask(task, seed), stages };
 }
@@ -126,11 +147,12 @@ export async function distill(request: DistillRequest, options: TrainingOptions 
     if (from !== undefined && resolve(from) === resolve(request.out))
       refuse(`${request.out} is read from; the model that is made needs a folder of its own`);
   const some = (examples: Example[]) => (request.limit === undefined ? examples : examples.slice(0, request.limit));
-  const train = some(await readExamples(task, fileOf(request, request.trainFile, 'train.tsv')));
+  const own = some(await readExamples(task, fileOf(request, request.trainFile, 'train.tsv')));
+  const train = [...own, ...some(await textsOf(request))];
   const dev = some(await readExamples(task, fileOf(request, request.devFile, 'dev.tsv')));
   const { draft, teacher, stages } = await plan(request, task, settings.seed);
   const backend = await useBackend(request.backend);
-  const about = { teacher: request.teacher, begins: request.model };
+  const about = { teacher: request.teacher, begins: request.model, textsOf: request.textsOf };
   const start = { task, draft, teacher, stages, settings, train, dev, out: request.out, backend, about };
   const training = await Training.of(start);
   try {

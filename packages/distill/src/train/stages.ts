@@ -34,8 +34,10 @@ export interface StagePlan {
   /** epochs by logits and labels */
   epochs: number;
   oneLayerAtATime: boolean;
+  /** how much each counts in the last stage; `hidden` is of hidden states and of attention outputs */
   logits: number;
   task: number;
+  hidden: number;
 }
 
 const LAYERS: LossWeights = { hidden: 1, attention: 1, logits: 0, task: 0 };
@@ -66,7 +68,8 @@ export function stagesOf(plan: StagePlan): Stage[] {
   if (attention) for (const top of tops) add(named('attention', top), { attentionFrom: top }, part);
   // The embeddings' norm goes with the lowest layer
   if (affine) for (const top of tops) add(named('norms', top), { affineFrom: top === 0 ? 0 : 2 * top + 1 }, part);
-  const losses = { hidden: 0, attention: 0, logits: plan.logits, task: plan.task };
+  const { hidden, logits, task } = plan;
+  const losses = { hidden, attention: hidden, logits, task };
   stages.push({ name: 'logits', attentionFrom: 0, affineFrom: 0, losses, epochs });
   return stages.filter((stage) => stage.epochs > 0 || stage.name === 'logits');
 }
