@@ -65,13 +65,18 @@ export function taught(teacher: TrainableBert, batch: Batch, layers: boolean): T
   });
 }
 
+/**
+ * Is given a weight's gradient. It may read the array until it returns, and not write to it: a backend can share it
+ * among tensors.
+ */
+export type TakeGradient = (name: string, gradient: Float32Array) => void;
+
 /** Losses by name, their sum as `total`. */
 export type LossParts = Record<string, number>;
 
 /**
  * The losses of a part of a batch; their gradients are given to `take` by the weights' names.
  * @param theirs what the teacher makes of it, where the stage asks for it
- * @param take may read an array until it returns, and not write to it: a backend can share it among tensors
  */
 export function gradientsOf(
   model: TrainableBert,
@@ -80,7 +85,7 @@ export function gradientsOf(
   hooks: Hooks,
   theirs: Taught | undefined,
   settings: LossSettings,
-  take: (name: string, gradient: Float32Array) => void,
+  take: TakeGradient,
 ): LossParts {
   const parts: LossParts = {};
   const learnt = [...model.weights].filter(([name]) => !(settings.freezeWords && WORDS.test(name)));

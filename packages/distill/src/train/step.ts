@@ -7,7 +7,7 @@ import { drawsOf, shuffled } from '../random.js';
 import { adamw, clipping, decays, type Moments, normOf, rateAt } from './adamw.js';
 import { type Batch, batchOf, disposeBatch, type EncodedExample, epochOf } from './batches.js';
 import { type DropRates, dropout } from './dropout.js';
-import { gradientsOf, type LossParts, stageHooks, taught } from './gradients.js';
+import { gradientsOf, type LossParts, stageHooks, type TakeGradient, taught } from './gradients.js';
 import { Replacing } from './replacing.js';
 import type { TrainingSettings } from './settings.js';
 import type { Stage } from './stages.js';
@@ -118,13 +118,7 @@ export class Steps {
     return batchOf(examples, rows, padToken, Math.min(settings.length, longest), labels);
   }
 
-  #gradients(
-    batch: Batch,
-    stage: Stage,
-    at: number,
-    part: number,
-    take: (name: string, gradient: Float32Array) => void,
-  ): LossParts {
+  #gradients(batch: Batch, stage: Stage, at: number, part: number, take: TakeGradient): LossParts {
     const { model, teacher, settings, rates } = this.#parts;
     const { hidden, attention, logits } = stage.losses;
     const layers = hidden > 0 || attention > 0;
