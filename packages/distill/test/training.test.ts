@@ -196,3 +196,21 @@ for (const [settings, oneLayer] of [
     theirs.dispose();
   });
 }
+
+test.serial('norms are measured behind the attention that the same stage replaces', async (t) => {
+  const both = stage(1, { hidden: 1 });
+  const begins = async (stages: Stage[]) => {
+    const draft = studentOf(tinyDraft(2, {}), { attention: 'power', layerNorm: 'affine' });
+    const record = await run(
+      startOf(
+        folder(t),
+        { draft, teacher: tinyDraft(), stages, train: sentences(20), dev: sentences(4, 1000) },
+        // Nothing is learnt, and each batch has all sentences
+        { dropout: {}, batch: 20, rate: 1e-12 },
+      ),
+    );
+    return losses(record).at(-1)!;
+  };
+  const [at, after] = [await begins([both]), await begins([{ ...both, affineFrom: 5 }, both])];
+  t.true(Math.abs(at - after) < 1e-4 * after, `${at} ${after}`);
+});

@@ -170,8 +170,8 @@ export class Steps {
       const from = (i * settings.batch) % order.length;
       return this.#batch(order.subarray(from, from + settings.microBatch));
     });
-    const replacing = new Replacing(draft, model, teacher, this.weights);
-    for (const name of replacing.enter(stage, before, batches)) this.show(name);
+    const replacing = new Replacing(draft, model, teacher, this.weights, (name) => this.show(name));
+    replacing.enter(stage, before, batches);
     for (const batch of batches) disposeBatch(batch);
   }
 }
