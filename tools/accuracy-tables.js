@@ -13,8 +13,8 @@ const each = (suffix, but = {}) => Object.fromEntries(names.map((task) => [task,
 /** What the five tasks' table has a line of: the endings of its records' names. */
 const STUDENTS = [
   ['softmax, the teacher', each('')],
-  ['2Quad, (s + c)² over its sum', each('-2quad', { rte: '-2quad-texts', stsb: '-2quad-texts' })],
-  ['CGF, e^(s − mean − c·var)/n', each('-cgf', { rte: '-cgf-texts' })],
+  ['2Quad, (s + c)² over its sum', each('-2quad', { mrpc: '-2quad-texts', rte: '-2quad-texts', stsb: '-2quad-texts' })],
+  ['CGF, e^(s − mean − c·var)/n', each('-cgf')],
   ['2Quad before training', each('-2quad-untrained')],
 ];
 
