@@ -12,20 +12,23 @@ const LARGEST = 7;
 /** Fractional bits of a fourth power, which reaches 2^28. */
 const FOURTH_BITS = 14;
 /**
- * Scores whose squares or fourth powers are taken are compared at 2^−8, which four chunks and a top bit hold to ±256;
- * others at 2^−12, in chunks of five bits.
+ * Scores whose squares or fourth powers are taken are compared at 2^−7, which four chunks and a top bit hold to ±512;
+ * others at 2^−11, in chunks of five bits. `bounded` may let pass what is below 512: no comparison is wrong there.
  */
-const SCORES = { position: 8, window: 17 } as const;
-const FINE_SCORES = { position: 4, window: 21 } as const;
+const SCORES = { position: 9, window: 17 } as const;
+const FINE_SCORES = { position: 5, window: 21 } as const;
 
 /** The opened bit [x ≥ 0]; where x may be anything of the default range, at full resolution and no more than 2^7. */
 function positive(e: Emitter, opened: number, p: 1 | 2 | 4, scores: boolean): number {
-  const { width } = e.opened(opened);
-  if (scores) {
-    const { position, window } = p === 1 ? FINE_SCORES : SCORES;
-    return intervals(e, opened, position, Math.min(window, width - position), [0], 1, 1, { wide: true });
-  }
-  const hot = e.emit('oneHot', [lessThan(e, opened, 0, width, onGrid(e, opened, [0, 2 ** LARGEST]))]);
+  const { width, fracBits } = e.opened(opened);
+  const { position, window } = p === 1 ? FINE_SCORES : SCORES;
+  const most = Math.min(window, width - position);
+  if (scores && (p === 1 || !e.watch)) return intervals(e, opened, position, most, [0], 1, 1, { wide: true });
+  // A power of what is larger is wrong, though its comparison with 0 is not
+  const less = scores
+    ? lessThan(e, opened, position, most, [0, 2 ** (LARGEST + fracBits - position)], { wide: true })
+    : lessThan(e, opened, 0, width, onGrid(e, opened, [0, 2 ** LARGEST]));
+  const hot = e.emit('oneHot', [less]);
   watchPlane(e, hot, 2);
   return e.emit('openBits', [plane(e, hot, 1)]);
 }
@@ -55,9 +58,10 @@ function squared(e: Emitter, opened: number, fracBits: number, most: number): nu
  *   3. open the bit, which selects the power                                            1 round
  *
  * Domain x < 2^7, and −x whatever the default range holds; of scores |x| < 2^7. Error 2^−16 of a square; 1.3e-4 of a
- * fourth power, or 4e-5 of itself. Of scores, x from −2^−8 to 0 may count as positive: 2^−16 of a square; where
- * p is 1, x from −2^−12.
- * Watched, x from 2^7 on is reported, of scores |x| from 2^9 on.
+ * fourth power, or 4e-5 of itself. Of scores, x from −2^−7 to 0 may count as positive: 2^−14 of a square; where
+ * p is 1, x from −2^−11.
+ * Watched, x from 2^7 on is reported, of scores −x from 2^9 on and never below 2^8; where p
+ * is 1, x likewise, and below that all is right.
  * Cost   about 12 bytes each way an element, 4 rounds, of scores 9 and 3. View: openings under masks of their own.
  * @param scores x is a score of attention: |x| < 2^7 is meant
  */
