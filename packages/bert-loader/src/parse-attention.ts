@@ -36,15 +36,23 @@ function functionOf(json: ConfigReader): AttentionFunction {
   return choice(json, key, ATTENTION_FUNCTIONS, 'softmax');
 }
 
+/** Is a number neither infinite nor 0 in single precision, in which it is computed with? */
+const isSingle = (value: number): boolean => Number.isFinite(Math.fround(value)) && Math.fround(value) !== 0;
+
 /** @throws ModelFileError naming the key */
 export function attentionOf(json: ConfigReader): AttentionSettings {
   const by = functionOf(json);
   const divisor = json.raw('attention_divisor') ?? 'tokens';
   if (divisor !== 'tokens' && !(typeof divisor === 'number' && Number.isFinite(divisor) && divisor > 0))
     json.refuse("attention_divisor is neither a number above 0 nor 'tokens'");
+  if (typeof divisor === 'number' && (!isSingle(divisor) || !isSingle(1 / divisor)))
+    json.refuse(`attention_divisor ${divisor}, or its inverse, is beyond a 32-bit float`);
+  const key = named(json, 'attention_constant', 'softmax_constant');
+  const constant = json.number(key, USUAL_CONSTANT[by]);
+  if (!Number.isFinite(Math.fround(constant))) json.refuse(`${key} ${constant} is beyond a 32-bit float`);
   return {
     function: by,
-    constant: json.number(named(json, 'attention_constant', 'softmax_constant'), USUAL_CONSTANT[by]),
+    constant,
     power: choice(json, 'attention_power', ATTENTION_POWERS, 2),
     divisor: divisor as number | 'tokens',
   };

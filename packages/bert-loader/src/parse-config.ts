@@ -92,6 +92,9 @@ export function configOf(json: ConfigReader): BertConfig {
   };
   if (config.heads === 0 || config.hidden % config.heads !== 0)
     json.refuse(`hidden_size ${config.hidden} is not a multiple of num_attention_heads ${config.heads}`);
+  if (config.padToken >= config.vocabSize)
+    json.refuse(`pad_token_id ${config.padToken} has no row among the ${config.vocabSize} of vocab_size`);
+  if (config.epsilon < 0) json.refuse(`layer_norm_eps ${config.epsilon} is below 0`);
   if (config.longest < 2) json.refuse(`max_position_embeddings ${positions} leaves room for no text`);
   return config;
 }

@@ -101,6 +101,11 @@ test('config.json names the function and its numbers, by older names too', async
     ],
     [{ attention_power: 3 }, /attention_power 3 is not understood; 1, 2 and 4 are/],
     [{ attention_divisor: 0 }, /attention_divisor is neither a number above 0 nor 'tokens'/],
+    [{ attention_divisor: 1e-300 }, /attention_divisor 1e-300, or its inverse, is beyond a 32-bit float/],
+    [{ attention_divisor: 1e300 }, /attention_divisor 1e\+300, or its inverse, is beyond/],
+    [{ attention_constant: -1e39 }, /attention_constant -1e\+39 is beyond a 32-bit float/],
+    [{ layer_norm_eps: -1 }, /layer_norm_eps -1 is below 0/],
+    [{ pad_token_id: 1_000_000 }, /pad_token_id 1000000 has no row among the \d+ of vocab_size/],
     [{ attention_constant: 'two' }, /'attention_constant' is no number/],
     [{ layer_norm: 'batch' }, /layer_norm 'batch' is not understood; 'standard' and 'affine' are/],
   ] as const)
