@@ -274,12 +274,15 @@ export const errorCodes = [
         code: 'BAD_TRAINING',
         means:
           'A setting of a training is out of its range, two do not go together, or the backend that was asked for ' +
-          'cannot be had. The message says which, what came and what is expected.',
-        remedy: 'Mend it as the message says. Nothing was written.',
+          'cannot be had; or the folder of the model that is made cannot be written to, is in use, or has what would ' +
+          'be lost. The message says which, what came and what is expected.',
+        remedy: 'Mend it as the message says. No model was written.',
       },
       {
         code: 'TRAINING_DIVERGED',
-        means: 'The loss of a step is no finite number: weights have run away.',
+        means:
+          'The loss of a step, its gradient, or a score of the development set is no finite number: weights have run ' +
+          'away.',
         remedy:
           'Choose a lower `--rate`, a longer `--warmup`, or a `--cap` for the scores of a student. States that were ' +
           'saved before are there still.',
@@ -289,7 +292,16 @@ export const errorCodes = [
         means:
           'The state that a training was to go on from is damaged, or of a training with other settings, models or ' +
           'data. The message lists what differs.',
-        remedy: 'Name the same settings again, or begin anew without `--resume`.',
+        remedy:
+          'Name the same settings again. Of a damaged state remove its folder, which the message names: the one ' +
+          'before it goes on. To begin anew remove the folder `states` and leave `--resume` out.',
+      },
+      {
+        code: 'NOT_WRITTEN',
+        means:
+          'A model, a state or a record could not be written, for there is no room or no right. The message names ' +
+          'the file; what was there before is there still.',
+        remedy: 'Make room, and go on with `--resume` from the last state that was saved.',
       },
     ],
   },

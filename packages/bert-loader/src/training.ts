@@ -10,5 +10,6 @@ export {
 export { type Norm, normalize } from './blocks.js';
 export type { BertConfig } from './config.js';
 export type { DropPlace, Hooks, Seen } from './hooks.js';
+export { OLDER_SENTENCE_FILES, TOKENIZER_FILES } from './tokenizer/load.js';
 export { type HostTensor, hostTensors, type StoredFloat, safetensorsOf } from './training/host-tensors.js';
 export { type Computed, type TrainableBert, trainableBert } from './training/trainable.js';

@@ -9,8 +9,14 @@ export const MAX_DATA_BYTES = 2 ** 30;
 /** Columns of a line: STS-B has ten. */
 export const MAX_COLUMNS = 64;
 
-/** Steps of a training: a year of one step a second is 31 million. */
-export const MAX_STEPS = 10_000_000;
+/**
+ * Steps of a training: two weeks of one step a second are 1.2 million; the record has some 350 characters of each, and
+ * a text of more than 536 million cannot be made.
+ */
+export const MAX_STEPS = 1_000_000;
+
+/** Dropout: where more is dropped, what is left is made a hundred times as large, and little is learnt. */
+export const MAX_DROPOUT = 0.99;
 
 /** Texts of a batch: gradients of more are worth no more, and its activations would not fit. */
 export const MAX_BATCH = 4096;

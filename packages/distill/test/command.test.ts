@@ -1,5 +1,5 @@
 /** The command: a fine-tuning and a student of it, what it prints, and what it refuses. */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadBert } from '@secformer/bert-loader';
 import test, { type ExecutionContext } from 'ava';
@@ -90,6 +90,7 @@ test('what cannot be used is told in one line, with exit code 2', async (t) => {
   const base = join(at, 'base');
   const data = ['--data', join(at, 'glue')];
   const out = ['--out', join(at, 'out')];
+  symlinkSync(base, join(at, 'link'), 'junction');
   const cases: [argv: string[], message: RegExp][] = [
     [['--task', 'sst2'], /required option '--out <folder>' not specified/],
     [['--task', 'cube', ...out, '--model', base], /task is 'cube'; cola, sst2, mrpc, stsb, rte, qnli are known/],
@@ -103,6 +104,14 @@ test('what cannot be used is told in one line, with exit code 2', async (t) => {
     [
       ['--task', 'sst2', ...data, '--out', base, '--model', base],
       /is read from; the model that is made needs a folder/,
+    ],
+    [
+      ['--task', 'sst2', ...data, '--out', join(at, 'link'), '--model', base],
+      /link is read from; the model that is made needs a folder/,
+    ],
+    [
+      ['--task', 'sst2', ...data, '--out', join(base, 'config.json/x'), '--model', base],
+      /no folder that can be written/,
     ],
     [['--task', 'sst2', ...data, ...out, '--model', join(at, 'none')], /config\.json: is not there/],
     [['--task', 'sst2', ...data, ...out, '--model', base, '--batch', 'many'], /--batch.*expected a number/],
@@ -121,6 +130,38 @@ test('what cannot be used is told in one line, with exit code 2', async (t) => {
   const help = await command(['--help']);
   t.is(help.code, 0);
   t.regex(help.out, /--one-layer-at-a-time/);
+});
+
+test('models and teachers that cannot be compared, and checkpoints with a part missing', async (t) => {
+  const at = await prepared(t);
+  const base = join(at, 'base');
+  mkdirSync(join(at, 'glue/rte'));
+  for (const name of ['train', 'dev'])
+    writeFileSync(join(at, `glue/rte/${name}.tsv`), 'index\ta\tb\tlabel\n0\tw5\tw6\tentailment\n');
+  const vocabulary = readFileSync(join(base, 'vocab.txt'), 'utf8').split('\n');
+  await tinyDraft().write(join(at, 'words'));
+  writeFileSync(join(at, 'words/vocab.txt'), [...vocabulary.slice(0, 5), ...vocabulary.slice(5).reverse()].join('\n'));
+  await tinyDraft(2, { num_attention_heads: 4 }).write(join(at, 'heads'));
+  await tinyDraft(2, { hidden_dropout_prob: 1 }).write(join(at, 'dropped'));
+  await tinyDraft(2, { id2label: { 0: 'entailment', 1: 'not_entailment' } }).write(join(at, 'rte'));
+  const bare = tinyDraft();
+  bare.tensors.delete('classifier.bias');
+  await bare.write(join(at, 'bare'));
+  const student = ['--task', 'sst2', '--student', 'power', '--teacher'];
+  const cases: [argv: string[], message: RegExp][] = [
+    [[...student, base, '--model', join(at, 'words')], /example 1 has other token ids with the teacher's tokenizer/],
+    [[...student, base, '--model', join(at, 'heads')], /not of one shape \(num_attention_heads\)/],
+    [[...student, join(at, 'bare')], /bare: has no tensor 'classifier\.bias'/],
+    [[...student, join(at, 'rte')], /its classes are those of rte, entailment, not_entailment; fine-tune it on sst2/],
+    [['--task', 'sst2', '--model', join(at, 'dropped')], /config\.json's dropout of hidden is 1; expected 0 to 0\.99/],
+    [['--task', 'rte', '--model', base, '--length', '2'], /a pair has 3 special tokens alone/],
+  ];
+  for (const [argv, message] of cases) {
+    const { code, err } = await command([...fast, '--data', join(at, 'glue'), '--out', join(at, 'out'), ...argv]);
+    t.is(code, 2, `${argv.join(' ')}: ${err}`);
+    t.regex(err, message);
+    t.regex(err, /\(BAD_TRAINING\)$/);
+  }
 });
 
 test('a teacher needs a head of its task', async (t) => {

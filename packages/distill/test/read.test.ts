@@ -56,6 +56,8 @@ test('what is no example is refused by its line, without its text', (t) => {
     ['stsb', 'h\nA.\tSECRET\t\n', /its label is none/],
     ['mrpc', 'h\n1\t2\t3\tSECRET\t\n', /^f, line 2: a text is empty/],
     ['sst2', 'sentence\tlabel\n', /^f: no example in it/],
+    ['sst2', 'SECRET\t1\nb\t0\n', /^f, line 1: is an example; a file of sst2 begins with the names of its columns/],
+    ['stsb', 'A.\tSECRET\t5\n', /^f, line 1: is an example/],
   ] as const) {
     const error = t.throws(() => examplesOf(tasks[task]!, text, 'f'), { instanceOf: DistillError, message });
     t.is(error.code, 'BAD_TASK_DATA');
@@ -68,4 +70,7 @@ test('a file that is not there, or is a folder, is named', async (t) => {
   const [task] = [tasks.rte!];
   await t.throwsAsync(readExamples(task, join(at, 'none.tsv')), { code: 'BAD_TASK_DATA', message: /no such file/ });
   await t.throwsAsync(readExamples(task, at), { code: 'BAD_TASK_DATA', message: /cannot be read/ });
+  const latin = join(at, 'latin.tsv');
+  writeFileSync(latin, Buffer.from('0\t1\t\tcaf\xe9\n', 'latin1'));
+  await t.throwsAsync(readExamples(tasks.cola!, latin), { code: 'BAD_TASK_DATA', message: /is no UTF-8 text/ });
 });

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadBert } from '@secformer/bert-loader';
+import { trainableBert } from '@secformer/bert-loader/training';
 import * as tf from '@tensorflow/tfjs';
 import test, { type ExecutionContext } from 'ava';
 import {
@@ -17,6 +18,8 @@ import {
   tasks,
   useBackend,
 } from '../src/index.js';
+import { encoded } from '../src/train/batches.js';
+import { evaluate } from '../src/train/evaluate.js';
 import { stagesOf } from '../src/train/stages.js';
 import { folder, sentences, stage, tinyDraft } from './tiny.js';
 
@@ -142,6 +145,38 @@ test.serial('it ends early where nothing gets better, and is refused where the l
   await t.throwsAsync(run(startOf(folder(t), { draft: lost })), {
     code: 'TRAINING_DIVERGED',
     message: /^step 1: the loss is no finite number/,
+  });
+});
+
+test.serial('no model is kept whose scores are none, and no step is made of a gradient that is none', async (t) => {
+  // Attention of 2Quad is 0/0 where each s + c is 0
+  const draft = studentOf(tinyDraft(), { attention: '2quad', constant: 0 });
+  for (const [name, { values }] of draft.tensors) if (/self\.(query|key)\./.test(name)) values.fill(0);
+  const out = folder(t);
+  const start = startOf(out, { draft, stages: [stage(1, { task: 1 })] });
+  await t.throwsAsync(run(start), { code: 'TRAINING_DIVERGED' });
+  t.false(existsSync(join(out, 'model.safetensors')));
+  const model = await trainableBert(draft.read, 'x');
+  const dev = encoded(model.tokenizer, sentences(3), 16);
+  t.throws(() => evaluate(model, dev, tasks.sst2!, { batch: 2, length: 16 }), {
+    code: 'TRAINING_DIVERGED',
+    message: /scores of the development set are no finite numbers/,
+  });
+  model.dispose();
+  // A loss of 1e37 has a gradient beyond what a float holds
+  const steep = tinyDraft(1);
+  const scaled = (name: string, by: number) => {
+    const { values } = steep.tensors.get(name)!;
+    values.forEach((v, i) => {
+      values[i] = v * by;
+    });
+  };
+  scaled('bert.encoder.layer.1.output.LayerNorm.weight', 1000);
+  scaled('bert.pooler.dense.weight', 1e-3);
+  scaled('classifier.weight', 1e19);
+  await t.throwsAsync(run(startOf(folder(t), { task: tasks.stsb!, draft: steep })), {
+    code: 'TRAINING_DIVERGED',
+    message: /^step 1: the gradient is no finite number/,
   });
 });
 

@@ -1,6 +1,6 @@
 /** What a command's flags come to: a task's data, the models, and the training. */
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { join } from 'node:path';
 import type { AttentionFunction } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import { type Example, readExamples } from '../glue/read.js';
@@ -8,6 +8,7 @@ import { type Task, tasks } from '../glue/tasks.js';
 import { type TrainingBackend, useBackend } from '../model/backend.js';
 import { Draft } from '../model/draft.js';
 import { type StudentSettings, studentOf } from '../model/student.js';
+import { makeFolder } from '../train/folder.js';
 import type { RunRecord } from '../train/record.js';
 import { settingsOf, type TrainingSettings } from '../train/settings.js';
 import { fineTuning, type Stage, stagesOf } from '../train/stages.js';
@@ -105,12 +106,18 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
       `${from}: a teacher of ${task.name} has a head with ${outputs} outputs, this one has ` +
         `${teacher.classes ?? 'none'}; fine-tune it first`,
     );
+  const other = Object.values(tasks).find(({ labels }) => String(labels) === String(teacher.labels));
+  if (other?.labels && String(other.labels) !== String(task.labels))
+    refuse(
+      `${from}: its classes are those of ${other.name}, ${teacher.labels.join(', ')}; fine-tune it on ${task.name}`,
+    );
   if (numbers.logits + numbers.labels === 0) refuse('neither logits nor labels count in the last stage');
   const begins = model === undefined ? teacher : (await Draft.read(model)).forTask(task, seed);
   const draft = studentOf(begins.forTask(task, seed), student);
   const [own, theirs] = [draft.config, teacher.config];
-  if (begins.layers !== teacher.layers || own.hidden_size !== theirs.hidden_size)
-    refuse('the model and its teacher are not of one shape, so that their layers cannot be compared');
+  const shape = ['num_hidden_layers', 'hidden_size', 'num_attention_heads'].filter((key) => own[key] !== theirs[key]);
+  if (shape.length > 0)
+    refuse(`the model and its teacher are not of one shape (${shape}), so that their layers cannot be compared`);
   const functionOf = (c: Record<string, unknown>) =>
     (c.attention_function ?? c.softmax ?? 'softmax') as AttentionFunction;
   const stages: Stage[] = stagesOf({
@@ -143,17 +150,20 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
 export async function distill(request: DistillRequest, options: TrainingOptions = {}): Promise<RunRecord> {
   const task = taskOf(request.task);
   const settings = settingsOf(request.settings ?? {});
+  const { out } = request;
   for (const from of [request.model, request.teacher])
-    if (from !== undefined && resolve(from) === resolve(request.out))
-      refuse(`${request.out} is read from; the model that is made needs a folder of its own`);
+    if (from !== undefined && existsSync(from) && existsSync(out) && realpathSync(from) === realpathSync(out))
+      refuse(`${out} is read from; the model that is made needs a folder of its own`);
   const some = (examples: Example[]) => (request.limit === undefined ? examples : examples.slice(0, request.limit));
   const own = some(await readExamples(task, fileOf(request, request.trainFile, 'train.tsv')));
   const train = [...own, ...some(await textsOf(request))];
   const dev = some(await readExamples(task, fileOf(request, request.devFile, 'dev.tsv')));
   const { draft, teacher, stages } = await plan(request, task, settings.seed);
+  // Before a first epoch has gone into what cannot be written
+  await makeFolder(out);
   const backend = await useBackend(request.backend);
   const about = { teacher: request.teacher, begins: request.model, textsOf: request.textsOf };
-  const start = { task, draft, teacher, stages, settings, train, dev, out: request.out, backend, about };
+  const start = { task, draft, teacher, stages, settings, train, dev, out, backend, about };
   const training = await Training.of(start);
   try {
     return await training.run(options);

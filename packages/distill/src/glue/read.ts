@@ -25,6 +25,12 @@ function labelOf(task: Task, cell: string): number | undefined {
   return at < 0 ? undefined : at;
 }
 
+/** Whether a line is an example as it stands: a header's label is none. */
+function isExample(task: Task, line: string): boolean {
+  const cells = line.split('\t');
+  return cells.length >= task.columns && labelOf(task, cells.at(task.label)!) !== undefined;
+}
+
 function expected({ range, written, labels }: Task): string {
   if (range) return `a number from ${range[0]} to ${range[1]}`;
   return (written ?? labels!.map((_, i) => String(i))).join(' or ');
@@ -38,6 +44,8 @@ function expected({ range, written, labels }: Task): string {
 export function examplesOf(task: Task, text: string, where: string): Example[] {
   const lines = text.replace(/^\ufeff/, '').split(/\r?\n/);
   const found: Example[] = [];
+  if (task.header && isExample(task, lines[0]!))
+    refuse(`${where}, line 1: is an example; a file of ${task.name} begins with the names of its columns`);
   for (let i = task.header ? 1 : 0; i < lines.length; i++) {
     const line = lines[i]!;
     if (line === '') continue;
@@ -59,7 +67,7 @@ export function examplesOf(task: Task, text: string, where: string): Example[] {
 }
 
 /**
- * Reads a task's file.
+ * Reads a task's file, UTF-8.
  * @throws DistillError BAD_TASK_DATA naming the file, and the line in it
  */
 export async function readExamples(task: Task, file: string): Promise<Example[]> {
@@ -67,9 +75,10 @@ export async function readExamples(task: Task, file: string): Promise<Example[]>
   try {
     const { size } = await stat(file);
     if (size > MAX_DATA_BYTES) refuse(`${file}: ${size} bytes, at most ${MAX_DATA_BYTES}`);
-    text = await readFile(file, 'utf8');
+    text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
   } catch (cause) {
     if (cause instanceof DistillError) throw cause;
+    if (cause instanceof TypeError) refuse(`${file}: is no UTF-8 text; convert it`, cause);
     const missing = (cause as NodeJS.ErrnoException).code === 'ENOENT';
     refuse(`${file}: ${missing ? 'there is no such file' : `cannot be read (${(cause as Error).message})`}`, cause);
   }

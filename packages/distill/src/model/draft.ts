@@ -1,5 +1,5 @@
 /** A checkpoint that is being made: settings, tensors and a tokenizer's files, in memory. */
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { type ReadFile, tokenizerFiles } from '@secformer/bert-loader';
 import { type HostTensor, hostTensors, type StoredFloat, safetensorsOf } from '@secformer/bert-loader/training';
@@ -13,6 +13,8 @@ const PREFIX = 'bert.';
 /** Deviation of new weights where config.json says none. */
 const INITIAL = 0.02;
 
+const NONE = new Uint8Array();
+
 const encoded = (text: string): Uint8Array => new TextEncoder().encode(text);
 const readerOf =
   (folder: string): ReadFile =>
@@ -25,11 +27,34 @@ const readerOf =
     }
   };
 
-/** Writes a file so that it is there wholly or as it was. */
+/**
+ * Writes a file so that it is there wholly or as it was.
+ * @throws DistillError NOT_WRITTEN where there is no room or no right
+ */
 export async function writeWhole(file: string, bytes: Uint8Array | string): Promise<void> {
   const beside = `${file}.${process.pid}.part`;
-  await writeFile(beside, bytes);
-  await rename(beside, file);
+  await written(file, beside, async () => {
+    await writeFile(beside, bytes);
+    await rename(beside, file);
+  });
+}
+
+/**
+ * Does what writes `target` by way of `part`, which is not left where it fails.
+ * @throws DistillError NOT_WRITTEN
+ */
+export async function written(target: string, part: string, write: () => Promise<void>): Promise<void> {
+  try {
+    await write();
+  } catch (cause) {
+    await rm(part, { recursive: true, force: true }).catch(() => undefined);
+    if (cause instanceof DistillError) throw cause;
+    throw new DistillError(
+      'NOT_WRITTEN',
+      `${target}: could not be written (${(cause as Error).message}); what was there before is there still`,
+      { cause },
+    );
+  }
 }
 
 /** What checkpoints call a tensor: encoder's names with BERT's prefix, norms as the reference does. */
@@ -53,15 +78,19 @@ export class Draft {
   readonly config: Record<string, unknown>;
   /** by their names in the checkpoint */
   readonly tensors: Map<string, HostTensor>;
+  /** where it was read from, for messages */
+  readonly where: string;
   readonly #tokenizer: ReadonlyMap<string, Uint8Array>;
 
   constructor(
     config: Record<string, unknown>,
     tensors: ReadonlyMap<string, HostTensor>,
     tokenizer: ReadonlyMap<string, Uint8Array>,
+    where = 'the model',
   ) {
     this.config = config;
     this.tensors = new Map(tensors);
+    this.where = where;
     this.#tokenizer = tokenizer;
   }
 
@@ -82,12 +111,39 @@ export class Draft {
       config,
       new Map(Array.from(tensors, ([name, tensor]) => [usual(name), tensor])),
       new Map(tokenizer.map(([name, bytes]) => [basename(name), bytes])),
+      folder,
     );
   }
 
   /** Another draft of the same tokenizer. */
   with(config: Record<string, unknown>, tensors: ReadonlyMap<string, HostTensor> = this.tensors): Draft {
-    return new Draft(config, tensors, this.#tokenizer);
+    return new Draft(config, tensors, this.#tokenizer, this.where);
+  }
+
+  /** Names of the tokenizer's files. */
+  get tokenizerFiles(): string[] {
+    return [...this.#tokenizer.keys()];
+  }
+
+  /** Whether both have the same tokenizer, byte by byte. */
+  sharesTokenizer(other: Draft): boolean {
+    const [own, theirs] = [this.#tokenizer, other.#tokenizer];
+    const same = ([name, bytes]: [string, Uint8Array]) => Buffer.compare(bytes, theirs.get(name) ?? NONE) === 0;
+    return own === theirs || (own.size === theirs.size && [...own].every(same));
+  }
+
+  /** Adds all that it is to a hash: two drafts that train differently are told apart by it. */
+  hashInto(hash: { update(part: string | Uint8Array): unknown }): void {
+    hash.update(JSON.stringify(this.config));
+    for (const [name, bytes] of this.#tokenizer) {
+      hash.update(`${name} ${bytes.length}`);
+      hash.update(bytes);
+    }
+    for (const name of [...this.tensors.keys()].sort()) {
+      const { shape, values } = this.tensors.get(name)!;
+      hash.update(`${name} ${shape}`);
+      hash.update(new Uint8Array(values.buffer, values.byteOffset, values.byteLength));
+    }
   }
 
   /** Answers the loader from memory. */
@@ -119,6 +175,11 @@ export class Draft {
     return this.tensors.get('classifier.weight')?.shape[0];
   }
 
+  /** Names of its classes in their order, in lower case; empty where it has none. */
+  get labels(): string[] {
+    return Object.values((this.config.id2label ?? {}) as Record<string, unknown>).map((l) => String(l).toLowerCase());
+  }
+
   /**
    * The same encoder with a head for a task: its own where that has as many outputs, else a new one.
    * @param seed of a new head's weights
@@ -142,8 +203,14 @@ export class Draft {
     }
     const own = this.classes === outputs;
     if (own && task.labels) this.#checkOrder(task.labels);
-    tensors.set('classifier.weight', own ? this.tensors.get('classifier.weight')! : made(outputs, hidden));
-    tensors.set('classifier.bias', own ? this.tensors.get('classifier.bias')! : made(outputs));
+    for (const [name, shape] of [
+      ['classifier.weight', [outputs, hidden]],
+      ['classifier.bias', [outputs]],
+    ] as const) {
+      const there = own ? this.tensors.get(name) : made(...shape);
+      if (!there) throw new DistillError('BAD_TRAINING', `${this.where}: has no tensor '${name}'`);
+      tensors.set(name, there);
+    }
     const labels = task.labels ?? ['score'];
     const config = {
       ...this.config,
@@ -159,9 +226,7 @@ export class Draft {
 
   /** A head whose classes are called as the task's has to have them in its order. */
   #checkOrder(labels: readonly string[]): void {
-    const names = Object.values((this.config.id2label ?? {}) as Record<string, unknown>).map((l) =>
-      String(l).toLowerCase(),
-    );
+    const names = this.labels;
     const same = [...names].sort().join() === [...labels].sort().join();
     if (same && names.join() !== labels.join())
       throw new DistillError(
@@ -178,9 +243,19 @@ export class Draft {
   async write(folder: string, dtype: StoredFloat = 'F32'): Promise<void> {
     const weights = this.#stored(dtype);
     await mkdir(folder, { recursive: true });
-    for (const [name, bytes] of this.#tokenizer) await writeWhole(join(folder, name), bytes);
-    await writeWhole(join(folder, WEIGHTS), weights);
-    await writeWhole(join(folder, CONFIG), `${JSON.stringify(this.config, null, 2)}\n`);
+    const small = [...this.#tokenizer, [CONFIG, encoded(`${JSON.stringify(this.config, null, 2)}\n`)] as const];
+    const read = readerOf(folder);
+    const same = async ([name, bytes]: readonly [string, Uint8Array]) =>
+      Buffer.compare(bytes, (await read(name)) ?? NONE) === 0;
+    const [target, beside] = [join(folder, WEIGHTS), join(folder, `${WEIGHTS}.${process.pid}.part`)];
+    await written(target, beside, async () => {
+      await writeFile(beside, weights);
+      // Of another model's files and these no model is made, should this process end in between: config.json comes last
+      if (!(await Promise.all(small.map(same))).every(Boolean)) await rm(join(folder, CONFIG), { force: true });
+      for (const [name, bytes] of this.#tokenizer) await writeWhole(join(folder, name), bytes);
+      await rename(beside, target);
+    });
+    await writeWhole(join(folder, CONFIG), small.at(-1)![1]);
   }
 
   #stored(dtype: StoredFloat): Uint8Array {

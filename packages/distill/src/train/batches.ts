@@ -1,6 +1,7 @@
 /** Examples as batches of token ids. */
 import type { BertInputs, BertTokenizer } from '@secformer/bert-loader';
 import * as tf from '@tensorflow/tfjs';
+import { DistillError } from '../errors.js';
 import type { Example } from '../glue/read.js';
 import { LENGTH_STEP, SORTED_BATCHES } from '../limits.js';
 import { drawsOf, shuffled } from '../random.js';
@@ -20,12 +21,40 @@ export interface Batch {
   size: number;
 }
 
-/** @param length tokens of an example at most; more are cut as the tokenizer's folder says */
+/**
+ * @param length tokens of an example at most; more are cut as the tokenizer's folder says
+ * @throws DistillError BAD_TRAINING where special tokens alone are more
+ */
 export function encoded(tokenizer: BertTokenizer, examples: readonly Example[], length: number): EncodedExample[] {
-  return examples.map(({ text, label }) => {
-    const { ids, types } = tokenizer.encode(text, length);
-    return { ids, types, label };
-  });
+  try {
+    return examples.map(({ text, label }) => {
+      const { ids, types } = tokenizer.encode(text, length);
+      return { ids, types, label };
+    });
+  } catch (cause) {
+    throw cause instanceof RangeError ? new DistillError('BAD_TRAINING', cause.message, { cause }) : cause;
+  }
+}
+
+/**
+ * A teacher is given its student's ids.
+ * @throws DistillError BAD_TRAINING where its own of these examples are others
+ */
+export function checkSameIds(
+  teacher: BertTokenizer,
+  own: readonly EncodedExample[],
+  of: readonly Example[],
+  length: number,
+) {
+  const theirs = encoded(teacher, of, length);
+  const at = own.findIndex(
+    ({ ids, types }, i) => String(ids) !== String(theirs[i]!.ids) || String(types) !== String(theirs[i]!.types),
+  );
+  if (at >= 0)
+    throw new DistillError(
+      'BAD_TRAINING',
+      `example ${at + 1} has other token ids with the teacher's tokenizer than with the model's; they need the same`,
+    );
 }
 
 /**

@@ -1,6 +1,7 @@
 /** How well a model does a task. */
 import type { TrainableBert } from '@secformer/bert-loader/training';
 import * as tf from '@tensorflow/tfjs';
+import { DistillError } from '../errors.js';
 import { type MetricName, metrics } from '../glue/metrics.js';
 import { predicted } from '../glue/predicted.js';
 import type { Task } from '../glue/tasks.js';
@@ -19,6 +20,7 @@ export interface Evaluation {
 /**
  * Measures a model on examples, without dropout.
  * @param settings how many examples are computed at a time, and their length at most
+ * @throws DistillError TRAINING_DIVERGED where a score is no finite number: it predicts nothing
  */
 export function evaluate(
   model: TrainableBert,
@@ -51,6 +53,11 @@ export function evaluate(
     });
     disposeBatch(batch);
   }
+  if (!Number.isFinite(loss))
+    throw new DistillError(
+      'TRAINING_DIVERGED',
+      "scores of the development set are no finite numbers; choose a lower rate, or a cap for a student's scores",
+    );
   const want = examples.map(({ label }) => label);
   return {
     loss: loss / examples.length,

@@ -1,4 +1,5 @@
 /** What is known of a training: its settings, each step's losses, and what was measured. */
+import type { MetricName } from '../glue/metrics.js';
 import type { Evaluation } from './evaluate.js';
 import type { LossParts } from './gradients.js';
 
@@ -25,7 +26,7 @@ export interface RunRecord {
   curve: CurvePoint[];
   evaluations: (Evaluation & { step: number })[];
   /** the step whose model is kept, and the first of the task's measures there */
-  best: { step: number; metric: string; value: number } | undefined;
+  best: { step: number; metric: MetricName; value: number } | undefined;
   /** time in steps, evaluations left out */
   seconds: number;
   ended: Ending | undefined;

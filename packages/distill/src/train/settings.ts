@@ -1,6 +1,6 @@
 /** What a training is done with: every number, with what it is where none is named. */
 import { DistillError } from '../errors.js';
-import { MAX_BATCH } from '../limits.js';
+import { MAX_BATCH, MAX_DROPOUT } from '../limits.js';
 import type { DropRates } from './dropout.js';
 
 /** What a training is done with, beside its data, models and stages. */
@@ -106,7 +106,7 @@ export function settingsOf(given: Partial<TrainingSettings>): TrainingSettings {
   for (const [name, range] of Object.entries(WHOLE)) check(name, settings[name as keyof TrainingSettings], range, true);
   for (const [name, range] of Object.entries(REAL)) check(name, settings[name as keyof TrainingSettings], range, false);
   for (const [place, rate] of Object.entries(settings.dropout))
-    if (rate !== undefined) check(`dropout of ${place}`, rate, [0, 0.99], false);
+    if (rate !== undefined) check(`dropout of ${place}`, rate, [0, MAX_DROPOUT], false);
   for (const name of ['freezeWords', 'half'] as const)
     if (typeof settings[name] !== 'boolean')
       throw new DistillError('BAD_TRAINING', `${name} is ${String(settings[name])}; expected true or false`);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { type HostTensor, hostTensors, safetensorsOf } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import { KEPT_STATES } from '../limits.js';
+import { written } from '../model/draft.js';
 import type { Moments } from './adamw.js';
 import type { RunRecord } from './record.js';
 
@@ -17,6 +18,8 @@ export interface TrainingState {
   /** evaluations since the best one */
   sinceBest: number;
   record: RunRecord;
+  /** a hash of the data and the models that it was trained from; undefined in states of older versions */
+  of: string | undefined;
 }
 
 const NAME = /^step-(\d{8})$/;
@@ -38,6 +41,13 @@ async function saved(out: string): Promise<string[]> {
 export async function saveState(out: string, state: TrainingState): Promise<void> {
   const name = `step-${String(state.step).padStart(8, '0')}`;
   const part = join(folderOf(out), `${name}.${process.pid}.part`);
+  const target = join(folderOf(out), name);
+  await written(target, part, () => writeState(part, target, state));
+  for (const old of (await saved(out)).slice(0, -KEPT_STATES))
+    await rm(join(folderOf(out), old), { recursive: true, force: true });
+}
+
+async function writeState(part: string, target: string, state: TrainingState): Promise<void> {
   await rm(part, { recursive: true, force: true });
   await mkdir(join(part, 'weights'), { recursive: true });
   await mkdir(join(part, 'moments'), { recursive: true });
@@ -48,13 +58,35 @@ export async function saveState(out: string, state: TrainingState): Promise<void
   }
   await writeFile(join(part, 'weights/model.safetensors'), safetensorsOf(state.weights));
   await writeFile(join(part, 'moments/model.safetensors'), safetensorsOf(moments));
-  const { step, sinceBest, record } = state;
-  await writeFile(join(part, 'state.json'), JSON.stringify({ step, sinceBest, record }));
-  const target = join(folderOf(out), name);
+  const { step, sinceBest, record, of } = state;
+  await writeFile(join(part, 'state.json'), JSON.stringify({ step, sinceBest, record, of }));
   await rm(target, { recursive: true, force: true });
   await rename(part, target);
-  for (const old of (await saved(out)).slice(0, -KEPT_STATES))
-    await rm(join(folderOf(out), old), { recursive: true, force: true });
+}
+
+const isWhole = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
+
+/** Checks what a training reads of a state. @throws Error in words, of what is not as it was written */
+function checkState({ step, sinceBest, record: r }: Partial<TrainingState>, name: string): void {
+  const wrong = (what: string): never => {
+    throw new Error(`${what} of state.json is not as it was written`);
+  };
+  if (!isWhole(step) || step !== Number(NAME.exec(name)![1])) wrong('step');
+  if (!isWhole(sinceBest)) wrong('sinceBest');
+  if (typeof r?.settings !== 'object' || r.settings === null || !Number.isFinite(r.seconds)) wrong('record');
+  const { curve, evaluations, best } = r!;
+  const points = Array.isArray(curve) && curve.length === step;
+  if (!points || curve.some((p, i) => p?.step !== i + 1 || !Number.isFinite(p.losses?.total))) wrong('curve');
+  if (!Array.isArray(evaluations) || evaluations.some((e) => !isWhole(e?.step) || e.step > step!)) wrong('evaluations');
+  if ((best === undefined) !== (evaluations.length === 0)) wrong('best');
+  if (best !== undefined && !evaluations.some((e) => e.step === best.step && e.metrics?.[best.metric] === best.value))
+    wrong('best');
+}
+
+/** The newest step that there is a state of; undefined where there is none. */
+export async function savedStep(out: string): Promise<number | undefined> {
+  const name = (await saved(out)).at(-1);
+  return name === undefined ? undefined : Number(NAME.exec(name)![1]);
 }
 
 /**
@@ -71,16 +103,21 @@ export async function loadState(out: string): Promise<TrainingState | undefined>
       throw error;
     });
   try {
-    const { step, sinceBest, record } = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8'));
+    const there = JSON.parse(await readFile(join(folder, 'state.json'), 'utf8')) as TrainingState;
+    checkState(there, name);
+    const { step, sinceBest, record, of } = there;
     const weights = await hostTensors(read('weights'), join(folder, 'weights'));
     const flat = await hostTensors(read('moments'), join(folder, 'moments'));
     const moments = new Map<string, Moments>();
     for (const [key, { values }] of flat)
       if (key.startsWith(FIRST)) {
         const weight = key.slice(FIRST.length);
-        moments.set(weight, { first: values, second: flat.get(SECOND + weight)!.values });
+        const second = flat.get(SECOND + weight)?.values;
+        if (second?.length !== values.length || weights.get(weight)?.values.length !== values.length)
+          throw new Error(`moments of '${weight}' are not of its size`);
+        moments.set(weight, { first: values, second });
       }
-    return { step, sinceBest, record, weights, moments };
+    return { step, sinceBest, record, of, weights, moments };
   } catch (cause) {
     throw new DistillError(
       'CHECKPOINT_MISMATCH',

@@ -64,7 +64,7 @@ export class Steps {
    * One step.
    * @param at how many there have been, of the whole training
    * @param before the stage before this one
-   * @throws DistillError TRAINING_DIVERGED where the loss is no finite number
+   * @throws DistillError TRAINING_DIVERGED where the loss or its gradient is no finite number
    */
   one(stage: Placed, before: Placed | undefined, at: number): Stepped {
     const { settings } = this.#parts;
@@ -89,6 +89,11 @@ export class Steps {
         `step ${at + 1}: the loss is no finite number; choose a lower rate, or a cap for a student's scores`,
       );
     const gradient = normOf(Array.from(learnt, (name) => this.#sums.get(name)!));
+    if (!Number.isFinite(gradient))
+      throw new DistillError(
+        'TRAINING_DIVERGED',
+        `step ${at + 1}: the gradient is no finite number; choose a lower rate, or a cap for a student's scores`,
+      );
     const steps = stage.to - stage.from;
     const rate = rateAt(inStage, steps, Math.floor(settings.warmup * steps), settings.rate);
     const shorter = clipping(gradient, settings.clip);
@@ -114,8 +119,7 @@ export class Steps {
 
   #batch(rows: ArrayLike<number>): Batch {
     const { model, examples, settings, labels } = this.#parts;
-    const { padToken, longest } = model.config;
-    return batchOf(examples, rows, padToken, Math.min(settings.length, longest), labels);
+    return batchOf(examples, rows, model.config.padToken, settings.length, labels);
   }
 
   #gradients(batch: Batch, stage: Stage, at: number, part: number, take: TakeGradient): LossParts {

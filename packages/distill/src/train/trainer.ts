@@ -1,17 +1,19 @@
 /** A training, step after step: when it is looked at, saved and ended. */
+import { createHash } from 'node:crypto';
 import { type TrainableBert, trainableBert } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import type { Example } from '../glue/read.js';
 import type { Task } from '../glue/tasks.js';
-import { MAX_STEPS } from '../limits.js';
+import { MAX_DROPOUT, MAX_STEPS } from '../limits.js';
 import type { Draft } from '../model/draft.js';
-import { type EncodedExample, encoded } from './batches.js';
+import { checkSameIds, type EncodedExample, encoded } from './batches.js';
 import type { DropRates } from './dropout.js';
 import { type Evaluation, evaluate } from './evaluate.js';
+import { takeFolder } from './folder.js';
 import type { Ending, RunRecord } from './record.js';
 import type { TrainingSettings } from './settings.js';
 import type { Stage } from './stages.js';
-import { clearStates, loadState, saveState } from './states.js';
+import { clearStates, loadState, savedStep, saveState } from './states.js';
 import { type Placed, Steps } from './step.js';
 import { writeRecord } from './write-record.js';
 
@@ -89,9 +91,15 @@ export class Training {
   readonly #model: TrainableBert;
   readonly #teacher: TrainableBert | undefined;
   readonly #dev: EncodedExample[];
+  /** tokens of an example at most */
+  readonly #length: number;
   readonly #work: Steps;
   #step = 0;
   #sinceBest = 0;
+  /** the step of the newest state */
+  #saved: number | undefined;
+  /** `#digest`, once it has been computed */
+  #of: string | undefined;
   #record: RunRecord;
 
   private constructor(start: TrainingStart, model: TrainableBert, teacher: TrainableBert | undefined) {
@@ -99,15 +107,20 @@ export class Training {
     this.#start = start;
     this.#model = model;
     this.#teacher = teacher;
-    const length = Math.min(settings.length, model.config.longest);
+    const length = Math.min(settings.length, model.config.longest, teacher?.config.longest ?? Infinity);
+    this.#length = length;
     this.#dev = encoded(model.tokenizer, start.dev, length);
+    const examples = encoded(model.tokenizer, start.train, length);
+    const shared = start.teacher && start.draft.sharesTokenizer(start.teacher);
+    if (teacher && !(shared && teacher.config.types === model.config.types))
+      checkSameIds(teacher.tokenizer, examples, start.train, length);
     const rates = dropRates(start, teacher !== undefined);
     this.#work = new Steps({
       draft: start.draft,
       model,
       teacher,
-      examples: encoded(model.tokenizer, start.train, length),
-      settings,
+      examples,
+      settings: { ...settings, length },
       rates,
       labels: task.labels ? 'int32' : 'float32',
     });
@@ -143,10 +156,10 @@ export class Training {
    * @throws ModelFileError, DistillError BAD_TRAINING
    */
   static async of(start: TrainingStart): Promise<Training> {
-    const model = await trainableBert(start.draft.read, start.out);
+    const model = await trainableBert(start.draft.read, start.draft.where);
     let teacher: TrainableBert | undefined;
     try {
-      teacher = start.teacher && (await trainableBert(start.teacher.read, 'the teacher'));
+      teacher = start.teacher && (await trainableBert(start.teacher.read, start.teacher.where));
       return new Training(start, model, teacher);
     } catch (error) {
       model.dispose();
@@ -158,11 +171,22 @@ export class Training {
   /**
    * Trains to the end, and leaves the best model in the folder, training.json and training.svg beside it.
    * @throws DistillError TRAINING_DIVERGED where a loss is no finite number, CHECKPOINT_MISMATCH where the state to go
-   * on from is another training's
+   * on from is another training's, BAD_TRAINING where the folder is not this training's alone or holds states that are
+   * not gone on from, NOT_WRITTEN where there is no room
    */
-  async run({ resume = false, signal, onProgress }: TrainingOptions = {}): Promise<RunRecord> {
-    if (resume) await this.#resume();
-    else await clearStates(this.#start.out);
+  async run(options: TrainingOptions = {}): Promise<RunRecord> {
+    const { out, draft } = this.#start;
+    const giveBack = await takeFolder(out, draft.tokenizerFiles);
+    try {
+      if (options.resume) await this.#resume();
+      else await this.#anew();
+      return await this.#run(options);
+    } finally {
+      await giveBack();
+    }
+  }
+
+  async #run({ signal, onProgress }: TrainingOptions): Promise<RunRecord> {
     const { evaluateEvery, saveEvery, patience } = this.#start.settings;
     const every = evaluateEvery || this.#work.perEpoch;
     let ended: Ending = 'all steps';
@@ -219,7 +243,7 @@ export class Training {
     const { task, settings, draft, out } = this.#start;
     const found = evaluate(this.#model, this.#dev, task, {
       batch: settings.microBatch,
-      length: Math.min(settings.length, this.#model.config.longest),
+      length: this.#length,
     });
     this.#record.evaluations.push({ step: this.#step, ...found });
     const [metric] = task.metrics;
@@ -235,7 +259,37 @@ export class Training {
     await writeRecord(out, this.#record);
   }
 
+  /** Begins with no state, and takes none away that there is work in. */
+  async #anew(): Promise<void> {
+    const { out } = this.#start;
+    const step = await savedStep(out);
+    if (step)
+      throw new DistillError(
+        'BAD_TRAINING',
+        `${out}: has the state of a training that was interrupted after step ${step}; go on from it (--resume), or ` +
+          'remove the folder states in it to begin anew',
+      );
+    await clearStates(out);
+  }
+
+  /** What a training is of: its data, in their order, and the models that it begins with. */
+  get #digest(): string {
+    if (this.#of !== undefined) return this.#of;
+    const { train, dev, draft, teacher } = this.#start;
+    const hash = createHash('sha256');
+    for (const examples of [train, dev]) {
+      for (const { text, label } of examples) hash.update(JSON.stringify([text, label]));
+      hash.update('\n');
+    }
+    draft.hashInto(hash);
+    teacher?.hashInto(hash);
+    this.#of = hash.digest('hex').slice(0, 16);
+    return this.#of;
+  }
+
   async #save(): Promise<void> {
+    // Writing it again would take away what is there first
+    if (this.#saved === this.#step) return;
     const weights = new Map(
       Array.from(this.#work.weights, ([name, values]) => [
         name,
@@ -248,7 +302,9 @@ export class Training {
       moments: this.#work.moments,
       sinceBest: this.#sinceBest,
       record: this.#record,
+      of: this.#digest,
     });
+    this.#saved = this.#step;
   }
 
   async #resume(): Promise<void> {
@@ -263,7 +319,16 @@ export class Training {
         'CHECKPOINT_MISMATCH',
         `${out}: the state there is of other settings (${keys.join(', ')}); name the same, or begin anew`,
       );
+    if (state.of !== undefined && state.of !== this.#digest)
+      throw new DistillError(
+        'CHECKPOINT_MISMATCH',
+        `${out}: the state there is of other examples, or of other weights of the model or the teacher; ` +
+          'name the same, or begin anew',
+      );
+    if (state.step > this.#steps)
+      throw new DistillError('CHECKPOINT_MISMATCH', `${out}: the state there is of more than ${this.#steps} steps`);
     this.#step = state.step;
+    this.#saved = state.step;
     this.#sinceBest = state.sinceBest;
     this.#work.moments = state.moments;
     this.#record = { ...state.record, backend: this.#record.backend, ended: undefined };
@@ -281,9 +346,16 @@ export class Training {
 function dropRates({ settings, draft }: TrainingStart, distils: boolean): DropRates {
   const of = (key: string) => (typeof draft.config[key] === 'number' && !distils ? (draft.config[key] as number) : 0);
   const hidden = settings.dropout.hidden ?? of('hidden_dropout_prob');
-  return {
+  const rates = {
     hidden,
     attention: settings.dropout.attention ?? of('attention_probs_dropout_prob'),
     head: settings.dropout.head ?? (of('classifier_dropout') || hidden),
   };
+  for (const [place, rate] of Object.entries(rates))
+    if (!(rate >= 0 && rate <= MAX_DROPOUT))
+      throw new DistillError(
+        'BAD_TRAINING',
+        `config.json's dropout of ${place} is ${rate}; expected 0 to ${MAX_DROPOUT}, name another by --dropout`,
+      );
+  return rates;
 }
