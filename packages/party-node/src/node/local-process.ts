@@ -16,6 +16,8 @@ const LINES = 2_000;
 /** What Node runs as a node: the command `party-node`. */
 export const command: readonly string[] = [fileURLToPath(new URL('../../../bin.js', import.meta.url))];
 
+const endsWithParent = new URL('./ends-with-parent.js', import.meta.url).href;
+
 /** The processes of three nodes, which may end and be started again. */
 export class LocalProcesses {
   readonly children = {} as Record<NodeRole, ChildProcess>;
@@ -44,7 +46,8 @@ export class LocalProcesses {
     const [name, ...index] = role === 'dealer' ? ['dealer'] : ['party', '--index', role.slice(-1)];
     const common = ['--listen', `127.0.0.1:${port}`, '--data-dir', data, '--threads', String(threadsBeside(role))];
     // A node itself says and hears nothing over the channel; what is run in its place may
-    const child = spawn(process.execPath, [...processFlags, ...this.#script, name!, ...index, ...flags, ...common], {
+    const before = [...processFlags, '--import', endsWithParent];
+    const child = spawn(process.execPath, [...before, ...this.#script, name!, ...index, ...flags, ...common], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
     });
     const lines = this.#logs[role];
