@@ -3,7 +3,7 @@ import { tasks } from '@secformer/distill/glue';
 import { suites } from '@secformer/secformer-ops';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { networks } from './network.js';
-import { UsageError } from './report.js';
+import { checkReport, end, UsageError } from './report.js';
 
 const whole = (text: string): number => {
   const n = Number(text);
@@ -55,6 +55,7 @@ const SST2 = fileURLToPath(new URL('../../models/sst2-tiny', import.meta.url));
 /** The commands of the benchmark app; a usage error is one line and exit 2. */
 export async function main(argv: string[]): Promise<void> {
   const program = new Command('bench').description('Demo and benchmark of private BERT inference').exitOverride();
+  program.hook('preAction', (_, action) => checkReport(action.opts().json));
   const command = (name: string, description: string) => program.command(name).description(description).exitOverride();
   command('demo', 'real sentences through a real BERT, in plaintext and privately')
     .option('--service', 'three nodes that serve a published model, a client that may ask it, and some that may not')
@@ -234,6 +235,10 @@ export async function main(argv: string[]): Promise<void> {
     } else if (error instanceof UsageError || code === 'BAD_MODEL_FILE' || code === 'BAD_CONFIGURATION') {
       process.stderr.write(`bench: ${message}\n`);
       process.exitCode = 2;
+    } else if (typeof code === 'string') {
+      // Of a node, of a model or of the system: what happened is in the message; threads may still run
+      process.stderr.write(`bench: ${message} (${code})\n`);
+      end(1);
     } else {
       throw error;
     }

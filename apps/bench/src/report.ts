@@ -1,8 +1,20 @@
-import { writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { Presets, SingleBar } from 'cli-progress';
 
 /** A wrong flag, a missing file, an unknown name: one line on standard error, exit 2. */
 export class UsageError extends Error {}
+
+/** Sees whether a record can be written, before what it is of is measured. @throws UsageError */
+export function checkReport(json: string | undefined): void {
+  if (json === undefined || json === '-') return;
+  const there = existsSync(json);
+  try {
+    closeSync(openSync(json, 'a'));
+  } catch (error) {
+    throw new UsageError(`--json ${json}: cannot be written (${(error as Error).message})`);
+  }
+  if (!there) rmSync(json);
+}
 
 /** Writes a command's record: as one line of JSON to a file or standard output, else what `table` prints for people. */
 export function report(record: object, json: string | undefined, table: () => string): void {

@@ -1,5 +1,5 @@
 /** GLUE on private answers: batches, answers that are kept, and what they come to, without nodes. */
-import { appendFileSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { tasks } from '@secformer/distill/glue';
@@ -8,6 +8,7 @@ import { type Answered, Answers } from '../src/glue/answers.js';
 import { batchesOf } from '../src/glue/batches.js';
 import { figuresOf, glueTable } from '../src/glue/figures.js';
 import { processorMs } from '../src/glue/processor-time.js';
+import { checkReport, UsageError } from '../src/report.js';
 
 const SIZES = { bucket: 16, longest: 40, batch: 3, tokens: 100 };
 
@@ -102,29 +103,44 @@ test('measures of numbers: no labels, and a refused one is as wrong as can be', 
   t.is(figuresOf(tasks.stsb!, examples, [{ ...one, private: [[1], [Number.NaN]] }]).largestError, Number.NaN);
 });
 
+test('scores that are no numbers are no answer, in plaintext too', (t) => {
+  const examples = [0, 0].map((label) => ({ text: 'a', label }));
+  const none = [Number.NaN, Number.NaN];
+  const { metrics, largestError } = figuresOf(tasks.cola!, examples, [
+    answered([0, 1], [none, [2, 1]], [[1, 0], none]),
+  ]);
+  t.like(
+    metrics.find(({ name }) => name === 'accuracy'),
+    { plaintext: 1 / 2, private: 1 / 2 },
+  );
+  t.is(largestError, Number.NaN);
+});
+
 const OF = { task: 'cola', suite: 'exact', model: 'a1' };
+const EXAMPLES = 8;
+const opened = (file: string | undefined, of: typeof OF = OF) => new Answers(file, of, EXAMPLES, 1);
 const fileOf = () => join(mkdtempSync(join(tmpdir(), 'glue-')), 'answers.jsonl');
 
 test('answers are kept as they come; a line that was being written is taken off', (t) => {
   const file = fileOf();
-  const first = new Answers(file, OF);
+  const first = opened(file);
   const lines = [answered([3, 1], [[0], [1]], [[0], [1]]), answered([2], [[1]])];
   for (const line of lines) first.add(line);
   const whole = readFileSync(file, 'utf8');
   appendFileSync(file, '{"rows":[7],"plai');
-  const again = new Answers(file, OF);
+  const again = opened(file);
   t.deepEqual(again.all, lines);
   t.deepEqual(again.done, new Set([3, 1, 2]));
   t.is(readFileSync(file, 'utf8'), whole);
-  again.add(lines[1]!);
-  t.is(new Answers(file, OF).all.length, 3);
-  t.is(new Answers(undefined, OF).all.length, 0);
+  again.add(answered([4], [[1]]));
+  t.is(opened(file).all.length, 3);
+  t.is(opened(undefined).all.length, 0);
 });
 
 test('answers of something else, and what is no answers, are refused by name', (t) => {
   const file = fileOf();
-  new Answers(file, OF).add(answered([1], [[1]]));
-  const refused = (of: typeof OF, message: RegExp) => t.throws(() => new Answers(file, of), { message });
+  opened(file).add(answered([1], [[1]]));
+  const refused = (of: typeof OF, message: RegExp) => t.throws(() => opened(file, of), { message });
   refused({ ...OF, suite: 'fast' }, /suite exact and not fast/);
   refused({ ...OF, model: 'b2', task: 'rte' }, /task cola and not rte, model a1 and not b2/);
   appendFileSync(file, '{"rows":[1,2],"plaintext":[[1]]}\n');
@@ -134,6 +150,54 @@ test('answers of something else, and what is no answers, are refused by name', (
   writeFileSync(file, '[]\n');
   refused(OF, /something else/);
   t.is(readFileSync(file, 'utf8'), '[]\n');
+});
+
+test('a file that was cut anywhere is gone on from, and one that was edited is refused by its line', (t) => {
+  const file = fileOf();
+  const kept = opened(file);
+  const lines = [answered([3, 1], [[0], [1]], [[0], [Number.NaN]]), answered([2], [[1]])];
+  for (const line of lines) kept.add(line);
+  const whole = readFileSync(file, 'utf8');
+  const ends = [...whole].flatMap((c, i) => (c === '\n' ? [i + 1] : []));
+  for (let cut = 0; cut <= whole.length; cut++) {
+    writeFileSync(file, whole.slice(0, cut));
+    const again = opened(file);
+    t.deepEqual(again.all, lines.slice(0, Math.max(0, ends.filter((end) => end <= cut).length - 1)), String(cut));
+    again.add(lines[1]!);
+    t.true(opened(file).done.has(2), String(cut));
+  }
+  const line = (change: object) => `${JSON.stringify({ ...answered([5], [[1]], [[1]]), ...change })}\n`;
+  for (const change of [
+    { rows: [EXAMPLES] },
+    { rows: [-1] },
+    { rows: [] },
+    { rows: [5, 5], plaintext: [[1], [1]] },
+    { plaintext: [[1, 2]] },
+    { private: [['1']] },
+    { private: null },
+    { rounds: '60' },
+    { bytes: -1 },
+    { plaintextMs: undefined },
+  ]) {
+    writeFileSync(file, whole + line(change));
+    t.throws(() => opened(file), { message: /line 4: no answers of a batch/ }, JSON.stringify(change));
+  }
+  writeFileSync(file, whole + line({ rows: [5, 2], plaintext: [[1], [1]], private: [[1], [1]] }));
+  t.throws(() => opened(file), { message: /line 4: example 2 is answered already/ });
+  // Two runs at the same time write the same batches
+  writeFileSync(file, `${whole}${JSON.stringify(lines[1])}\n${line({})}`);
+  t.deepEqual(opened(file).all, [...lines, answered([5], [[1]], [[1]])]);
+});
+
+test('a file that cannot be used is told in one line', (t) => {
+  const at = mkdtempSync(join(tmpdir(), 'glue-'));
+  for (const file of [at, join(at, 'none/answers.jsonl')])
+    t.throws(() => opened(file), { instanceOf: UsageError, message: /^--out .*: (is no file|cannot be used \()/ });
+  t.throws(() => checkReport(join(at, 'none/record.json')), { instanceOf: UsageError, message: /cannot be written/ });
+  t.throws(() => checkReport(at), { instanceOf: UsageError });
+  checkReport(join(at, 'record.json'));
+  checkReport('-');
+  t.deepEqual(readdirSync(at), []);
 });
 
 test('processor time is of this process, and of others where the system says', (t) => {

@@ -39,8 +39,10 @@ export function figuresOf(task: Task, examples: readonly Example[], answered: re
       const wrong = task.labels ? (label + 1) % outputs : label - low > high - label ? low : high;
       if (!secret) refused++;
       want.push(label);
-      plain.push(shown[i]!);
-      hidden.push(secret?.[i] ?? wrong);
+      // Nor are scores that are no numbers
+      const isAnswer = (scores: number[] | undefined) => scores?.every((v) => Number.isFinite(v)) ?? false;
+      plain.push(isAnswer(a.plaintext[i]) ? shown[i]! : wrong);
+      hidden.push(isAnswer(a.private?.[i]) ? secret![i]! : wrong);
       if (secret && secret[i] !== shown[i]) rows.push(row);
       for (const [k, score] of (a.private?.[i] ?? []).entries()) {
         const error = Math.abs(score - a.plaintext[i]![k]!);

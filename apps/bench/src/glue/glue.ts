@@ -38,7 +38,8 @@ export interface GlueFlags {
 }
 
 /** Files that say what a checkpoint computes. */
-const OF_MODEL = /^(config|tokenizer|tokenizer_config|vocab)\.(json|txt)$|\.safetensors(\.index\.json)?$/;
+const OF_TOKENIZER = /^(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|merges)\.(json|txt)$/;
+const OF_WEIGHTS = /\.safetensors(\.index\.json)?$/;
 
 function digestOf(parts: Iterable<string | Uint8Array>): string {
   const hash = createHash('sha256');
@@ -48,7 +49,7 @@ function digestOf(parts: Iterable<string | Uint8Array>): string {
 
 function* filesOf(folder: string): Generator<string | Uint8Array> {
   for (const name of readdirSync(folder).sort()) {
-    if (!OF_MODEL.test(name)) continue;
+    if (!OF_TOKENIZER.test(name) && !OF_WEIGHTS.test(name)) continue;
     yield name;
     yield readFileSync(join(folder, name));
   }
@@ -104,11 +105,10 @@ export async function glue(f: GlueFlags): Promise<void> {
     length: longest,
   };
   const texts = examples.map(({ text }) => text);
-  const answers = new Answers(f.out, {
-    ...settings,
-    model: digestOf(filesOf(f.model)),
-    examples: digestOf([JSON.stringify(examples)]),
-  });
+  const special = plaintext.tokenizer.specialTokens(task.texts.length === 2);
+  if (longest < special) throw new UsageError(`--length ${longest}: special tokens alone are ${special}`);
+  const of = { ...settings, model: digestOf(filesOf(f.model)), examples: digestOf([JSON.stringify(examples)]) };
+  const answers = new Answers(f.out, of, examples.length, task.labels?.length ?? 1);
   const lengths = texts.slice(0, f.limit).map((text) => plaintext.tokenizer.encode(text, longest).ids.length);
   const batches = batchesOf(lengths, answers.done, { ...f, longest });
   const steps = new Steps(batches.length + 1, f.json === '-');

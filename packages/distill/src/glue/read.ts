@@ -73,7 +73,10 @@ export function examplesOf(task: Task, text: string, where: string): Example[] {
 export async function readExamples(task: Task, file: string): Promise<Example[]> {
   let text = '';
   try {
-    const { size } = await stat(file);
+    const found = await stat(file);
+    // A device has no end
+    if (!found.isFile() && !found.isFIFO()) refuse(`${file}: is no file`);
+    const { size } = found;
     if (size > MAX_DATA_BYTES) refuse(`${file}: ${size} bytes, at most ${MAX_DATA_BYTES}`);
     text = new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file));
   } catch (cause) {
