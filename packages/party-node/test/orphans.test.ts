@@ -37,3 +37,14 @@ test('no node is left where whoever started it is killed', async (t) => {
   for (const until = Date.now() + 60_000; pids.some(isThere) && Date.now() < until; ) await setTimeout(50);
   t.deepEqual(pids.filter(isThere), []);
 });
+
+test('a process that loads it ends by itself, too', async (t) => {
+  t.timeout(60_000);
+  const loaded = new URL('../src/node/ends-with-parent.js', import.meta.url).href;
+  const child = spawn(process.execPath, ['--import', loaded, '-e', ''], {
+    stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+  });
+  const ends = AbortSignal.timeout(30_000);
+  t.teardown(() => child.kill('SIGKILL'));
+  t.deepEqual(await once(child, 'exit', { signal: ends }), [0, null]);
+});

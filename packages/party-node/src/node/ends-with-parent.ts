@@ -4,4 +4,8 @@
  */
 import { isMainThread } from 'node:worker_threads';
 
-if (isMainThread && process.connected) process.once('disconnect', () => process.exit());
+if (isMainThread && process.connected) {
+  process.once('disconnect', () => process.exit());
+  // Who listens would else be kept from ending by itself
+  process.channel?.unref();
+}
