@@ -284,8 +284,8 @@ export const errorCodes = [
           'The loss of a step, its gradient, or a score of the development set is no finite number: weights have run ' +
           'away.',
         remedy:
-          'Choose a lower `--rate`, a longer `--warmup`, or a `--cap` for the scores of a student. States that were ' +
-          'saved before are there still.',
+          'Choose a lower `--rate`, a longer `--warmup`, a `--cap` for the scores of a student, or ' +
+          '`--one-layer-at-a-time` where norms are replaced. States that were saved before are there still.',
       },
       {
         code: 'CHECKPOINT_MISMATCH',

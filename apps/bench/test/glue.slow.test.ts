@@ -67,6 +67,11 @@ test.serial(
     t.is(r.metrics[0].private, 0);
     t.is(r.perSentence.bytes, 0);
     if (process.platform === 'linux') t.true(r.perSentence.cpuMs > 0);
+
+    const alone = bench('bert', '--model', wild, '--seq', '16', '--runs', '1');
+    t.is(alone.status, 1, alone.stderr);
+    t.regex(alone.stderr, /^bench: values have left the range .* \(RANGE_LEFT\)$/m);
+    t.notRegex(alone.stderr, /\n *at /);
   },
 );
 
@@ -79,6 +84,7 @@ test.serial('what cannot be measured: one line on standard error, exit 2', (t) =
     [['--task', 'sst2', '--model', join(folder, 'none'), '--dev-file', dev], /no such folder/],
     [['--task', 'sst3', '--model', MODEL], /cola, sst2/],
     [['--task', 'sst2', '--model', MODEL, '--dev-file', join(folder, 'none')], /no such file/],
+    [['--task', 'rte', '--model', MODEL, '--data', join(folder, 'none')], /none\/rte\/dev\.tsv: there is no such file/],
   ];
   const text = `delete process.env.SECFORMER_GLUE;
 for (const args of ${JSON.stringify(wrong.map(([each]) => each))}) {

@@ -4,7 +4,7 @@ export type { Terminal } from './command/terminal.js';
 export { DistillError, type DistillErrorCode } from './errors.js';
 export { accuracy, f1, type MetricName, matthews, metrics, pearson, spearman } from './glue/metrics.js';
 export { predicted } from './glue/predicted.js';
-export { type Example, examplesOf, readExamples } from './glue/read.js';
+export { type Example, examplesOf, readExamples, taskFile } from './glue/read.js';
 export { type Task, tasks } from './glue/tasks.js';
 export { BACKENDS, type TrainingBackend, useBackend } from './model/backend.js';
 export { Draft } from './model/draft.js';

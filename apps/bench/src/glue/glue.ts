@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { loadBert } from '@secformer/bert-loader';
-import { DistillError, type Example, readExamples, type Task, tasks } from '@secformer/distill/glue';
+import { DistillError, type Example, readExamples, type Task, taskFile, tasks } from '@secformer/distill/glue';
 import { startLocalNodes } from '@secformer/party-node/node';
 import type { OperandBits } from '@secformer/secformer-ops';
 import { configure } from '@secformer/tfjs-mpc-backend';
@@ -56,12 +56,10 @@ function* filesOf(folder: string): Generator<string | Uint8Array> {
 }
 
 async function examplesOf(task: Task, { data, devFile }: GlueFlags): Promise<Example[]> {
-  const [below, own] = data === undefined ? [] : [join(data, task.name, 'dev.tsv'), join(data, 'dev.tsv')];
-  const file = devFile ?? (below !== undefined && existsSync(below) ? below : own);
-  if (file === undefined)
+  if (devFile === undefined && data === undefined)
     throw new UsageError(`where is dev.tsv? Name the folder of GLUE's data by --data, or the file by --dev-file`);
   try {
-    return await readExamples(task, file);
+    return await readExamples(task, devFile ?? taskFile(data!, task.name, 'dev.tsv'));
   } catch (error) {
     if (error instanceof DistillError) throw new UsageError(error.message);
     throw error;

@@ -3,7 +3,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import type { AttentionFunction } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
-import { type Example, readExamples } from '../glue/read.js';
+import { type Example, readExamples, taskFile } from '../glue/read.js';
 import { type Task, tasks } from '../glue/tasks.js';
 import { type TrainingBackend, useBackend } from '../model/backend.js';
 import { Draft } from '../model/draft.js';
@@ -60,8 +60,7 @@ function taskOf(name: string): Task {
 function fileOf({ data, task }: DistillRequest, own: string | undefined, name: string): string {
   if (own !== undefined) return own;
   if (data === undefined) return refuse(`where is ${name}? Name the folder of the data, or the file itself`);
-  const below = join(data, task, name);
-  return existsSync(below) ? below : join(data, name);
+  return taskFile(data, task, name);
 }
 
 /** Texts of other tasks, whose labels say nothing here. */
@@ -120,10 +119,14 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
     refuse(`the model and its teacher are not of one shape (${shape}), so that their layers cannot be compared`);
   const functionOf = (c: Record<string, unknown>) =>
     (c.attention_function ?? c.softmax ?? 'softmax') as AttentionFunction;
+  const attention = functionOf(own) !== functionOf(begins.config);
+  const affine = own.layer_norm === 'affine' && begins.config.layer_norm !== 'affine';
+  if (begins === teacher && !attention && !affine && numbers.labels === 0)
+    refuse(`${from}: the student would be its teacher, and learn nothing; name its attention or its norms`);
   const stages: Stage[] = stagesOf({
     layers: draft.layers,
-    attention: functionOf(own) !== functionOf(begins.config),
-    affine: own.layer_norm === 'affine' && begins.config.layer_norm !== 'affine',
+    attention,
+    affine,
     hiddenEpochs: numbers.hiddenEpochs,
     epochs: numbers.epochs,
     oneLayerAtATime: request.oneLayerAtATime ?? false,

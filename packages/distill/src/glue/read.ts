@@ -1,5 +1,7 @@
 /** GLUE's files: tab-separated, one example a line, a quote is text. */
+import { existsSync } from 'node:fs';
 import { readFile, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { DistillError } from '../errors.js';
 import { MAX_COLUMNS, MAX_DATA_BYTES, MAX_EXAMPLES } from '../limits.js';
 import type { Task } from './tasks.js';
@@ -64,6 +66,18 @@ export function examplesOf(task: Task, text: string, where: string): Example[] {
   }
   if (found.length === 0) refuse(`${where}: no example in it`);
   return found;
+}
+
+/**
+ * Where a task's file is: in its folder of `data`, or in `data` itself.
+ * @throws DistillError BAD_TASK_DATA naming both places where it is in neither
+ */
+export function taskFile(data: string, task: string, name: string): string {
+  const places = [join(data, task, name), join(data, name)];
+  const found = places.find((place) => existsSync(place));
+  return (
+    found ?? refuse(`${places[0]}: there is no such file, and no ${places[1]}; GLUE's ${name} of ${task} is wanted`)
+  );
 }
 
 /**

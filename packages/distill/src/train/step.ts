@@ -86,7 +86,8 @@ export class Steps {
     if (!Number.isFinite(losses.total))
       throw new DistillError(
         'TRAINING_DIVERGED',
-        `step ${at + 1}: the loss is no finite number; choose a lower rate, or a cap for a student's scores`,
+        `step ${at + 1}: the loss is no finite number; choose a lower rate, a cap for a student's scores, ` +
+          'or one layer at a time',
       );
     const gradient = normOf(Array.from(learnt, (name) => this.#sums.get(name)!));
     if (!Number.isFinite(gradient))
