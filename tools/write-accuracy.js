@@ -7,7 +7,7 @@
 // line that make-baseline.py printed.
 
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { answersTable, baseTable, fiveTasksTable, trainingsTable } from './accuracy-tables.js';
 
@@ -16,13 +16,13 @@ const document = join(docs, 'accuracy.md');
 const fileOf = (kind) => join(docs, `accuracy/${kind}.json`);
 const read = (kind) => JSON.parse(readFileSync(fileOf(kind), 'utf8'));
 
-/** Of a training what its command said and what came out: its curve is in the plot. */
+/** Of a training what its command said, folders by their names alone, and what came out: its curve is in the plot. */
 function training({ task, backend, settings, steps, evaluations, best, seconds, ended }) {
-  const { model, teacher, examples, ...said } = settings;
+  const { model, teacher, begins, examples, ...said } = settings;
   return {
     task,
     backend,
-    settings: { ...said, examples },
+    settings: { ...said, ...(begins && { begins: basename(begins) }), examples },
     attention: model.attention_function ?? 'softmax',
     norms: model.layer_norm ?? 'standard',
     steps,

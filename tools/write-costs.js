@@ -337,7 +337,8 @@ Written by \`node tools/write-costs.js\` from the declarations that the nodes th
 have exactly the declared length, and tests compare the declarations with the traffic byte for byte. Bytes are payload:
 what each party sends, and what the dealer sends, both for one element of the operand in the default range (16
 fractional bits, |v| < 2^14). Double "bytes sent" for what one party sends and receives. A narrower claimed range makes
-openings narrower.
+openings narrower. Rounds and bytes of whole models, students of private inference too, are in
+[performance.md](performance.md), and what a dealer, a lift or a plane is, in [protocols.md](protocols.md).
 
 ## Functions of one value, suites' own GeLU apart
 

@@ -78,7 +78,7 @@ function command(terminal: Terminal): Command {
     .exitOverride()
     .requiredOption('--task <name>', known)
     .requiredOption('--out <folder>', 'folder of the model that is made')
-    .option('--model <folder>', 'the checkpoint to fine-tune')
+    .option('--model <folder>', 'the checkpoint to fine-tune; with --teacher, what a student begins as')
     .option('--teacher <folder>', 'the fine-tuned checkpoint that a student learns from')
     .addOption(new Option('--data <folder>', "the tasks' folders, with train.tsv and dev.tsv").env('SECFORMER_GLUE'))
     .option('--train-file <file>', "in the place of the data's train.tsv")
