@@ -1,18 +1,27 @@
 /** GLUE's measures, of figures counted by hand, and the laws that they keep. */
 import test from 'ava';
 import fc from 'fast-check';
-import { accuracy, f1, matthews, metrics, pearson, spearman } from '../src/index.js';
+import { accuracy, f1, matthews, metrics, pearson, predicted, spearman } from '../src/index.js';
 
 const near = (a: number, b: number) => Math.abs(a - b) < 1e-12;
 
 test('of classes: 3 right of class 1, 1 wrong, 2 missed, 4 right of class 0', (t) => {
-  const predicted = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
+  const got = [1, 1, 1, 1, 0, 0, 0, 0, 0, 0];
   const truth = [1, 1, 1, 0, 1, 1, 0, 0, 0, 0];
-  t.is(accuracy(predicted, truth), 0.7);
-  t.is(f1(predicted, truth), 6 / 9);
-  t.true(near(matthews(predicted, truth), (3 * 4 - 1 * 2) / Math.sqrt(4 * 5 * 5 * 6)));
+  t.is(accuracy(got, truth), 0.7);
+  t.is(f1(got, truth), 6 / 9);
+  t.true(near(matthews(got, truth), (3 * 4 - 1 * 2) / Math.sqrt(4 * 5 * 5 * 6)));
   t.is(f1([0, 0], [0, 0]), 0);
   t.is(matthews([1, 1], [0, 1]), 0);
+});
+
+test('scores that are no numbers predict no class, and count as wrong whatever is right', (t) => {
+  t.deepEqual(predicted([Number.NaN, Number.NaN, 1, 2, 0, Infinity, 3, Number.NaN], 2), [NaN, 1, NaN, NaN]);
+  const got = [1, 1, 0, 0, Number.NaN, Number.NaN];
+  const truth = [1, 1, 0, 0, 0, 1];
+  t.is(accuracy(got, truth), 4 / 6);
+  t.is(f1(got, truth), 4 / 6);
+  t.true(near(matthews(got, truth), (2 * 2 - 1) / 9));
 });
 
 test('of numbers', (t) => {

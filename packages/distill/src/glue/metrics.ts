@@ -3,12 +3,13 @@
 /** What is measured; `correlation` is the mean of `pearson` and `spearman`. */
 export type MetricName = 'accuracy' | 'f1' | 'matthews' | 'pearson' | 'spearman' | 'correlation';
 
-/** How many of each kind there are, of two classes; 1 is the positive one. */
+/** How many of each kind there are, of two classes; 1 is the positive one. What is no class is wrong, as either. */
 function confusion(predicted: ArrayLike<number>, truth: ArrayLike<number>) {
   let [tp, tn, fp, fn] = [0, 0, 0, 0];
   for (let i = 0; i < truth.length; i++) {
-    if (predicted[i] === 1) truth[i] === 1 ? tp++ : fp++;
-    else truth[i] === 1 ? fn++ : tn++;
+    const right = predicted[i] === truth[i];
+    if (truth[i] === 1) right ? tp++ : fn++;
+    else right ? tn++ : fp++;
   }
   return { tp, tn, fp, fn };
 }
