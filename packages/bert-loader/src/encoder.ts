@@ -101,7 +101,9 @@ export function encode(encoder: Encoder, inputs: BertInputs, c: BertConfig, hook
     hooks,
   };
   for (const [i, layer] of layers.entries()) {
-    x = layer(x, { ...scores, layer: i });
+    const computed = () => layer(x, { ...scores, layer: i });
+    // What a layer computes on the way goes with it, where nobody has been shown it
+    x = hooks ? computed() : tf.tidy(computed);
     hooks?.seen?.('hidden', i, x);
   }
   return (last ? normalize(x, last) : x) as tf.Tensor3D;

@@ -360,3 +360,18 @@ test('a random model may be a student: other weights of attention, with constant
   t.true(all.every((states) => states.length === 32 && states.every(Number.isFinite)));
   t.is(new Set(all.map(String)).size, all.length);
 });
+
+test('what a layer computes on the way is not in memory any more where the next one begins', async (t) => {
+  const peak = async (layers: number) => {
+    const shape = { vocabSize: 30, hidden: 16, layers, heads: 2, intermediate: 64, positions: 32 };
+    const model = randomBert(shape);
+    const inputs = model.tokenize(new Array(8).fill('w1 w2 w3 w4'), 32);
+    const before = tf.memory().numBytes;
+    const { peakBytes } = await tf.profile(() => model.hiddenStates(inputs));
+    model.dispose();
+    return peakBytes - before;
+  };
+  const [two, eight] = [await peak(2), await peak(8)];
+  // All that a layer keeps is what comes out of it
+  t.true(eight - two <= 6 * 8 * 32 * 16 * 4, `${two} ${eight}`);
+});
