@@ -8,7 +8,7 @@ const TASKS = {
   sst2: ['SST-2', 'accuracy'],
 };
 const names = Object.keys(TASKS);
-const each = (suffix, but = {}) => Object.fromEntries(names.map((task) => [task, `${but[task] ?? suffix}`]));
+const each = (suffix, but = {}) => Object.fromEntries(names.map((task) => [task, but[task] ?? suffix]));
 
 /** What the five tasks' table has a line of: the endings of its records' names. */
 const STUDENTS = [
@@ -26,7 +26,6 @@ const OF_TASK = [
   ['-2quad-13', '2Quad, `--operand-bits 13`'],
   ['-2quad-texts-13', 'the same, `--operand-bits 13`'],
   ['-cgf', 'CGF'],
-  ['-cgf-texts', 'CGF, from other texts too'],
 ];
 const TINY = [
   ['', '`sst2-tiny`, softmax'],
