@@ -10,6 +10,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { answersTable, baseTable, fiveTasksTable, trainingsTable } from './accuracy-tables.js';
+import { writeOrCheck } from './write-or-check.js';
 
 const docs = join(import.meta.dirname, '../docs');
 const document = join(docs, 'accuracy.md');
@@ -66,8 +67,7 @@ const tables = {
   trainings: trainingsTable,
 };
 
-const there = readFileSync(document, 'utf8');
-let text = there;
+let text = readFileSync(document, 'utf8');
 for (const [name, table] of Object.entries(tables)) {
   const [begin, end] = [`<!-- ${name}: by \`node tools/write-accuracy.js\` -->\n`, `<!-- end of ${name} -->`];
   const [from, to] = [text.indexOf(begin), text.indexOf(end)];
@@ -75,9 +75,4 @@ for (const [name, table] of Object.entries(tables)) {
   text = `${text.slice(0, from + begin.length)}\n${table(records)}\n\n${text.slice(to)}`;
 }
 
-if (!values.check) {
-  writeFileSync(document, text);
-} else if (there !== text) {
-  console.error('docs/accuracy.md is out of date: run node tools/write-accuracy.js');
-  process.exitCode = 1;
-}
+writeOrCheck(document, text);

@@ -1,7 +1,6 @@
 // Writes docs/costs.md from the declarations of the protocols: node tools/write-costs.js, or --check to fail where the
 // file is out of date.
 
-import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   blockBytes,
@@ -23,6 +22,7 @@ import {
   topK,
   Watch,
 } from '@secformer/secformer-ops';
+import { writeOrCheck } from './write-or-check.js';
 
 const file = join(import.meta.dirname, '../docs/costs.md');
 const ELEMENTS = 4096;
@@ -385,12 +385,4 @@ for one element of the operand.
 ${instructionTable()}
 `;
 
-if (process.argv[2] === '--check') {
-  const there = readFileSync(file, 'utf8');
-  if (there !== text) {
-    console.error('docs/costs.md is out of date: run node tools/write-costs.js');
-    process.exitCode = 1;
-  }
-} else {
-  writeFileSync(file, text);
-}
+writeOrCheck(file, text);

@@ -1,9 +1,10 @@
 // Writes the part of docs/faq.md that lists error codes, from error-codes.js: node tools/write-faq.js, or --check to
 // fail where it is out of date. What stands above the marker is written by hand.
 
-import { readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { errorCodes } from './error-codes.js';
+import { writeOrCheck } from './write-or-check.js';
 
 const file = join(import.meta.dirname, '../docs/faq.md');
 const MARKER = '<!-- What follows is written by `node tools/write-faq.js` -->';
@@ -31,9 +32,4 @@ const at = there.indexOf(MARKER);
 if (at < 0) throw new Error(`docs/faq.md has lost its marker: ${MARKER}`);
 const text = `${there.slice(0, at + MARKER.length)}\n\n${paragraphs.join('\n\n')}\n`;
 
-if (process.argv[2] !== '--check') {
-  writeFileSync(file, text);
-} else if (there !== text) {
-  console.error('docs/faq.md is out of date: run node tools/write-faq.js');
-  process.exitCode = 1;
-}
+writeOrCheck(file, text);

@@ -30,21 +30,23 @@ test('draws are of their seed, purpose and numbers', (t) => {
 });
 
 test('an epoch has every example once, in batches of much the same length, in another order each time', (t) => {
-  const examples = Array.from({ length: 1003 }, (_, i) => ({
-    ids: new Array<number>(3 + ((i * 37) % 60)).fill(5),
-    types: [],
-    label: 0,
-  }));
+  const lengths = Array.from({ length: 1003 }, (_, i) => 3 + ((i * 37) % 60));
+  const starts = new Uint32Array(1004);
+  lengths.forEach((length, i) => {
+    starts[i + 1] = starts[i]! + length;
+  });
+  const tokens = new Int32Array(starts[1003]!);
+  const examples = { ids: tokens, types: tokens, starts, labels: new Float64Array(1003) };
   const epoch = epochOf(examples, 10, 1, 0, 4);
   t.is(epoch.length, 101);
   const all = epoch.flatMap((batch) => [...batch]);
   t.deepEqual(
     [...all].sort((a, b) => a - b),
-    examples.map((_, i) => i),
+    lengths.map((_, i) => i),
   );
-  const longest = epoch.map((batch) => Math.max(...Array.from(batch, (i) => examples[i]!.ids.length)));
+  const longest = epoch.map((batch) => Math.max(...Array.from(batch, (i) => lengths[i]!)));
   const filled = epoch.reduce((sum, batch, i) => sum + batch.length * longest[i]!, 0);
-  const own = examples.reduce((sum, { ids }) => sum + ids.length, 0);
+  const own = tokens.length;
   t.true(filled < 1.1 * own, `${filled} for ${own}`);
   // Short and long ones are mixed
   const rising = longest.filter((length, i) => i > 0 && length >= longest[i - 1]!).length;

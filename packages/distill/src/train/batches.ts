@@ -6,12 +6,22 @@ import type { Example } from '../glue/read.js';
 import { LENGTH_STEP, SORTED_BATCHES } from '../limits.js';
 import { drawsOf, shuffled } from '../random.js';
 
-/** An example as token ids. */
-export interface EncodedExample {
-  ids: number[];
-  types: number[];
-  label: number;
+/**
+ * Examples as token ids, those of all in one array: of objects for each the garbage collector would walk through tens
+ * of thousands several times a step, for it counts the tensors' memory too.
+ */
+export interface EncodedExamples {
+  ids: Int32Array;
+  types: Int32Array;
+  /** where each example begins in those, and where the last one ends */
+  starts: Uint32Array;
+  labels: Float64Array;
 }
+
+export const countOf = ({ labels }: EncodedExamples): number => labels.length;
+
+/** How many tokens an example has. */
+export const lengthOf = ({ starts }: EncodedExamples, i: number): number => starts[i + 1]! - starts[i]!;
 
 export interface Batch {
   inputs: BertInputs;
@@ -25,31 +35,34 @@ export interface Batch {
  * @param length tokens of an example at most; more are cut as the tokenizer's folder says
  * @throws DistillError BAD_TRAINING where special tokens alone are more
  */
-export function encoded(tokenizer: BertTokenizer, examples: readonly Example[], length: number): EncodedExample[] {
+export function encoded(tokenizer: BertTokenizer, examples: readonly Example[], length: number): EncodedExamples {
   try {
-    return examples.map(({ text, label }) => {
-      const { ids, types } = tokenizer.encode(text, length);
-      return { ids, types, label };
+    const each = examples.map(({ text }) => tokenizer.encode(text, length));
+    const starts = new Uint32Array(each.length + 1);
+    each.forEach(({ ids }, i) => {
+      starts[i + 1] = starts[i]! + ids.length;
     });
+    const [ids, types] = [0, 1].map(() => new Int32Array(starts[each.length]!));
+    each.forEach((example, i) => {
+      ids!.set(example.ids, starts[i]);
+      types!.set(example.types, starts[i]);
+    });
+    return { ids: ids!, types: types!, starts, labels: Float64Array.from(examples, ({ label }) => label) };
   } catch (cause) {
     throw cause instanceof RangeError ? new DistillError('BAD_TRAINING', cause.message, { cause }) : cause;
   }
 }
 
+const partOf = ({ ids, types, starts }: EncodedExamples, i: number): string =>
+  [ids, types].map((values) => values.subarray(starts[i], starts[i + 1])).join(';');
+
 /**
  * A teacher is given its student's ids.
  * @throws DistillError BAD_TRAINING where its own of these examples are others
  */
-export function checkSameIds(
-  teacher: BertTokenizer,
-  own: readonly EncodedExample[],
-  of: readonly Example[],
-  length: number,
-) {
+export function checkSameIds(teacher: BertTokenizer, own: EncodedExamples, of: readonly Example[], length: number) {
   const theirs = encoded(teacher, of, length);
-  const at = own.findIndex(
-    ({ ids, types }, i) => String(ids) !== String(theirs[i]!.ids) || String(types) !== String(theirs[i]!.types),
-  );
+  const at = of.findIndex((_, i) => partOf(own, i) !== partOf(theirs, i));
   if (at >= 0)
     throw new DistillError(
       'BAD_TRAINING',
@@ -63,18 +76,13 @@ export function checkSameIds(
  * @param size examples of a batch; the last of those drawn may have fewer
  * @param numbers of the epoch, beside the seed
  */
-export function epochOf(
-  examples: readonly EncodedExample[],
-  size: number,
-  seed: number,
-  ...numbers: number[]
-): Uint32Array[] {
+export function epochOf(examples: EncodedExamples, size: number, seed: number, ...numbers: number[]): Uint32Array[] {
   const draw = drawsOf(seed, 'order', ...numbers);
-  const order = shuffled(examples.length, draw);
+  const order = shuffled(countOf(examples), draw);
   const batches: Uint32Array[] = [];
   for (let from = 0; from < order.length; from += size * SORTED_BATCHES) {
     const some = order.subarray(from, from + size * SORTED_BATCHES);
-    some.sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length);
+    some.sort((a, b) => lengthOf(examples, a) - lengthOf(examples, b));
     for (let at = 0; at < some.length; at += size) batches.push(some.subarray(at, at + size));
   }
   return Array.from(shuffled(batches.length, draw), (i) => batches[i]!);
@@ -86,27 +94,27 @@ export function epochOf(
  * @param dtype of the labels
  */
 export function batchOf(
-  examples: readonly EncodedExample[],
+  examples: EncodedExamples,
   rows: ArrayLike<number>,
   pad: number,
   most: number,
   dtype: 'int32' | 'float32',
 ): Batch {
-  const chosen = Array.from(rows, (i) => examples[i]!);
-  const longest = Math.max(...chosen.map(({ ids }) => ids.length));
+  const longest = Math.max(...Array.from(rows, (i) => lengthOf(examples, i)));
   const width = Math.min(most, Math.ceil(longest / LENGTH_STEP) * LENGTH_STEP);
-  const size = chosen.length;
+  const size = rows.length;
   const [ids, mask, types] = [pad, 0, 0].map((filler) => new Int32Array(size * width).fill(filler));
-  chosen.forEach((example, r) => {
-    ids!.set(example.ids, r * width);
-    types!.set(example.types, r * width);
-    mask!.fill(1, r * width, r * width + example.ids.length);
-  });
+  for (let r = 0; r < size; r++) {
+    const [from, to] = [examples.starts[rows[r]!], examples.starts[rows[r]! + 1]];
+    ids!.set(examples.ids.subarray(from, to), r * width);
+    types!.set(examples.types.subarray(from, to), r * width);
+    mask!.fill(1, r * width, r * width + lengthOf(examples, rows[r]!));
+  }
   const [inputIds, attentionMask, tokenTypeIds] = [ids, mask, types].map((values) =>
     tf.tensor2d(values!, [size, width], 'int32'),
   );
   const labels = tf.tensor1d(
-    chosen.map(({ label }) => label),
+    Array.from(rows, (i) => examples.labels[i]!),
     dtype,
   );
   return {

@@ -5,7 +5,7 @@ import { DistillError } from '../errors.js';
 import { type MetricName, metrics } from '../glue/metrics.js';
 import { predicted } from '../glue/predicted.js';
 import type { Task } from '../glue/tasks.js';
-import { batchOf, disposeBatch, type EncodedExample } from './batches.js';
+import { batchOf, countOf, disposeBatch, type EncodedExamples, lengthOf } from './batches.js';
 import { crossEntropy, squaredError } from './losses.js';
 
 /** What was measured of a model on examples. */
@@ -24,16 +24,18 @@ export interface Evaluation {
  */
 export function evaluate(
   model: TrainableBert,
-  examples: readonly EncodedExample[],
+  examples: EncodedExamples,
   task: Task,
   settings: { batch: number; length: number },
 ): Evaluation {
-  const order = examples.map((_, i) => i).sort((a, b) => examples[a]!.ids.length - examples[b]!.ids.length);
-  const got = new Float64Array(examples.length);
+  const count = countOf(examples);
+  const order = Uint32Array.from({ length: count }, (_, i) => i);
+  order.sort((a, b) => lengthOf(examples, a) - lengthOf(examples, b));
+  const got = new Float64Array(count);
   const ranges = Array.from({ length: model.config.layers }, (): [number, number] => [Infinity, -Infinity]);
   let loss = 0;
   for (let at = 0; at < order.length; at += settings.batch) {
-    const rows = order.slice(at, at + settings.batch);
+    const rows = order.subarray(at, at + settings.batch);
     const batch = batchOf(examples, rows, model.config.padToken, settings.length, task.labels ? 'int32' : 'float32');
     tf.tidy(() => {
       const { scores } = model.compute(batch.inputs, {
@@ -58,10 +60,9 @@ export function evaluate(
       'TRAINING_DIVERGED',
       "scores of the development set are no finite numbers; choose a lower rate, or a cap for a student's scores",
     );
-  const want = examples.map(({ label }) => label);
   return {
-    loss: loss / examples.length,
-    metrics: Object.fromEntries(task.metrics.map((name) => [name, metrics[name](got, want)])),
+    loss: loss / count,
+    metrics: Object.fromEntries(task.metrics.map((name) => [name, metrics[name](got, examples.labels)])),
     arguments: ranges,
   };
 }

@@ -5,7 +5,7 @@ import { DistillError } from '../errors.js';
 import type { Draft } from '../model/draft.js';
 import { drawsOf, shuffled } from '../random.js';
 import { adamw, clipping, decays, type Moments, normOf, rateAt } from './adamw.js';
-import { type Batch, batchOf, disposeBatch, type EncodedExample, epochOf } from './batches.js';
+import { type Batch, batchOf, countOf, disposeBatch, type EncodedExamples, epochOf } from './batches.js';
 import { type DropRates, dropout } from './dropout.js';
 import { gradientsOf, type LossParts, stageHooks, type TakeGradient, taught } from './gradients.js';
 import { Replacing } from './replacing.js';
@@ -23,7 +23,7 @@ export interface StepParts {
   draft: Draft;
   model: TrainableBert;
   teacher: TrainableBert | undefined;
-  examples: readonly EncodedExample[];
+  examples: EncodedExamples;
   settings: TrainingSettings;
   rates: DropRates;
   /** of labels: int32 are classes, float32 what is to be predicted */
@@ -57,7 +57,7 @@ export class Steps {
 
   /** Steps of an epoch. */
   get perEpoch(): number {
-    return Math.ceil(this.#parts.examples.length / this.#parts.settings.batch);
+    return Math.ceil(countOf(this.#parts.examples) / this.#parts.settings.batch);
   }
 
   /**
@@ -93,7 +93,8 @@ export class Steps {
     if (!Number.isFinite(gradient))
       throw new DistillError(
         'TRAINING_DIVERGED',
-        `step ${at + 1}: the gradient is no finite number; choose a lower rate, or a cap for a student's scores`,
+        `step ${at + 1}: the gradient is no finite number; choose a lower rate, a cap for a student's ` +
+          'scores, or one layer at a time',
       );
     const steps = stage.to - stage.from;
     const rate = rateAt(inStage, steps, Math.floor(settings.warmup * steps), settings.rate);
@@ -170,7 +171,7 @@ export class Steps {
     this.moments = new Map();
     const { draft, model, teacher, settings, examples } = this.#parts;
     if (!teacher) return;
-    const order = shuffled(examples.length, drawsOf(settings.seed, 'calibration', stage.from));
+    const order = shuffled(countOf(examples), drawsOf(settings.seed, 'calibration', stage.from));
     const batches = Array.from({ length: settings.calibration }, (_, i) => {
       const from = (i * settings.batch) % order.length;
       return this.#batch(order.subarray(from, from + settings.microBatch));

@@ -1,12 +1,12 @@
 /** A training, step after step: when it is looked at, saved and ended. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import { type TrainableBert, trainableBert } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import type { Example } from '../glue/read.js';
 import type { Task } from '../glue/tasks.js';
 import { MAX_DROPOUT, MAX_STEPS } from '../limits.js';
 import type { Draft } from '../model/draft.js';
-import { checkSameIds, type EncodedExample, encoded } from './batches.js';
+import { checkSameIds, type EncodedExamples, encoded } from './batches.js';
 import type { DropRates } from './dropout.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { takeFolder } from './folder.js';
@@ -67,6 +67,16 @@ function placed(stages: readonly Stage[], perEpoch: number): Placed[] {
   });
 }
 
+/** Of lists of examples, in their order. */
+function hashOf(...lists: (readonly Example[])[]): Hash {
+  const hash = createHash('sha256');
+  for (const examples of lists) {
+    for (const { text, label } of examples) hash.update(JSON.stringify([text, label]));
+    hash.update('\n');
+  }
+  return hash;
+}
+
 /** Keys whose values differ, of two records' settings. */
 function differing(a: Record<string, unknown>, b: Record<string, unknown>): string[] {
   const keys = new Set([...Object.keys(a), ...Object.keys(b)]);
@@ -85,12 +95,14 @@ function differing(a: Record<string, unknown>, b: Record<string, unknown>): stri
  * ```
  */
 export class Training {
-  readonly #start: TrainingStart;
+  readonly #start: Omit<TrainingStart, 'train' | 'dev'>;
+  /** a hash that the data have gone into, in their order */
+  readonly #data: Hash;
   readonly #stages: readonly Placed[];
   readonly #steps: number;
   readonly #model: TrainableBert;
   readonly #teacher: TrainableBert | undefined;
-  readonly #dev: EncodedExample[];
+  readonly #dev: EncodedExamples;
   /** tokens of an example at most */
   readonly #length: number;
   readonly #work: Steps;
@@ -103,17 +115,19 @@ export class Training {
   #record: RunRecord;
 
   private constructor(start: TrainingStart, model: TrainableBert, teacher: TrainableBert | undefined) {
+    const { train, dev, ...others } = start;
     const { settings, task } = start;
-    this.#start = start;
+    this.#start = others;
+    this.#data = hashOf(train, dev);
     this.#model = model;
     this.#teacher = teacher;
     const length = Math.min(settings.length, model.config.longest, teacher?.config.longest ?? Infinity);
     this.#length = length;
-    this.#dev = encoded(model.tokenizer, start.dev, length);
-    const examples = encoded(model.tokenizer, start.train, length);
+    this.#dev = encoded(model.tokenizer, dev, length);
+    const examples = encoded(model.tokenizer, train, length);
     const shared = start.teacher && start.draft.sharesTokenizer(start.teacher);
     if (teacher && !(shared && teacher.config.types === model.config.types))
-      checkSameIds(teacher.tokenizer, examples, start.train, length);
+      checkSameIds(teacher.tokenizer, examples, train, length);
     const rates = dropRates(start, teacher !== undefined);
     this.#work = new Steps({
       draft: start.draft,
@@ -139,7 +153,7 @@ export class Training {
         dropout: rates,
         stages: start.stages,
         model: start.draft.config,
-        examples: start.train.length,
+        examples: train.length,
         ...start.about,
       },
       steps: this.#steps,
@@ -275,12 +289,8 @@ export class Training {
   /** What a training is of: its data, in their order, and the models that it begins with. */
   get #digest(): string {
     if (this.#of !== undefined) return this.#of;
-    const { train, dev, draft, teacher } = this.#start;
-    const hash = createHash('sha256');
-    for (const examples of [train, dev]) {
-      for (const { text, label } of examples) hash.update(JSON.stringify([text, label]));
-      hash.update('\n');
-    }
+    const { draft, teacher } = this.#start;
+    const hash = this.#data.copy();
     draft.hashInto(hash);
     teacher?.hashInto(hash);
     this.#of = hash.digest('hex').slice(0, 16);
