@@ -55,8 +55,8 @@ function table(head, rows) {
 export function fiveTasksTable({ trainings, baselines }) {
   const line = (label, values, teacher) => {
     const own = mean(values);
-    const apart =
-      own === undefined || teacher === undefined ? '' : (100 * (own - teacher)).toFixed(1).replace('-', '−');
+    const points = own === undefined || teacher === undefined ? undefined : (100 * (own - teacher)).toFixed(1);
+    const apart = points?.replace(/^-(?=.*[1-9])/, '−').replace('-', '') ?? '';
     return [label, ...values.map((v) => percent(v, 1)), percent(own, 1), apart];
   };
   const reached = (endings) => names.map((task) => trainings[`minilm-${task}${endings[task]}`]?.best.value);
