@@ -56,7 +56,7 @@ export function fiveTasksTable({ trainings, baselines }) {
   const line = (label, values, teacher) => {
     const own = mean(values);
     const points = own === undefined || teacher === undefined ? undefined : (100 * (own - teacher)).toFixed(1);
-    const apart = points?.replace(/^-(?=.*[1-9])/, '−').replace('-', '') ?? '';
+    const apart = points?.replace('-0.0', '0.0').replace('-', '−') ?? '';
     return [label, ...values.map((v) => percent(v, 1)), percent(own, 1), apart];
   };
   const reached = (endings) => names.map((task) => trainings[`minilm-${task}${endings[task]}`]?.best.value);
