@@ -36,18 +36,22 @@ export interface Batch {
  * @throws DistillError BAD_TRAINING where special tokens alone are more
  */
 export function encoded(tokenizer: BertTokenizer, examples: readonly Example[], length: number): EncodedExamples {
+  const each = idsOf(tokenizer, examples, length);
+  const starts = new Uint32Array(each.length + 1);
+  each.forEach(({ ids }, i) => {
+    starts[i + 1] = starts[i]! + ids.length;
+  });
+  const [ids, types] = [0, 1].map(() => new Int32Array(starts[each.length]!));
+  each.forEach((example, i) => {
+    ids!.set(example.ids, starts[i]);
+    types!.set(example.types, starts[i]);
+  });
+  return { ids: ids!, types: types!, starts, labels: Float64Array.from(examples, ({ label }) => label) };
+}
+
+function idsOf(tokenizer: BertTokenizer, examples: readonly Example[], length: number) {
   try {
-    const each = examples.map(({ text }) => tokenizer.encode(text, length));
-    const starts = new Uint32Array(each.length + 1);
-    each.forEach(({ ids }, i) => {
-      starts[i + 1] = starts[i]! + ids.length;
-    });
-    const [ids, types] = [0, 1].map(() => new Int32Array(starts[each.length]!));
-    each.forEach((example, i) => {
-      ids!.set(example.ids, starts[i]);
-      types!.set(example.types, starts[i]);
-    });
-    return { ids: ids!, types: types!, starts, labels: Float64Array.from(examples, ({ label }) => label) };
+    return examples.map(({ text }) => tokenizer.encode(text, length));
   } catch (cause) {
     throw cause instanceof RangeError ? new DistillError('BAD_TRAINING', cause.message, { cause }) : cause;
   }
