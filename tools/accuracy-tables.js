@@ -15,6 +15,7 @@ const STUDENTS = [
   ['softmax, the teacher', each('')],
   ['2Quad, (s + c)² over its sum', each('-2quad', { mrpc: '-2quad-texts', rte: '-2quad-texts', stsb: '-2quad-texts' })],
   ['CGF, e^(s − mean − c·var)/n', each('-cgf')],
+  ['2Quad, fitted, before training', each('-2quad-fitted')],
   ['2Quad before training', each('-2quad-untrained')],
 ];
 
@@ -151,6 +152,7 @@ export function trainingsTable({ trainings }) {
       TASKS[task][0],
       kinds[attention] + (norms === 'affine' ? ', affine norms' : ''),
       settings.textsOf ? settings.textsOf.map((t) => TASKS[t][0]).join(', ') : '',
+      (attention !== 'softmax' && settings.fit?.toLocaleString('en')) || '',
       settings.batch,
       settings.rate.toExponential(),
       settings.stages.map((stage) => stage.epochs).join(' + '),
@@ -159,6 +161,18 @@ export function trainingsTable({ trainings }) {
       percent(best.value, 1),
       Math.round(seconds / 60),
     ]);
-  const head = ['model', 'task', 'attention', 'other texts', 'batch', 'rate', 'epochs', 'steps', 'best', 'reached'];
+  const head = [
+    'model',
+    'task',
+    'attention',
+    'other texts',
+    'fitted',
+    'batch',
+    'rate',
+    'epochs',
+    'steps',
+    'best',
+    'reached',
+  ];
   return table([...head, 'minutes'], rows);
 }

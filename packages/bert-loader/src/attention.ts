@@ -35,20 +35,39 @@ export interface Scores {
  * @returns [batch, tokens, width], `width` being what they are projected to
  */
 export function attend(from: Attended, w: AttentionWeights, c: BertConfig, met: Scores): tf.Tensor {
-  const { heads } = c;
-  const { mask, bias, layer, hooks } = met;
+  const { mask, layer, hooks } = met;
+  const { scores, values } = scored(from, w, c, met.bias);
+  const settings = hooks?.attention ? { ...c.attention, function: hooks.attention(layer) } : c.attention;
+  const { weights, argument } = weigh(scores, mask, settings, w.constants);
+  hooks?.seen?.('argument', layer, argument);
+  hooks?.seen?.('weights', layer, weights);
+  const context = joined(tf.matMul(hooks?.drop?.(weights, 'attention') ?? weights, values));
+  hooks?.seen?.('context', layer, context);
+  return context;
+}
+
+/** What a layer's weights are made from, and what they weigh. */
+export interface Scored {
+  /** [batch, heads, tokens, tokens] */
+  scores: tf.Tensor;
+  /** [batch, heads, tokens, width/heads] */
+  values: tf.Tensor;
+}
+
+/** @param bias as `Scores` has it */
+export function scored(from: Attended, w: AttentionWeights, { heads }: BertConfig, bias?: tf.Tensor): Scored {
   const [batch, length] = from.query.shape as [number, number];
   const width = w.query.weight.shape[1]!;
   const split = (t: tf.Tensor) => tf.transpose(tf.reshape(t, [batch, length, heads, width / heads]), [0, 2, 1, 3]);
   const q = split(dense(from.query, w.query));
   const k = split(dense(from.key, w.key));
-  const v = split(dense(from.value, w.value));
-  let scores: tf.Tensor = tf.mul(tf.matMul(q, k, false, true), tf.scalar(Math.sqrt(heads / width)));
-  if (bias) scores = tf.add(scores, bias);
-  const settings = hooks?.attention ? { ...c.attention, function: hooks.attention(layer) } : c.attention;
-  const { weights, argument } = weigh(scores, mask, settings, w.constants);
-  hooks?.seen?.('argument', layer, argument);
-  hooks?.seen?.('weights', layer, weights);
-  const context = tf.matMul(hooks?.drop?.(weights, 'attention') ?? weights, v);
-  return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [batch, length, width]);
+  const values = split(dense(from.value, w.value));
+  const scores = tf.mul(tf.matMul(q, k, false, true), tf.scalar(Math.sqrt(heads / width)));
+  return { scores: bias ? tf.add(scores, bias) : scores, values };
+}
+
+/** What heads give, [batch, heads, tokens, width/heads], side by side: [batch, tokens, width]. */
+function joined(context: tf.Tensor): tf.Tensor {
+  const [batch, heads, length, each] = context.shape as [number, number, number, number];
+  return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [batch, length, heads * each]);
 }

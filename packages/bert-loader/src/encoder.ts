@@ -73,12 +73,8 @@ function positionsOf(ids: tf.Tensor2D, table: tf.Tensor, c: BertConfig): tf.Tens
   return tf.gather(table, tf.cast(tf.add(counted, tf.scalar(c.countedFrom, 'int32')), 'int32'));
 }
 
-function embed(
-  e: Embeddings,
-  { inputIds, tokenTypeIds }: BertInputs,
-  c: BertConfig,
-  hooks: Hooks | undefined,
-): tf.Tensor {
+/** What the first layer is given, [batch, tokens, hidden]. */
+export function embed(e: Embeddings, { inputIds, tokenTypeIds }: BertInputs, c: BertConfig, hooks?: Hooks): tf.Tensor {
   let words: tf.Tensor = tf.gather(e.words, inputIds);
   if (e.transform) words = e.transform(words);
   let x: tf.Tensor = tf.add(words, positionsOf(inputIds, e.positions, c));
@@ -91,15 +87,10 @@ function embed(
 
 /** Last hidden states, [batch, tokens, hidden]. */
 export function encode(encoder: Encoder, inputs: BertInputs, c: BertConfig, hooks?: Hooks): tf.Tensor3D {
-  const { embeddings, layers, last, bias } = encoder;
-  const [batch, length] = inputs.inputIds.shape;
+  const { embeddings, layers, last } = encoder;
   let x = embed(embeddings, inputs, c, hooks);
   hooks?.seen?.('hidden', -1, x);
-  const scores: Omit<Scores, 'layer'> = {
-    mask: tf.reshape(tf.cast(inputs.attentionMask, 'float32'), [batch, 1, 1, length]),
-    bias: bias?.(length),
-    hooks,
-  };
+  const scores = metBy(encoder, inputs, hooks);
   for (const [i, layer] of layers.entries()) {
     const computed = () => layer(x, { ...scores, layer: i });
     // What a layer computes on the way goes with it, where nobody has been shown it
@@ -107,4 +98,11 @@ export function encode(encoder: Encoder, inputs: BertInputs, c: BertConfig, hook
     hooks?.seen?.('hidden', i, x);
   }
   return (last ? normalize(x, last) : x) as tf.Tensor3D;
+}
+
+/** What the scores of every layer meet. */
+export function metBy({ bias }: Encoder, { attentionMask }: BertInputs, hooks?: Hooks): Omit<Scores, 'layer'> {
+  const [batch, length] = attentionMask.shape;
+  const mask = tf.reshape(tf.cast(attentionMask, 'float32'), [batch, 1, 1, length]);
+  return { mask, bias: bias?.(length), hooks };
 }

@@ -1,3 +1,4 @@
+export { type AttentionWeights, type Scored, scored } from './attention.js';
 export {
   ATTENTION_FUNCTIONS,
   ATTENTION_POWERS,
@@ -7,7 +8,7 @@ export {
   type Weighed,
   weigh,
 } from './attention-weights.js';
-export { type Norm, normalize } from './blocks.js';
+export { type Dense, type Norm, normalize } from './blocks.js';
 export type { BertConfig } from './config.js';
 export type { DropPlace, Hooks, Seen } from './hooks.js';
 export { OLDER_SENTENCE_FILES, TOKENIZER_FILES } from './tokenizer/load.js';

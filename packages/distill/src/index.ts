@@ -8,11 +8,12 @@ export { type Example, examplesOf, readExamples, taskFile } from './glue/read.js
 export { type Task, tasks } from './glue/tasks.js';
 export { BACKENDS, type TrainingBackend, useBackend } from './model/backend.js';
 export { Draft } from './model/draft.js';
+export type { Fitted } from './model/fit-attention.js';
 export { type StudentSettings, studentOf } from './model/student.js';
 export type { DropRates } from './train/dropout.js';
 export type { Evaluation } from './train/evaluate.js';
 export type { LossParts } from './train/gradients.js';
 export type { CurvePoint, Ending, RunRecord } from './train/record.js';
 export { settingsOf, type TrainingSettings } from './train/settings.js';
-export type { LossWeights, Stage } from './train/stages.js';
+export type { LossWeights, Replaced, Stage } from './train/stages.js';
 export { Training, type TrainingOptions, type TrainingProgress, type TrainingStart } from './train/trainer.js';

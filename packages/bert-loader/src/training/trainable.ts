@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { BertConfig } from '../config.js';
-import { encode } from '../encoder.js';
+import { embed, encode, metBy } from '../encoder.js';
 import { ModelFileError } from '../errors.js';
 import { familyOf } from '../families/index.js';
 import type { ReadFile } from '../files.js';
@@ -54,6 +54,21 @@ export class TrainableBert {
     const { encoder, head } = this.#parts;
     const hidden = encode(encoder, inputs, this.config, hooks);
     return { hidden, scores: head?.scores(hidden, hooks) };
+  }
+
+  /** What the first layer is given, [batch, tokens, hidden]; the caller disposes of it. */
+  embed(inputs: BertInputs, hooks?: Hooks): tf.Tensor {
+    return tf.tidy(() => embed(this.#parts.encoder.embeddings, inputs, this.config, hooks));
+  }
+
+  /**
+   * What one layer gives, [batch, tokens, hidden]; the caller disposes of it.
+   * @param at which layer, from 0
+   * @param x what the one before it gave, or `embed`
+   */
+  layer(at: number, x: tf.Tensor, inputs: BertInputs, hooks?: Hooks): tf.Tensor {
+    const { encoder } = this.#parts;
+    return tf.tidy(() => encoder.layers[at]!(x, { ...metBy(encoder, inputs, hooks), layer: at }));
   }
 
   /**

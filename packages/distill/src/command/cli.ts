@@ -58,6 +58,7 @@ interface Flags {
   temperature: number;
   cap: number;
   capWeight: number;
+  fit: number;
   calibration: number;
   freezeWords?: boolean;
   half?: boolean;
@@ -111,7 +112,8 @@ function command(terminal: Terminal): Command {
     .option('--temperature <t>', 'of the logits', number, USUAL.temperature)
     .option('--cap <bound>', "what a loss keeps the student's scores below; 0: nothing", number, USUAL.cap)
     .option('--cap-weight <weight>', 'how much that loss counts', number, USUAL.capWeight)
-    .option('--calibration <batches>', 'that constants are measured on', number, USUAL.calibration)
+    .option('--fit <texts>', 'that attention is fitted by before the first step; 0: it is not', number, USUAL.fit)
+    .option('--calibration <batches>', "that norms' constants are measured on", number, USUAL.calibration)
     .option('--freeze-words', "leaves the words' embeddings as they are: steps on short texts take less")
     .option('--half', 'stores the model in 16-bit floats')
     .option('--limit <n>', 'examples of each file at most: for a trial', number)
@@ -188,10 +190,22 @@ function settingsIn(f: Flags, dropout: Record<string, number>) {
     cap,
     capWeight,
     calibration,
+    fit,
     freezeWords = false,
     half = false,
   } = f;
-  const every = { evaluateEvery, saveEvery, patience, temperature, cap, capWeight, calibration, freezeWords, half };
+  const every = {
+    evaluateEvery,
+    saveEvery,
+    patience,
+    temperature,
+    cap,
+    capWeight,
+    calibration,
+    fit,
+    freezeWords,
+    half,
+  };
   const optimizer = { batch, length, rate, constantRate, warmup, decay, clip, seed };
   return { ...optimizer, ...every, dropout, ...(microBatch !== undefined && { microBatch }) };
 }

@@ -11,7 +11,7 @@ import { type StudentSettings, studentOf } from '../model/student.js';
 import { makeFolder } from '../train/folder.js';
 import type { RunRecord } from '../train/record.js';
 import { settingsOf, type TrainingSettings } from '../train/settings.js';
-import { fineTuning, type Stage, stagesOf } from '../train/stages.js';
+import { fineTuning, type Replaced, type Stage, stagesOf } from '../train/stages.js';
 import { Training, type TrainingOptions } from '../train/trainer.js';
 
 /** What a fine-tuning or a distillation is asked for with. */
@@ -96,7 +96,7 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
     if (model === undefined) refuse('a model to fine-tune, or a teacher to learn from, is missing');
     if (Object.values(student).some((value) => value !== undefined)) refuse('a student has a teacher; none is named');
     const draft = (await Draft.read(model!)).forTask(task, seed);
-    return { draft, teacher: undefined, stages: fineTuning(numbers.epochs) };
+    return { draft, teacher: undefined, stages: fineTuning(numbers.epochs), begins: undefined };
   }
   const teacher = await Draft.read(from);
   const outputs = task.labels?.length ?? 1;
@@ -123,8 +123,9 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
   const affine = own.layer_norm === 'affine' && begins.config.layer_norm !== 'affine';
   if (begins === teacher && !attention && !affine && numbers.labels === 0)
     refuse(`${from}: the student would be its teacher, and learn nothing; name its attention or its norms`);
+  const { layers } = draft;
   const stages: Stage[] = stagesOf({
-    layers: draft.layers,
+    layers,
     attention,
     affine,
     hiddenEpochs: numbers.hiddenEpochs,
@@ -134,7 +135,11 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
     task: numbers.labels,
     hidden: numbers.hidden,
   });
-  return { draft, teacher: teacher.forTask(task, seed), stages };
+  const begun: Replaced = {
+    attentionFrom: attention ? layers : 0,
+    affineFrom: own.layer_norm === 'affine' && !affine ? 0 : 2 * layers + 1,
+  };
+  return { draft, teacher: teacher.forTask(task, seed), stages, begins: begun };
 }
 
 /**
@@ -161,12 +166,26 @@ export async function distill(request: DistillRequest, options: TrainingOptions 
   const own = some(await readExamples(task, fileOf(request, request.trainFile, 'train.tsv')));
   const train = [...own, ...some(await textsOf(request))];
   const dev = some(await readExamples(task, fileOf(request, request.devFile, 'dev.tsv')));
-  const { draft, teacher, stages } = await plan(request, task, settings.seed);
+  const { draft, teacher, stages, begins } = await plan(request, task, settings.seed);
   // Before a first epoch has gone into what cannot be written
   await makeFolder(out);
   const backend = await useBackend(request.backend);
   const about = { teacher: request.teacher, begins: request.model, textsOf: request.textsOf };
-  const start = { task, draft, teacher, stages, settings, train, dev, out, backend, about };
+  const ownConstants = request.student?.constant !== undefined;
+  const start = {
+    task,
+    draft,
+    teacher,
+    stages,
+    ...(begins && { begins }),
+    ownConstants,
+    settings,
+    train,
+    dev,
+    out,
+    backend,
+    about,
+  };
   const training = await Training.of(start);
   try {
     return await training.run(options);

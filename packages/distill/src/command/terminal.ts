@@ -38,7 +38,14 @@ export class ProgressBar {
     this.#terminal = terminal;
   }
 
-  show({ step, steps, stage, loss, last, secondsLeft }: TrainingProgress): void {
+  show({ step, steps, stage, loss, last, secondsLeft, fitted }: TrainingProgress): void {
+    if (fitted) {
+      // A line is enough: each layer of BERT-base takes half a minute
+      this.stop();
+      const { layer, layers } = fitted;
+      this.#terminal.err(`attention fitted, layer ${layer} of ${layers}, ${clock(secondsLeft)} left`);
+      return;
+    }
     const [metric, value] = Object.entries(last?.metrics ?? {})[0] ?? [];
     const measured = metric === undefined ? '' : `${metric} ${value!.toFixed(4)}  `;
     const shown = { stage, loss: loss.toPrecision(4), measured, left: clock(secondsLeft) };

@@ -1,6 +1,6 @@
 /** What a training is done with: every number, with what it is where none is named. */
 import { DistillError } from '../errors.js';
-import { MAX_BATCH, MAX_DROPOUT } from '../limits.js';
+import { MAX_BATCH, MAX_DROPOUT, MAX_FITTED } from '../limits.js';
 import type { DropRates } from './dropout.js';
 
 /** What a training is done with, beside its data, models and stages. */
@@ -37,8 +37,10 @@ export interface TrainingSettings {
   cap: number;
   /** how much that loss counts */
   capWeight: number;
-  /** batches that constants are measured on */
+  /** batches that norms' constants are measured on */
   calibration: number;
+  /** texts that attention which is replaced is fitted to its teacher's by, before any step; 0: it is not */
+  fit: number;
   /** are the words' embeddings left as they are? They are half of a small model, and of a step on short texts */
   freezeWords: boolean;
   /** is the model that is made stored in 16-bit floats? It is trained, and evaluated, in 32 */
@@ -64,6 +66,7 @@ export const USUAL: TrainingSettings = {
   cap: 0,
   capWeight: 0.1,
   calibration: 4,
+  fit: 2048,
   freezeWords: false,
   half: false,
 };
@@ -77,6 +80,7 @@ const WHOLE: Partial<Record<keyof TrainingSettings, [least: number, most: number
   saveEvery: [0, 1e9],
   patience: [0, 1e6],
   calibration: [1, 1000],
+  fit: [0, MAX_FITTED],
 };
 const REAL: Partial<Record<keyof TrainingSettings, [least: number, most: number]>> = {
   rate: [0, 1],

@@ -12,13 +12,17 @@ export interface LossWeights {
   task: number;
 }
 
-/** A part of a training with a schedule of its own. */
-export interface Stage {
-  name: string;
+/** What of a model is its student's already. */
+export interface Replaced {
   /** layers from this one up have the student's attention */
   attentionFrom: number;
   /** norms from this one up are affine */
   affineFrom: number;
+}
+
+/** A part of a training with a schedule of its own. */
+export interface Stage extends Replaced {
+  name: string;
   losses: LossWeights;
   epochs: number;
 }

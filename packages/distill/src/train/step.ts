@@ -3,14 +3,15 @@ import type { Hooks, TrainableBert } from '@secformer/bert-loader/training';
 import * as tf from '@tensorflow/tfjs';
 import { DistillError } from '../errors.js';
 import type { Draft } from '../model/draft.js';
+import type { Fitted } from '../model/fit-attention.js';
 import { drawsOf, shuffled } from '../random.js';
 import { adamw, clipping, decays, type Moments, normOf, rateAt } from './adamw.js';
-import { type Batch, batchOf, countOf, disposeBatch, type EncodedExamples, epochOf } from './batches.js';
+import { type Batch, batchOf, countOf, disposeBatch, type EncodedExamples, epochOf, lengthOf } from './batches.js';
 import { type DropRates, dropout } from './dropout.js';
 import { gradientsOf, type LossParts, stageHooks, type TakeGradient, taught } from './gradients.js';
 import { Replacing } from './replacing.js';
 import type { TrainingSettings } from './settings.js';
-import type { Stage } from './stages.js';
+import type { Replaced, Stage } from './stages.js';
 
 /** A stage and where it lies among the steps. */
 export interface Placed extends Stage {
@@ -26,6 +27,10 @@ export interface StepParts {
   examples: EncodedExamples;
   settings: TrainingSettings;
   rates: DropRates;
+  /** what the model is before the first stage */
+  begins: Replaced;
+  /** are the constants of attention the user's own? */
+  ownConstants: boolean;
   /** of labels: int32 are classes, float32 what is to be predicted */
   labels: 'int32' | 'float32';
 }
@@ -61,15 +66,13 @@ export class Steps {
   }
 
   /**
-   * One step.
+   * One step, of a stage that has been entered.
    * @param at how many there have been, of the whole training
-   * @param before the stage before this one
    * @throws DistillError TRAINING_DIVERGED where the loss or its gradient is no finite number
    */
-  one(stage: Placed, before: Placed | undefined, at: number): Stepped {
+  one(stage: Placed, at: number): Stepped {
     const { settings } = this.#parts;
     const inStage = at - stage.from;
-    if (inStage === 0) this.#enter(stage, before);
     const rows = this.#rows(stage, at);
     const losses: LossParts = {};
     const learnt = new Set<string>();
@@ -166,18 +169,32 @@ export class Steps {
     this.show(name);
   }
 
-  /** What begins with a stage: new moments, and constants of what is replaced from here on. */
-  #enter(stage: Placed, before: Placed | undefined): void {
+  /**
+   * What begins with a stage, before its first step: new moments, and what is replaced from here on made ready.
+   * @param before the stage before this one
+   * @returns turns of a second to a minute each
+   */
+  *enter(stage: Placed, before: Placed | undefined): Generator<Fitted, void> {
     this.moments = new Map();
-    const { draft, model, teacher, settings, examples } = this.#parts;
+    const { draft, model, teacher, settings, examples, begins, ownConstants } = this.#parts;
     if (!teacher) return;
-    const order = shuffled(countOf(examples), drawsOf(settings.seed, 'calibration', stage.from));
-    const batches = Array.from({ length: settings.calibration }, (_, i) => {
-      const from = (i * settings.batch) % order.length;
-      return this.#batch(order.subarray(from, from + settings.microBatch));
+    const { batch, microBatch, calibration, fit, seed } = settings;
+    const order = shuffled(countOf(examples), drawsOf(seed, 'calibration', stage.from));
+    const measured = Array.from({ length: calibration }, (_, i) => {
+      const from = (i * batch) % order.length;
+      return this.#batch(order.subarray(from, from + microBatch));
     });
-    const replacing = new Replacing(draft, model, teacher, this.weights, (name) => this.show(name));
-    replacing.enter(stage, before, batches);
-    for (const batch of batches) disposeBatch(batch);
+    const texts = order.slice(0, fit).sort((a, b) => lengthOf(examples, a) - lengthOf(examples, b));
+    const fitting = Array.from({ length: Math.ceil(texts.length / microBatch) }, (_, i) =>
+      this.#batch(texts.subarray(i * microBatch, (i + 1) * microBatch)),
+    );
+    const show = (name: string) => this.show(name);
+    const replacing = new Replacing({ draft, student: model, teacher, weights: this.weights, show, ownConstants });
+    const inputs = (batches: Batch[]) => batches.map((b) => b.inputs);
+    try {
+      yield* replacing.enter(stage, before ?? begins, inputs(fitting), inputs(measured));
+    } finally {
+      for (const b of [...measured, ...fitting]) disposeBatch(b);
+    }
   }
 }

@@ -6,13 +6,14 @@ import type { Example } from '../glue/read.js';
 import type { Task } from '../glue/tasks.js';
 import { MAX_DROPOUT, MAX_STEPS } from '../limits.js';
 import type { Draft } from '../model/draft.js';
+import type { Fitted } from '../model/fit-attention.js';
 import { checkSameIds, type EncodedExamples, encoded } from './batches.js';
 import type { DropRates } from './dropout.js';
 import { type Evaluation, evaluate } from './evaluate.js';
 import { takeFolder } from './folder.js';
 import type { Ending, RunRecord } from './record.js';
 import type { TrainingSettings } from './settings.js';
-import type { Stage } from './stages.js';
+import type { Replaced, Stage } from './stages.js';
 import { clearStates, loadState, savedStep, saveState } from './states.js';
 import { type Placed, Steps } from './step.js';
 import { writeRecord } from './write-record.js';
@@ -25,6 +26,10 @@ export interface TrainingStart {
   /** whom it learns from; undefined: the labels alone */
   teacher?: Draft | undefined;
   stages: readonly Stage[];
+  /** what of the model is a student's before the first; if absent, what its teacher has */
+  begins?: Replaced;
+  /** are the constants of its attention to be kept as they are until the first step? */
+  ownConstants?: boolean;
   settings: TrainingSettings;
   train: readonly Example[];
   dev: readonly Example[];
@@ -46,6 +51,8 @@ export interface TrainingProgress {
   last: Evaluation | undefined;
   best: number | undefined;
   secondsLeft: number;
+  /** before the first step of a stage whose attention is fitted: how far that is; there is no loss yet */
+  fitted?: Fitted;
 }
 
 /** How a training is run; all of it is optional. */
@@ -56,6 +63,15 @@ export interface TrainingOptions {
   signal?: AbortSignal;
   /** is told after each step */
   onProgress?: (progress: TrainingProgress) => void;
+}
+
+/** What a teacher has of its student's. */
+function replacedIn({ config: own }: TrainableBert, teacher: TrainableBert | undefined): Replaced {
+  const { attention, layerNorm } = teacher?.config ?? own;
+  return {
+    attentionFrom: attention.function === own.attention.function ? 0 : own.layers,
+    affineFrom: layerNorm === 'affine' ? 0 : 2 * own.layers + 1,
+  };
 }
 
 function placed(stages: readonly Stage[], perEpoch: number): Placed[] {
@@ -136,6 +152,8 @@ export class Training {
       examples,
       settings: { ...settings, length },
       rates,
+      begins: start.begins ?? replacedIn(model, teacher),
+      ownConstants: start.ownConstants ?? false,
       labels: task.labels ? 'int32' : 'float32',
     });
     this.#stages = placed(start.stages, this.#work.perEpoch);
@@ -205,15 +223,21 @@ export class Training {
     const every = evaluateEvery || this.#work.perEpoch;
     let ended: Ending = 'all steps';
     let pace = 0;
+    let entered = true;
     while (this.#step < this.#steps) {
       if (signal?.aborted) {
         ended = 'interrupted';
         break;
       }
-      const began = performance.now();
       const at = this.#stages.findIndex(({ to }) => this.#step < to);
       const stage = this.#stages[at]!;
-      const { losses, rate, gradient } = this.#work.one(stage, this.#stages[at - 1], this.#step);
+      if (this.#step === stage.from && !(await this.#enter(stage, this.#stages[at - 1], { signal, onProgress }))) {
+        ended = 'interrupted';
+        entered = false;
+        break;
+      }
+      const began = performance.now();
+      const { losses, rate, gradient } = this.#work.one(stage, this.#step);
       this.#step++;
       this.#record.curve.push({ step: this.#step, stage: stage.name, rate, gradient, losses });
       const took = (performance.now() - began) / 1000;
@@ -222,15 +246,8 @@ export class Training {
       const isLast = this.#step === this.#steps;
       const looks = stage === this.#stages.at(-1) && ((this.#step - stage.from) % every === 0 || isLast);
       if (looks) await this.#evaluate();
-      onProgress?.({
-        step: this.#step,
-        steps: this.#steps,
-        stage: stage.name,
-        loss: losses.total!,
-        last: this.#record.evaluations.at(-1),
-        best: this.#record.best?.value,
-        secondsLeft: pace * (this.#steps - this.#step),
-      });
+      const secondsLeft = pace * (this.#steps - this.#step);
+      onProgress?.({ ...this.#progress(stage.name), loss: losses.total!, secondsLeft });
       if (!isLast && patience > 0 && this.#sinceBest >= patience) {
         ended = 'no longer better';
         break;
@@ -240,11 +257,30 @@ export class Training {
       // Signals and timers come in between steps
       await new Promise((resolve) => setImmediate(resolve));
     }
-    if (ended === 'interrupted') await this.#save();
+    // What is half fitted is nothing to go on from: the newest state is
+    if (ended === 'interrupted' && entered) await this.#save();
     this.#record.ended = ended;
     await writeRecord(this.#start.out, this.#record);
     if (ended !== 'interrupted') await clearStates(this.#start.out);
     return this.#record;
+  }
+
+  /** @returns false where it was interrupted */
+  async #enter(stage: Placed, before: Placed | undefined, { signal, onProgress }: TrainingOptions): Promise<boolean> {
+    const began = performance.now();
+    for (const fitted of this.#work.enter(stage, before)) {
+      const secondsLeft = (((performance.now() - began) / 1000) * (fitted.layers - fitted.layer)) / fitted.layer;
+      onProgress?.({ ...this.#progress(stage.name), fitted, loss: Number.NaN, secondsLeft });
+      await new Promise((resolve) => setImmediate(resolve));
+      if (signal?.aborted) return false;
+    }
+    this.#record.seconds += (performance.now() - began) / 1000;
+    return true;
+  }
+
+  #progress(stage: string) {
+    const { evaluations, best } = this.#record;
+    return { step: this.#step, steps: this.#steps, stage, last: evaluations.at(-1), best: best?.value };
   }
 
   /** Disposes of the models. */
