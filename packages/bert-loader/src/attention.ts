@@ -4,6 +4,7 @@ import { type Dense, dense } from './blocks.js';
 import type { BertConfig } from './config.js';
 import type { Hooks } from './hooks.js';
 
+/** Dense layers of an attention, before its output projection. */
 export interface AttentionWeights {
   query: Dense;
   key: Dense;
@@ -54,7 +55,10 @@ export interface Scored {
   values: tf.Tensor;
 }
 
-/** @param bias as `Scores` has it */
+/**
+ * Scores of a layer's heads, before any function of them, and values.
+ * @param bias is added to the scores, [1, heads, tokens, tokens]
+ */
 export function scored(from: Attended, w: AttentionWeights, { heads }: BertConfig, bias?: tf.Tensor): Scored {
   const [batch, length] = from.query.shape as [number, number];
   const width = w.query.weight.shape[1]!;

@@ -1,6 +1,7 @@
 /** What encoders and heads are made of, in plain tf operations. */
 import * as tf from '@tensorflow/tfjs-core';
 
+/** A dense layer's weights. */
 export interface Dense {
   /** [in, out]; checkpoints have it the other way round, but backends multiply faster by what is not transposed */
   weight: tf.Tensor;

@@ -6,8 +6,8 @@ import type { Norm } from './blocks.js';
 export type DropPlace = 'hidden' | 'attention' | 'head';
 
 /**
- * What may be looked at: what a layer's attention function is given, and gives, [batch, heads, tokens, tokens]; what its
- * heads give, side by side, [batch, tokens, width]; that after the output projection, and its hidden states, both
+ * What may be looked at: what a layer's attention function is given, and gives, [batch, heads, tokens, tokens]; what
+ * its heads give, side by side, [batch, tokens, width]; that after the output projection, and its hidden states, both
  * [batch, tokens, hidden]. Layer −1 is the embeddings, which have hidden states alone.
  */
 export type Seen = 'argument' | 'weights' | 'context' | 'attention' | 'hidden';

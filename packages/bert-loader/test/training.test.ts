@@ -2,7 +2,15 @@
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
 import { bertFromFiles, ModelFileError } from '../src/index.js';
-import { hostTensors, normalize, safetensorsOf, type TrainableBert, trainableBert } from '../src/training.js';
+import {
+  hostTensors,
+  normalize,
+  safetensorsOf,
+  scored,
+  type TrainableBert,
+  trainableBert,
+  weigh,
+} from '../src/training.js';
 import { changed, expectedOf, inputsOf, reader } from './fixture.js';
 
 test.before(() => tf.setBackend('cpu'));
@@ -61,12 +69,39 @@ test('hooks are asked in every layer, and change nothing where they change nothi
     Array.from({ length: 2 * layers + 1 }, (_, i) => i),
   );
   const each = Array.from({ length: layers }, (_, i) =>
-    ['argument', 'weights', 'attention', 'hidden'].map((what) => `${what} ${i}`),
+    ['argument', 'weights', 'context', 'attention', 'hidden'].map((what) => `${what} ${i}`),
   );
   t.deepEqual(seen, ['hidden -1', ...each.flat()]);
   t.deepEqual(dropped, ['hidden', ...each.flatMap(() => ['attention', 'hidden', 'hidden']), 'head']);
   const quads = model.compute(inputs, { attention: (layer) => (layer === 0 ? '2quad' : 'softmax') });
   t.notDeepEqual(Array.from(quads.scores!.dataSync()), Array.from(scores!.dataSync()));
+});
+
+test('one layer after another is the model, and scores and values of heads are what its attention is made of', async (t) => {
+  const inputs = inputsOf(expectedOf('bert-sequence'));
+  const model = await trainableBert(reader('bert-sequence'), 'm');
+  const { layers, attention } = model.config;
+  const mask = tf.cast(tf.reshape(inputs.attentionMask, [inputs.attentionMask.shape[0], 1, 1, -1]), 'float32');
+  let x = model.embed(inputs);
+  for (let at = 0; at < layers; at++) {
+    const of = (name: string) => {
+      const stem = `bert.encoder.layer.${at}.attention.self.${name}`;
+      return { weight: model.weights.get(`${stem}.weight`)!, bias: model.weights.get(`${stem}.bias`)! };
+    };
+    const w = { query: of('query'), key: of('key'), value: of('value') };
+    const { scores, values } = scored({ query: x, key: x, value: x }, w, model.config);
+    const heads = tf.matMul(weigh(scores, mask, attention, undefined).weights, values);
+    const own = tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), x.shape);
+    const next = model.layer(at, x, inputs, {
+      seen: (what, layer, seen) => {
+        t.is(layer, at);
+        if (what === 'context') t.deepEqual(Array.from(seen.dataSync()), Array.from(own.dataSync()));
+      },
+    });
+    x = next;
+  }
+  t.deepEqual(Array.from(x.dataSync()), Array.from(model.compute(inputs).hidden.dataSync()));
+  t.throws(() => model.layer(layers, x, inputs), { instanceOf: RangeError, message: /layer is 2; the model has 2/ });
 });
 
 test.serial('a family whose layers are its own is refused by name, and leaves no tensor', async (t) => {

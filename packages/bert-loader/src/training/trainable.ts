@@ -65,10 +65,13 @@ export class TrainableBert {
    * What one layer gives, [batch, tokens, hidden]; the caller disposes of it.
    * @param at which layer, from 0
    * @param x what the one before it gave, or `embed`
+   * @throws RangeError where there is no such layer
    */
   layer(at: number, x: tf.Tensor, inputs: BertInputs, hooks?: Hooks): tf.Tensor {
     const { encoder } = this.#parts;
-    return tf.tidy(() => encoder.layers[at]!(x, { ...metBy(encoder, inputs, hooks), layer: at }));
+    const layer = encoder.layers[at];
+    if (!layer) throw new RangeError(`layer is ${at}; the model has ${encoder.layers.length}, counted from 0`);
+    return tf.tidy(() => layer(x, { ...metBy(encoder, inputs, hooks), layer: at }));
   }
 
   /**

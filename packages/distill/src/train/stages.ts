@@ -77,3 +77,19 @@ export function stagesOf(plan: StagePlan): Stage[] {
   stages.push({ name: 'logits', attentionFrom: 0, affineFrom: 0, losses, epochs });
   return stages.filter((stage) => stage.epochs > 0 || stage.name === 'logits');
 }
+
+/** A stage and where it lies among the steps. */
+export interface Placed extends Stage {
+  from: number;
+  to: number;
+}
+
+/** @param perEpoch steps of an epoch */
+export function placed(stages: readonly Stage[], perEpoch: number): Placed[] {
+  let at = 0;
+  return stages.map((stage) => {
+    const from = at;
+    at += Math.max(1, Math.round(stage.epochs * perEpoch));
+    return { ...stage, from, to: at };
+  });
+}

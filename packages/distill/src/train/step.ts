@@ -11,13 +11,7 @@ import { type DropRates, dropout } from './dropout.js';
 import { gradientsOf, type LossParts, stageHooks, type TakeGradient, taught } from './gradients.js';
 import { Replacing } from './replacing.js';
 import type { TrainingSettings } from './settings.js';
-import type { Replaced, Stage } from './stages.js';
-
-/** A stage and where it lies among the steps. */
-export interface Placed extends Stage {
-  from: number;
-  to: number;
-}
+import type { Placed, Replaced, Stage } from './stages.js';
 
 /** What steps are made with. */
 export interface StepParts {

@@ -13,9 +13,9 @@ import { type Evaluation, evaluate } from './evaluate.js';
 import { takeFolder } from './folder.js';
 import type { Ending, RunRecord } from './record.js';
 import type { TrainingSettings } from './settings.js';
-import type { Replaced, Stage } from './stages.js';
+import { type Placed, placed, type Replaced, type Stage } from './stages.js';
 import { clearStates, loadState, savedStep, saveState } from './states.js';
-import { type Placed, Steps } from './step.js';
+import { Steps } from './step.js';
 import { writeRecord } from './write-record.js';
 
 /** What a training begins with. */
@@ -72,15 +72,6 @@ function replacedIn({ config: own }: TrainableBert, teacher: TrainableBert | und
     attentionFrom: attention.function === own.attention.function ? 0 : own.layers,
     affineFrom: layerNorm === 'affine' ? 0 : 2 * own.layers + 1,
   };
-}
-
-function placed(stages: readonly Stage[], perEpoch: number): Placed[] {
-  let at = 0;
-  return stages.map((stage) => {
-    const from = at;
-    at += Math.max(1, Math.round(stage.epochs * perEpoch));
-    return { ...stage, from, to: at };
-  });
 }
 
 /** Of lists of examples, in their order. */
