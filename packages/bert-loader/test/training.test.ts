@@ -77,7 +77,7 @@ test('hooks are asked in every layer, and change nothing where they change nothi
   t.notDeepEqual(Array.from(quads.scores!.dataSync()), Array.from(scores!.dataSync()));
 });
 
-test('one layer after another is the model, and scores and values of heads are what its attention is made of', async (t) => {
+test('layer after layer is the model, and of scores and values its attention is made', async (t) => {
   const inputs = inputsOf(expectedOf('bert-sequence'));
   const model = await trainableBert(reader('bert-sequence'), 'm');
   const { layers, attention } = model.config;
