@@ -147,7 +147,7 @@ export function trainingsTable({ trainings }) {
   const rows = Object.entries(trainings)
     .filter(([, { steps }]) => steps > 1)
     .sort(([a], [b]) => order(a) - order(b) || (a < b ? -1 : 1))
-    .map(([name, { task, settings, attention, norms, steps, best, seconds }]) => [
+    .map(([name, { task, settings, attention, norms, steps, best, seconds, fittingSeconds = 0 }]) => [
       shown[parts(name)[0]],
       TASKS[task][0],
       kinds[attention] + (norms === 'affine' ? ', affine norms' : ''),
@@ -159,7 +159,7 @@ export function trainingsTable({ trainings }) {
       steps.toLocaleString('en'),
       best.step.toLocaleString('en'),
       percent(best.value, 1),
-      Math.round(seconds / 60),
+      Math.round((seconds + fittingSeconds) / 60),
     ]);
   const head = [
     'model',

@@ -18,7 +18,7 @@ const fileOf = (kind) => join(docs, `accuracy/${kind}.json`);
 const read = (kind) => JSON.parse(readFileSync(fileOf(kind), 'utf8'));
 
 /** Of a training what its command said, folders by their names alone, and what came out: its curve is in the plot. */
-function training({ task, backend, settings, steps, evaluations, best, seconds, ended }) {
+function training({ task, backend, settings, steps, evaluations, best, seconds, fittingSeconds, ended }) {
   const { model, teacher, begins, examples, ...said } = settings;
   return {
     task,
@@ -30,6 +30,7 @@ function training({ task, backend, settings, steps, evaluations, best, seconds, 
     evaluations: evaluations.map(({ step, loss, metrics }) => ({ step, loss, metrics })),
     best,
     seconds,
+    fittingSeconds,
     ended,
   };
 }

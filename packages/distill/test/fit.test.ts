@@ -154,6 +154,16 @@ test.serial('layers below the first stay as they are, and constants that are to 
   t.notDeepEqual(weights.get(output(1)), draft.tensors.get(output(1))!.values);
 });
 
+test.serial('a checkpoint whose constant is not a weight keeps it, and has its projections fitted', async (t) => {
+  const draft = tinyDraft(2, { attention_function: '2quad', attention_constant: 4 });
+  const { before, after, weights } = await fitted(draft, tinyDraft());
+  t.false(weights.has(CONSTANTS(0)));
+  t.true(
+    after.every((error, i) => error < 0.5 * before[i]!),
+    `${before} ${after}`,
+  );
+});
+
 test.serial('a training fits before its first step, says so, and can be interrupted there', async (t) => {
   const teacher = tinyDraft();
   const run = async (out: string, fit: number, signal?: AbortSignal) => {

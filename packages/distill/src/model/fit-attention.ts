@@ -126,11 +126,18 @@ function taught(teacher: TrainableBert, { inputs, theirs }: Reached, layer: numb
   });
 }
 
-/** Each is one constant for each head. */
-function constantsTried({ student, draft, weights, constants }: Fitting, layer: number): Float32Array[] {
+/** A layer's constants, one a head; a checkpoint may have one for all of them, which is not a weight. */
+function constantsOf({ student, draft, weights }: Fitting, layer: number): Float32Array {
   const { attention, heads } = student.config;
-  const tried = constants ? TRIED[attention.function] : [];
-  if (tried.length === 0) return [weights.get(constantsName(draft, layer))!.slice()];
+  return weights.get(constantsName(draft, layer)) ?? new Float32Array(heads).fill(attention.constant);
+}
+
+/** Each is one constant for each head. */
+function constantsTried(fitting: Fitting, layer: number): Float32Array[] {
+  const { student, draft, weights, constants } = fitting;
+  const { attention, heads } = student.config;
+  const tried = constants && weights.has(constantsName(draft, layer)) ? TRIED[attention.function] : [];
+  if (tried.length === 0) return [constantsOf(fitting, layer).slice()];
   return tried.map((c) => new Float32Array(heads).fill(c));
 }
 
@@ -201,11 +208,12 @@ function compare(fitting: Fitting, one: Reached, layer: number, context: tf.Tens
 }
 
 /** Takes each head's best constant. Rows of `power` need not sum up to 1: its values are made as large as they help. */
-function choose({ student, draft, weights, show }: Fitting, layer: number, sums: readonly Sums[]): void {
+function choose(fitting: Fitting, layer: number, sums: readonly Sums[]): void {
+  const { student, draft, weights, show } = fitting;
   const { heads, hidden, attention } = student.config;
   const free = attention.function === 'power';
   const name = constantsName(draft, layer);
-  const constants = weights.get(name)!;
+  const constants = constantsOf(fitting, layer);
   const scales = new Float64Array(heads).fill(1);
   for (let h = 0; h < heads; h++) {
     let least = Number.POSITIVE_INFINITY;
@@ -216,7 +224,7 @@ function choose({ student, draft, weights, show }: Fitting, layer: number, sums:
       [least, scales[h], constants[h]] = [error, scale, tried[h]!];
     }
   }
-  show(name);
+  if (weights.has(name)) show(name);
   if (!free) return;
   for (const part of ['weight', 'bias']) {
     const of = `${draft.layer(layer)}attention.self.value.${part}`;
@@ -233,7 +241,7 @@ function project(fitting: Fitting, reached: readonly Reached[], layer: number, g
   const { student, draft, weights, show } = fitting;
   const { hidden } = student.config;
   const n = hidden + 1;
-  const constants = weights.get(constantsName(draft, layer))!;
+  const constants = constantsOf(fitting, layer);
   const [gram, right] = [new Float64Array(n * n), new Float64Array(n * hidden)];
   const add = (sum: Float64Array, x: tf.Tensor) => {
     const values = x.dataSync();

@@ -29,5 +29,7 @@ export interface RunRecord {
   best: { step: number; metric: MetricName; value: number } | undefined;
   /** time in steps, evaluations left out */
   seconds: number;
+  /** time in which attention was fitted, before the steps */
+  fittingSeconds: number;
   ended: Ending | undefined;
 }

@@ -73,7 +73,8 @@ function checkState({ step, sinceBest, record: r }: Partial<TrainingState>, name
   };
   if (!isWhole(step) || step !== Number(NAME.exec(name)![1])) wrong('step');
   if (!isWhole(sinceBest)) wrong('sinceBest');
-  if (typeof r?.settings !== 'object' || r.settings === null || !Number.isFinite(r.seconds)) wrong('record');
+  if (typeof r?.settings !== 'object' || r.settings === null || ![r.seconds, r.fittingSeconds].every(Number.isFinite))
+    wrong('record');
   const { curve, evaluations, best } = r!;
   const points = Array.isArray(curve) && curve.length === step;
   if (!points || curve.some((p, i) => p?.step !== i + 1 || !Number.isFinite(p.losses?.total))) wrong('curve');

@@ -170,6 +170,7 @@ export class Training {
       evaluations: [],
       best: undefined,
       seconds: 0,
+      fittingSeconds: 0,
       ended: undefined,
     };
   }
@@ -265,7 +266,7 @@ export class Training {
       await new Promise((resolve) => setImmediate(resolve));
       if (signal?.aborted) return false;
     }
-    this.#record.seconds += (performance.now() - began) / 1000;
+    this.#record.fittingSeconds += (performance.now() - began) / 1000;
     return true;
   }
 
