@@ -42,7 +42,7 @@ export function attend(from: Attended, w: AttentionWeights, c: BertConfig, met: 
   const { weights, argument } = weigh(scores, mask, settings, w.constants);
   hooks?.seen?.('argument', layer, argument);
   hooks?.seen?.('weights', layer, weights);
-  const context = joined(tf.matMul(hooks?.drop?.(weights, 'attention') ?? weights, values));
+  const context = joinHeads(tf.matMul(hooks?.drop?.(weights, 'attention') ?? weights, values));
   hooks?.seen?.('context', layer, context);
   return context;
 }
@@ -60,18 +60,22 @@ export interface Scored {
  * @param bias is added to the scores, [1, heads, tokens, tokens]
  */
 export function scored(from: Attended, w: AttentionWeights, { heads }: BertConfig, bias?: tf.Tensor): Scored {
-  const [batch, length] = from.query.shape as [number, number];
   const width = w.query.weight.shape[1]!;
-  const split = (t: tf.Tensor) => tf.transpose(tf.reshape(t, [batch, length, heads, width / heads]), [0, 2, 1, 3]);
-  const q = split(dense(from.query, w.query));
-  const k = split(dense(from.key, w.key));
-  const values = split(dense(from.value, w.value));
+  const q = splitHeads(dense(from.query, w.query), heads);
+  const k = splitHeads(dense(from.key, w.key), heads);
+  const values = splitHeads(dense(from.value, w.value), heads);
   const scores = tf.mul(tf.matMul(q, k, false, true), tf.scalar(Math.sqrt(heads / width)));
   return { scores: bias ? tf.add(scores, bias) : scores, values };
 }
 
+/** Features of a layer, [batch, tokens, width], of each head: [batch, heads, tokens, width/heads]. */
+export function splitHeads(x: tf.Tensor, heads: number): tf.Tensor {
+  const [batch, length, width] = x.shape as [number, number, number];
+  return tf.transpose(tf.reshape(x, [batch, length, heads, width / heads]), [0, 2, 1, 3]);
+}
+
 /** What heads give, [batch, heads, tokens, width/heads], side by side: [batch, tokens, width]. */
-function joined(context: tf.Tensor): tf.Tensor {
+export function joinHeads(context: tf.Tensor): tf.Tensor {
   const [batch, heads, length, each] = context.shape as [number, number, number, number];
   return tf.reshape(tf.transpose(context, [0, 2, 1, 3]), [batch, length, heads * each]);
 }

@@ -1,4 +1,4 @@
-export { type Attended, type AttentionWeights, type Scored, scored } from './attention.js';
+export { type Attended, type AttentionWeights, joinHeads, type Scored, scored, splitHeads } from './attention.js';
 export {
   ATTENTION_FUNCTIONS,
   ATTENTION_POWERS,

@@ -3,7 +3,16 @@ import { existsSync } from 'node:fs';
 import { type TrainableBert, trainableBert } from '@secformer/bert-loader/training';
 import * as tf from '@tensorflow/tfjs';
 import test from 'ava';
-import { type Draft, settingsOf, studentOf, Training, type TrainingProgress, tasks, useBackend } from '../src/index.js';
+import {
+  type Draft,
+  settingsOf,
+  studentOf,
+  Training,
+  type TrainingOptions,
+  type TrainingProgress,
+  tasks,
+  useBackend,
+} from '../src/index.js';
 import { fitAttention } from '../src/model/fit-attention.js';
 import { leastSquares } from '../src/model/least-squares.js';
 import { drawsOf, gaussiansOf } from '../src/random.js';
@@ -200,6 +209,38 @@ test.serial('a training fits before its first step, says so, and can be interrup
   t.is(record.curve.length, 0);
   // Nothing to go on from, and nothing that is half fitted
   t.false(existsSync(`${stopped}/model.safetensors`));
+});
+
+test.serial('a training that is interrupted while it fits goes on to the same bits, whatever it saves', async (t) => {
+  const teacher = tinyDraft();
+  const hidden = stage(0.5, { hidden: 1, attention: 1 });
+  const run = async (out: string, options: TrainingOptions = {}) => {
+    const training = await Training.of({
+      task: tasks.sst2!,
+      draft: studentOf(teacher, { attention: '2quad' }),
+      teacher,
+      // Layer by layer: the second stage fits after steps of the first
+      stages: [{ ...hidden, attentionFrom: 1 }, hidden],
+      settings: settingsOf({ batch: 10, length: 16, rate: 1e-3, fit: 30, saveEvery: 1000 }),
+      train: sentences(60),
+      dev: sentences(10, 1000),
+      out,
+      backend: 'cpu',
+    });
+    const record = await training.run(options);
+    training.dispose();
+    return record;
+  };
+  const want = await run(folder(t));
+  const out = folder(t);
+  const controller = new AbortController();
+  const onProgress = ({ step, fitted }: TrainingProgress) => void (step > 0 && fitted && controller.abort());
+  const stopped = await run(out, { signal: controller.signal, onProgress });
+  t.is(stopped.ended, 'interrupted');
+  t.is(stopped.curve.length, 3);
+  const got = await run(out, { resume: true });
+  t.deepEqual(got.curve, want.curve);
+  t.deepEqual(got.evaluations, want.evaluations);
 });
 
 test.serial('what is no finite number is refused by its layer', async (t) => {

@@ -3,7 +3,7 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { tasks } from '../glue/tasks.js';
 import { BACKENDS, type TrainingBackend } from '../model/backend.js';
 import type { RunRecord } from '../train/record.js';
-import { USUAL } from '../train/settings.js';
+import { type TrainingSettings, USUAL } from '../train/settings.js';
 import { distill } from './run.js';
 import { ProgressBar, standard, type Terminal } from './terminal.js';
 
@@ -180,32 +180,8 @@ export async function main(argv: string[], terminal = standard, signal?: AbortSi
   }
 }
 
-function settingsIn(f: Flags, dropout: Record<string, number>) {
-  const { batch, microBatch, length, rate, constantRate, warmup, decay, clip, seed } = f;
-  const {
-    evaluateEvery,
-    saveEvery,
-    patience,
-    temperature,
-    cap,
-    capWeight,
-    calibration,
-    fit,
-    freezeWords = false,
-    half = false,
-  } = f;
-  const every = {
-    evaluateEvery,
-    saveEvery,
-    patience,
-    temperature,
-    cap,
-    capWeight,
-    calibration,
-    fit,
-    freezeWords,
-    half,
-  };
-  const optimizer = { batch, length, rate, constantRate, warmup, decay, clip, seed };
-  return { ...optimizer, ...every, dropout, ...(microBatch !== undefined && { microBatch }) };
+/** Of the flags those that are settings of a training. */
+function settingsIn(f: Flags, dropout: TrainingSettings['dropout']): Partial<TrainingSettings> {
+  const named = Object.entries(f).filter(([name, value]) => name in USUAL && value !== undefined);
+  return { ...Object.fromEntries(named), dropout };
 }

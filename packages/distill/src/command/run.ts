@@ -11,7 +11,7 @@ import { type StudentSettings, studentOf } from '../model/student.js';
 import { makeFolder } from '../train/folder.js';
 import type { RunRecord } from '../train/record.js';
 import { settingsOf, type TrainingSettings } from '../train/settings.js';
-import { fineTuning, type Replaced, type Stage, stagesOf } from '../train/stages.js';
+import { fineTuning, replacedBefore, type Stage, stagesOf } from '../train/stages.js';
 import { Training, type TrainingOptions } from '../train/trainer.js';
 
 /** What a fine-tuning or a distillation is asked for with. */
@@ -123,11 +123,9 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
   const affine = own.layer_norm === 'affine' && begins.config.layer_norm !== 'affine';
   if (begins === teacher && !attention && !affine && numbers.labels === 0)
     refuse(`${from}: the student would be its teacher, and learn nothing; name its attention or its norms`);
-  const { layers } = draft;
+  const replaces = { layers: draft.layers, attention, affine };
   const stages: Stage[] = stagesOf({
-    layers,
-    attention,
-    affine,
+    ...replaces,
     hiddenEpochs: numbers.hiddenEpochs,
     epochs: numbers.epochs,
     oneLayerAtATime: request.oneLayerAtATime ?? false,
@@ -135,11 +133,7 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
     task: numbers.labels,
     hidden: numbers.hidden,
   });
-  const begun: Replaced = {
-    attentionFrom: attention ? layers : 0,
-    affineFrom: own.layer_norm === 'affine' && !affine ? 0 : 2 * layers + 1,
-  };
-  return { draft, teacher: teacher.forTask(task, seed), stages, begins: begun };
+  return { draft, teacher: teacher.forTask(task, seed), stages, begins: replacedBefore(replaces) };
 }
 
 /**

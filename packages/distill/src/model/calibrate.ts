@@ -4,6 +4,30 @@ import { type Hooks, type Norm, normalize, type TrainableBert } from '@secformer
 import * as tf from '@tensorflow/tfjs';
 import type { Draft } from './draft.js';
 
+/** A student that is being made: its weights, whom it learns from, and how a change of a weight is shown. */
+export interface InTraining {
+  draft: Draft;
+  student: TrainableBert;
+  teacher: TrainableBert;
+  /** the student's, in its variables' layout; they are changed in place */
+  weights: ReadonlyMap<string, Float32Array>;
+  /** gives the student a weight that has changed */
+  show: (name: string) => void;
+}
+
+/** Makes the values of a layer's heads `scales` times as large, one of each head. */
+export function scaleValues({ draft, student, weights, show }: InTraining, layer: number, scales: ArrayLike<number>) {
+  const { heads, hidden } = student.config;
+  for (const part of ['weight', 'bias']) {
+    const name = `${draft.layer(layer)}attention.self.value.${part}`;
+    const values = weights.get(name)!;
+    // Both have the heads' features along their last axis
+    for (let i = 0; i < values.length; i++)
+      values[i] = values[i]! * scales[Math.floor(((i % hidden) * heads) / hidden)]!;
+    show(name);
+  }
+}
+
 /** The names of a norm's gain and bias, by its number as `Hooks` have it. */
 export function normNames(draft: Draft, at: number): { gain: string; bias: string } {
   const layer = draft.layer(Math.floor((at - 1) / 2));

@@ -9,20 +9,22 @@ import {
   type AttentionFunction,
   type AttentionWeights,
   type Hooks,
+  joinHeads,
+  type Scored,
   scored,
+  splitHeads,
   type TrainableBert,
   weigh,
 } from '@secformer/bert-loader/training';
 import * as tf from '@tensorflow/tfjs';
 import { DistillError } from '../errors.js';
 import { RIDGE } from '../limits.js';
-import type { Draft } from './draft.js';
+import { type InTraining, scaleValues } from './calibrate.js';
 import { leastSquares } from './least-squares.js';
 import { constantsName } from './student.js';
 
 /**
- * Constants that are tried, a tenth to a half apart, where scores of BERT's heads have their mean and spread. Those of
- * `power` stay: its rows sum up to what they will, and with the small constants that are nearest on average a row with
+ * Constants that are tried, each a tenth to two thirds above the one before. Those of `power` stay: its rows sum up to what they will, and with the small constants that are nearest on average a row with
  * a large score sums up to many times the others, which norms that are affine later do not take back.
  */
 const TRIED: Readonly<Record<AttentionFunction, readonly number[]>> = {
@@ -33,14 +35,7 @@ const TRIED: Readonly<Record<AttentionFunction, readonly number[]>> = {
 };
 
 /** What is fitted, to whom, and by what. */
-export interface Fitting {
-  student: TrainableBert;
-  teacher: TrainableBert;
-  draft: Draft;
-  /** the student's, in its variables' layout; they are changed in place */
-  weights: ReadonlyMap<string, Float32Array>;
-  /** gives the student a weight that has changed */
-  show: (name: string) => void;
+export interface Fitting extends InTraining {
   /** the student's, of the stage that begins */
   hooks: Hooks;
   batches: readonly BertInputs[];
@@ -101,7 +96,7 @@ function fitLayer(fitting: Fitting, reached: readonly Reached[], layer: number):
   const sums = constantsTried(fitting, layer).map(sumsOf(fitting.student.config.heads));
   try {
     for (const one of reached) {
-      const { context, goal, next } = taught(fitting.teacher, one, layer);
+      const { context, goal, next } = givenBy(fitting.teacher, one, layer);
       goals.push(goal);
       compare(fitting, one, layer, context, sums);
       context.dispose();
@@ -115,7 +110,7 @@ function fitLayer(fitting: Fitting, reached: readonly Reached[], layer: number):
 }
 
 /** What a teacher's heads give, what its layer's input is with attention's added, and what the layer gives. */
-function taught(teacher: TrainableBert, { inputs, theirs }: Reached, layer: number) {
+function givenBy(teacher: TrainableBert, { inputs, theirs }: Reached, layer: number) {
   return tf.tidy(() => {
     const seen = new Map<string, tf.Tensor>();
     const next = teacher.layer(layer, theirs, inputs, { seen: (what, _, x) => void seen.set(what, tf.keep(x)) });
@@ -174,7 +169,7 @@ function scoresOf(fitting: Fitting, { own }: Reached, layer: number) {
 /** What the student's heads give with some constants, [batch, heads, tokens, width/heads]. */
 function contextOf(
   { student }: Fitting,
-  { scores, values }: ReturnType<typeof scored>,
+  { scores, values }: Scored,
   { mask }: Reached,
   constants: Float32Array,
 ): tf.Tensor {
@@ -188,9 +183,7 @@ function compare(fitting: Fitting, one: Reached, layer: number, context: tf.Tens
   const { heads } = fitting.student.config;
   tf.tidy(() => {
     const from = scoresOf(fitting, one, layer);
-    const [batch, length, width] = context.shape as [number, number, number];
-    const theirs = tf.mul(context, one.mask);
-    const goal = tf.transpose(tf.reshape(theirs, [batch, length, heads, width / heads]), [0, 2, 1, 3]);
+    const goal = splitHeads(tf.mul(context, one.mask), heads);
     const perHead = (t: tf.Tensor) => tf.sum(t, [0, 2, 3]);
     const squares = perHead(tf.square(goal)).dataSync();
     for (const sum of sums) {
@@ -210,7 +203,7 @@ function compare(fitting: Fitting, one: Reached, layer: number, context: tf.Tens
 /** Takes each head's best constant. Rows of `power` need not sum up to 1: its values are made as large as they help. */
 function choose(fitting: Fitting, layer: number, sums: readonly Sums[]): void {
   const { student, draft, weights, show } = fitting;
-  const { heads, hidden, attention } = student.config;
+  const { heads, attention } = student.config;
   const free = attention.function === 'power';
   const name = constantsName(draft, layer);
   const constants = constantsOf(fitting, layer);
@@ -225,15 +218,7 @@ function choose(fitting: Fitting, layer: number, sums: readonly Sums[]): void {
     }
   }
   if (weights.has(name)) show(name);
-  if (!free) return;
-  for (const part of ['weight', 'bias']) {
-    const of = `${draft.layer(layer)}attention.self.value.${part}`;
-    const values = weights.get(of)!;
-    // Both have the heads' features along their last axis
-    for (let i = 0; i < values.length; i++)
-      values[i] = values[i]! * scales[Math.floor(((i % hidden) * heads) / hidden)]!;
-    show(of);
-  }
+  if (free) scaleValues(fitting, layer, scales);
 }
 
 /** The output projection with which the layer's input and attention's come nearest to the teacher's. */
@@ -252,7 +237,7 @@ function project(fitting: Fitting, reached: readonly Reached[], layer: number, g
     tf.tidy(() => {
       const [batch, length] = one.mask.shape as [number, number];
       const heads = contextOf(fitting, scoresOf(fitting, one, layer), one, constants);
-      const context = tf.reshape(tf.transpose(heads, [0, 2, 1, 3]), [batch * length, hidden]);
+      const context = tf.reshape(joinHeads(heads), [batch * length, hidden]);
       const rows = tf.reshape(one.mask, [batch * length, 1]);
       const missing = tf.reshape(tf.mul(tf.sub(goals[i]!, one.own), one.mask), [batch * length, hidden]);
       const given = tf.add(tf.matMul(context, weight as tf.Tensor2D), tf.mul(rows, bias));

@@ -37,7 +37,7 @@ export interface TrainingSettings {
   cap: number;
   /** how much that loss counts */
   capWeight: number;
-  /** batches that norms' constants are measured on */
+  /** batches that norms' constants are measured on, and what rows of `power` sum up to where nothing is fitted */
   calibration: number;
   /** texts that attention which is replaced is fitted to its teacher's by, before any step; 0: it is not */
   fit: number;

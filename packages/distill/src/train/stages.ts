@@ -52,14 +52,18 @@ export function fineTuning(epochs: number): Stage[] {
   return [{ name: 'task', attentionFrom: 0, affineFrom: 0, losses, epochs }];
 }
 
+/** What a model has of its student's before the first stage: all but what is replaced. */
+export function replacedBefore({ layers, attention, affine }: Pick<StagePlan, 'layers' | 'attention' | 'affine'>) {
+  return { attentionFrom: attention ? layers : 0, affineFrom: affine ? 2 * layers + 1 : 0 };
+}
+
 /**
  * Attention is replaced first, then norms, both by what layers give; then the whole learns its teacher's logits. One
  * layer at a time it goes from the top, where an error has the fewest layers to go through.
  */
 export function stagesOf(plan: StagePlan): Stage[] {
   const { layers, attention, affine, hiddenEpochs, epochs, oneLayerAtATime } = plan;
-  const norms = 2 * layers + 1;
-  const before = { attentionFrom: attention ? layers : 0, affineFrom: affine ? norms : 0 };
+  const before = replacedBefore(plan);
   const stages: Stage[] = [];
   const add = (name: string, from: Partial<Stage>, part: number) => {
     const last = stages.at(-1) ?? before;

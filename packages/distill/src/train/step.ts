@@ -174,21 +174,30 @@ export class Steps {
     if (!teacher) return;
     const { batch, microBatch, calibration, fit, seed } = settings;
     const order = shuffled(countOf(examples), drawsOf(seed, 'calibration', stage.from));
-    const measured = Array.from({ length: calibration }, (_, i) => {
-      const from = (i * batch) % order.length;
-      return this.#batch(order.subarray(from, from + microBatch));
-    });
-    const texts = order.slice(0, fit).sort((a, b) => lengthOf(examples, a) - lengthOf(examples, b));
-    const fitting = Array.from({ length: Math.ceil(texts.length / microBatch) }, (_, i) =>
-      this.#batch(texts.subarray(i * microBatch, (i + 1) * microBatch)),
-    );
+    // Of a stage that replaces nothing none are made
+    const made: Batch[] = [];
+    const inputs = (rows: Uint32Array) => {
+      const one = this.#batch(rows);
+      made.push(one);
+      return one.inputs;
+    };
+    const measured = () =>
+      Array.from({ length: calibration }, (_, i) => {
+        const from = (i * batch) % order.length;
+        return inputs(order.subarray(from, from + microBatch));
+      });
+    const fitting = () => {
+      const texts = order.slice(0, fit).sort((a, b) => lengthOf(examples, a) - lengthOf(examples, b));
+      return Array.from({ length: Math.ceil(texts.length / microBatch) }, (_, i) =>
+        inputs(texts.subarray(i * microBatch, (i + 1) * microBatch)),
+      );
+    };
     const show = (name: string) => this.show(name);
     const replacing = new Replacing({ draft, student: model, teacher, weights: this.weights, show, ownConstants });
-    const inputs = (batches: Batch[]) => batches.map((b) => b.inputs);
     try {
-      yield* replacing.enter(stage, before ?? begins, inputs(fitting), inputs(measured));
+      yield* replacing.enter(stage, before ?? begins, fitting, measured);
     } finally {
-      for (const b of [...measured, ...fitting]) disposeBatch(b);
+      for (const one of made) disposeBatch(one);
     }
   }
 }

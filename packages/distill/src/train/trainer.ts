@@ -13,7 +13,7 @@ import { type Evaluation, evaluate } from './evaluate.js';
 import { takeFolder } from './folder.js';
 import type { Ending, RunRecord } from './record.js';
 import type { TrainingSettings } from './settings.js';
-import { type Placed, placed, type Replaced, type Stage } from './stages.js';
+import { type Placed, placed, type Replaced, replacedBefore, type Stage } from './stages.js';
 import { clearStates, loadState, savedStep, saveState } from './states.js';
 import { Steps } from './step.js';
 import { writeRecord } from './write-record.js';
@@ -63,15 +63,6 @@ export interface TrainingOptions {
   signal?: AbortSignal;
   /** is told after each step */
   onProgress?: (progress: TrainingProgress) => void;
-}
-
-/** What a teacher has of its student's. */
-function replacedIn({ config: own }: TrainableBert, teacher: TrainableBert | undefined): Replaced {
-  const { attention, layerNorm } = teacher?.config ?? own;
-  return {
-    attentionFrom: attention.function === own.attention.function ? 0 : own.layers,
-    affineFrom: layerNorm === 'affine' ? 0 : 2 * own.layers + 1,
-  };
 }
 
 /** Of lists of examples, in their order. */
@@ -143,7 +134,13 @@ export class Training {
       examples,
       settings: { ...settings, length },
       rates,
-      begins: start.begins ?? replacedIn(model, teacher),
+      begins:
+        start.begins ??
+        replacedBefore({
+          layers: model.config.layers,
+          attention: teacher?.config.attention.function !== model.config.attention.function,
+          affine: teacher?.config.layerNorm !== 'affine',
+        }),
       ownConstants: start.ownConstants ?? false,
       labels: task.labels ? 'int32' : 'float32',
     });
@@ -244,7 +241,7 @@ export class Training {
         ended = 'no longer better';
         break;
       }
-      if (!isLast && (saveEvery === 0 ? looks || this.#step === stage.to : this.#step % saveEvery === 0))
+      if (!isLast && (this.#step === stage.to || (saveEvery === 0 ? looks : this.#step % saveEvery === 0)))
         await this.#save();
       // Signals and timers come in between steps
       await new Promise((resolve) => setImmediate(resolve));
