@@ -34,9 +34,9 @@ export const SORTED_BATCHES = 32;
 export const LENGTH_STEP = 8;
 
 /**
- * How much a fitted projection is kept from growing, as a part of its features' mean square: of 512 to 2,048 texts of
- * CoLA and RTE, what MiniLM's and BERT-base's students give on other texts is nearest to their teachers' between a
- * hundredth and a tenth.
+ * How much a fitted projection is kept from growing, as a part of its features' mean square. It hardly matters: of a
+ * MiniLM's 2Quad student, fitted by 2,048 texts of CoLA, logits of the development set are 0.212 from the teacher's
+ * (mean square) with 0.001, 0.207 with 0.03 and 0.206 with 0.1.
  */
 export const RIDGE = 0.03;
 

@@ -24,8 +24,9 @@ import { leastSquares } from './least-squares.js';
 import { constantsName } from './student.js';
 
 /**
- * Constants that are tried, each a tenth to two thirds above the one before. Those of `power` stay: its rows sum up to what they will, and with the small constants that are nearest on average a row with
- * a large score sums up to many times the others, which norms that are affine later do not take back.
+ * Constants that are tried, each a tenth to two thirds above the one before. Those of `power` stay: its rows sum up to
+ * what they will, and with the small constants that are nearest on average a row with a large score sums up to many
+ * times the others, which norms that are affine later do not take back.
  */
 const TRIED: Readonly<Record<AttentionFunction, readonly number[]>> = {
   softmax: [],
