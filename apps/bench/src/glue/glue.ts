@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { loadBert } from '@secformer/bert-loader';
+import { TOKENIZER_FILES } from '@secformer/bert-loader/training';
 import { DistillError, type Example, readExamples, type Task, taskFile, tasks } from '@secformer/distill/glue';
 import { startLocalNodes } from '@secformer/party-node/node';
 import type { OperandBits } from '@secformer/secformer-ops';
@@ -37,8 +38,7 @@ export interface GlueFlags {
   json?: string;
 }
 
-/** Files that say what a checkpoint computes. */
-const OF_TOKENIZER = /^(config|tokenizer|tokenizer_config|special_tokens_map|added_tokens|vocab|merges)\.(json|txt)$/;
+/** Files that say what a checkpoint computes, beside its tokenizer's. */
 const OF_WEIGHTS = /\.safetensors(\.index\.json)?$/;
 
 function digestOf(parts: Iterable<string | Uint8Array>): string {
@@ -49,7 +49,7 @@ function digestOf(parts: Iterable<string | Uint8Array>): string {
 
 function* filesOf(folder: string): Generator<string | Uint8Array> {
   for (const name of readdirSync(folder).sort()) {
-    if (!OF_TOKENIZER.test(name) && !OF_WEIGHTS.test(name)) continue;
+    if (!(TOKENIZER_FILES as readonly string[]).includes(name) && !OF_WEIGHTS.test(name)) continue;
     yield name;
     yield readFileSync(join(folder, name));
   }
