@@ -68,15 +68,16 @@ export function fiveTasksTable({ trainings, baselines }) {
   return table(['MiniLM', ...names.map((task) => TASKS[task].join(', ')), 'mean', 'beside the teacher'], rows);
 }
 
-function answersRow(label, { task, metrics, labels, sentences, largestError, perSentence, roundsOfBatch }) {
+function answersRow(label, { task, metrics, labels, sentences, refused, largestError, perSentence, roundsOfBatch }) {
   const [{ plaintext, private: kept }] = metrics;
-  const same = labels ? `${(sentences - labels.differ).toLocaleString('en')} of ${sentences.toLocaleString('en')}` : '';
+  const [same, all] = [sentences - refused - (labels?.differ ?? 0), sentences].map((n) => n.toLocaleString('en'));
+  const cells = [labels ? `${same} of ${all}` : '', refused > 0 ? `${refused} refused` : ''];
   return [
     label,
     ...TASKS[task],
     percent(plaintext, 2),
     percent(kept, 2),
-    same,
+    cells.filter(Boolean).join(', '),
     largestError.toFixed(5),
     `${(perSentence.bytes / 1e6).toPrecision(3)} MB`,
     roundsOfBatch,

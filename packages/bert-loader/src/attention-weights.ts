@@ -9,6 +9,14 @@ import * as tf from '@tensorflow/tfjs-core';
 /** What is added to the scores of padding. */
 export const MASKED = -10000;
 
+/**
+ * What is added to an argument of `cgf` and `power` for a query that is padding, and again for a key that is. Rows of
+ * padding are no part of the answer, but nothing was trained to keep them in the range of e^x or of a power, and a
+ * protocol reports what leaves it. Beyond what an argument may be, and twice of it is within e^x's domain on shares,
+ * from −16,384.
+ */
+const FAR = -4096;
+
 /** Every function that attention weights are made by. */
 export const ATTENTION_FUNCTIONS = ['softmax', '2quad', 'cgf', 'power'] as const;
 
@@ -44,10 +52,16 @@ export const USUAL_CONSTANT: Readonly<Record<AttentionFunction, number>> = {
   power: 5,
 };
 
+/** 0 of each token, and what puts padding out. */
+const hidden = (mask: tf.Tensor, by: number): tf.Tensor => tf.mul(tf.sub(tf.scalar(1), mask), tf.scalar(by));
+
 /** Weights, and what the function that is no polynomial, or the last one, was given: its range has to be held. */
 export interface Weighed {
   weights: tf.Tensor;
-  /** s + c of `2quad` and `power`, the exponent of `cgf`, s of `softmax`; [batch, heads, tokens, tokens] */
+  /**
+   * s + c of `2quad` and `power`, the exponent of `cgf`, s of `softmax`; [batch, heads, tokens, tokens]. What padding
+   * has a part in is far below 0 of `cgf` and `power`.
+   */
   argument: tf.Tensor;
 }
 
@@ -70,23 +84,23 @@ export function weigh(
   { function: by, constant, power, divisor }: AttentionSettings,
   constants: tf.Tensor | undefined,
 ): Weighed {
-  if (by === 'softmax') {
-    const hidden = tf.mul(tf.sub(tf.scalar(1), mask), tf.scalar(MASKED));
-    return { weights: tf.softmax(tf.add(scores, hidden)), argument: scores };
-  }
+  if (by === 'softmax') return { weights: tf.softmax(tf.add(scores, hidden(mask, MASKED))), argument: scores };
   const c = constants ? tf.reshape(constants, [1, -1, 1, 1]) : tf.scalar(constant);
+  if (by === '2quad') {
+    const argument = tf.add(scores, c);
+    const squares = tf.mul(tf.square(argument), mask);
+    return { weights: tf.div(squares, tf.sum(squares, -1, true)), argument };
+  }
+  const keys = hidden(mask, FAR);
+  const queries = tf.transpose(keys, [0, 1, 3, 2]);
   if (by === 'cgf') {
     const even = evenly(mask);
     const centered = tf.sub(scores, tf.sum(tf.mul(scores, even), -1, true));
     const variance = tf.sum(tf.mul(tf.square(centered), even), -1, true);
-    const argument = tf.sub(centered, tf.mul(variance, c));
+    const argument = tf.add(tf.sub(centered, tf.sub(tf.mul(variance, c), queries)), keys);
     return { weights: tf.mul(tf.exp(argument), even), argument };
   }
-  const argument = tf.add(scores, c);
-  if (by === '2quad') {
-    const squares = tf.mul(tf.square(argument), mask);
-    return { weights: tf.div(squares, tf.sum(squares, -1, true)), argument };
-  }
+  const argument = tf.add(tf.add(scores, tf.add(c, queries)), keys);
   const over = divisor === 'tokens' ? evenly(mask) : tf.mul(mask, tf.scalar(1 / divisor));
   return { weights: tf.mul(raised(tf.relu(argument), power), over), argument };
 }

@@ -69,6 +69,10 @@ for (const [name, settings] of cases) {
               each ? constants[h]! : 2,
             );
             const row = got[b]![h]![q]!;
+            if (mask[q] === 0 && ['cgf', 'power'].includes(settings.function)) {
+              t.deepEqual(row, [0, 0, 0, 0, 0], 'a query that is padding');
+              continue;
+            }
             for (const [i, k] of kept.entries()) {
               const difference = Math.abs(row[k]! - want[i]!);
               t.true(difference <= 1e-5 * Math.max(1, want[i]!), `${row[k]} for ${want[i]}`);
@@ -79,6 +83,28 @@ for (const [name, settings] of cases) {
     });
   }
 }
+
+test('what padding has a part in is far from the ends of the ranges of cgf and power', (t) => {
+  const wild = scores.map((s) => 100 * s);
+  for (const [name, settings] of cases.filter(([, { function: by }]) => by === 'cgf' || by === 'power')) {
+    const { argument, weights } = weigh(
+      tf.tensor4d(wild, [2, 3, 5, 5]),
+      tf.tensor4d(masks.flat(), [2, 1, 1, 5]),
+      { ...settings, constant: 0 },
+      undefined,
+    );
+    const [given, made] = [argument, weights].map((x) => (x.arraySync() as number[][][][])[0]!) as number[][][][];
+    let most = Number.NEGATIVE_INFINITY;
+    for (const head of given)
+      for (const [q, row] of head.entries())
+        for (const [k, x] of row.entries()) {
+          if (q >= 3 || k >= 3) t.true(x < -1000, `${name}: ${x}`);
+          else most = Math.max(most, x);
+        }
+    t.true(most > 0, name);
+    for (const head of made) for (const row of head.slice(3)) t.deepEqual(row, [0, 0, 0, 0, 0], name);
+  }
+});
 
 const load = (change: Record<string, unknown>): Promise<BertModel> =>
   bertFromFiles(reader('bert-sequence', { 'config.json': changed('bert-sequence', change) }), 'm');

@@ -42,3 +42,13 @@ export const RIDGE = 0.03;
 
 /** Texts that attention is fitted by: three states of each are in memory, 20 GB of this many of BERT-base. */
 export const MAX_FITTED = 32_768;
+
+/**
+ * Arguments of attention's functions that protocols hold on shares; beyond, an answer is refused (RANGE_LEFT). Those of
+ * `2quad` are squared and summed up, those of `cgf` exponents, those of `power` raised to 2 or 4; docs/costs.md has
+ * each.
+ */
+export const HELD = { softmax: Number.POSITIVE_INFINITY, '2quad': 2048, cgf: 9.7, power: 128 } as const;
+
+/** The same of `power` where they are raised to nothing. */
+export const HELD_OF_FIRST_POWER = 512;

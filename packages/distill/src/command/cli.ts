@@ -2,6 +2,7 @@ import { ATTENTION_FUNCTIONS, type AttentionFunction } from '@secformer/bert-loa
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { tasks } from '../glue/tasks.js';
 import { BACKENDS, type TrainingBackend } from '../model/backend.js';
+import { rangesLeft } from '../train/ranges.js';
 import type { RunRecord } from '../train/record.js';
 import { type TrainingSettings, USUAL } from '../train/settings.js';
 import { distill } from './run.js';
@@ -165,6 +166,7 @@ export async function main(argv: string[], terminal = standard, signal?: AbortSi
     );
     bar.stop();
     terminal.out(summary(record, json));
+    for (const line of rangesLeft(record)) terminal.err(`distill: ${line}`);
     if (record.ended !== 'interrupted') return 0;
     terminal.err(`distill: interrupted; --resume goes on from step ${record.curve.length}`);
     return EXIT.interrupted;

@@ -13,7 +13,7 @@ export interface Evaluation {
   /** the mean over the examples */
   loss: number;
   metrics: Partial<Record<MetricName, number>>;
-  /** lowest and highest argument of each layer's attention function, padding included, for ranges that have to hold */
+  /** lowest and highest argument of each layer's attention function, padding left out, for ranges that have to hold */
   arguments: [least: number, most: number][];
 }
 
@@ -38,12 +38,15 @@ export function evaluate(
     const rows = order.subarray(at, at + settings.batch);
     const batch = batchOf(examples, rows, model.config.padToken, settings.length, task.labels ? 'int32' : 'float32');
     tf.tidy(() => {
+      const keys = tf.expandDims(tf.expandDims(tf.cast(batch.inputs.attentionMask, 'bool'), 1), 1);
+      const tokens = tf.logicalAnd(keys, tf.transpose(keys, [0, 1, 3, 2]));
       const { scores } = model.compute(batch.inputs, {
         seen(what, layer, x) {
           if (what !== 'argument') return;
           const range = ranges[layer]!;
-          range[0] = Math.min(range[0], tf.min(x).dataSync()[0]!);
-          range[1] = Math.max(range[1], tf.max(x).dataSync()[0]!);
+          const among = (beyond: number) => tf.where(tokens, x, tf.fill(x.shape, beyond));
+          range[0] = Math.min(range[0], tf.min(among(Infinity)).dataSync()[0]!);
+          range[1] = Math.max(range[1], tf.max(among(-Infinity)).dataSync()[0]!);
         },
       });
       const ours = scores as tf.Tensor2D;
