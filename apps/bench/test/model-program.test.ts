@@ -33,11 +33,11 @@ test.afterEach.always(() => configure({}));
 test.after.always(() => model.dispose());
 
 for (const suite of Object.keys(suites)) {
-  for (const softmax of ['softmax', '2quad'] as const) {
-    test.serial(`sentences of every length are one program: ${softmax}, suite ${suite}`, (t) => {
+  for (const by of ['softmax', '2quad', 'cgf', 'power'] as const) {
+    test.serial(`sentences of every length are one program: ${by}, suite ${suite}`, (t) => {
       t.timeout(120_000);
       configure({ suite });
-      Object.assign(model.config.attention, { function: softmax, constant: 5 });
+      Object.assign(model.config.attention, { function: by, constant: 5 });
       const seen = (text: string, f: 'logits' | 'embed'): Visible => {
         let visible: Visible | undefined;
         tf.tidy(() => {
@@ -57,14 +57,14 @@ for (const suite of Object.keys(suites)) {
           t.deepEqual(other.graph, first!.graph);
           t.true(isDeepStrictEqual(other.planned, first!.planned));
         }
-        const quad = softmax === '2quad' || suites[suite]!.quadratic;
+        const { quadratic } = suites[suite]!;
         t.is(
           first!.graph.nodes.some((n) => n.op === 'quad'),
-          quad,
+          by === '2quad' || (by === 'softmax' && quadratic),
         );
         t.is(
           first!.graph.nodes.some((n) => n.op === 'softmax'),
-          !quad,
+          by === 'softmax' && !quadratic,
         );
       }
     });

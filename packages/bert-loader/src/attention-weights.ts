@@ -1,8 +1,9 @@
 /**
  * Weights of attention from its scores: softmax, and functions that cost less on secret shares.
  *
- * All take padding out by a mask that is a factor or is added to the scores, and what depends on the mask alone, such
- * as how many tokens there are, is computed of the mask alone: on a private backend by whoever made it.
+ * All take padding out by a mask that is a factor or is added to the scores or to what is made of them, and what
+ * depends on the mask alone, such as how many tokens there are, is computed of the mask alone: on a private backend by
+ * whoever made it.
  */
 import * as tf from '@tensorflow/tfjs-core';
 
@@ -52,8 +53,8 @@ export const USUAL_CONSTANT: Readonly<Record<AttentionFunction, number>> = {
   power: 5,
 };
 
-/** 0 of each token, and what puts padding out. */
-const hidden = (mask: tf.Tensor, by: number): tf.Tensor => tf.mul(tf.sub(tf.scalar(1), mask), tf.scalar(by));
+/** 0 of each token, and of padding what it is put out by. */
+export const ofPadding = (mask: tf.Tensor, by: number): tf.Tensor => tf.mul(tf.sub(tf.scalar(1), mask), tf.scalar(by));
 
 /** Weights, and what the function that is no polynomial, or the last one, was given: its range has to be held. */
 export interface Weighed {
@@ -84,14 +85,14 @@ export function weigh(
   { function: by, constant, power, divisor }: AttentionSettings,
   constants: tf.Tensor | undefined,
 ): Weighed {
-  if (by === 'softmax') return { weights: tf.softmax(tf.add(scores, hidden(mask, MASKED))), argument: scores };
+  if (by === 'softmax') return { weights: tf.softmax(tf.add(scores, ofPadding(mask, MASKED))), argument: scores };
   const c = constants ? tf.reshape(constants, [1, -1, 1, 1]) : tf.scalar(constant);
   if (by === '2quad') {
     const argument = tf.add(scores, c);
     const squares = tf.mul(tf.square(argument), mask);
     return { weights: tf.div(squares, tf.sum(squares, -1, true)), argument };
   }
-  const keys = hidden(mask, FAR);
+  const keys = ofPadding(mask, FAR);
   const queries = tf.transpose(keys, [0, 1, 3, 2]);
   if (by === 'cgf') {
     const even = evenly(mask);

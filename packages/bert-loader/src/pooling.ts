@@ -1,6 +1,6 @@
 /** A sentence's embedding from the states of its tokens, as sentence-transformers pools them. */
 import * as tf from '@tensorflow/tfjs-core';
-import { MASKED } from './attention-weights.js';
+import { MASKED, ofPadding } from './attention-weights.js';
 import { firstToken } from './blocks.js';
 import { kindOf } from './describe.js';
 
@@ -27,10 +27,7 @@ export function pool(hidden: tf.Tensor3D, attentionMask: tf.Tensor2D, pooling: P
   if (pooling === 'cls') return tf.tidy(() => firstToken(hidden));
   return tf.tidy(() => {
     const mask = tf.cast(attentionMask, 'float32');
-    if (pooling === 'max') {
-      const padding = tf.mul(tf.sub(tf.scalar(1), tf.expandDims(mask, 2)), tf.scalar(MASKED));
-      return tf.max(tf.add(hidden, padding), 1);
-    }
+    if (pooling === 'max') return tf.max(tf.add(hidden, ofPadding(tf.expandDims(mask, 2), MASKED)), 1);
     const count = tf.sum(mask, 1, true);
     const weights = tf.div(mask, pooling === 'mean' ? count : tf.sqrt(count));
     return tf.squeeze(tf.matMul(tf.expandDims(weights, 1), hidden), [1]);

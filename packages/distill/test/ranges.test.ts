@@ -24,6 +24,7 @@ test('each function has its bound, and the layers beyond it are told', (t) => {
     [{}, [-1e6, 1e6], false],
     [{ attention_function: '2quad' }, [-2000, 2000], false],
     [{ attention_function: '2quad' }, [-2100, 3], true],
+    [{ softmax: '2quad' }, [-2100, 3], true],
     [{ attention_function: 'cgf' }, [-653, 9.5], false],
     [{ attention_function: 'cgf' }, [-653, 9.9], true],
     [{ attention_function: 'power', attention_power: 2 }, [-1000, 100], false],

@@ -1,13 +1,12 @@
 /** What a command's flags come to: a task's data, the models, and the training. */
 import { existsSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import type { AttentionFunction } from '@secformer/bert-loader/training';
 import { DistillError } from '../errors.js';
 import { type Example, readExamples, taskFile } from '../glue/read.js';
 import { type Task, tasks } from '../glue/tasks.js';
 import { type TrainingBackend, useBackend } from '../model/backend.js';
 import { Draft } from '../model/draft.js';
-import { type StudentSettings, studentOf } from '../model/student.js';
+import { attentionOf, type StudentSettings, studentOf } from '../model/student.js';
 import { makeFolder } from '../train/folder.js';
 import type { RunRecord } from '../train/record.js';
 import { settingsOf, type TrainingSettings } from '../train/settings.js';
@@ -117,9 +116,7 @@ async function plan(request: DistillRequest, task: Task, seed: number) {
   const shape = ['num_hidden_layers', 'hidden_size', 'num_attention_heads'].filter((key) => own[key] !== theirs[key]);
   if (shape.length > 0)
     refuse(`the model and its teacher are not of one shape (${shape}), so that their layers cannot be compared`);
-  const functionOf = (c: Record<string, unknown>) =>
-    (c.attention_function ?? c.softmax ?? 'softmax') as AttentionFunction;
-  const attention = functionOf(own) !== functionOf(begins.config);
+  const attention = attentionOf(own) !== attentionOf(begins.config);
   const affine = own.layer_norm === 'affine' && begins.config.layer_norm !== 'affine';
   if (begins === teacher && !attention && !affine && numbers.labels === 0)
     refuse(`${from}: the student would be its teacher, and learn nothing; name its attention or its norms`);

@@ -44,6 +44,11 @@ export function constantsName(draft: Draft, layer: number): string {
   return `${draft.layer(layer)}attention.self.constant`;
 }
 
+/** How the model of a config.json weighs, by the key's older name too. */
+export function attentionOf(config: Record<string, unknown>): AttentionFunction {
+  return (config.attention_function ?? config.softmax ?? 'softmax') as AttentionFunction;
+}
+
 /**
  * A student with its teacher's weights. Its norms are the teacher's still: `calibrate` makes them affine.
  * @throws DistillError BAD_TRAINING where a setting is none, or the teacher is a student itself
@@ -51,7 +56,7 @@ export function constantsName(draft: Draft, layer: number): string {
 export function studentOf(teacher: Draft, settings: StudentSettings): Draft {
   checkStudent(settings);
   const { attention = 'softmax', power = 2, divisor = 'tokens', layerNorm = 'standard' } = settings;
-  const theirs = teacher.config.attention_function ?? teacher.config.softmax ?? 'softmax';
+  const theirs = attentionOf(teacher.config);
   if (theirs !== 'softmax' && theirs !== attention)
     refuse(`the teacher's attention is '${theirs}' already; a teacher has softmax, or what its student has`);
   if (teacher.config.layer_norm === 'affine' && layerNorm !== 'affine')

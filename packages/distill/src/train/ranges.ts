@@ -1,21 +1,16 @@
 /** Whether a student's attention stays in the ranges that protocols hold. */
-import type { AttentionFunction } from '@secformer/bert-loader/training';
 import { HELD, HELD_OF_FIRST_POWER } from '../limits.js';
+import { attentionOf } from '../model/student.js';
 import type { RunRecord } from './record.js';
-
-/** What of a config.json says how attention is computed. */
-interface AttentionKeys {
-  attention_function?: AttentionFunction;
-  attention_power?: number;
-}
 
 /**
  * The layers of the model that is kept whose arguments of attention's function, among the development set's, are
  * beyond what protocols hold; a line each, empty where all are held.
  */
 export function rangesLeft({ best, evaluations, settings }: RunRecord): string[] {
-  const { attention_function: by = 'softmax', attention_power: power } = (settings.model ?? {}) as AttentionKeys;
-  const bound = by === 'power' && power === 1 ? HELD_OF_FIRST_POWER : HELD[by];
+  const config = (settings.model ?? {}) as Record<string, unknown>;
+  const by = attentionOf(config);
+  const bound = by === 'power' && config.attention_power === 1 ? HELD_OF_FIRST_POWER : HELD[by];
   const kept = evaluations.find(({ step }) => step === best?.step);
   return (kept?.arguments ?? []).flatMap(([least, most], layer) => {
     const reached = by === '2quad' ? Math.max(most, -least) : most;
